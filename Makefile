@@ -1,0 +1,58 @@
+# Needs Python 3.11 or newer and make; everything else is put into $(VENV).
+# PYTHON=/path/to/python make test     takes that Python instead of the first one found
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find grid topologies envs policies scripts -type f ! -path '*/__pycache__/*')
+# Not editable: an envs/ folder in the working directory would shadow an editable install.
+# build/ keeps files that the sources no longer have.
+INSTALL := rm -rf build && $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test lint wheel slow check-all clean
+
+help:
+	@echo 'make demo       train, evaluate and render an agent on the grid `classic`'
+	@echo 'make test       run the tests'
+	@echo 'make lint       ruff and mypy'
+	@echo 'make check-all  lint, test, the wheel in an empty environment, and the slow tests'
+	@echo 'make clean      remove what was built, the environment included'
+
+demo: $(VENV)/.demo
+	$(BIN)/load-balancer demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -q
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+wheel: $(VENV)/.dev
+	bash .ci/check-wheel $(BIN)/python
+
+# pytest ends with 5 when no test is marked slow
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -q -m slow || [ $$? -eq 5 ]
+
+check-all: lint test wheel slow
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@test -n '$(PYTHON)' || { echo 'No Python 3.11 or newer found: install one, or name it with PYTHON=...'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made constraints.txt pyproject.toml $(SOURCES)
+	@echo 'Installing; minutes the first time, seconds when only the sources have changed'
+	$(INSTALL) '.[all]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made constraints.txt pyproject.toml $(SOURCES)
+	@echo 'Installing; minutes the first time, seconds when only the sources have changed'
+	$(INSTALL) '.[all,dev]'
+	@touch $(VENV)/.demo $@

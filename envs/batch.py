@@ -1,0 +1,190 @@
+"""GridBatch: the only reset, step and auto-reset in the product, for B episodes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from envs.actions import ActionMap, MeritOrder
+from envs.config import EnvConfig
+from envs.observations import ENCODERS, View, loading
+from envs.outlook import Outlook, steps_to_draw
+from envs.rewards import SCALE_EPISODES, reference_cost, scale_floor
+from grid import Grid, GridArrays, GridError, costs
+from grid.flow import flows
+from grid.graph import Series
+from grid.state import Array, Inputs, Outcome, Setpoint, State
+from grid.step import Limits, initial_state, limits, step
+from topologies import load
+from topologies.profiles import ProfileSource
+
+SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers that share nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Transition:
+    """One finished step of all B episodes."""
+
+    t: int
+    state: State
+    inputs: Inputs
+    outcome: Outcome
+    next_state: State  # before any reset
+    costs: dict[str, Array]  # each (B,), keys as grid.costs.TERMS
+    reference: Array  # (B,) cost of the merit order on a copper plate
+    reward: Array  # (B,)
+    done: bool
+    start_hour: np.ndarray  # (B,) hours from Monday 00:00 to the start of the episodes
+
+
+class GridBatch:
+    """B episodes of one grid, in step: they start together and, after ``horizon`` steps, end together.
+
+    Each episode has a random stream of its own, so episode i does not depend on B.
+    """
+
+    def __init__(self, config: EnvConfig, batch_size: int = 1, seed: int | Sequence[int] | None = 0) -> None:
+        self.config = config
+        self.grid = config.topology if isinstance(config.topology, Grid) else load(config.topology)
+        self.arrays = arrays = self.grid.compile()
+        self.prices, self.horizon, self.batch_size = config.prices, config.horizon, batch_size
+        self.source = ProfileSource(arrays, self.grid.series, config.split)
+        self.store_value_per_mwh = costs.store_value_per_mwh(arrays, self.prices)
+        self.action_map = ActionMap.of(arrays, self.prices, config.action == "residual")
+        self._copper = MeritOrder.of(arrays, self.prices, copper_plate=True)
+        self.encoder = ENCODERS[config.observation](arrays, config, _load_high_mw(arrays, self.grid.series))
+        self.observation_space = self.encoder.space
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (len(arrays.controllable),), np.float32)
+        self._seed(seed)
+        self.scale = self._reward_scale()
+        self.last: Transition | None = None
+        self.costs: dict[str, Array] = {}  # of the step that ended last, each (B,), keys as grid.costs.TERMS
+        self.metrics: dict[str, Array] = {}  # of the episodes that ended last, each (B,)
+        self._history: list[dict[str, Array]] = []
+
+    def _seed(self, seed: int | Sequence[int] | None) -> None:
+        code = SPLIT_CODES[self.config.split]
+        if isinstance(seed, Sequence):
+            self._rngs = [np.random.default_rng(np.random.SeedSequence([s, code]).spawn(1)[0]) for s in seed]
+        else:
+            root = np.random.SeedSequence(None if seed is None else [seed, code])
+            self._rngs = [np.random.default_rng(child) for child in root.spawn(self.batch_size)]
+
+    def _reward_scale(self) -> float:
+        """Mean reference of a step over episodes of the train part, the same for every seed."""
+        source = ProfileSource(self.arrays, self.grid.series, "train")
+        roots = np.random.SeedSequence([0, SPLIT_CODES["scale"]]).spawn(SCALE_EPISODES)
+        draw = source.draw([np.random.default_rng(root) for root in roots], self.horizon, self.config.dt_h)
+        mean = self._reference(draw.load_mw, draw.gen_avail_frac).mean()
+        return max(float(mean), scale_floor(self.arrays, self.config.dt_h))
+
+    def _reference(self, load_mw: Array, gen_avail_frac: Array) -> Array:
+        nodes = load_mw.shape[-1]
+        rows = load_mw.reshape(-1, nodes), gen_avail_frac.reshape(-1, nodes)
+        flat = reference_cost(self.arrays, self._copper, self.prices, *rows, self.config.dt_h)
+        return flat.reshape(load_mw.shape[:-1])
+
+    def reset(self, seed: int | Sequence[int] | None = None) -> Any:
+        """Start B new episodes; a seed (or one for each episode) starts their random streams anew.
+
+        Returns:
+            The first observation.
+        """
+        if seed is not None:
+            self._seed(seed)
+        draw = self.source.draw(self._rngs, steps_to_draw(self.config), self.config.dt_h)
+        self.outlook = outlook = Outlook.of(self.arrays, self.config, draw)
+        self.start_hour = draw.start_hour
+        self.encoder.start(outlook)
+        steps = slice(0, self.horizon)
+        self.references = self._reference(outlook.load_mw[steps], outlook.avail_frac[steps])
+        self.t = 0
+        self._history = []
+        self.state = initial_state(self.arrays, self.batch_size)
+        self._loading = np.zeros((self.batch_size, len(self.arrays.line_names)))
+        return self._observe()
+
+    def _observe(self) -> Any:
+        self.inputs = self.outlook.inputs(self.t)
+        self.limits = limits(self.arrays, self.state, self.inputs)
+        view = view_of(self.action_map, self.state, self.inputs, self.limits, self.t, self._loading)
+        self.observation = self.encoder(view)
+        return self.observation
+
+    def setpoint(self, actions: Array) -> Setpoint:
+        """Actions (B, A) in [−1, 1] as MW.
+
+        Raises:
+            GridError: the shape is wrong or a value is not finite.
+        """
+        given = np.asarray(actions, dtype=float)
+        wanted = (self.batch_size, *self.action_space.shape)
+        if given.shape != wanted or not np.isfinite(given).all():
+            found = f"shape {given.shape}" if given.shape != wanted else "a value that is not finite"
+            mend = "give one action for each source and storage, in the order of arrays.controllable"
+            raise GridError("action", found, f"finite numbers of shape {wanted}", mend)
+        return self.action_map.setpoint(np.clip(given, -1.0, 1.0), self.limits, self.inputs)
+
+    def step(self, actions: Array) -> tuple[Any, Array, bool, Any]:
+        """Act with (B, A) actions; see ``step_setpoint``."""
+        return self.step_setpoint(self.setpoint(actions))
+
+    def step_setpoint(self, setpoint: Setpoint) -> tuple[Any, Array, bool, Any]:
+        """Run one step; after the last of an episode, start new ones.
+
+        Returns:
+            Observation, reward (B,), whether the episodes ended, and, if so, their final observation (else None).
+        """
+        dt_h = self.config.dt_h
+        before, inputs = self.state, self.inputs
+        after, outcome = step(self.arrays, before, setpoint, inputs, self.limits)
+        terms = costs.step_costs(self.arrays, self.prices, outcome, dt_h)
+        done = self.t + 1 == self.horizon
+        terms["settlement"] = self._settle(after) if done else np.zeros(self.batch_size)
+        reference = self.references[self.t]
+        self.costs, cost = terms, sum(terms.values())
+        reward = (reference - cost) / self.scale
+        self.last = Transition(self.t, before, inputs, outcome, after, terms, reference, reward, done, self.start_hour)
+        unserved_mwh = outcome.shed_mw @ self.arrays.each_node * dt_h
+        self._history.append({**terms, "cost": cost, "reference": reference, "unserved_mwh": unserved_mwh})
+        if done:
+            self.metrics = self._episode_metrics()
+        self.t, self.state = self.t + 1, after
+        self._loading = loading(self.arrays, outcome.flow_mw)
+        final = self._observe()
+        return (self.reset(), reward, True, final) if done else (final, reward, False, None)
+
+    def _settle(self, after: State) -> Array:
+        start = self.arrays.store_init_mwh
+        return costs.settlement(self.store_value_per_mwh, start, after.store_mwh)
+
+    def _episode_metrics(self) -> dict[str, Array]:
+        totals = {name: np.sum([row[name] for row in self._history], axis=0) for name in self._history[0]}
+        totals["overload_mwh"] = totals["overload"] / (self.prices.overload_per_mwh or np.inf)
+        return totals
+
+    @property
+    def reference_cost(self) -> Array:
+        """(B,) cost of the running episodes by the merit order on a copper plate."""
+        return self.references.sum(0)
+
+    def episode_inputs(self, i: int) -> Inputs:
+        """True inputs (T, N) of the running episode i, first to last step."""
+        return self.outlook.episode(i)
+
+
+def view_of(action_map: ActionMap, state: State, inputs: Inputs, now: Limits, t: int, before: Array) -> View:
+    """What is seen of a state before step t; ``before`` is the loading (B, E) of the previous step."""
+    idle = action_map.merit_setpoint(now, inputs)
+    idle_flow_mw = flows(action_map.arrays, idle.gen_mw - inputs.load_mw)
+    return View(t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, loading(action_map.arrays, idle_flow_mw))
+
+
+def _load_high_mw(arrays: GridArrays, series: Series | None) -> Array:
+    """(N,) bound on demand: load_max_mw, or what a user's series makes of it."""
+    peaks = dict(zip(series.columns, series.values_frac.max(axis=0), strict=True)) if series else {}
+    return arrays.load_max_mw * [max(1.0, peaks.get(name or "", 1.0)) for name in arrays.load_profile]

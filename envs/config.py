@@ -1,0 +1,71 @@
+"""EnvConfig: everything that defines the decision problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from math import isfinite
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from grid import Grid, GridError, Prices
+from grid.errors import nearest
+
+Record = TypeVar("Record")
+
+CHOICES = {"observation": ("flat", "graph"), "action": ("residual", "absolute"), "split": ("train", "test")}
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """The decision problem; see the README for a table of the fields.
+
+    Raises:
+        GridError: a value is outside its range.
+    """
+
+    topology: str | Path | Grid = "classic"  # bundled name, file, or a Grid
+    horizon: int = 48  # steps in an episode
+    dt_h: float = 1.0  # hours in a step
+    observation: Literal["flat", "graph"] = "flat"
+    action: Literal["residual", "absolute"] = "residual"
+    forecast_h: tuple[float, ...] = (1, 2, 3, 4, 6, 8, 12, 18, 24)  # leads at which forecasts are observed
+    forecast_error_frac: float = 0.05  # standard deviation of the error at a lead of 24 h; grows with its root
+    split: Literal["train", "test"] = "train"  # part of the series that episodes are drawn from
+    prices: Prices = field(default_factory=Prices)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "forecast_h", tuple(self.forecast_h))
+        if isinstance(self.prices, dict):
+            object.__setattr__(self, "prices", _from_fields(Prices, self.prices, "prices."))
+        for name, allowed in CHOICES.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise GridError(f"config.{name}", repr(value), " or ".join(allowed), nearest(str(value), allowed))
+        self._require("horizon", isinstance(self.horizon, int) and self.horizon >= 1, "a whole number >= 1")
+        self._require("dt_h", isfinite(self.dt_h) and self.dt_h > 0, "a number of hours > 0")
+        leads = self.forecast_h
+        self._require("forecast_h", all(isfinite(lead) and 0 < lead <= 168 for lead in leads), "hours in (0, 168]")
+        error = self.forecast_error_frac
+        self._require("forecast_error_frac", isfinite(error) and 0 <= error <= 1, "a share in [0, 1]")
+
+    def _require(self, name: str, ok: bool, allowed: str) -> None:
+        if not ok:
+            raise GridError(f"config.{name}", repr(getattr(self, name)), allowed, "correct the value")
+
+    @classmethod
+    def from_fields(cls, values: dict[str, Any]) -> EnvConfig:
+        """Build from a mapping; an unknown name raises a GridError that names the nearest."""
+        return _from_fields(cls, values, "config.")
+
+    @property
+    def lead_steps(self) -> tuple[int, ...]:
+        """Forecast leads in whole steps, ascending and each once."""
+        return tuple(sorted({max(1, round(lead / self.dt_h)) for lead in self.forecast_h}))
+
+
+def _from_fields(cls: type[Record], values: dict[str, Any], where: str) -> Record:
+    known = [item.name for item in fields(cls)]  # type: ignore[arg-type] # both are dataclasses
+    for name in values:
+        if name not in known:
+            raise GridError(f"{where}{name}", "an unknown field", "the fields of the config", nearest(name, known))
+    return cls(**values)

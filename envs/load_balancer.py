@@ -1,0 +1,122 @@
+"""LoadBalancer: the gymnasium environment, a batch of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from envs.batch import GridBatch
+from envs.config import EnvConfig
+from envs.recording import Recorder
+from grid import Episode, GridArrays, GridError
+from grid.errors import nearest
+
+
+def configure(config: EnvConfig | None, fields: dict[str, Any]) -> EnvConfig:
+    """One config out of either a config or its fields.
+
+    Raises:
+        GridError: both are given, or a field is unknown.
+    """
+    if config is None:
+        return EnvConfig.from_fields(fields)
+    if fields:
+        raise GridError("config", f"a config and {', '.join(fields)}", "either of them", "put the fields in the config")
+    return config
+
+
+class LoadBalancer(gym.Env[Any, np.ndarray]):
+    """Runs a grid for one operating period of ``horizon`` steps.
+
+    The action (A,) in [−1, 1] sets each source and storage in the order of ``arrays.controllable``; the observation
+    holds demand, availability, stored energy and forecasts; the reward is what the step cost less than the
+    merit order on a copper plate would have, divided by a constant of the grid. The period's end is
+    ``terminated``: the remaining time is observed and stored energy is settled.
+
+    Args:
+        config: an EnvConfig, or give its fields by name.
+        render_mode: ``rgb_array`` (a picture of the grid), ``human`` (a window), ``ansi`` (one line a step) or None.
+        fields: of EnvConfig.
+
+    Raises:
+        GridError: bad grid, field or action.
+    """
+
+    metadata = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 4}
+
+    def __init__(self, config: EnvConfig | None = None, *, render_mode: str | None = None, **fields: Any) -> None:
+        modes = self.metadata["render_modes"]
+        if render_mode is not None and render_mode not in modes:
+            raise GridError("render_mode", repr(render_mode), ", ".join(modes), nearest(render_mode, modes))
+        self.config = configure(config, fields)
+        self.batch = GridBatch(self.config, 1, seed=None)
+        self.observation_space = self.batch.observation_space
+        self.action_space = self.batch.action_space
+        self.render_mode = render_mode
+        self._recorder: Recorder | None = None
+        self._viewer: Any = None
+        self._over = True
+
+    @property
+    def arrays(self) -> GridArrays:
+        """The compiled grid."""
+        return self.batch.arrays
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Start a new period; the same seed gives the same demand, weather and forecasts."""
+        super().reset(seed=seed, options=options)
+        observation = _first(self.batch.reset(seed))
+        self._recorder = Recorder(self.batch, "agent") if self.render_mode else None
+        self._over = False
+        return observation, {}
+
+    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Run one step; ``info`` holds each cost term in currency, and at the end ``episode_metrics``."""
+        if self._over:
+            raise GridError("step", "a call before reset, or after the end", "a running episode", "call reset first")
+        observation, reward, done, final = self.batch.step(np.asarray(action)[None])
+        info: dict[str, Any] = {name: float(value[0]) for name, value in self.batch.costs.items()}
+        if done:
+            observation = final
+            info["episode_metrics"] = {name: float(value[0]) for name, value in self.batch.metrics.items()}
+        self._over = done
+        if self._recorder is not None:
+            self._recorder.add()
+            if self.render_mode == "human":
+                self.render()
+        return _first(observation), float(reward[0]), done, False, info
+
+    @property
+    def episode(self) -> Episode:
+        """The running episode as far as it has gone; recorded only with a render_mode.
+
+        Raises:
+            GridError: nothing has been recorded yet.
+        """
+        if self._recorder is None or not self._recorder.steps:
+            raise GridError("episode", "no recorded step", "an env with a render_mode", "step the env first")
+        return self._recorder.episode(0)
+
+    def render(self) -> Any:
+        """The finished step: an array (H, W, 3) uint8, a line of text, or a window, by ``render_mode``."""
+        if self.render_mode is None:
+            return None
+        if self._viewer is None:
+            from envs.rendering.viewer import VIEWERS
+
+            self._viewer = VIEWERS[self.render_mode](self.batch)
+        return self._viewer(self._recorder)
+
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._viewer is not None:
+            self._viewer.close()
+            self._viewer = None
+
+
+def _first(observation: Any) -> Any:
+    if isinstance(observation, dict):
+        return {name: value[0] for name, value in observation.items()}
+    return observation[0]

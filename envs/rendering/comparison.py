@@ -1,0 +1,154 @@
+"""comparison: how far policies are from the optimum, and the first day of one of them beside the optimum's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.style import context
+
+from envs.rendering import panels
+from envs.rendering.canvas import fit
+from envs.rendering.layout import Box
+from envs.rendering.sim_results import DPI, MARGIN, PLOTS, UNDATED, number_ticks
+from envs.rendering.style import BLUE, GREY, INK, MUTED, RULE, SIZE, STYLE, literal, number, time_ticks
+from envs.rendering.video import check_suffix
+from grid.episode import SHAPES, Episode
+from grid.errors import GridError
+from grid.files import atomic_path
+
+SUFFIXES = (".png", ".svg", ".pdf")
+DAY_H = 24.0
+GAPS = Box(112, 540, 980, 148)
+COLUMNS = ((86, 410), (706, 386))  # left and width
+ROWS = ((292, 156), (56, 156))  # bottom and height
+OFF_SCALE = 3.0  # a gap so many times the next largest runs off the scale, so that the others can be told apart
+_FIGURES = 12.0  # between the end of an interval and its figures
+
+
+class Gap(NamedTuple):
+    """Cost above the optimum, as a share of the reference, with its interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def comparison(
+    gaps: Mapping[str, Gap], shown: Episode, best: Episode, path: str | Path, *, note: str = "", highlight: str = ""
+) -> Path:
+    """Draw gaps by policy, and under them storage and generation of one day twice: a policy's and the optimum's.
+
+    Args:
+        gaps: by policy, from top to bottom.
+        shown: an episode of the policy; its first 24 h are drawn.
+        best: the same episode, run by the optimum.
+        path: the file to write (.png, .svg, .pdf).
+        note: what the gaps are of.
+        highlight: the policy that stands out.
+
+    Returns:
+        The path.
+
+    Raises:
+        GridError: another suffix, no steps, two grids or lengths, a path that cannot be written.
+    """
+    suffix = check_suffix(path, SUFFIXES)
+    if not shown.steps or (shown.fingerprint, shown.steps) != (best.fingerprint, best.steps):
+        found = f"{shown.steps} steps of {shown.grid_name!r} and {best.steps} of {best.grid_name!r}"
+        raise GridError("comparison", found, "the same episode run by two policies", "run both with the same seed")
+    shown, best = _first_day(shown), _first_day(best)
+    with context(["default", STYLE, PLOTS]), atomic_path(path) as temporary:
+        figure = Figure(figsize=(SIZE[0] / DPI, SIZE[1] / DPI), dpi=DPI)
+        _write(figure, SIZE[1] - 38, fit(shown.grid_name, 600, 17, bold=True), 17, INK, "bold")
+        _write(figure, SIZE[1] - 63, note, 9.5, MUTED, "normal")
+        _draw_gaps(_axes(figure, GAPS), gaps, highlight)
+        _draw_day(figure, shown, best)
+        figure.savefig(temporary, dpi=DPI, metadata=UNDATED.get(suffix))
+    return Path(path)
+
+
+def _first_day(episode: Episode) -> Episode:
+    steps = min(max(1, round(DAY_H / episode.dt_h)), episode.steps)
+    rows = {"TN": steps, "TE": steps, "T": steps, "SN": steps + 1}
+    cut: dict[str, Any] = {
+        name: getattr(episode, name)[:count] for axes, count in rows.items() for name in SHAPES[axes]
+    }
+    return replace(episode, **cut, costs={name: term[:steps] for name, term in episode.costs.items()})
+
+
+def _write(figure: Figure, y: float, text: str, size: float, colour: str, weight: str) -> None:
+    figure.text(MARGIN / SIZE[0], y / SIZE[1], text, fontsize=size, color=colour, weight=weight, va="center")
+
+
+def _axes(figure: Figure, box: Box) -> Axes:
+    share = box.left / SIZE[0], box.bottom / SIZE[1], box.width / SIZE[0], box.height / SIZE[1]
+    axes = figure.add_axes(share)
+    axes.spines["right"].set_visible(False)
+    return axes
+
+
+def _draw_gaps(axes: Axes, gaps: Mapping[str, Gap], highlight: str) -> None:
+    """A bar for each policy, with its interval and figures."""
+    axes.set_title("Cost above the optimum (% of the merit order's without lines and stores; 95 % intervals)")
+    end = _end_of_scale([100 * gap.high for gap in gaps.values()])
+    start = min(0.0, *(100 * gap.low for gap in gaps.values()))
+    axes.set_xlim(start, end)
+    axes.set_ylim(len(gaps) - 0.5, -0.5)
+    axes.set_yticks(range(len(gaps)), [literal(name, 14) for name in gaps])
+    axes.grid(visible=True, axis="x")
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0, labelsize=9, labelcolor=INK)
+    for place, (name, gap) in enumerate(gaps.items()):
+        mean, low, high = (100 * value for value in gap)
+        axes.barh(place, min(mean, end), height=0.56, color=BLUE if name == highlight else GREY)
+        if high > low:
+            axes.plot([low, min(high, end)], [place, place], color=INK, lw=1.4, solid_capstyle="butt")
+        beyond = mean > end
+        words = f"{number(mean)}   [{number(low)}, {number(high)}]" if high > low else number(mean)
+        axes.annotate(
+            f"{words}  ▸" if beyond else words,
+            (end if beyond else max(high, 0.0), place),
+            (-_FIGURES if beyond else _FIGURES, 0),
+            textcoords="offset pixels",
+            ha="right" if beyond else "left",
+            va="center",
+            fontsize=8.5,
+            color="white" if beyond else INK,
+            annotation_clip=False,
+        )
+    axes.axvline(0, color=RULE, lw=1)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
+
+
+def _end_of_scale(highs: list[float]) -> float:
+    """Where the scale ends: with room for the figures behind the longest interval that is on it."""
+    *others, largest = sorted(highs)
+    reach = others[-1] if others and 0 < OFF_SCALE * others[-1] < largest else largest
+    return 1.22 * reach if reach > 0 else 1.0
+
+
+def _draw_day(figure: Figure, shown: Episode, best: Episode) -> None:
+    """Generation and storage, left of the policy and right of the optimum, on the same scales."""
+    for (bottom, height), draw in zip(ROWS, (panels.generation, panels.storage), strict=True):
+        plots = []
+        for episode, (left, width) in zip((shown, best), COLUMNS, strict=True):
+            axes = _axes(figure, Box(left, bottom, width, height))
+            axes.set_xlim(0, episode.steps)
+            ticks = time_ticks(episode, episode.steps + 1, 7)
+            axes.set_xticks([position for position, _ in ticks], [label for _, label in ticks])
+            if draw is panels.generation:
+                panels.generation(axes, episode, like=best)
+            else:
+                draw(axes, episode)
+            axes.set_title(f"{literal(episode.policy, 14)}: {axes.get_title(loc='left').lower().replace('mw', 'MW')}")
+            plots.append(axes)
+        top = max(axes.get_ylim()[1] for axes in plots)
+        for axes in plots:
+            axes.set_ylim(0, top)
+        number_ticks(plots)

@@ -1,0 +1,164 @@
+"""grid_state: the grid at work, as an animation, a still picture, or frame by frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib.style import context
+
+from envs.rendering.canvas import Canvas, Image, fit
+from envs.rendering.layout import Box
+from envs.rendering.legend import draw_legend
+from envs.rendering.network import Network
+from envs.rendering.playback import Playback
+from envs.rendering.strip import Strip
+from envs.rendering.style import BLUE, INK, LOOKS, MUTED, SIZE, STYLE, VERMILION, clock, days, number, percent
+from envs.rendering.video import (
+    GIF_SIZE,
+    MP4_FPS,
+    SECONDS_PER_STEP,
+    Clip,
+    Progress,
+    check_suffix,
+    seconds_per_step,
+    write_animation,
+    write_png,
+)
+from grid.episode import Episode
+from grid.errors import GridError
+from grid.kinds import KIND_NAMES
+
+SUFFIXES = (".gif", ".mp4", ".png")
+MARGIN = 36.0
+LEGEND_WIDTH = 214.0  # from its left edge to that of the picture
+STRIP_HEIGHT = 104.0
+
+
+def grid_state(
+    episode: Episode, path: str | Path, *, step: int | None = None, progress: Progress | None = None
+) -> Path:
+    """Draw an episode on its grid: an animation (.gif, .mp4) or a picture (.png) of one step.
+
+    Args:
+        episode: what to show.
+        path: the file to write; its suffix says what.
+        step: of a picture, counted from 0; None: the step with the highest demand.
+        progress: called after each frame of an animation with the number of frames done and of all frames.
+
+    Returns:
+        The path.
+
+    Raises:
+        GridError: another suffix, no such step, a path that cannot be written, .mp4 without ffmpeg.
+    """
+    suffix = check_suffix(path, SUFFIXES)
+    steps = max(episode.steps, 1)
+    if suffix == ".png":
+        shown = int(episode.load_mw.sum(1).argmax()) if step is None and episode.steps else step or 0
+        if not 0 <= shown < steps:
+            raise GridError("step", str(step), f"0 to {steps - 1}", "choose a step of the episode")
+        return write_png(path, GridStateRenderer(episode).frame(shown))
+    size, fps = (GIF_SIZE, _gif_fps(episode)) if suffix == ".gif" else (SIZE, MP4_FPS)
+    renderer = GridStateRenderer(episode, size, seconds_per_step=seconds_per_step(steps))
+    return write_animation(path, Clip(renderer.frame, steps, fps), progress)
+
+
+def _gif_fps(episode: Episode) -> float:
+    """Large grids have more that moves: fewer frames keep the file small. GIF counts in hundredths of a second."""
+    return 100 / 10 if len(episode.line_from) <= 60 else 100 / 12
+
+
+class GridStateRenderer:
+    """Pictures of one grid: the network, its state and the course of the episode.
+
+    Made once a grid; ``frame`` paints a moment, ``update`` takes up new steps of a running episode without laying
+    out anything anew.
+
+    Args:
+        episode: what to show; may have no steps yet.
+        size: width and height in pixels.
+        steps: how many steps the time axis has room for; None: those of the episode.
+        seconds_per_step: of the animation; sets how far chevrons move from step to step.
+    """
+
+    def __init__(
+        self,
+        episode: Episode,
+        size: tuple[int, int] = SIZE,
+        *,
+        steps: int | None = None,
+        seconds_per_step: float = SECONDS_PER_STEP,
+    ) -> None:
+        self.episode = episode
+        self.steps = steps or max(episode.steps, 1)
+        self._seconds_per_step = seconds_per_step
+        with context(["default", STYLE]):
+            self._canvas = canvas = Canvas(size)
+            bottom = 46 + STRIP_HEIGHT + 46
+            self._box = Box(MARGIN, bottom, canvas.width - MARGIN - LEGEND_WIDTH - 28, canvas.height - 94 - bottom)
+            self.network = Network(canvas, episode, self._box)
+            strip = Box(MARGIN + 34, 46, canvas.width - 2 * MARGIN - 34, STRIP_HEIGHT)
+            self._strip = Strip(canvas, strip, episode, self.steps)
+            self._draw_title(episode)
+            draw_legend(canvas, self.network, canvas.width - LEGEND_WIDTH, canvas.height - 100)
+            self.network.draw_background()
+            self._background = canvas.keep()
+        self.update(episode)
+
+    def update(self, episode: Episode) -> None:
+        """Show this episode from now on: the same grid, more steps.
+
+        Raises:
+            GridError: the episode is of another grid.
+        """
+        if episode.fingerprint != self.episode.fingerprint:
+            found, allowed = f"an episode of {episode.grid_name!r}", f"one of {self.episode.grid_name!r}"
+            raise GridError("renderer", found, allowed, "make a renderer for each grid")
+        self.episode, self._playback = episode, Playback(episode)
+        self._policy = fit(episode.policy, 190, 15, bold=True)
+        with context(["default", STYLE]):
+            self._canvas.restore(self._background)
+            self._strip.draw_background(self._playback)
+            self._canvas.keep()
+
+    def frame(self, t: float) -> Image:
+        """(H, W, 3) uint8 picture ``t`` steps after the first finished step; between steps everything moves evenly."""
+        moment = self._playback.at(t)
+        t = min(max(t, 0.0), float(self._playback.last))
+        self._canvas.restore()
+        self.network.draw(moment, self._seconds_per_step)
+        self._strip.draw_cursor(t, moment)
+        self._draw_header(t)
+        return self._canvas.image()
+
+    def _draw_title(self, episode: Episode) -> None:
+        canvas, top = self._canvas, self._canvas.height
+        canvas.text(MARGIN, top - 38, fit(episode.grid_name, 440, 17, bold=True), 17, INK, bold=True)
+        kinds = self.network.kinds
+        counts = [(kinds.count(kind), kind, LOOKS[kind].plural) for kind in KIND_NAMES]
+        counts.append((len(episode.line_from), "line", "lines"))
+        words = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
+        canvas.text(MARGIN, top - 63, " · ".join(words), 9.5, MUTED)
+
+    def _draw_header(self, t: float) -> None:
+        """Time in the middle; policy, served share, unmet power and return, as of the finished step, on the right."""
+        canvas, top, series = self._canvas, self._canvas.height, self._playback.series
+        now = int(t)
+        time, day = clock(self.episode, int(4 * t) / 4)
+        demand, served = float(series.load_mw[now]), float(series.served_mw[now])
+        unmet = max(demand - served, 0.0)
+        middle = 0.46 * canvas.width
+        text = f"day {day} · {time}" if days(self.episode, self.steps) > 1 else time
+        canvas.text(middle, top - 38, text, 17, INK, bold=True, align="center")
+        text = f"step {min(now + 1, self.episode.steps)} / {self.steps}"
+        canvas.text(middle, top - 63, text, 9.5, MUTED, align="center")
+        columns = (
+            (362, self._policy, "policy", INK),
+            (272, percent(served, demand), "served", BLUE),
+            (120, f"{number(unmet)} MW", "unmet", VERMILION if unmet > 0.005 else MUTED),
+            (0, number(float(series.reward_sum[now])), "return so far", INK),
+        )
+        for back, value, name, colour in columns:
+            x = canvas.width - MARGIN - back
+            canvas.text(x, top - 38, value, 15, colour, bold=True, align="right")
+            canvas.text(x, top - 63, name, 9, MUTED, align="right")

@@ -1,0 +1,128 @@
+"""The column that explains a picture of a grid: only what the grid has."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgba
+
+from envs.rendering.canvas import Canvas
+from envs.rendering.layout import Floats
+from envs.rendering.network import Network
+from envs.rendering.style import (
+    CHEVRON,
+    CIRCLE,
+    FULL,
+    HALO,
+    INK,
+    LOADING,
+    LOOKS,
+    MUTED,
+    PAPER,
+    UNLIMITED,
+    VERMILION,
+    arc,
+    filled,
+)
+from grid.kinds import KIND_NAMES
+
+_MEANING = {
+    "source": ("source", "fill = output ÷ available"),
+    "storage": ("storage", "fill = state of charge"),
+    "consumer": ("consumer", "size = peak demand"),
+    "junction": ("junction", "neither makes nor uses"),
+}
+_SHOWN_FILL = {"source": 0.6, "storage": 0.5}
+_ROW = 37.0
+
+
+class _Pen:
+    """Draws one row below the other."""
+
+    def __init__(self, canvas: Canvas, x: float, y: float) -> None:
+        self.canvas, self.x, self.y = canvas, x, y
+
+    def heading(self, text: str) -> None:
+        self.canvas.text(self.x, self.y, text, 8.5, MUTED, bold=True)
+        self.y -= 27
+
+    def shape(self, shape: Floats, size: float, face: Any, edge: Any, width: float, dx: float = 13) -> None:
+        outline = shape * size + [self.x + dx, self.y]
+        self._draw(PolyCollection([outline], facecolors=[to_rgba(face)], edgecolors=[to_rgba(edge)], linewidths=width))
+
+    def line(self, points: Floats, colour: Any, width: float, cap: str = "round") -> None:
+        self._draw(LineCollection([points], colors=[to_rgba(colour)], linewidths=width, capstyle=cap))
+
+    def rule(self, colour: Any, width: float) -> None:
+        self.line(np.array([(self.x + 2, self.y), (self.x + 44, self.y)]), colour, width)
+
+    def _draw(self, artist: LineCollection | PolyCollection) -> None:
+        self.canvas.add(artist)
+        self.canvas.draw(artist)
+        artist.remove()
+
+    def words(self, name: str, meaning: str) -> None:
+        self.canvas.text(self.x + 38, self.y + 7, name, 10, INK)
+        self.canvas.text(self.x + 38, self.y - 8.5, meaning, 8, MUTED)
+        self.y -= _ROW
+
+    def word(self, name: str) -> None:
+        self.canvas.text(self.x + 53, self.y, name, 8.5, INK)
+        self.y -= 26
+
+
+def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> None:
+    """Rows from (x, y) downwards for the kinds of nodes and the states of lines of this grid."""
+    pen = _Pen(canvas, x, y)
+    pen.heading("NODES")
+    for kind in KIND_NAMES:
+        if kind in network.kinds:
+            _node(pen, kind)
+    if network.has_demand:
+        pen.shape(CIRCLE, 8, LOOKS["consumer"].colour, PAPER, 1)
+        pen.line(arc(0.4) * 11.5 + [pen.x + 13, pen.y], VERMILION, 3.4, "butt")
+        pen.words("unmet demand", "arc = share not served")
+    if not len(network.segments):
+        return
+    pen.y -= 8
+    pen.heading("LINE LOADING")
+    if network.limited.any():
+        _loading(pen, network.line_width)
+    if not network.limited.all():
+        pen.rule(UNLIMITED, 0.6 * network.line_width)
+        pen.word("no capacity given")
+    pen.rule(LOADING(0.5), 0.75 * network.line_width)
+    for dx in (11, 25, 39):
+        pen.shape(CHEVRON, 0.85 * network.chevron_size, INK, PAPER, 0.9, dx - 2)
+    pen.word("direction of flow")
+
+
+def _node(pen: _Pen, kind: str) -> None:
+    look = LOOKS[kind]
+    size = 5.0 if kind == "junction" else 11.5
+    pen.shape(look.shape, size, look.empty, look.edge, 1.5)
+    if kind in _SHOWN_FILL:
+        pen.shape(filled(look.shape, _SHOWN_FILL[kind]), size, look.colour, (0, 0, 0, 0), 0)
+        pen.shape(look.shape, size, (0, 0, 0, 0), look.edge, 1.3)
+    pen.words(*_MEANING[kind])
+
+
+def _loading(pen: _Pen, width: float) -> None:
+    share = np.linspace(0, 1, 61)
+    x, half = pen.x + 165 * share, (1.2 + (width - 1.2) * share) * 0.7
+    for i in range(60):
+        wedge = [(x[i], half[i]), (x[i + 1], half[i + 1]), (x[i + 1], -half[i + 1]), (x[i], -half[i])]
+        colour = LOADING(share[i])
+        pen.shape(np.array(wedge) - [pen.x, 0], 1, colour, colour, 0.3, 0)
+    ends: tuple[tuple[float, Literal["left", "center", "right"]], ...] = ((0, "left"), (0.5, "center"), (1, "right"))
+    for part, align in ends:
+        pen.canvas.text(pen.x + 165 * part, pen.y - 19, f"{part:.0%}", 8, MUTED, align=align)
+    pen.y -= 46
+    pen.rule(HALO, width + 5)
+    pen.rule(FULL, width)
+    pen.word("at capacity (≥ 95%)")
+    pen.rule(FULL, width + 4)
+    pen.rule(VERMILION, width)
+    pen.word("overloaded (> 100%)")

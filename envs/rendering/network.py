@@ -1,0 +1,241 @@
+"""The network in a picture: lines, moving chevrons, nodes with their gauges, unmet demand, labels."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgb, to_rgba
+
+from envs.rendering import layout
+from envs.rendering.canvas import Canvas, text_width
+from envs.rendering.layout import Box, Floats
+from envs.rendering.playback import Moment
+from envs.rendering.style import (
+    AT_CAPACITY_FRAC,
+    CHEVRON,
+    FULL,
+    HALO,
+    INK,
+    LOADING,
+    LOOKS,
+    PAPER,
+    UNLIMITED,
+    VERMILION,
+    arc,
+    filled,
+    literal,
+)
+from grid.episode import Episode
+from grid.kinds import KIND_NAMES
+
+MAX_LABELS = 45  # grids with more nodes get none
+LABEL_CHARACTERS = 16
+MAX_BADGES = 8  # the most overloaded lines carry their loading in words
+LEAST_SHOWN_FRAC = 0.02  # smaller flows have no chevrons, smaller shares no arc
+CHEVRON_SPEED = 90.0  # pixels a second at full loading
+_CURVE = np.linspace(0, 1, 15)[:, None, None]
+
+
+class Network:
+    """Everything about a grid that is drawn in the given box; made once, drawn for many moments."""
+
+    def __init__(self, canvas: Canvas, episode: Episode, box: Box) -> None:
+        self._canvas, self._box = canvas, box
+        nodes, lines = len(episode.node_names), len(episode.line_from)
+        self.kinds = [KIND_NAMES[k] for k in episode.node_kind.tolist()]
+        self.limited = np.isfinite(episode.capacity_mw)
+        self.has_demand = bool((episode.load_max_mw > 0).any())
+        self.radius = _radii(episode)
+        self.arc_gap = 3.0 if nodes <= 60 else 2.2
+        self.arc_width = 3.6 if nodes <= 60 else 2.5
+        outer = self.radius + self.arc_gap + self.arc_width * (episode.load_max_mw > 0)
+        self.points = layout.positions(episode.x, episode.y, episode.line_from, episode.line_to, box, outer)
+        self.line_width = float(np.clip(7.0 * (20 / max(lines, 20)) ** 0.35, 2.2, 7.0))  # points, at full loading
+        self._place_lines(episode, outer)
+        self._place_labels(episode, outer)
+        self._make_lines()
+        self._make_nodes()
+
+    def _place_lines(self, episode: Episode, outer: Floats) -> None:
+        start, end = self.points[episode.line_from], self.points[episode.line_to]
+        bend = layout.bend_points(self.points, episode.line_from, episode.line_to)
+        straight = np.hypot(*(start + end - 2 * bend).T) < 1e-6
+        self._curve = start, bend, end
+        self._paths = layout.on_curve(start, bend, end, _CURVE).transpose(1, 0, 2)  # (E, 15, 2)
+        ends = np.stack([start, end], axis=1)
+        self.segments: list[Floats] = [ends[e] if straight[e] else self._paths[e] for e in range(len(start))]
+        length = np.hypot(*np.diff(self._paths, axis=1).transpose(2, 0, 1)).sum(1)
+        length = np.maximum(length, 1e-9)
+        first = outer[episode.line_from] / length
+        visible = np.maximum(1 - first - outer[episode.line_to] / length, 0.0)
+        spacing = 44.0 if len(start) <= 60 else 34.0
+        count = np.maximum(1, np.round(visible * length / spacing).astype(int))
+        # one row a chevron: its line, its place in the queue, and the part of the line that can be seen
+        self.of_line = np.repeat(np.arange(len(start)), count)
+        self._queue = np.concatenate([np.arange(c) for c in count.tolist()] or [np.zeros(0)])
+        self._count, self._length, self._first, self._visible = count, length, first, visible
+        self.chevron_size = 6.4 if len(start) <= 60 else 5.0
+
+    def _place_labels(self, episode: Episode, outer: Floats) -> None:
+        self.label_size = 8.5 if len(self.kinds) <= 30 else 7.5
+        self.labels: list[str] = []
+        self.label_points = np.zeros((0, 2))
+        self.label_boxes = np.zeros((0, 2))  # width, height
+        solids = layout.Solids(self.points, np.repeat(outer[:, None], 2, axis=1))
+        paths = self._dots(4.0)
+        room = Box(self._box.left - 20, self._box.bottom - 14, self._box.width + 40, self._box.height + 32)
+        if len(self.kinds) <= MAX_LABELS:
+            self.labels = [literal(name, LABEL_CHARACTERS) for name in episode.node_names]
+            width = [text_width(label, self.label_size) + 2 for label in self.labels]
+            self.label_boxes = np.column_stack([width, np.full(len(width), 1.55 * self.label_size)])
+            self.label_points = layout.place_labels(self.points, outer, self.label_boxes, solids, paths, room)
+        written = np.isfinite(self.label_points[:, 0])
+        solids = layout.Solids(
+            np.vstack([solids.centre, self.label_points[written]]),
+            np.vstack([solids.half, self.label_boxes[written] / 2]),
+        )
+        middle = self._paths[:, self._paths.shape[1] // 2]
+        reach = np.full(len(middle), 0.7 * (self.line_width + 4))
+        size = np.tile([34.0, 12.0], (len(middle), 1))
+        self._badge_points = layout.place_labels(middle, reach, size, solids, paths, room, at_once=False)
+
+    def _dots(self, spacing: float) -> Floats:
+        """(dots, 2) points along all lines."""
+        count = np.ceil(self._length / spacing).astype(int)
+        of = np.repeat(np.arange(len(count)), count)
+        place = np.concatenate([np.arange(c) / c for c in count.tolist()] or [np.zeros(0)])
+        start, bend, end = (points[of] for points in self._curve)
+        return layout.on_curve(start, bend, end, place[:, None])
+
+    def _make_lines(self) -> None:
+        count = len(self.segments)
+        self._levels = 20 if count <= 60 else 8  # of width and colour: lines that change less make smaller files
+        self._bed = self._lines_artist("#EDF1F5", self.line_width + 2)
+        self._bed.set_segments(self.segments)
+        self._halo = self._lines_artist(VERMILION, self.line_width)
+        self._lines = self._lines_artist(FULL, self.line_width)
+        self._lines.set_segments(self.segments)
+        self._chevrons: Any = PolyCollection(
+            [np.zeros((4, 2))] * len(self.of_line),
+            facecolors=INK,
+            edgecolors=PAPER,
+            linewidths=0.9 if count <= 60 else 0.7,
+        )
+        self._canvas.add(self._chevrons)
+
+    def _lines_artist(self, colour: Any, width: float) -> Any:  # Any: matplotlib's types know no arrays
+        artist = LineCollection([], colors=[to_rgba(colour)], linewidths=width, capstyle="round")
+        self._canvas.add(artist)
+        return artist
+
+    def _make_nodes(self) -> None:
+        shapes = [LOOKS[kind].shape * r + p for kind, r, p in zip(self.kinds, self.radius, self.points, strict=True)]
+        looks = [LOOKS[kind] for kind in self.kinds]
+        rim = [1.1 if look.edge == PAPER else 3.0 for look in looks]
+        under = PolyCollection(shapes, facecolors=[look.empty for look in looks], edgecolors=PAPER, linewidths=rim)
+        self.gauged = [n for n, look in enumerate(looks) if look.empty != look.colour]
+        self._gauges = PolyCollection([], facecolors=[looks[n].colour for n in self.gauged], edgecolors="none")
+        over = PolyCollection(
+            [shapes[n] for n in self.gauged],
+            facecolors="none",
+            edgecolors=[looks[n].edge for n in self.gauged],
+            linewidths=1.3 if len(looks) <= 60 else 1.0,
+        )
+        self._arcs = LineCollection([], colors=VERMILION, linewidths=self.arc_width, capstyle="butt")
+        self._tracks = LineCollection([], colors=PAPER, linewidths=self.arc_width + 1.6, capstyle="butt")
+        self._nodes = [self._tracks, self._arcs, under, self._gauges, over]
+        for artist in self._nodes:
+            self._canvas.add(artist)
+
+    def draw_background(self) -> None:
+        """What never changes: the beds of the lines, so that crossings can be read."""
+        self._canvas.draw(self._bed)
+
+    def draw(self, moment: Moment, seconds_per_step: float) -> None:
+        """Everything else, for one moment; chevrons move as if a step took so many seconds."""
+        self._draw_lines(moment)
+        self._chevrons.set_verts(self.chevrons(moment, seconds_per_step))
+        self._gauges.set_verts(self.gauges(moment.fill_frac))
+        arcs = self.arcs(moment.unmet_frac)
+        self._arcs.set_segments(arcs)
+        self._tracks.set_segments(arcs)
+        self._canvas.draw(self._chevrons, *self._nodes)
+        for label, (x, y) in zip(self.labels, self.label_points.tolist(), strict=True):
+            if np.isfinite(x):
+                self._canvas.text(x, y, label, self.label_size, INK, align="center", halo=True)
+        self._draw_badges(moment)
+
+    def line_states(self, moment: Moment) -> tuple[Floats, Floats]:
+        """(E,) loading, and 0 below capacity, 1 at capacity, 2 overloaded; lines without a capacity are never full."""
+        loading = np.abs(moment.flow_frac)
+        state = (loading >= AT_CAPACITY_FRAC).astype(float) + (loading > 1 + 1e-6)
+        return loading, np.where(self.limited, state, 0.0)
+
+    def _draw_lines(self, moment: Moment) -> None:
+        loading, state = self.line_states(moment)
+        shown = np.round(np.clip(loading, 0, 1) * self._levels) / self._levels
+        width = 1.2 + (self.line_width - 1.2) * shown
+        colour = LOADING(shown)
+        colour[~self.limited] = to_rgba(UNLIMITED)
+        colour[state == 2, :3] = to_rgb(VERMILION)
+        full = np.flatnonzero(state)
+        self._halo.set_segments([self.segments[e] for e in full])
+        self._halo.set_linewidths(width[full] + np.where(state[full] == 2, 4.0, 5.0))
+        self._halo.set_colors([FULL if state[e] == 2 else HALO for e in full])
+        self._lines.set_linewidths(width)
+        self._lines.set_colors(colour)
+        self._canvas.draw(self._halo, self._lines)
+
+    def chevrons(self, moment: Moment, seconds_per_step: float = 1.0) -> Floats:
+        """(chevrons, 4, 2) corners: spread over the lines, moved on and turned by the flow, small where it is small."""
+        of = self.of_line
+        length = (self._length * self._visible)[of]
+        moved = moment.way[of] * CHEVRON_SPEED * seconds_per_step / np.maximum(length, 1e-9)
+        place = (self._queue / self._count[of] + 0.5 / self._count[of] + moved) % 1.0
+        share = (self._first[of] + place * self._visible[of])[:, None]
+        start, bend, end = (points[of] for points in self._curve)
+        centre = layout.on_curve(start, bend, end, share)
+        ahead = (1 - share) * (bend - start) + share * (end - bend)
+        ahead *= np.sign(moment.flow_frac)[of, None] / np.maximum(np.hypot(*ahead.T), 1e-9)[:, None]
+        loading = np.clip(np.abs(moment.flow_frac[of]), 0, 1)
+        at_ends = np.clip(np.minimum(place, 1 - place) * length / 8, 0.5, 1)
+        size = self.chevron_size * (0.6 + 0.4 * loading) * at_ends * (loading > LEAST_SHOWN_FRAC)
+        across = np.column_stack([-ahead[:, 1], ahead[:, 0]])
+        corners = CHEVRON[None, :, :1] * ahead[:, None] + CHEVRON[None, :, 1:] * across[:, None]
+        placed: Floats = centre[:, None] + size[:, None, None] * corners
+        return placed
+
+    def gauges(self, fill_frac: Floats) -> list[Floats]:
+        """The filled part of each node that has a gauge (``gauged``)."""
+        return [filled(LOOKS[self.kinds[n]].shape, fill_frac[n]) * self.radius[n] + self.points[n] for n in self.gauged]
+
+    def arcs(self, unmet_frac: Floats) -> list[Floats]:
+        """An arc around each node whose demand is not met."""
+        short = np.flatnonzero(unmet_frac > LEAST_SHOWN_FRAC).tolist()
+        return [arc(unmet_frac[n]) * (self.radius[n] + self.arc_gap) + self.points[n] for n in short]
+
+    def _draw_badges(self, moment: Moment) -> None:
+        loading, state = self.line_states(moment)
+        worst = sorted(np.flatnonzero(state == 2).tolist(), key=lambda e: -loading[e])[:MAX_BADGES]
+        for e in worst:
+            x, y = self._badge_points[e].tolist()
+            if np.isfinite(x):
+                text = f"{ceil(100 * loading[e])}%"
+                self._canvas.text(x, y, text, 8.5, VERMILION, bold=True, align="center", halo=True)
+
+
+def _radii(episode: Episode) -> Floats:
+    """(N,) of the symbols: area grows with size among nodes of the same kind; crowded grids get smaller ones."""
+    nodes = max(len(episode.node_names), 12)
+    base = min(16.0 * (20 / nodes) ** 0.32, 100.0 / nodes**0.5)
+    size = np.zeros(len(episode.node_names))
+    sizes = {"source": episode.gen_max_mw, "storage": episode.store_max_mwh, "consumer": episode.load_max_mw}
+    for kind, column in sizes.items():
+        here = episode.node_kind == KIND_NAMES.index(kind)
+        size[here] = column[here] / max(float(column[here].max(initial=0.0)), 1e-9)
+    junction = episode.node_kind == KIND_NAMES.index("junction")
+    radii: Floats = np.where(junction, 0.42, 0.62 + 0.5 * np.sqrt(size)) * base
+    return radii

@@ -1,0 +1,85 @@
+"""What a picture shows at any moment of an episode: shares and loadings, smooth between steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from envs.rendering.layout import Floats
+from envs.rendering.style import frac
+from grid.episode import Episode
+from grid.kinds import KIND_NAMES
+
+_FASTEST = 1.25  # chevrons of overloaded lines get no faster than this
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One moment; in ``Playback.series`` each field has a first axis of T steps."""
+
+    fill_frac: Floats  # (N,) source: output ÷ available; storage: charge after the step
+    unmet_frac: Floats  # (N,) share of the demand that is not served
+    flow_frac: Floats  # (E,) flow ÷ capacity, signed; without a capacity: ÷ the largest node of the grid
+    way: Floats  # (E,) how far the flow has moved on; 1 is one step at full loading; signed
+    load_mw: Floats  # () of the grid
+    served_mw: Floats  # () of the grid
+    stored_frac: Floats  # () mean of all stores
+    reward: Floats  # ()
+    reward_sum: Floats  # () of all steps so far
+
+
+class Playback:
+    """An episode as moments: whole numbers are finished steps, between them everything changes evenly.
+
+    An episode without steps plays as one idle step.
+    """
+
+    def __init__(self, episode: Episode) -> None:
+        steps = max(episode.steps, 1)
+
+        def rows(values: Floats) -> Floats:
+            return values if len(values) else np.zeros((steps, *values.shape[1:]))
+
+        is_source, is_storage = (episode.node_kind == KIND_NAMES.index(kind) for kind in ("source", "storage"))
+        stores = episode.store_max_mwh > 0
+        stored = episode.store_mwh[-steps:]
+        output = frac(rows(episode.gen_mw - episode.spill_mw), rows(episode.gen_avail_mw))
+        charge = frac(stored, np.broadcast_to(episode.store_max_mwh, stored.shape))
+        flow_frac = rows(episode.flow_mw) / reference_mw(episode)
+        pace = np.clip(flow_frac, -_FASTEST, _FASTEST)
+        way = np.cumsum((pace[1:] + pace[:-1]) / 2, axis=0)
+
+        self.last = steps - 1
+        self.stored_frac: Floats = charge[:, stores]  # (T, nodes with a store)
+        self._pace = pace
+        self.series = Moment(
+            fill_frac=np.where(is_source, output, np.where(is_storage, charge, 0.0)),
+            unmet_frac=frac(rows(episode.shed_mw), rows(episode.load_mw)),
+            flow_frac=flow_frac,
+            way=np.vstack([np.zeros((1, flow_frac.shape[1])), way]),
+            load_mw=rows(episode.load_mw).sum(1),
+            served_mw=rows(episode.served_mw).sum(1),
+            stored_frac=self.stored_frac.mean(1) if stores.any() else np.zeros(steps),
+            reward=rows(episode.reward),
+            reward_sum=np.cumsum(rows(episode.reward)),
+        )
+
+    def at(self, t: float) -> Moment:
+        """The moment ``t`` steps after the first; held within the episode."""
+        t = min(max(t, 0.0), float(self.last))
+        now = int(t)
+        later, part = min(now + 1, self.last), t - now
+        values = {}
+        for item in fields(Moment):
+            series = getattr(self.series, item.name)
+            values[item.name] = series[now] * (1 - part) + series[later] * part
+        change = self._pace[later] - self._pace[now]
+        values["way"] = self.series.way[now] + part * self._pace[now] + part**2 * change / 2  # the pace is linear
+        return Moment(**values)
+
+
+def reference_mw(episode: Episode) -> Floats:
+    """(E,) flow that counts as full loading: the capacity, or the size of the largest node where there is none."""
+    largest = float(max(episode.gen_max_mw.max(initial=0.0), episode.load_max_mw.max(initial=0.0))) or 1.0
+    return np.where(np.isfinite(episode.capacity_mw), episode.capacity_mw, largest)

@@ -1,0 +1,292 @@
+// The page: its parts, what they show at a moment, and what the reader does to them.
+
+const $ = (id) => document.getElementById(id);
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const page = { t: 0, playing: false, chosen: null, pointed: null, colours: readColours(), charts: [], before: 0 };
+
+function element(parent, tag, text = "", className = "") {
+  const made = parent.appendChild(document.createElement(tag));
+  if (text) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+/** Text that changes often is written only when it does. */
+function write(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// --- parts ---
+
+function makePanel(run) {
+  const section = element($("panels"), "section", "", "run"), head = element(section, "div", "", "figures");
+  section.setAttribute("aria-label", `Policy ${run.policy}`);
+  const figure = (name, className = "") => {
+    const box = element(head, "p", "", className), value = element(box, "b");
+    element(box, "span", name);
+    return value;
+  };
+  const panel = { run, section };
+  figure("policy", "policy").textContent = run.policy;
+  panel.served = figure("served", "served");
+  panel.unmet = figure("unmet");
+  panel.cost = figure("cost so far");
+  panel.total = figure("return so far");
+  panel.canvas = element(section, "canvas", "", "network");
+  panel.canvas.setAttribute("role", "img");
+  panel.canvas.setAttribute("aria-label", `The grid under ${run.policy}; nodes and lines are in the list “Look at”`);
+  const here = (event, slack) => {
+    const { left, top } = panel.canvas.getBoundingClientRect();
+    return thingAt(panel.place, event.clientX - left, event.clientY - top, slack);
+  };
+  panel.canvas.addEventListener("pointermove", (event) => {
+    if (event.pointerType === "mouse") point(here(event, 5), panel, event);
+  });
+  panel.canvas.addEventListener("pointerleave", () => point(null, panel));
+  panel.canvas.addEventListener("click", (event) => {
+    const thing = here(event, event.pointerType === "touch" ? 12 : 5);
+    choose(thing);
+    point(thing, panel, event);
+  });
+  return panel;
+}
+
+const count = (number_, one, many) => (number_ ? [`${number_} ${number_ === 1 ? one : many}`] : []);
+const many = { source: "sources", storage: "storages", consumer: "consumers", junction: "junctions" };
+write($("grid"), data.grid);
+const counts = KIND_NAMES.flatMap((kind) => count(data.kinds.filter((other) => other === kind).length, kind, many[kind]));
+write($("counts"), [...counts, ...count(LINES, "line", "lines"), ...count(data.steps, "step", "steps")].join(" · "));
+const panels = runs.map(makePanel);
+document.body.classList.toggle("pair", runs.length > 1);
+const strip = stripPlots().map((describe) => makeChart($("strip"), describe, seek));
+
+for (const [label, names] of [["Nodes", data.nodes], ["Lines", data.lines]]) {
+  if (!names.length) continue;
+  const group = element($("choose"), "optgroup");
+  group.label = label;
+  names.forEach((name, i) => (element(group, "option", name || "–").value = `${label === "Nodes" ? "node" : "line"} ${i}`));
+}
+
+function legendRows() {
+  const has = (kind) => data.kinds.includes(kind), rows = [];
+  const node = (kind, share, size = 9) => (pen, c) => {
+    const path = new Path2D(), gauge = new Path2D(), shape = corners(kind);
+    addNode(path, kind, 20, 11, size);
+    pen.fillStyle = c[kind].empty;
+    pen.fill(path);
+    if (shape) trace(gauge, filled(shape, share), 20, 11, size);
+    pen.fillStyle = c[kind].full;
+    pen.fill(gauge);
+    stroke(pen, path, c[kind].edge, 1.4);
+  };
+  const rule = (colour, width) => (pen, c) => {
+    const path = new Path2D(`M4 11H36`);
+    pen.lineCap = "round";
+    colour(c).forEach((each, i) => stroke(pen, path, each, width[i]));
+  };
+  if (has("source")) rows.push([node("source", 0.6), "source: output of available"]);
+  if (has("storage")) rows.push([node("storage", 0.5), "storage: charge"]);
+  if (has("consumer")) rows.push([node("consumer", 0), "consumer: size is peak demand"]);
+  if (data.load_max.some((mw) => mw > 0)) {
+    rows.push([(pen, c) => {
+      const path = new Path2D();
+      node("consumer", 0, 5)(pen, c);
+      addArc(path, 20, 11, 8.5, 0.4);
+      stroke(pen, path, c.vermilion, 3);
+    }, "share of demand not met"]);
+  }
+  if (has("junction")) rows.push([node("junction", 0, 4.5), "junction"]);
+  if (data.capacity.some((mw) => mw !== null)) {
+    rows.push([(pen, c) => {
+      for (let level = 0; level <= LEVELS; level++) {
+        const half = 0.8 + (2.6 * level) / LEVELS;
+        pen.fillStyle = c.loading[level];
+        pen.fillRect(3 + (33 * level) / LEVELS, 11 - half, 33 / LEVELS + 0.3, 2 * half);
+      }
+    }, "line: loading 0 to 100%"]);
+    rows.push([rule((c) => [c.halo, c.loading[LEVELS]], [10, 5]), "at capacity (≥ 95%)"]);
+    rows.push([rule((c) => [c.loading[LEVELS], c.vermilion], [9, 5]), "overloaded (> 100%)"]);
+  }
+  if (data.capacity.some((mw) => mw === null)) rows.push([rule((c) => [c.unlimited], [4]), "no capacity given"]);
+  if (LINES) {
+    rows.push([(pen, c) => {
+      rule(() => [c.loading[LEVELS / 2]], [4])(pen, c);
+      const path = new Path2D();
+      for (const x of [10, 20, 30]) addChevron(path, x, 11, 1, 0, 5);
+      stroke(pen, path, c.paper, 2);
+      pen.fillStyle = c.ink;
+      pen.fill(path);
+    }, "direction of flow"]);
+  }
+  return rows;
+}
+
+const legend = legendRows().map(([draw, words]) => {
+  const row = element($("legend"), "li"), canvas = element(row, "canvas");
+  canvas.setAttribute("aria-hidden", "true");
+  element(row, "span", words);
+  return { draw, canvas };
+});
+
+// --- showing ---
+
+/** Lay everything out for the size and colours of now. */
+function arrange() {
+  page.colours = readColours();
+  const most = Math.max(300, window.innerHeight - (runs.length > 1 ? 330 : 310));
+  for (const panel of panels) {
+    const width = panel.section.clientWidth;
+    panel.place = layOut(width, width < 500 ? 1.2 * width : most);
+    panel.canvas.style.height = `${panel.place.height}px`;
+    panel.pen = sized(panel.canvas, width, panel.place.height);
+    panel.place.layers = makeLayers(panel.place, page.colours);
+  }
+  for (const chart of [...strip, ...page.charts]) prepareChart(chart, page.colours);
+  for (const { draw, canvas } of legend) draw(sized(canvas, 40, 22), page.colours);
+  show();
+}
+
+function show() {
+  const t = calm.matches ? Math.floor(page.t + 1e-9) : page.t, now = Math.min(Math.floor(t + 1e-9), LAST);
+  const marked = [page.chosen, page.pointed?.thing].filter(Boolean), total = data.demand_total[now];
+  for (const panel of panels) {
+    const { pen, place, run } = panel;
+    drawNetwork(pen, place, page.colours, run, t, marked);
+    const unmet = run.unmetTotal[now];
+    write(panel.served, percent(total - unmet, total));
+    write(panel.unmet, `${number(unmet)} MW`);
+    panel.unmet.className = unmet > 0.005 ? "bad" : "none";
+    write(panel.cost, number(run.costSum[now] ?? 0));
+    write(panel.total, number(run.returnSum[now]));
+  }
+  for (const chart of [...strip, ...page.charts]) drawChart(chart, page.colours, t);
+  const time = moment(t), step = `step ${Math.min(now + 1, data.steps)} of ${data.steps}`;
+  write($("clock"), time);
+  write($("step"), step);
+  $("time").value = page.t;
+  $("time").setAttribute("aria-valuetext", `${step}, ${time}`);
+  showValues(t);
+  if (page.pointed) fillTip(t);
+}
+
+/** One row a fact, one column a run. */
+function showValues(t) {
+  const said = page.chosen ? runs.map((run) => facts(page.chosen, run, t)) : [];
+  const names = [...new Set(said.flatMap((each) => each.map(([name]) => name)))];
+  const rows = names.map((name) => [name, ...said.map((each) => each.find(([other]) => other === name)?.[1] ?? "–")]);
+  if (runs.length > 1 && rows.length) rows.unshift(["", ...runs.map((run) => run.policy)]);
+  const text = JSON.stringify(rows);
+  if (text === page.values) return;
+  page.values = text;
+  $("values").replaceChildren();
+  if (!page.chosen) return;
+  element($("values"), "p", about(page.chosen));
+  const table = element($("values"), "table");
+  for (const [name, ...values] of rows) {
+    const row = element(table, "tr");
+    element(row, "th", name).scope = "row";
+    for (const value of values) element(row, "td", value);
+  }
+}
+
+function fillTip(t) {
+  const { thing, panel } = page.pointed, said = facts(thing, panel.run, t);
+  const text = JSON.stringify([thing, said]);
+  if (text === page.tip) return;
+  page.tip = text;
+  $("tip").replaceChildren();
+  element($("tip"), "b", nameOf(thing) || "–");
+  element($("tip"), "span", about(thing));
+  for (const [name, value] of said) element($("tip"), "span", `${name} ${value}`);
+}
+
+function point(thing, panel, event) {
+  const same = thing?.kind === page.pointed?.thing.kind && thing?.index === page.pointed?.thing.index;
+  page.pointed = thing && { thing, panel };
+  if (!same) {
+    panel.canvas.style.cursor = thing ? "pointer" : "";
+    $("tip").hidden = !thing;
+    show();
+  }
+  if (!thing) return;
+  const { offsetWidth: width, offsetHeight: height } = $("tip"), edge = document.documentElement.clientWidth;
+  const under = event.clientY + 18 + height <= window.innerHeight;
+  $("tip").style.left = `${Math.max(6, Math.min(event.clientX + 14, edge - width - 6))}px`;
+  $("tip").style.top = `${under ? event.clientY + 18 : Math.max(6, event.clientY - height - 12)}px`;
+}
+
+// --- doing ---
+
+function choose(thing) {
+  page.chosen = thing;
+  page.values = null;
+  $("choose").value = thing ? `${thing.kind} ${thing.index}` : "";
+  $("series").replaceChildren();
+  page.charts = thing ? plotsOf(thing).map((describe) => makeChart($("series"), describe, seek)) : [];
+  arrange();
+}
+
+function seek(t) {
+  page.t = Math.min(Math.max(t, 0), LAST);
+  show();
+}
+
+function play(on) {
+  page.playing = on;
+  if (on && page.t >= LAST) page.t = 0;
+  write($("play"), on ? "❚❚" : "►");
+  $("play").setAttribute("aria-label", on ? "Pause" : "Play");
+  $("values").setAttribute("aria-live", on ? "off" : "polite");
+  page.before = performance.now();
+  show();
+  if (on) requestAnimationFrame(tick);
+}
+
+function tick(now) {
+  if (!page.playing) return;
+  const pace = Number($("speed").value) / data.seconds_per_step;
+  seek(page.t + (Math.max(now - page.before, 0) / 1000) * pace);
+  page.before = now;
+  if (page.t >= LAST) play(false);
+  else requestAnimationFrame(tick);
+}
+
+function stepBy(steps) {
+  play(false);
+  seek(steps > 0 ? Math.floor(page.t + 1e-6) + steps : Math.ceil(page.t - 1e-6) + steps);
+}
+
+const KEYS = {
+  " ": () => play(!page.playing),
+  ArrowRight: () => stepBy(1),
+  ArrowLeft: () => stepBy(-1),
+  Home: () => seek(0),
+  End: () => seek(LAST),
+  Escape: () => choose(null),
+};
+
+document.addEventListener("keydown", (event) => {
+  const act = KEYS[event.key], { tagName, id } = event.target;
+  if (!act || event.ctrlKey || event.altKey || event.metaKey || tagName === "SELECT") return;
+  if (event.key === " " && tagName === "BUTTON" && id !== "play") return;
+  event.preventDefault();
+  if (!event.repeat || event.key.startsWith("Arrow")) act();
+});
+$("play").addEventListener("keyup", (event) => event.key === " " && event.preventDefault());
+$("play").addEventListener("click", () => play(!page.playing));
+$("back").addEventListener("click", () => stepBy(-1));
+$("forward").addEventListener("click", () => stepBy(1));
+$("time").max = LAST;
+$("time").addEventListener("input", () => seek(Number($("time").value)));
+$("choose").addEventListener("change", () => {
+  const [kind, index] = $("choose").value.split(" ");
+  choose(kind ? { kind, index: Number(index) } : null);
+});
+for (const query of [matchMedia("(prefers-color-scheme: dark)"), calm]) query.addEventListener("change", arrange);
+window.addEventListener("resize", arrange);
+new ResizeObserver(([{ contentRect }]) => {
+  if (contentRect.width !== page.width) requestAnimationFrame(arrange); // a scroll bar came or went
+  page.width = contentRect.width;
+}).observe($("panels"));
+arrange();
+play(false);

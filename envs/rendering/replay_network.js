@@ -1,0 +1,254 @@
+// The network: lines, moving chevrons, nodes with their gauges, unmet demand, labels. Lengths are CSS pixels.
+
+const LEVELS = data.lines.length <= 60 ? 20 : 8; // of width and colour of lines: the fewer, the faster
+const LEAST_SHOWN = 0.02; // smaller flows have no chevrons, smaller shares no arc
+const CHEVRON_SPEED = 90; // pixels a second at full loading
+const look = data.look, FULL_TURN = 2 * Math.PI;
+const KIND_NAMES = ["source", "storage", "consumer", "junction"];
+const FONT = '"DejaVu Sans", Verdana, system-ui, sans-serif';
+
+/** The colours of the page as it is now: light or dark. */
+function readColours() {
+  const css = getComputedStyle(document.documentElement), colour = (name) => css.getPropertyValue(`--${name}`).trim();
+  const found = { loading: mix([0, 1, 2, 3, 4].map((part) => colour(`loading-${part}`))) };
+  const plain = "ink muted faint rule paper halo served vermilion unlimited green blue other band";
+  for (const name of plain.split(" ")) found[name] = colour(name);
+  for (const kind of KIND_NAMES) {
+    found[kind] = { full: colour(`${kind}-full`), empty: colour(`${kind}-empty`), edge: colour(`${kind}-edge`) };
+  }
+  return found;
+}
+
+function mix(stops) {
+  const parts = stops.map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
+  return Array.from({ length: LEVELS + 1 }, (_, level) => {
+    const place = (level / LEVELS) * (parts.length - 1), low = Math.min(Math.floor(place), parts.length - 2);
+    const rgb = parts[low].map((value, i) => Math.round(value + (place - low) * (parts[low + 1][i] - value)));
+    return `rgb(${rgb.join()})`;
+  });
+}
+
+/** Corners of a node of this kind, y down; none: a circle. */
+function corners(kind) {
+  const shape = { source: look.shapes.TRIANGLE, storage: look.shapes.SQUARE }[kind];
+  return shape && shape.map(([x, y]) => [x, -y]);
+}
+
+/** The part of a shape that lies below the given share of its height, as a gauge. */
+function filled(shape, share) {
+  const ys = shape.map((corner) => corner[1]), low = Math.max(...ys), high = Math.min(...ys);
+  const level = low - Math.min(Math.max(share, 0), 1) * (low - high), kept = [];
+  shape.forEach(([xa, ya], i) => {
+    const [xb, yb] = shape[(i + 1) % shape.length];
+    if (ya >= level) kept.push([xa, ya]);
+    if ((ya - level) * (yb - level) < 0) kept.push([xa + ((level - ya) / (yb - ya)) * (xb - xa), level]);
+  });
+  return kept.length > 2 ? kept : [];
+}
+
+function trace(path, shape, x, y, size) {
+  shape.forEach(([dx, dy], i) => (i ? path.lineTo(x + size * dx, y + size * dy) : path.moveTo(x + size * dx, y + size * dy)));
+  path.closePath();
+}
+
+function addNode(path, kind, x, y, size) {
+  const shape = corners(kind);
+  if (shape) trace(path, shape, x, y, size);
+  else {
+    path.moveTo(x + size, y);
+    path.arc(x, y, size, 0, FULL_TURN);
+  }
+}
+
+function addArc(path, x, y, size, share) {
+  const top = -Math.PI / 2;
+  path.moveTo(x, y - size);
+  path.arc(x, y, size, top, top + FULL_TURN * Math.min(share, 0.9999));
+}
+
+function addChevron(path, x, y, ax, ay, size) {
+  look.shapes.CHEVRON.forEach(([along, across], i) => {
+    const px = x + size * (along * ax - across * ay), py = y + size * (along * ay + across * ax);
+    if (i) path.lineTo(px, py);
+    else path.moveTo(px, py);
+  });
+  path.closePath();
+}
+
+/** What never changes, made once a size: the beds of the lines, the bodies of the nodes, and their rims and labels. */
+function makeLayers(place, colours) {
+  const layer = (draw) => {
+    const canvas = document.createElement("canvas");
+    draw(sized(canvas, place.width, place.height));
+    return canvas;
+  };
+  const outlines = KIND_NAMES.map((kind) => {
+    const path = new Path2D();
+    data.kinds.forEach((other, n) => other === kind && addNode(path, kind, place.x[n], place.y[n], place.radius[n]));
+    return { path, shape: corners(kind), ...colours[kind] };
+  });
+  const beds = layer((pen) => {
+    pen.lineCap = "round";
+    stroke(pen, place.bed, colours.faint, place.linePx + 2.5);
+  });
+  const bodies = layer((pen) => {
+    for (const { path, shape, empty } of outlines) {
+      pen.lineJoin = "round";
+      stroke(pen, path, colours.paper, shape ? 4 : 2.4);
+      pen.fillStyle = empty;
+      pen.fill(path);
+    }
+  });
+  const rims = layer((pen) => {
+    for (const { path, shape, edge } of outlines) if (shape) stroke(pen, path, edge, 1.6);
+    drawLabels(pen, place, colours);
+  });
+  return { beds, bodies, rims };
+}
+
+function drawLabels(pen, place, colours) {
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  pen.lineJoin = "round";
+  const placed = (place.labels = placeLabels(pen, place));
+  pen.lineWidth = 3.5;
+  pen.strokeStyle = colours.paper;
+  for (const { text, x, y } of placed) pen.strokeText(text, x, y);
+  pen.fillStyle = colours.ink;
+  for (const { text, x, y } of placed) pen.fillText(text, x, y);
+}
+
+function drawNetwork(pen, place, colours, run, t, marked) {
+  pen.clearRect(0, 0, place.width, place.height);
+  pen.lineCap = "round";
+  pen.lineJoin = "round";
+  drawLayer(pen, place, place.layers.beds);
+  drawMarks(pen, place, colours, marked);
+  drawLines(pen, place, colours, run, t);
+  drawChevrons(pen, place, colours, run, t);
+  drawArcs(pen, place, colours, run, t);
+  drawLayer(pen, place, place.layers.bodies);
+  drawGauges(pen, place, colours, run, t);
+  drawLayer(pen, place, place.layers.rims);
+  drawBadges(pen, place, colours, run, t);
+}
+
+function drawLayer(pen, place, layer) {
+  pen.drawImage(layer, 0, 0, place.width, place.height);
+}
+
+function stroke(pen, path, colour, width) {
+  pen.strokeStyle = colour;
+  pen.lineWidth = width;
+  pen.stroke(path);
+}
+
+/** What is pointed at or chosen is set off by a ring. */
+function drawMarks(pen, place, colours, marked) {
+  for (const thing of marked) {
+    const path = new Path2D();
+    if (thing.kind === "line") addLine(path, place.lines[thing.index]);
+    else addNode(path, data.kinds[thing.index], place.x[thing.index], place.y[thing.index], place.radius[thing.index]);
+    stroke(pen, path, colours.ink, thing.kind === "line" ? place.linePx + 9 : 2 * (place.gap + place.arc + 4));
+    stroke(pen, path, colours.paper, thing.kind === "line" ? place.linePx + 6 : 2 * (place.gap + place.arc + 2.4));
+  }
+}
+
+/** Lines of the same width and colour together; full ones have a rim. */
+function drawLines(pen, place, colours, run, t) {
+  const groups = new Map();
+  place.lines.forEach((line, e) => {
+    const loading = Math.abs(at(run.loading[e], t)), state = lineState(e, loading);
+    const key = (data.capacity[e] === null ? 900 : 100 * state) + Math.round(LEVELS * Math.min(loading, 1));
+    if (!groups.has(key)) groups.set(key, new Path2D());
+    addLine(groups.get(key), line);
+  });
+  const sorted = [...groups].sort((a, b) => a[0] - b[0]), full = colours.loading[LEVELS];
+  const width = (key) => 1.6 + (place.linePx - 1.6) * ((key % 100) / LEVELS);
+  for (const [key, path] of sorted) {
+    const state = Math.floor(key / 100);
+    if (state === 1) stroke(pen, path, colours.halo, width(key) + 6);
+    if (state === 2) stroke(pen, path, full, width(key) + 4.5);
+  }
+  for (const [key, path] of sorted) {
+    const state = Math.floor(key / 100);
+    stroke(pen, path, state === 9 ? colours.unlimited : state === 2 ? colours.vermilion : colours.loading[key % 100], width(key));
+  }
+}
+
+function drawChevrons(pen, place, colours, run, t) {
+  const path = new Path2D(), rim = new Path2D();
+  place.lines.forEach((line, e) => {
+    const flow = at(run.loading[e], t), loading = Math.min(Math.abs(flow), 1), length = line.length * line.visible;
+    if (loading <= LEAST_SHOWN) return;
+    const moved = (wayAt(run, e, t) * CHEVRON_SPEED * data.seconds_per_step) / Math.max(length, 1e-9);
+    for (let i = 0; i < line.count; i++) {
+      const spot = ((((i + 0.5) / line.count + moved) % 1) + 1) % 1, share = line.first + spot * line.visible;
+      const [x, y] = onCurve(line, share);
+      let ax = (1 - share) * (line.xb - line.x0) + share * (line.x1 - line.xb);
+      let ay = (1 - share) * (line.yb - line.y0) + share * (line.y1 - line.yb);
+      const norm = Math.sign(flow) / Math.max(Math.hypot(ax, ay), 1e-9), ends = (Math.min(spot, 1 - spot) * length) / 8;
+      [ax, ay] = [ax * norm, ay * norm];
+      const size = place.chevronPx * (0.6 + 0.4 * loading) * Math.min(Math.max(ends, 0.5), 1);
+      addChevron(path, x, y, ax, ay, size);
+      addChevron(rim, x, y, ax, ay, size + 1.5);
+    }
+  });
+  pen.fillStyle = colours.paper;
+  pen.fill(rim);
+  pen.fillStyle = colours.ink;
+  pen.fill(path);
+}
+
+function drawArcs(pen, place, colours, run, t) {
+  const path = new Path2D();
+  for (let n = 0; n < NODES; n++) {
+    const share = at(run.unmetShare[n], t);
+    if (share > LEAST_SHOWN) addArc(path, place.x[n], place.y[n], place.radius[n] + place.gap, share);
+  }
+  pen.lineCap = "butt";
+  stroke(pen, path, colours.paper, place.arc + 2);
+  stroke(pen, path, colours.vermilion, place.arc);
+}
+
+function drawGauges(pen, place, colours, run, t) {
+  for (const kind of KIND_NAMES) {
+    const shape = corners(kind), path = new Path2D();
+    if (!shape) continue;
+    for (let n = 0; n < NODES; n++) {
+      const part = data.kinds[n] === kind ? filled(shape, at(run.fill[n], t)) : [];
+      if (part.length) trace(path, part, place.x[n], place.y[n], place.radius[n]);
+    }
+    pen.fillStyle = colours[kind].full;
+    pen.fill(path);
+  }
+}
+
+/** Beside the middle of a line, on the side where it hides no label or node; above, if there is such a side. */
+function badgePlace(place, line) {
+  const [x, y] = onCurve(line, 0.5), away = 15 / line.length, dx = 1.35 * away * (line.y1 - line.y0);
+  const dy = -away * (line.x1 - line.x0), up = dy > 0 ? -1 : 1;
+  const spots = [up, -up].map((side) => [x + side * dx, y + side * dy]);
+  const free = ([a, b]) => {
+    const box = [a - 17, b - 7, a + 17, b + 7];
+    return !place.labels.some((label) => overlap(label.box, box)) && !covers(box, place);
+  };
+  return spots.find(free) ?? spots[0];
+}
+
+/** The most overloaded lines carry their loading in words. */
+function drawBadges(pen, place, colours, run, t) {
+  const over = place.lines.map((line, e) => ({ line, loading: Math.abs(at(run.loading[e], t)), e }));
+  const worst = over.filter(({ e, loading }) => lineState(e, loading) === 2).sort((a, b) => b.loading - a.loading);
+  pen.font = `bold 11.5px ${FONT}`;
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  pen.lineWidth = 3.5;
+  for (const { line, loading } of worst.slice(0, 8)) {
+    const text = `${Math.ceil(100 * loading - 1e-9)}%`, [x, y] = badgePlace(place, line);
+    pen.strokeStyle = colours.paper;
+    pen.strokeText(text, x, y);
+    pen.fillStyle = colours.vermilion;
+    pen.fillText(text, x, y);
+  }
+}

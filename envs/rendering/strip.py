@@ -1,0 +1,170 @@
+"""The strip of small plots under a network: demand, storage and reward over time, with a cursor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.ticker import MaxNLocator
+
+from envs.rendering.canvas import Canvas, text_width
+from envs.rendering.layout import Box, Floats
+from envs.rendering.playback import Moment, Playback
+from envs.rendering.style import (
+    CIRCLE,
+    FAINT,
+    GREEN,
+    INK,
+    MUTED,
+    PAPER,
+    RULE,
+    SERVED,
+    VERMILION,
+    number,
+    time_ticks,
+)
+from grid.episode import Episode
+
+GAP = 54.0  # between plots, with room for the numbers of the next
+
+
+@dataclass(frozen=True)
+class _Band:
+    low: Floats  # (T,)
+    high: Floats  # (T,)
+    colour: str
+    hatch: str | None = None
+
+
+@dataclass(frozen=True)
+class _Plot:
+    """What one plot shows: bands under one line."""
+
+    title: str
+    key: tuple[tuple[str, str], ...]  # words and their colours, from right to left
+    line: Floats  # (T,) the cursor's dot is on it
+    colour: str
+    bands: tuple[_Band, ...]
+    low: float
+    high: float
+
+
+class Strip:
+    """Small plots side by side in a box; the time axis has room for so many steps."""
+
+    def __init__(self, canvas: Canvas, box: Box, episode: Episode, steps: int) -> None:
+        self._canvas, self._steps = canvas, max(steps, 1)
+        self._has_storage = bool((episode.store_max_mwh > 0).any())
+        count = 3 if self._has_storage else 2
+        width = (box.width - GAP * (count - 1)) / count
+        self._boxes = [Box(box.left + i * (width + GAP), box.bottom, width, box.height) for i in range(count)]
+        self._ticks = time_ticks(episode, self._steps, int(width // 58))
+        self._plots: list[_Plot] = []
+        self._cursor = LineCollection([], colors=INK, linewidths=0.9, alpha=0.55)
+        self._dots = PolyCollection([], facecolors=INK, edgecolors=PAPER, linewidths=1.2)
+        for artist in (self._cursor, self._dots):
+            canvas.add(artist)
+
+    def draw_background(self, playback: Playback) -> None:
+        """The plots of what has happened so far."""
+        series, stored = playback.series, 100 * playback.stored_frac
+        self._plots = [_demand(series), _reward(series)]
+        if self._has_storage:
+            self._plots.insert(1, _storage(100 * series.stored_frac, stored))
+        for box, plot in zip(self._boxes, self._plots, strict=True):
+            self._draw_frame(box, plot)
+            self._draw_curves(box, plot)
+
+    def draw_cursor(self, step: float, moment: Moment) -> None:
+        """The cursor at a step (may lie between two)."""
+        values = [float(moment.load_mw), 100 * float(moment.stored_frac), float(moment.reward)]
+        if not self._has_storage:
+            del values[1]
+        bars, dots = [], []
+        for box, plot, value in zip(self._boxes, self._plots, values, strict=True):
+            x = self._across(box, np.array(step))
+            bars.append(np.array([(x, box.bottom), (x, box.bottom + box.height)]))
+            dots.append(CIRCLE * 3.4 + [float(x), float(_up(box, plot, np.array(value)))])
+        self._cursor.set_segments(bars)
+        self._dots.set_verts(dots)
+        self._canvas.draw(self._cursor, self._dots)
+
+    def _across(self, box: Box, step: Floats) -> Floats:
+        return box.left + box.width * step / max(self._steps - 1, 1)
+
+    def _draw_frame(self, box: Box, plot: _Plot) -> None:
+        ticks = np.asarray(MaxNLocator(nbins=3, steps=[1, 2, 2.5, 5, 10]).tick_values(plot.low, plot.high))
+        right, top = box.left + box.width, box.bottom + box.height
+        rules = []
+        for value in ticks[(ticks >= plot.low - 1e-9) & (ticks <= plot.high + 1e-9)].tolist():
+            y = float(_up(box, plot, np.array(value)))
+            rules.append([(box.left, y), (right, y)])
+            self._canvas.text(box.left - 7, y, number(value), 7.5, MUTED, align="right")
+        self._shapes(LineCollection(rules, colors=FAINT, linewidths=0.8))
+        marks = [[(box.left, top), (box.left, box.bottom), (right, box.bottom)]]
+        for position, label in self._ticks:
+            x = float(self._across(box, np.array(position)))
+            marks.append([(x, box.bottom), (x, box.bottom - 4)])
+            self._canvas.text(x, box.bottom - 13, label, 7.5, MUTED, align="center")
+        self._shapes(LineCollection(marks, colors=RULE, linewidths=0.8))
+        self._canvas.text(box.left, top + 16, plot.title, 9, INK, bold=True)
+        x = right
+        for words, colour in plot.key:
+            self._canvas.text(x, top + 15, words, 7.5, colour, align="right")
+            x -= text_width(words, 7.5) + 12
+
+    def _draw_curves(self, box: Box, plot: _Plot) -> None:
+        repeat = 2 if len(plot.line) == 1 == self._steps else 1  # one step fills the plot
+        x = self._across(box, np.arange(float(len(plot.line) * repeat)))
+        for band in plot.bands:
+            low, high = (_up(box, plot, np.repeat(values, repeat)) for values in (band.low, band.high))
+            outline = np.column_stack([np.r_[x, x[::-1]], np.r_[low, high[::-1]]])
+            self._shapes(
+                PolyCollection([outline], facecolors=band.colour, edgecolors=PAPER, linewidths=0, hatch=band.hatch)
+            )
+        line = np.column_stack([x, _up(box, plot, np.repeat(plot.line, repeat))])
+        self._shapes(LineCollection([line], colors=plot.colour, linewidths=1.4, capstyle="round", joinstyle="round"))
+
+    def _shapes(self, collection: LineCollection | PolyCollection) -> None:
+        self._canvas.add(collection)
+        self._canvas.draw(collection)
+        collection.remove()
+
+
+def _up(box: Box, plot: _Plot, values: Floats) -> Floats:
+    return box.bottom + box.height * (values - plot.low) / (plot.high - plot.low)
+
+
+def _demand(series: Moment) -> _Plot:
+    zero = np.zeros_like(series.load_mw)
+    return _Plot(
+        title="Demand (MW)",
+        key=(("— demand", INK), ("■ served", "#5F9CC4"), ("▨ unmet", VERMILION)),
+        line=series.load_mw,
+        colour=INK,
+        bands=(
+            _Band(zero, series.served_mw, SERVED),
+            _Band(series.served_mw, series.load_mw, VERMILION, hatch="////"),
+        ),
+        low=0.0,
+        high=1.1 * float(series.load_mw.max()) or 1.0,
+    )
+
+
+def _storage(mean: Floats, stored: Floats) -> _Plot:
+    return _Plot(
+        title="Storage (% charge)",
+        key=(("mean, min–max band", MUTED),) if stored.shape[1] > 1 else (),
+        line=mean,
+        colour=GREEN,
+        bands=(_Band(stored.min(1), stored.max(1), "#CBE9DF"),),
+        low=0.0,
+        high=104.0,
+    )
+
+
+def _reward(series: Moment) -> _Plot:
+    low, high = min(float(series.reward.min()), 0.0), max(float(series.reward.max()), 0.0)
+    margin = 0.08 * (high - low) or 0.5
+    return _Plot("Reward per step", (), series.reward, INK, (), low - margin, high + margin)

@@ -1,0 +1,122 @@
+"""What each render mode of LoadBalancer shows of a running episode."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from envs.batch import GridBatch
+from envs.recording import Recorder
+
+
+class Viewer(Protocol):
+    """Shows the step that has just finished."""
+
+    def __call__(self, recorder: Recorder) -> Any:
+        """Show it, or return it."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
+class Picture:
+    """``rgb_array``: the network as an array (H, W, 3) uint8."""
+
+    def __init__(self, batch: GridBatch) -> None:
+        from envs.rendering.grid_state import GridStateRenderer
+
+        self._renderer_of = GridStateRenderer
+        self._renderer: GridStateRenderer | None = None
+        self._steps = batch.horizon
+
+    def __call__(self, recorder: Recorder) -> Any:
+        """The picture of the finished step; before the first, the idle grid."""
+        episode = recorder.episode(0)
+        if self._renderer is None:
+            self._renderer = self._renderer_of(episode, steps=self._steps)
+        else:
+            self._renderer.update(episode)
+        return self._renderer.frame(max(episode.steps - 1, 0))
+
+    def close(self) -> None:
+        """Let go of the renderer."""
+        self._renderer = None
+
+
+class Line:
+    """``ansi``: one line of text."""
+
+    def __init__(self, batch: GridBatch) -> None:
+        self._batch = batch
+
+    def __call__(self, recorder: Recorder) -> str:
+        """Time, demand, demand served, stored energy and reward."""
+        if not recorder.steps:
+            return f"step  0/{self._batch.horizon}  before the first step"
+        last = recorder.steps[-1]
+        arrays, width = self._batch.arrays, len(str(self._batch.horizon))
+        hour = float(last.start_hour[0]) + last.t * last.inputs.dt_h
+        demand, served = float(last.inputs.load_mw[0].sum()), float(last.outcome.served_mw[0].sum())
+        stored, room = float(last.next_state.store_mwh[0].sum()), float(arrays.store_max_mwh.sum())
+        share = f" ({stored / room:4.0%})" if room else ""
+        return (
+            f"step {last.t + 1:>{width}}/{self._batch.horizon}  {clock(hour)}  demand {demand:8.2f} MW  "
+            f"served {served:8.2f} MW  stored {stored:8.2f} MWh{share}  reward {float(last.reward[0]):+.3f}"
+        )
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Window:
+    """``human``: the picture in a window, or, without a display, a sentence and then one line a step."""
+
+    def __init__(self, batch: GridBatch) -> None:
+        self._picture, self._line = Picture(batch), Line(batch)
+        self._shown: Any = None
+        self._pyplot = _interactive_pyplot()
+        if self._pyplot is None:
+            sys.stdout.write("No display found: showing one line a step instead of a window.\n")
+
+    def __call__(self, recorder: Recorder) -> None:
+        """Show the finished step."""
+        if self._pyplot is None:
+            sys.stdout.write(self._line(recorder) + "\n")
+            return
+        frame = self._picture(recorder)
+        if self._shown is None:
+            figure = self._pyplot.figure("load_balancer", figsize=(12.8, 8.0))
+            axes = figure.add_axes((0, 0, 1, 1))
+            axes.set_axis_off()
+            self._shown = axes.imshow(frame)
+        self._shown.set_data(frame)
+        self._pyplot.pause(0.001)
+
+    def close(self) -> None:
+        """Close the window."""
+        if self._shown is not None:
+            self._pyplot.close(self._shown.figure)
+            self._shown = None
+        self._picture.close()
+
+
+def clock(hour: float) -> str:
+    """Hours since Monday 00:00 as a weekday and a time of day."""
+    days = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+    minutes = round(hour * 60)
+    return f"{days[minutes // 1440 % 7]} {minutes // 60 % 24:02d}:{minutes % 60:02d}"
+
+
+def _interactive_pyplot() -> Any:
+    """pyplot with a backend that opens windows, or None."""
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return None
+    import matplotlib
+    from matplotlib import pyplot
+
+    return pyplot if matplotlib.get_backend().lower() not in ("agg", "svg", "pdf", "ps", "cairo", "template") else None
+
+
+VIEWERS: dict[str, Callable[[GridBatch], Viewer]] = {"rgb_array": Picture, "human": Window, "ansi": Line}

@@ -1,0 +1,89 @@
+"""LoadBalancerVector: many environments in one gymnasium VectorEnv, stepped as one batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from envs.batch import GridBatch
+from envs.config import EnvConfig
+from envs.load_balancer import configure
+from grid import GridArrays, GridError
+
+
+class LoadBalancerVector(VectorEnv[Any, np.ndarray, np.ndarray]):
+    """``num_envs`` copies of LoadBalancer in one batch; episodes start anew in the step in which they end.
+
+    Args:
+        num_envs: B.
+        config: an EnvConfig, or give its fields by name.
+        render_mode: only None; render a single LoadBalancer instead.
+        fields: of EnvConfig.
+
+    Raises:
+        GridError: bad grid, field, number of envs or action.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+
+    def __init__(
+        self, num_envs: int = 1, config: EnvConfig | None = None, *, render_mode: str | None = None, **fields: Any
+    ) -> None:
+        if num_envs < 1:
+            raise GridError("num_envs", repr(num_envs), "a whole number >= 1", "correct the value")
+        if render_mode is not None:
+            raise GridError("render_mode", repr(render_mode), "None in a vector env", "render a single LoadBalancer")
+        self.num_envs = num_envs
+        self.config = configure(config, fields)
+        self.batch = GridBatch(self.config, num_envs, seed=None)
+        self.single_observation_space = self.batch.observation_space
+        self.single_action_space = self.batch.action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.render_mode = None
+        self.spec: gym.envs.registration.EnvSpec | None = None
+
+    @property
+    def arrays(self) -> GridArrays:
+        """The compiled grid."""
+        return self.batch.arrays
+
+    def reset(
+        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start all episodes anew, from one seed or one for each."""
+        super().reset(seed=seed if isinstance(seed, int) else None, options=options)
+        return self.batch.reset(seed), {}
+
+    def step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Step all; at the end ``info`` holds final_obs (B objects) and final_info with the episode metrics (B,)."""
+        observation, reward, done, final = self.batch.step(actions)
+        info: dict[str, Any] = {}
+        if done:
+            every = np.ones(self.num_envs, dtype=bool)
+            metrics = self.batch.metrics
+            info = {
+                "final_obs": _objects(final, self.num_envs),
+                "_final_obs": every,
+                "final_info": {
+                    "episode_metrics": {**metrics, **{f"_{name}": every for name in metrics}},
+                    "_episode_metrics": every,
+                },
+                "_final_info": every,
+            }
+        ended = np.full(self.num_envs, done)
+        return observation, reward, ended, np.zeros(self.num_envs, dtype=bool), info
+
+
+def _objects(observation: Any, count: int) -> np.ndarray:
+    """One object a env, as gymnasium's own vector envs give final observations."""
+    out = np.empty(count, dtype=object)
+    for i in range(count):
+        out[i] = (
+            {name: value[i] for name, value in observation.items()} if isinstance(observation, dict) else observation[i]
+        )
+    return out

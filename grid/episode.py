@@ -1,0 +1,146 @@
+"""Episode: the recorded arrays of one episode, saved and loaded without pickle."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grid.arrays import GridArrays
+from grid.costs import TERMS
+from grid.errors import GridError
+from grid.files import atomic_path
+
+FORMAT = "load-balancer-episode/1"
+SHAPES = {
+    "N": ("node_kind", "x", "y", "gen_max_mw", "load_max_mw", "store_max_mwh"),
+    "E": ("line_from", "line_to", "capacity_mw"),
+    "TN": ("gen_avail_mw", "load_mw", "gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw"),
+    "SN": ("store_mwh",),  # S = T + 1
+    "TE": ("flow_mw",),
+    "T": ("balancing_mw", "reward"),
+}
+
+UNREADABLE = (  # what numpy, zipfile and json raise at a file that is missing, damaged or something else
+    *(OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error),
+    *(ValueError, KeyError, TypeError, AttributeError),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """One episode as it happened. Symbols: T steps, N nodes, E lines; signs as in ``grid``."""
+
+    grid_name: str
+    policy: str  # who decided
+    fingerprint: str  # of the grid
+    dt_h: float
+    start_hour: float  # hours from Monday 00:00 to the first step
+    node_names: tuple[str, ...]  # (N,)
+    line_names: tuple[str, ...]  # (E,)
+    node_kind: np.ndarray  # (N,) position in grid.kinds.KIND_NAMES
+    x: np.ndarray  # (N,) NaN: no position
+    y: np.ndarray  # (N,)
+    line_from: np.ndarray  # (E,)
+    line_to: np.ndarray  # (E,)
+    capacity_mw: np.ndarray  # (E,)
+    gen_max_mw: np.ndarray  # (N,)
+    load_max_mw: np.ndarray  # (N,)
+    store_max_mwh: np.ndarray  # (N,)
+    gen_avail_mw: np.ndarray  # (T, N) gen_max_mw x available share
+    load_mw: np.ndarray  # (T, N)
+    gen_mw: np.ndarray  # (T, N) before spill
+    served_mw: np.ndarray  # (T, N)
+    shed_mw: np.ndarray  # (T, N)
+    spill_mw: np.ndarray  # (T, N)
+    charge_mw: np.ndarray  # (T, N)
+    discharge_mw: np.ndarray  # (T, N)
+    store_mwh: np.ndarray  # (T + 1, N) at the start of each step and at the end
+    flow_mw: np.ndarray  # (T, E)
+    balancing_mw: np.ndarray  # (T,)
+    reward: np.ndarray  # (T,)
+    costs: dict[str, np.ndarray] = field(default_factory=dict)  # each (T,), keys as grid.costs.TERMS
+
+    @property
+    def steps(self) -> int:
+        """Number of steps T."""
+        return len(self.load_mw)
+
+    @property
+    def cost(self) -> float:
+        """Cost of the whole episode, settlement included."""
+        return float(sum(term.sum() for term in self.costs.values()))
+
+    @property
+    def unserved_mwh(self) -> float:
+        """Demand not met."""
+        return float(self.shed_mw.sum() * self.dt_h)
+
+    @property
+    def overload_mwh(self) -> float:
+        """Energy carried above capacity."""
+        return float(np.clip(np.abs(self.flow_mw) - self.capacity_mw, 0, None).sum() * self.dt_h)
+
+    def save(self, path: str | Path) -> Path:
+        """Write one ``.npz`` file, whole or not at all; returns its path."""
+        target = Path(path)
+        texts = {"format": FORMAT, "costs": list(self.costs)}
+        arrays: dict[str, np.ndarray] = {f"cost_{name}": term for name, term in self.costs.items()}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, np.ndarray):
+                arrays[item.name] = value
+            elif item.name != "costs":
+                texts[item.name] = value
+        with atomic_path(target) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, json=np.array(json.dumps(texts, default=float)), **arrays)
+        return target
+
+    @classmethod
+    def load(cls, path: str | Path) -> Episode:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            GridError: the file is missing, truncated or not an episode.
+        """
+        source = Path(path)
+        mend = "give a file written by `load-balancer optimum --out`, `render` or Episode.save"
+        try:
+            with source.open("rb") as file, np.load(file, allow_pickle=False) as data:
+                texts = json.loads(str(data["json"]))
+                if texts.pop("format") != FORMAT:
+                    raise GridError(str(source), "another format", FORMAT, mend)
+                costs = {name: data[f"cost_{name}"] for name in texts.pop("costs") if name in TERMS}
+                names: dict[str, Any] = {key: tuple(texts.pop(key)) for key in ("node_names", "line_names")}
+                arrays: dict[str, Any] = {
+                    item.name: data[item.name] for item in fields(cls) if item.name not in {*texts, *names, "costs"}
+                }
+            episode = cls(**texts, **names, **arrays, costs=costs)
+            episode._check_shapes()
+            return episode
+        except GridError:
+            raise
+        except UNREADABLE as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            found = "no such file" if isinstance(error, FileNotFoundError) else reason
+            raise GridError(str(source), found, "an episode file (.npz)", mend) from error
+
+    def _check_shapes(self) -> None:
+        sizes = {"T": self.steps, "S": self.steps + 1, "N": len(self.node_names), "E": len(self.line_names)}
+        arrays = [(axes, name, getattr(self, name)) for axes, names in SHAPES.items() for name in names]
+        arrays += [("T", f"cost_{name}", term) for name, term in self.costs.items()]
+        for axes, name, array in arrays:
+            if array.shape != tuple(sizes[axis] for axis in axes) or array.dtype.kind not in "iuf":
+                raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
+
+
+def describe(arrays: GridArrays) -> dict[str, Any]:
+    """The fields of an Episode that come from the grid alone."""
+    same = ("fingerprint", "node_names", "line_names", "node_kind", "x", "y", "line_from", "line_to", "capacity_mw")
+    sizes = ("gen_max_mw", "load_max_mw", "store_max_mwh")
+    return {"grid_name": arrays.name, **{name: getattr(arrays, name) for name in same + sizes}}

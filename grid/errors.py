@@ -1,0 +1,44 @@
+"""The one error users see: where the fault is, what was found, what is allowed, how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with the input."""
+
+    where: str
+    found: str
+    allowed: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: found {self.found}; allowed: {self.allowed}; {self.mend}"
+
+
+class GridError(ValueError):
+    """Bad input, with one or more faults; ``str`` gives one line a fault."""
+
+    def __init__(self, where: str, found: str, allowed: str, mend: str) -> None:
+        self.faults: tuple[Fault, ...] = (Fault(where, found, allowed, mend),)
+        super().__init__(str(self.faults[0]))
+
+    @classmethod
+    def of(cls, faults: Sequence[Fault]) -> GridError:
+        """Gather several faults into one error, one line each."""
+        first = faults[0]
+        error = cls(first.where, first.found, first.allowed, first.mend)
+        error.faults = tuple(faults)
+        error.args = ("\n".join(str(fault) for fault in faults),)
+        return error
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Return ``did you mean 'x'?`` for the closest of the choices, else a list of them."""
+    known = sorted(choices)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(known)}"

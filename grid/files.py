@@ -1,0 +1,42 @@
+"""Writing files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from grid.errors import GridError
+
+
+@contextmanager
+def atomic_path(target: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside the target; on success sync it and rename it over the target.
+
+    The temporary file keeps the target's suffix, so writers that go by it work. On any error it is removed.
+
+    Raises:
+        GridError: the folder cannot be written or the disk is full; the message names the target.
+    """
+    path = Path(target)
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        mend = "free some space or choose another folder"
+        raise GridError(str(path), error.strerror or str(error), "a path that can be written", mend) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

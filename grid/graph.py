@@ -1,0 +1,213 @@
+"""Grid: a networkx.MultiGraph of sources, storages, consumers and lines that is checked and compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import networkx as nx
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from grid import flow
+from grid.arrays import GridArrays, fingerprint
+from grid.check import find_faults
+from grid.errors import Fault, GridError
+from grid.kinds import KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """User time series that came with a grid, as shares of gen_max_mw or load_max_mw."""
+
+    columns: tuple[str, ...]  # (C,) the profile names
+    dt_h: float  # hours between rows
+    values_frac: np.ndarray  # (R, C)
+
+
+class Grid:
+    """A grid under construction.
+
+    Nodes carry a ``kind`` and the columns of ``grid.kinds.COLUMNS`` as attributes, lines likewise; ids are strings.
+    The graph is open to any networkx function; ``check`` and ``compile`` read whatever it holds by then.
+    """
+
+    def __init__(self, name: str = "grid", *, origin: str = "", licence: str = "", base_mva: float = 100.0) -> None:
+        self.graph: nx.MultiGraph[str] = nx.MultiGraph()
+        self.name, self.origin, self.licence, self.base_mva = name, origin, licence, base_mva
+        self.notes: list[str] = []  # what a reader had to assume
+        self.series: Series | None = None
+
+    def add_source(self, node: str, **columns: float | str) -> None:
+        """Add a node that generates; needs ``gen_max_mw``."""
+        self._add_node("source", node, columns)
+
+    def add_storage(self, node: str, **columns: float | str) -> None:
+        """Add a node that stores; needs ``store_max_mwh``, ``charge_max_mw`` and ``discharge_max_mw``."""
+        self._add_node("storage", node, columns)
+
+    def add_consumer(self, node: str, **columns: float | str) -> None:
+        """Add a node that consumes; needs ``load_max_mw``."""
+        self._add_node("consumer", node, columns)
+
+    def add_junction(self, node: str, **columns: float | str) -> None:
+        """Add a node at which lines meet."""
+        self._add_node("junction", node, columns)
+
+    def _add_node(self, kind: str, node: str, columns: dict[str, float | str]) -> None:
+        if str(node) in self.graph:
+            raise GridError(f"node {str(node)!r}", "the id twice", "ids that differ as text", "rename one of them")
+        self.graph.add_node(str(node))
+        self.graph.nodes[str(node)].update({"kind": kind, **columns})
+
+    def add_line(self, source: str, target: str, key: str | None = None, **columns: float) -> None:
+        """Join two nodes that exist; a flow from ``source`` to ``target`` counts as positive.
+
+        Raises:
+            GridError: an end is not a node yet, or the key is taken.
+        """
+        self._add_line(source, target, key, columns)
+
+    def _add_line(self, source: object, target: object, key: str | None, columns: Mapping[str, Any]) -> None:
+        for end in (str(source), str(target)):
+            if end not in self.graph:
+                raise GridError(
+                    f"line {source}-{target}", f"end {end!r}", "the id of a node that exists", "add the node first"
+                )
+        if key is not None and self.graph.has_edge(str(source), str(target), key):
+            raise GridError(f"line {key!r}", "the key twice", "a key once for each pair of nodes", "rename one of them")
+        start = columns.get("line_from")
+        number = self.graph.add_edge(str(source), str(target), key=key)
+        line_from = str(source if start is None else start)
+        self.graph.edges[str(source), str(target), number].update({**columns, "line_from": line_from})
+
+    @classmethod
+    def from_networkx(cls, graph: nx.Graph[Any], where: str = "graph") -> Grid:
+        """Copy any networkx graph; ids become strings, directed edges keep their direction.
+
+        Raises:
+            GridError: two ids are the same as text.
+        """
+        about = {key: graph.graph[key] for key in ("name", "origin", "licence", "base_mva") if key in graph.graph}
+        about.setdefault("name", where)
+        grid = cls(**about)
+        for node, columns in graph.nodes(data=True):
+            if str(node) in grid.graph:
+                raise GridError(f"{where}: node {node!r}", "the id twice", "ids that differ as text", "rename one")
+            grid.graph.add_node(str(node))
+            grid.graph.nodes[str(node)].update(columns)
+        multi = graph
+        if not graph.is_multigraph():
+            multi = nx.MultiDiGraph(graph) if graph.is_directed() else nx.MultiGraph(graph)
+        for source, target, key, columns in cast("nx.MultiGraph[Any]", multi).edges(keys=True, data=True):
+            name = key if isinstance(key, str) else None  # numbers only tell parallel lines apart
+            grid._add_line(source, target, name, columns)
+        return grid
+
+    def lines(self) -> list[tuple[str, str, str, dict[str, Any]]]:
+        """Each line as (name, from, to, columns); lines that would share a name are numbered from 2."""
+        rows = []
+        taken: set[str] = set()
+        for u, v, key, data in self.graph.edges(keys=True, data=True):
+            start = data.get("line_from", u)
+            end = u if start == v else v
+            name = plain = key if isinstance(key, str) else f"{start}-{end}"
+            number = 1
+            while name in taken:
+                number += 1
+                name = f"{plain}#{number}"
+            taken.add(name)
+            rows.append((name, start, end, data))
+        return rows
+
+    def faults(self) -> list[Fault]:
+        """Everything that keeps this grid from being compiled."""
+        return find_faults(self.graph, self.lines(), self.base_mva)
+
+    def check(self) -> None:
+        """Raise one GridError that lists all faults, if there are any."""
+        found = self.faults()
+        if found:
+            raise GridError.of(found)
+
+    def assumed(self) -> list[str]:
+        """What had to be assumed because the grid does not say it."""
+        notes = list(self.notes)
+        lines = self.lines()
+        for column, text in (("reactance_pu", "reactance 0.1 pu"), ("capacity_mw", "unlimited capacity")):
+            absent = [name for name, _, _, data in lines if data.get(column) is None]
+            if absent:
+                notes.append(f"{text} for {len(absent)} of {len(lines)} lines: {_short(absent)}")
+        return notes
+
+    def compile(self) -> GridArrays:
+        """Check, then derive the read-only arrays.
+
+        Raises:
+            GridError: the grid has faults, or its reactances cancel out.
+        """
+        self.check()
+        nodes = list(self.graph.nodes)
+        lines = self.lines()
+        position = {node: i for i, node in enumerate(nodes)}
+        columns: dict[str, Any] = {
+            "node_names": tuple(nodes),
+            "node_kind": np.array([KIND_NAMES.index(self.graph.nodes[node]["kind"]) for node in nodes]),
+            **_columns(NODE_COLUMNS, [self.graph.nodes[node] for node in nodes]),
+            "line_names": tuple(name for name, *_ in lines),
+            "line_from": np.array([position[start] for _, start, _, _ in lines], dtype=np.intp),
+            "line_to": np.array([position[end] for _, _, end, _ in lines], dtype=np.intp),
+            **_columns(LINE_COLUMNS, [data for *_, data in lines]),
+            "base_mva": float(self.base_mva),
+        }
+        middle = (columns["store_min_mwh"] + columns["store_max_mwh"]) / 2
+        columns["store_init_mwh"] = np.where(np.isnan(columns["store_init_mwh"]), middle, columns["store_init_mwh"])
+        mark = fingerprint(columns)
+        arrays = GridArrays(name=str(self.name), **columns, **_derived(columns, len(nodes)), fingerprint=mark)
+        return arrays.convert(_read_only)
+
+
+def _columns(table: tuple[Column, ...], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """One array (or, for profile names, tuple) a column; absent values take the default."""
+    out: dict[str, Any] = {}
+    for column in table:
+        values = [row.get(column.name) for row in rows]
+        if column.is_text:
+            out[column.name] = tuple(values)
+        else:
+            out[column.name] = np.array([column.default if v is None else v for v in values], dtype=float)
+    return out
+
+
+def _derived(columns: dict[str, Any], size: int) -> dict[str, Any]:
+    start, end = columns["line_from"], columns["line_to"]
+    links = coo_array((np.ones(len(start)), (start, end)), shape=(size, size))
+    parts, part = connected_components(links, directed=False)
+    prices, tier = np.unique(columns["shed_cost_per_mwh"], return_inverse=True)
+    used = np.unique(tier[columns["load_max_mw"] > 0])
+    profiled = np.array([name is not None for name in columns["gen_profile"]])
+    matrix, offset = flow.sensitivities(columns, part)
+    return {
+        "controllable": np.flatnonzero((columns["gen_max_mw"] > 0) | (columns["store_max_mwh"] > 0)),
+        "gen_ramp_down_mw_per_h": np.where(profiled, np.inf, columns["gen_ramp_mw_per_h"]),
+        "part": part.astype(np.intp),
+        "part_matrix": (part[:, None] == np.arange(parts)).astype(float),
+        "each_node": np.ones(size),
+        "each_line": np.ones(len(start)),
+        "shed_tiers": (tier == (used if used.size else np.arange(len(prices)))[:, None]).astype(float),
+        "flow_matrix": matrix,
+        "flow_offset_mw": offset,
+        "edge_index": np.stack([np.concatenate([start, end]), np.concatenate([end, start])]),
+    }
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.setflags(write=False)
+    return array
+
+
+def _short(names: list[str], most: int = 5) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

@@ -1,0 +1,15 @@
+"""The array namespace of the physics: numpy itself for numpy arrays, array-api-compat for everything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from grid.state import Array
+
+
+def namespace(array: Array) -> Any:
+    """Return the namespace to compute in; numpy >= 2 follows the standard and needs no wrapper."""
+    return np if isinstance(array, np.ndarray) else array_namespace(array)

@@ -1,0 +1,289 @@
+"""The multi-period linear programme of a grid as one persistent model, whose inputs change in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from grid.arrays import GridArrays
+from grid.check_inputs import check_inputs
+from grid.costs import Prices, marginal_cost_per_mwh, store_value_per_mwh
+from grid.errors import GridError
+from grid.solver import ROW_TOLERANCE, Model, StepBlock
+from grid.state import Inputs
+
+TANGENTS = 4  # that a quadratic cost starts with, spread evenly over the range of output
+COST_TOLERANCE = 1e-7
+MOST_ROUNDS = 50  # of adding tangents
+LEAST_WEAR = 1e-6  # cost of a MW discharged for a step: nothing is charged and discharged at once for no gain
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A solved programme; T steps, or as many as its inputs had."""
+
+    cost: float  # settlement included; tangents keep it below the cost of every policy
+    gen_mw: np.ndarray  # (T, N) before spill
+    spill_mw: np.ndarray  # (T, N)
+    charge_mw: np.ndarray  # (T, N)
+    discharge_mw: np.ndarray  # (T, N)
+    store_mwh: np.ndarray  # (T + 1, N)
+    shed_mw: np.ndarray  # (T, N)
+    flow_mw: np.ndarray  # (T, E)
+    nodal_price_per_mwh: np.ndarray  # (T, N) cost of one more MWh served at a node
+
+
+class Programme:
+    """Perfect foresight over T steps: the model is built once, then ``set_inputs`` and ``solve`` as often as needed.
+
+    Power flow is in B-theta form (MATPOWER User's Manual, "DC Modeling"); connectors join their ends to one angle.
+    Whatever ``grid.step`` can do keeps every row, so the solution is a lower bound: where availability may force a
+    source below its minimum or off its ramp, these are loosened by just as much; and a store may charge and discharge
+    at once.
+
+    Args:
+        arrays: the grid.
+        steps: T.
+        dt_h: length of a step in hours.
+        prices: absent: the defaults; balancing is not charged, because a plan needs none.
+        tolerance: what the tangents below quadratic costs may leave out, relative to the cost.
+
+    Raises:
+        GridError: there is no step, or the prices do not fit the grid.
+    """
+
+    def __init__(
+        self,
+        arrays: GridArrays,
+        steps: int,
+        dt_h: float,
+        prices: Prices | None = None,
+        tolerance: float = COST_TOLERANCE,
+    ) -> None:
+        if steps < 1 or not 0 < dt_h < np.inf:
+            found = f"{steps} steps of {dt_h:g} h"
+            raise GridError("inputs", found, "at least one step, longer than 0 h", "give load_mw as (steps, nodes)")
+        self.arrays, self.steps, self.dt_h = arrays, steps, float(dt_h)
+        self.prices = Prices() if prices is None else prices
+        self.tolerance = tolerance
+        self._step = StepBlock()
+        self._add_lines()
+        self._add_sources()
+        self._add_stores_and_consumers()
+        self._end = steps
+        bounds = self._step.repeat("low", steps), self._step.repeat("high", steps)
+        row_bounds = self._step.repeat("row_low", steps), self._step.repeat("row_high", steps)
+        self._model = Model(self._cost(steps), bounds, row_bounds, self._step.matrix(steps))
+
+    def _cost(self, end: int) -> np.ndarray:
+        """(T, width) of each column, where the episode ends after so many steps."""
+        cost = self._step.repeat("cost", self.steps)
+        cost[end:] = 0.0
+        cost[end - 1, self._step.columns["stored"]] -= self._value_per_mwh
+        return cost
+
+    def _add_lines(self) -> None:
+        """The balance of each node, angles (times base_mva), flows of connectors, and what flows above capacity."""
+        a, step = self.arrays, self._step
+        start, end, lines, nodes = a.line_from, a.line_to, np.arange(len(a.line_from)), len(a.node_names)
+        ideal = a.reactance_pu == 0
+        merged = coo_array((np.ones(ideal.sum()), (start[ideal], end[ideal])), shape=(nodes, nodes))
+        points, point = connected_components(merged, directed=False)
+        free = np.full(points, np.inf)
+        free[point[np.unique(a.part, return_index=True)[1]]] = 0.0  # one reference in each connected part
+        angle = step.add_columns("angle", points, low=-free, high=free)
+        link = step.add_columns("link", int(ideal.sum()), low=-np.inf)
+
+        # flow = weights x columns + shifted: two angles a line, or the connector's own column
+        suscept = 1.0 / np.where(ideal, 1.0, a.reactance_pu * a.tap)
+        self._shifted_mw = np.where(ideal, 0.0, -a.base_mva * suscept * np.deg2rad(a.shift_deg))
+        line = np.concatenate([lines[~ideal], lines[~ideal], lines[ideal]])
+        column = np.concatenate([angle[point[start[~ideal]]], angle[point[end[~ideal]]], link])
+        weight = np.concatenate([suscept[~ideal], -suscept[~ideal], np.ones(len(link))])
+        self._flow_matrix = coo_array((weight, (line, column)), shape=(len(lines), step.width)).tocsc()
+        leaving = np.bincount(start, self._shifted_mw, nodes) - np.bincount(end, self._shifted_mw, nodes)
+        step.add_rows("balance", nodes, leaving, leaving)
+        step.put(start[line], column, -weight)
+        step.put(end[line], column, weight)
+
+        limited = np.flatnonzero(np.isfinite(a.capacity_mw))
+        shifted, capacity = self._shifted_mw[limited], a.capacity_mw[limited]
+        rows = step.add_rows("capacity", len(limited), -capacity - shifted, capacity - shifted)
+        price = self.prices.overload_per_mwh * self.dt_h
+        step.put(rows, step.add_columns("above", len(limited), price), -1.0)
+        step.put(rows, step.add_columns("below", len(limited), price), 1.0)
+        row_of_line = np.full(len(lines), -1)
+        row_of_line[limited] = rows
+        has_row = row_of_line[line] >= 0
+        step.put(row_of_line[line[has_row]], column[has_row], weight[has_row])
+
+    def _add_sources(self) -> None:
+        """Output, what is spilled of it, ramps, and tangents below quadratic costs."""
+        a, step, dt_h = self.arrays, self._step, self.dt_h
+        self._source = source = np.flatnonzero(a.is_source)
+        cost = marginal_cost_per_mwh(a, self.prices)[source]
+        gen = step.add_columns("gen", len(source), cost * dt_h)
+        step.put(source, gen, 1.0)
+
+        self._rise_mw = np.minimum(a.gen_ramp_mw_per_h * dt_h, a.gen_max_mw)[source]
+        self._fall_mw = np.minimum(a.gen_ramp_down_mw_per_h * dt_h, a.gen_max_mw)[source]
+        self._ramped = ramped = self._rise_mw < a.gen_max_mw[source]
+        rows = step.add_rows("ramp", int(ramped.sum()), -np.inf, np.inf)
+        step.put(rows, gen[ramped], 1.0)
+        step.put(rows, gen[ramped], -1.0, in_next_step=True)
+
+        # elsewhere, to generate less is no dearer than to spill
+        spilling = ramped | (a.gen_min_mw[source] > 0) | (cost < -self.prices.spill_per_mwh)
+        self._spilling = source[spilling]
+        spill = step.add_columns("spill", len(self._spilling), self.prices.spill_per_mwh * dt_h)
+        step.put(self._spilling, spill, -1.0)
+        rows = step.add_rows("spill", len(spill), high=np.inf)
+        step.put(rows, gen[spilling], 1.0)
+        step.put(rows, spill, -1.0)
+
+        curved = a.gen_cost_per_mw2h[source] > 0
+        self._curve = a.gen_cost_per_mw2h[source][curved]
+        self._curved_gen = gen[curved]
+        self._bend = step.add_columns("bend", len(self._curve), dt_h)  # at least curve · gen²
+        shares = (np.arange(TANGENTS) + 0.5) / TANGENTS
+        points = shares[:, None] * a.gen_max_mw[source][curved]
+        for share, point in zip(shares, points, strict=True):
+            rows = step.add_rows(f"tangent at {share}", len(point), -self._curve * point**2, np.inf)
+            step.put(rows, self._bend, 1.0)
+            step.put(rows, self._curved_gen, -2.0 * self._curve * point)
+        at_0 = np.zeros_like(self._curve)  # the lower bound of bend
+        self._tangent_mw = [np.tile(point, (self.steps, 1)) for point in (at_0, *points)]  # each (T, curved)
+
+    def _add_stores_and_consumers(self) -> None:
+        """Charging, discharging, energy above the minimum at the end of the step; and demand served."""
+        a, step, dt_h = self.arrays, self._step, self.dt_h
+        self._store = store = np.flatnonzero(a.is_store)
+        charge = step.add_columns("charge", len(store), high=a.charge_max_mw[store])
+        wear = max(self.prices.wear_per_mwh * dt_h, LEAST_WEAR)
+        self._extra_wear = wear - self.prices.wear_per_mwh * dt_h
+        discharge = step.add_columns("discharge", len(store), wear, high=a.discharge_max_mw[store])
+        stored = step.add_columns("stored", len(store), high=(a.store_max_mwh - a.store_min_mwh)[store])
+        step.put(store, charge, -1.0)
+        step.put(store, discharge, 1.0)
+        self._kept_frac = (1.0 - a.store_loss_frac_per_h[store]) ** dt_h
+        rows = step.add_rows("stored", len(store))
+        step.put(rows, charge, -a.charge_eff_frac[store] * dt_h)
+        step.put(rows, discharge, dt_h / a.discharge_eff_frac[store])
+        step.put(rows, stored, 1.0)
+        step.put(rows, stored, -self._kept_frac, in_next_step=True)
+        self._value_per_mwh = store_value_per_mwh(a, self.prices)[store]
+
+        # served, not shed: so demand is the bound of a column, and the balance rows never change
+        self._consumer = consumer = np.flatnonzero(a.load_max_mw > 0)
+        served = step.add_columns("served", len(consumer), -a.shed_cost_per_mwh[consumer] * dt_h)
+        step.put(consumer, served, -1.0)
+
+    def set_inputs(
+        self, inputs: Inputs, store_start_mwh: np.ndarray | None = None, gen_before_mw: np.ndarray | None = None
+    ) -> None:
+        """Change demand, availability and the start in place.
+
+        Args:
+            inputs: demand and available share, (T, N). With fewer than T steps the episode ends after them: there
+                what is stored is settled, and the rest of the model costs nothing.
+            store_start_mwh: (N,) stored energy before the first step; absent: ``store_init_mwh``.
+            gen_before_mw: (N,) output before the first step, from which its ramp counts; absent: no ramp.
+
+        Raises:
+            GridError: an array has the wrong shape or a value that no step could have.
+        """
+        a, source, model, step = self.arrays, self._source, self._model, self._step
+        self._start_mwh = a.store_init_mwh if store_start_mwh is None else np.asarray(store_start_mwh, dtype=float)
+        end = min(max(len(inputs.load_mw), 1), self.steps)
+        self._load_mw, avail_frac = check_inputs(a, inputs, end, self.dt_h, self._start_mwh)
+        if end != self._end:
+            model.set_cost(self._cost(end))
+            self._end = end
+        self._start_mwh = np.clip(self._start_mwh, a.store_min_mwh, a.store_max_mwh)  # rounding of a simulated state
+        start_mwh = (self._start_mwh - a.store_min_mwh)[self._store]
+        shed_all = (self._load_mw @ a.shed_cost_per_mwh).sum() * self.dt_h
+        self._constant_cost = self._value_per_mwh @ start_mwh + shed_all
+
+        high = np.zeros((self.steps, len(source)))
+        high[:end] = (a.gen_max_mw * avail_frac)[:, source]
+        low = np.minimum(a.gen_min_mw[source], high)
+        if gen_before_mw is not None:
+            before = gen_before_mw[source]
+            high[0] = np.minimum(high[0], before + self._rise_mw)
+            low[0] = np.minimum(np.maximum(low[0], before - self._fall_mw), high[0])
+        # a source that availability has put below its minimum comes back no faster than its ramp
+        climb = self._rise_mw * np.arange(self.steps)[:, None]
+        low = np.minimum(np.minimum.accumulate(low - climb) + climb, high)
+        load = np.zeros((self.steps, len(self._consumer)))
+        load[:end] = self._load_mw[:, self._consumer]
+        model.set_columns(self._every("columns", "gen"), low.ravel(), high.ravel())
+        model.set_columns(self._every("columns", "served"), np.zeros(load.size), load.ravel())
+
+        fall = np.maximum(self._fall_mw, high[:-1] - high[1:])[:, self._ramped]
+        rise = np.broadcast_to(self._rise_mw[self._ramped], fall.shape)
+        model.set_rows(self._every("rows", "ramp")[fall.shape[1] :], -fall.ravel(), rise.ravel())
+        kept = self._kept_frac * start_mwh
+        model.set_rows(step.rows["stored"], kept, kept)
+
+    def _every(self, kind: str, name: str) -> np.ndarray:
+        """Positions of a block of "columns" or "rows" in every step."""
+        step = self._step
+        block, size = (step.columns[name], step.width) if kind == "columns" else (step.rows[name], step.height)
+        return (block + size * np.arange(self.steps)[:, None]).ravel()
+
+    def solve(self) -> Solution:
+        """Solve for the inputs that were set last, from the last basis.
+
+        Raises:
+            GridError: the solver finds no optimum.
+        """
+        step = self._step
+        for _ in range(MOST_ROUNDS):
+            cost, values, duals = self._model.solve()
+            x = values.reshape(self.steps, step.width)[: self._end]
+            cost += self._constant_cost - self._extra_wear * x[:, step.columns["discharge"]].sum()
+            gen = x[:, self._curved_gen]
+            apart_mw = np.min([np.abs(gen - point[: self._end]) for point in self._tangent_mw], axis=0)
+            missing = self.dt_h * self._curve * apart_mw**2  # from a parabola down to its nearest tangent
+            allowed = self.tolerance * max(abs(cost), 0.01 * self.dt_h * (gen**2 @ self._curve).sum())
+            where = missing > max(allowed / max(missing.size, 1), ROW_TOLERANCE)
+            if missing.sum() <= allowed or not where.any():
+                return self._solution(cost, x, duals)
+            self._add_tangents(gen, where)
+        found = f"quadratic costs still {missing.sum():g} off after {MOST_ROUNDS} rounds of tangents"
+        raise GridError("optimum", found, f"{allowed:g}", "look for extreme costs")
+
+    def _add_tangents(self, gen_mw: np.ndarray, where: np.ndarray) -> None:
+        """Add rows ``bend >= curve · point · (2 gen − point)`` at some of these (T, curved) outputs."""
+        t, unit = np.nonzero(where)
+        point, curve = gen_mw[where], self._curve[unit]
+        columns = np.stack([self._bend[unit], self._curved_gen[unit]], axis=1) + self._step.width * t[:, None]
+        values = np.stack([np.ones_like(point), -2.0 * curve * point], axis=1)
+        self._model.add_rows_at_least(-curve * point**2, columns, values)
+        added = np.full((self.steps, len(self._curve)), np.inf)
+        added[: self._end][where] = point
+        self._tangent_mw.append(added)
+
+    def _solution(self, cost: float, x: np.ndarray, duals: np.ndarray) -> Solution:
+        a, step, steps = self.arrays, self._step, self._end
+
+        def at(nodes: np.ndarray, block: str) -> np.ndarray:
+            out = np.zeros((steps, len(a.node_names)))
+            out[:, nodes] = np.maximum(x[:, step.columns[block]], 0.0)  # the solver's zero may lie just below
+            return out
+
+        prices = duals[: steps * step.height].reshape(steps, step.height)[:, step.rows["balance"]] / self.dt_h
+        return Solution(
+            cost=cost,
+            gen_mw=at(self._source, "gen"),
+            spill_mw=at(self._spilling, "spill"),
+            charge_mw=at(self._store, "charge"),
+            discharge_mw=at(self._store, "discharge"),
+            store_mwh=np.concatenate([self._start_mwh[None], a.store_min_mwh + at(self._store, "stored")]),
+            shed_mw=np.maximum(self._load_mw - at(self._consumer, "served"), 0.0),
+            flow_mw=x[:, : self._flow_matrix.shape[1]] @ self._flow_matrix.T + self._shifted_mw,
+            nodal_price_per_mwh=prices,
+        )

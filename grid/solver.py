@@ -1,0 +1,174 @@
+"""Linear programmes made of equal steps, built without a loop over steps and solved by HiGHS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_array
+
+from grid.errors import GridError
+
+ROW_TOLERANCE = 1e-9  # by which a row may be missed; HiGHS takes 1e-7 if not told
+OPTIONS: dict[str, bool | int | float | str] = {
+    "output_flag": False,
+    "threads": 1,
+    "solver": "simplex",
+    "primal_feasibility_tolerance": ROW_TOLERANCE,
+}
+
+
+class StepBlock:
+    """Columns, rows and entries of one step; entries may also lie in the rows of the next step."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, np.ndarray] = {}
+        self.rows: dict[str, np.ndarray] = {}
+        self.width = 0
+        self.height = 0
+        self._bounds: dict[str, list[np.ndarray]] = {key: [] for key in ("cost", "low", "high", "row_low", "row_high")}
+        self._entries: list[list[np.ndarray]] = []
+
+    def add_columns(
+        self,
+        name: str,
+        size: int,
+        cost: np.ndarray | float = 0.0,
+        low: np.ndarray | float = 0.0,
+        high: np.ndarray | float = np.inf,
+    ) -> np.ndarray:
+        """Return the positions of new columns, (size,)."""
+        self.columns[name] = self.width + np.arange(size)
+        self.width += size
+        self._note(size, cost=cost, low=low, high=high)
+        return self.columns[name]
+
+    def add_rows(
+        self, name: str, size: int, low: np.ndarray | float = 0.0, high: np.ndarray | float = 0.0
+    ) -> np.ndarray:
+        """Return the positions of new rows, (size,)."""
+        self.rows[name] = self.height + np.arange(size)
+        self.height += size
+        self._note(size, row_low=low, row_high=high)
+        return self.rows[name]
+
+    def _note(self, size: int, **bounds: np.ndarray | float) -> None:
+        for key, value in bounds.items():
+            self._bounds[key].append(np.broadcast_to(np.asarray(value, dtype=float), size))
+
+    def put(
+        self, rows: np.ndarray, columns: np.ndarray, values: np.ndarray | float, in_next_step: bool = False
+    ) -> None:
+        """Add values to the matrix; ``in_next_step`` puts them into the rows of the step after."""
+        self._entries.append(list(np.broadcast_arrays(rows, columns, values, in_next_step)))
+
+    def repeat(self, bound: str, steps: int) -> np.ndarray:
+        """(T, width) "cost", "low", "high" or (T, height) "row_low", "row_high"."""
+        return np.tile(np.concatenate(self._bounds[bound]), (steps, 1))
+
+    def matrix(self, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Start of each column, row numbers and values of the matrix of all steps."""
+        rows, columns, values, in_next_step = (np.concatenate(part) for part in zip(*self._entries, strict=True))
+        shape = (2 * self.height, self.width)
+        block = coo_array((values, (rows + self.height * in_next_step, columns)), shape=shape).tocsc()
+        step = np.arange(steps)[:, None]
+        index = (block.indices + self.height * step).ravel()
+        starts = np.append(block.indptr[:-1] + block.nnz * step, block.nnz * steps)
+        inside = index < self.height * steps  # the last step has none after it
+        starts = np.append(0, np.cumsum(inside))[starts]
+        return starts, index[inside], np.tile(block.data, steps)[inside]
+
+
+class Model:
+    """A linear programme held by HiGHS; its bounds change in place, and it is solved again from the last basis.
+
+    One thread and the dual simplex method, so that the same model gives the same vertex.
+    """
+
+    def __init__(
+        self,
+        cost: np.ndarray,
+        bounds: tuple[np.ndarray, np.ndarray],
+        row_bounds: tuple[np.ndarray, np.ndarray],
+        matrix: tuple[np.ndarray, np.ndarray, np.ndarray],
+    ) -> None:
+        import highspy  # only a solve needs it, so loading a grid does not wait for it
+
+        self._kit: Any = highspy
+        self.highs: Any = self._kit.Highs()
+        for option, value in OPTIONS.items():
+            self._check(self.highs.setOptionValue(option, value))
+        self._row_low, self._row_high = row_bounds[0].ravel(), row_bounds[1].ravel()
+        starts, index, values = matrix
+        self._check(
+            self.highs.passModel(
+                cost.size,
+                self._row_low.size,
+                values.size,
+                int(self._kit.MatrixFormat.kColwise),
+                int(self._kit.ObjSense.kMinimize),
+                0.0,  # constant cost
+                cost.ravel(),
+                bounds[0].ravel(),
+                bounds[1].ravel(),
+                self._row_low,
+                self._row_high,
+                starts.astype(np.int32),
+                index.astype(np.int32),
+                values,
+                np.zeros(cost.size, np.int32),  # every column is continuous
+            )
+        )
+
+    def set_cost(self, cost: np.ndarray) -> None:
+        """Change the cost of all columns."""
+        index = np.arange(cost.size, dtype=np.int32)
+        self._check(self.highs.changeColsCost(cost.size, index, cost.ravel()))
+
+    def set_columns(self, index: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+        """Change the bounds of some columns."""
+        self._check(self.highs.changeColsBounds(index.size, index.astype(np.int32), low, high))
+
+    def set_rows(self, index: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+        """Change the bounds of some rows; meant for few, because older releases of HiGHS take them one by one."""
+        changed = (self._row_low[index] != low) | (self._row_high[index] != high)
+        for row, least, most in zip(
+            index[changed].tolist(), low[changed].tolist(), high[changed].tolist(), strict=True
+        ):
+            self._check(self.highs.changeRowBounds(row, least, most))
+        self._row_low[index], self._row_high[index] = low, high
+
+    def add_rows_at_least(self, low: np.ndarray, columns: np.ndarray, values: np.ndarray) -> None:
+        """Add rows ``sum(values · columns) >= low``; low (R,), columns and values (R, K)."""
+        rows, each = columns.shape
+        starts = np.arange(rows, dtype=np.int32) * each
+        high = np.full(rows, np.inf)
+        index = columns.ravel().astype(np.int32)
+        self._check(self.highs.addRows(rows, low, high, index.size, starts, index, values.ravel()))
+
+    def solve(self) -> tuple[float, np.ndarray, np.ndarray]:
+        """Return the least cost, the value of each column and the dual of each row.
+
+        Raises:
+            GridError: HiGHS finds no optimum.
+        """
+        status = self.highs.run()
+        if status == self._kit.HighsStatus.kError:
+            # the thread pool, one for the whole process, may have been started with another size
+            self._check(self.highs.setOptionValue("threads", 0))
+            status = self.highs.run()
+        found = self.highs.getModelStatus()
+        if status == self._kit.HighsStatus.kError or found != self._kit.HighsModelStatus.kOptimal:
+            raise _unsolved(self.highs.modelStatusToString(found))
+        solution = self.highs.getSolution()
+        cost = float(self.highs.getInfo().objective_function_value)
+        return cost, np.array(solution.col_value), np.array(solution.row_dual)
+
+    def _check(self, status: Any) -> None:
+        if status == self._kit.HighsStatus.kError:
+            raise _unsolved("model refused")
+
+
+def _unsolved(found: str) -> GridError:
+    mend = "look for extreme numbers in the grid, the inputs or the prices"
+    return GridError("optimum", f"solver status {found!r}", "'Optimal'", mend)

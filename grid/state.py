@@ -1,0 +1,52 @@
+"""What comes in, what is asked, what persists, and what one step did. Each array may be numpy or torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Array = Any  # the array API standard has no common static type for numpy and torch
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The outside world during one step (or, with T in place of B, during the T steps of one episode)."""
+
+    gen_avail_frac: Array  # (B, N) available share of gen_max_mw; 1 at nodes without gen_profile
+    load_mw: Array  # (B, N) demand
+    dt_h: float  # length of a step in hours
+
+
+@dataclass(frozen=True)
+class Setpoint:
+    """What is asked of the units in one step."""
+
+    gen_mw: Array  # (B, N) output of the sources
+    store_mw: Array  # (B, N) discharging +, charging −
+    shed_mw: Array | None = None  # (B, N) planned; only a replayed schedule has it
+    spill_mw: Array | None = None  # (B, N) planned; only a replayed schedule has it
+
+
+@dataclass(frozen=True)
+class State:
+    """What persists from step to step."""
+
+    store_mwh: Array  # (B, N) stored energy
+    gen_mw: Array  # (B, N) output of the previous step, before spill
+    t: Array  # (B,) steps done; at 0 there is no previous output, so no ramp
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one step did."""
+
+    injection_mw: Array  # (B, N) into the network: gen − spill + discharge − charge − served
+    gen_mw: Array  # (B, N) output before spill
+    served_mw: Array  # (B, N) demand met
+    shed_mw: Array  # (B, N) demand not met
+    spill_mw: Array  # (B, N) output thrown away
+    charge_mw: Array  # (B, N) taken from the network into the store
+    discharge_mw: Array  # (B, N) given to the network from the store
+    flow_mw: Array  # (B, E) positive from line_from to line_to
+    balancing_mw: Array  # (B,) what the balance stage moved, shed and spill aside
+    clipped_mw: Array  # (B, A) asked minus feasible, at the controllable nodes

@@ -1,0 +1,38 @@
+"""Who decides: baselines, agents and how they are trained and compared.
+
+``import policies`` needs neither torch nor stable-baselines3; what does is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from policies.extras import train_extra
+
+if TYPE_CHECKING:
+    from policies.bundle import load_agent
+    from policies.config import TrainConfig
+    from policies.evaluation import evaluate
+    from policies.extractor import GraphExtractor
+    from policies.ppo import resume, train
+    from policies.sb3_vec_env import make_vec_env
+
+__all__ = ["GraphExtractor", "TrainConfig", "evaluate", "load_agent", "make_vec_env", "resume", "train"]
+
+_HOMES = {
+    "GraphExtractor": "policies.extractor",
+    "TrainConfig": "policies.config",
+    "evaluate": "policies.evaluation",
+    "load_agent": "policies.bundle",
+    "make_vec_env": "policies.sb3_vec_env",
+    "resume": "policies.ppo",
+    "train": "policies.ppo",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'policies' has no attribute {name!r}")
+    with train_extra():
+        return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,79 @@
+"""Baselines: rules that act in MW, so that their cost does not depend on how actions or observations are encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from envs import GridBatch
+from envs.redispatch import Redispatch as Moves
+from grid import Setpoint
+from policies.mpc import Mpc
+
+MOVES = 16  # of redispatch a step; on the bundled grids 64 are at most half a point of score better
+
+
+class Policy(Protocol):
+    """Whoever decides: asked for a Setpoint (B, N) before each step of a batch."""
+
+    name: str
+
+    def reset(self, batch: GridBatch) -> None:
+        """Prepare for the episodes that the batch is about to run."""
+
+    def act(self, batch: GridBatch) -> Setpoint:
+        """Decide the coming step of all B episodes from what can be observed before it."""
+
+
+class Random:
+    """Every unit anywhere within its limits, evenly; the same seed decides the same."""
+
+    name = "random"
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def reset(self, batch: GridBatch) -> None:
+        """Start the stream of random numbers anew."""
+        self._rng = np.random.default_rng(self.seed)
+
+    def act(self, batch: GridBatch) -> Setpoint:
+        """Draw the output of every source and store."""
+        now = batch.limits
+        gen_mw = self._rng.uniform(now.gen_lo_mw, now.gen_hi_mw)
+        return Setpoint(gen_mw, self._rng.uniform(now.store_lo_mw, now.store_hi_mw))
+
+
+class Merit:
+    """Cheapest sources first, stores idle, lines ignored."""
+
+    name = "merit"
+
+    def reset(self, batch: GridBatch) -> None:
+        """Nothing to prepare: the rule has no memory."""
+
+    def act(self, batch: GridBatch) -> Setpoint:
+        """Dispatch the demand of the coming step."""
+        return batch.action_map.merit_setpoint(batch.limits, batch.inputs)
+
+
+class Redispatch:
+    """The merit order, and then moves of output between sources that relieve lines; stores idle."""
+
+    name = "redispatch"
+
+    def reset(self, batch: GridBatch) -> None:
+        """Prepare for the grid of the batch."""
+        self._moves = Moves(batch.arrays, batch.prices)
+
+    def act(self, batch: GridBatch) -> Setpoint:
+        """Dispatch the demand of the coming step and mend the dispatch."""
+        idle = batch.action_map.merit_setpoint(batch.limits, batch.inputs)
+        gen_mw = self._moves.moves(idle.gen_mw, -batch.inputs.load_mw, batch.limits, MOVES)
+        return Setpoint(gen_mw, idle.store_mw)
+
+
+BASELINES: dict[str, Callable[[], Policy]] = {"random": Random, "merit": Merit, "redispatch": Redispatch, "mpc": Mpc}
+"""Each baseline by its name, in the order in which a table lists them."""

@@ -1,0 +1,280 @@
+"""Policies side by side on the same episodes, with intervals and their distance from the provable optimum."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Literal, cast
+
+import numpy as np
+
+from envs import EnvConfig, GridBatch
+from envs.batch import Transition
+from envs.recording import Recorder
+from envs.rewards import scale_floor
+from grid import Episode, GridError
+from grid.costs import overload_mw
+from grid.errors import nearest
+from grid.optimum import Optimum, optimum
+from policies.baselines import BASELINES, Merit, Policy
+from policies.intervals import Bootstrap, Interval
+
+OPTIMUM = "optimum"
+SCORE_FLOOR_FRAC = 1e-3
+"""Below this share of the reference between merit and optimum, a score means nothing and is None."""
+
+Report = Callable[[float, str], None]
+"""Told the share of the work that is done, in [0, 1], and what is being done."""
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """What one policy did on each of E episodes."""
+
+    name: str
+    cost: np.ndarray  # (E,) settlement included
+    reference: np.ndarray  # (E,) cost of the merit order on a copper plate; where their mean is too low, a floor
+    unserved_mwh: np.ndarray  # (E,)
+    overload_mwh: np.ndarray  # (E,)
+    decision_s: float  # time a decision of one episode took
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    cost: Interval  # mean of the episodes
+    gap_frac: Interval  # Σ(cost − optimum) / Σ reference
+    score: Interval | None  # 0 is the merit order, 100 the optimum
+    unserved_mwh: float  # mean of the episodes
+    overload_mwh: float  # mean of the episodes
+    decision_s: float
+    worst_episode: int  # the one furthest from the optimum
+    worst_gap_frac: float  # its gap / mean reference
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The outcome of ``evaluate``; intervals are paired 95 % bootstrap intervals."""
+
+    grid: str
+    episodes: int
+    seed: int
+    split: str
+    hours: float  # length of an episode
+    rows: tuple[Row, ...]
+
+    def __getitem__(self, name: str) -> Row:
+        return {row.name: row for row in self.rows}[name]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers for ``json.dumps``; score is None where merit and optimum are too close to tell."""
+        figures = ("cost", "gap_frac", "score", "unserved_mwh", "overload_mwh", "decision_s")
+        policies = {row.name: {name: _plain(getattr(row, name)) for name in figures} for row in self.rows}
+        return {"grid": self.grid, "episodes": self.episodes, "policies": policies}
+
+    def table(self) -> str:
+        """The same as text of at most 100 columns."""
+        head = ("policy", "cost", "gap %", "score", "unserved", "overload", "decision", "worst")
+        units = ("", "mean", "of reference", "0 merit, 100 opt.", "MWh", "MWh", "ms", "gap %")
+        cells = [head, units, *(_cells(row) for row in self.rows)]
+        widths = [max(len(line[k]) for line in cells) for k in range(len(head))]
+        lines = [
+            "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
+            for line in cells
+        ]
+        title = f"{self.grid}: {self.episodes} {self.split} episodes of {self.hours:g} h, seed {self.seed}"
+        return "\n".join([f"{title} [95 % interval]", *(line.rstrip() for line in lines)])
+
+
+def evaluate(
+    policies: Sequence[str | Policy],
+    config: EnvConfig,
+    episodes: int = 20,
+    seed: int = 0,
+    progress: Report | None = None,
+    split: Literal["train", "test"] = "test",
+) -> Evaluation:
+    """Run every policy on the same episodes and compare it with their optimum.
+
+    Args:
+        policies: names of baselines, or anything that decides (a loaded agent, say).
+        config: of the env; an agent sees it through its own observation and action.
+        episodes: how many; the same seed gives the same ones.
+        seed: of the episodes and of the bootstrap.
+        progress: told how far the work is.
+        split: part of the series that the episodes come from.
+
+    Raises:
+        GridError: unknown policy, no episode, or an agent that does not fit the grid.
+    """
+    if episodes < 1:
+        raise GridError("episodes", repr(episodes), "a whole number >= 1", "correct the value")
+    config = dataclasses.replace(config, split=split)
+    deciders = [_decider(policy) for policy in policies]
+    report = progress or (lambda done, what: None)
+    parts = len(deciders) + 2
+
+    batch = GridBatch(config, episodes, seed)
+    merit = run(Merit(), batch, seed)
+    runs = []
+    for k, policy in enumerate(deciders):
+        report((k + 1) / parts, policy.name)
+        told = _step_counter(report, k + 1, parts, policy.name, batch.horizon)
+        runs.append(merit if isinstance(policy, Merit) else run(policy, _seen_by(policy, batch, seed), seed, told))
+    best = _optima(batch, seed, lambda done: report((parts - 1 + done) / parts, OPTIMUM))
+    rows = compare([*runs, best], merit, best, Bootstrap(episodes, seed))
+    return Evaluation(batch.arrays.name, episodes, seed, split, config.horizon * config.dt_h, rows)
+
+
+def run_episodes(policy: str | Policy, config: EnvConfig, episodes: int = 1, seed: int = 0) -> list[Episode]:
+    """Run a policy and record everything.
+
+    Args:
+        policy: the name of a baseline, or anything that decides.
+        config: of the env; the episodes come from its split.
+        episodes: how many.
+        seed: of the episodes.
+
+    Raises:
+        GridError: unknown policy, or an agent that does not fit the grid.
+    """
+    decider = _decider(policy)
+    batch = _seen_by(decider, GridBatch(config, episodes, seed), seed)
+    recorder = Recorder(batch, decider.name)
+    run(decider, batch, seed, recorder.add)
+    return recorder.episodes()
+
+
+def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], None] = lambda: None) -> Runs:
+    """Let a policy run the episodes of the seed, one for each env of the batch."""
+    batch.reset(seed)
+    policy.reset(batch)
+    dt_h, decided_s = batch.config.dt_h, 0.0
+    reference, least = batch.reference_cost, scale_floor(batch.arrays, dt_h) * batch.horizon
+    if reference.mean() < least:
+        reference = np.full_like(reference, least)
+    overload_mwh = np.zeros(batch.batch_size)
+    for _ in range(batch.horizon):
+        started_s = time.perf_counter()
+        setpoint = policy.act(batch)
+        decided_s += time.perf_counter() - started_s
+        batch.step_setpoint(setpoint)
+        outcome = cast(Transition, batch.last).outcome
+        overload_mwh += overload_mw(batch.arrays, outcome.flow_mw).sum(-1) * dt_h
+        after_step()
+    decision_s = decided_s / (batch.horizon * batch.batch_size)
+    metrics = batch.metrics
+    return Runs(policy.name, metrics["cost"], reference, metrics["unserved_mwh"], overload_mwh, decision_s)
+
+
+def compare(runs: Sequence[Runs], merit: Runs, best: Runs, bootstrap: Bootstrap) -> tuple[Row, ...]:
+    """Rows for the runs, measured against the merit order and the optimum of the same episodes."""
+    reference = merit.reference
+    apart = merit.cost.sum() - best.cost.sum() >= SCORE_FLOOR_FRAC * reference.sum()
+    rows = []
+    for row in runs:
+        gap = row.cost - best.cost
+        worst = int(np.argmax(gap))
+        rows.append(
+            Row(
+                name=row.name,
+                cost=bootstrap.mean(row.cost),
+                gap_frac=bootstrap.ratio(gap, reference),
+                score=_percent(bootstrap.ratio(merit.cost - row.cost, merit.cost - best.cost)) if apart else None,
+                unserved_mwh=float(row.unserved_mwh.mean()),
+                overload_mwh=float(row.overload_mwh.mean()),
+                decision_s=row.decision_s,
+                worst_episode=worst,
+                worst_gap_frac=float(gap[worst] / reference.mean()),
+            )
+        )
+    return tuple(rows)
+
+
+def _decider(policy: str | Policy) -> Policy:
+    if not isinstance(policy, str):
+        return policy
+    if policy not in BASELINES:
+        raise GridError("policy", repr(policy), "a baseline or a loaded agent", nearest(policy, BASELINES))
+    return BASELINES[policy]()
+
+
+def _step_counter(report: Report, part: int, parts: int, name: str, horizon: int) -> Callable[[], None]:
+    """To be called after each step of a policy's run, which is one of the parts of the work."""
+    steps = count(1)
+    return lambda: report((part + next(steps) / horizon) / parts, name)
+
+
+def _seen_by(policy: Policy, batch: GridBatch, seed: int) -> GridBatch:
+    """The batch as the policy observes it and acts on it; baselines take it as it is."""
+    own: EnvConfig | None = getattr(policy, "env_config", None)
+    if own is None:
+        return batch
+    view = {name: getattr(own, name) for name in ("observation", "action", "forecast_h")}
+    config = dataclasses.replace(batch.config, **view)
+    if config == batch.config:
+        return batch
+    seen = GridBatch(config, batch.batch_size, seed)
+    batch.reset(seed)
+    seen.reset(seed)
+    if not np.array_equal(seen.reference_cost, batch.reference_cost):
+        mend = "evaluate with the env_config of the policy"
+        raise GridError(f"policy {policy.name!r}", "other episodes", "the same episodes for all policies", mend)
+    return seen
+
+
+def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> Runs:
+    """The optimum of each episode; threads, as the solver lets go of the interpreter."""
+    batch.reset(seed)
+    started_s, solved = time.perf_counter(), []
+
+    def solve(i: int) -> Optimum:
+        return optimum(batch.arrays, batch.episode_inputs(i), batch.prices, batch.state.store_mwh[i])
+
+    with ThreadPoolExecutor(min(batch.batch_size, os.cpu_count() or 1)) as pool:
+        for best in pool.map(solve, range(batch.batch_size)):
+            solved.append(best)
+            report(len(solved) / batch.batch_size)
+    dt_h, steps = batch.config.dt_h, batch.horizon * batch.batch_size
+    return Runs(
+        name=OPTIMUM,
+        cost=np.array([best.cost for best in solved]),
+        reference=batch.reference_cost,
+        unserved_mwh=np.array([best.shed_mw.sum() * dt_h for best in solved]),
+        overload_mwh=np.array([overload_mw(batch.arrays, best.flow_mw).sum() * dt_h for best in solved]),
+        decision_s=(time.perf_counter() - started_s) / steps,
+    )
+
+
+def _plain(figure: Interval | float | None) -> Any:
+    return dataclasses.asdict(figure) if isinstance(figure, Interval) else figure
+
+
+def _percent(share: Interval) -> Interval:
+    return Interval(100.0 * share.mean, 100.0 * share.low, 100.0 * share.high)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """The texts of a row of the table."""
+    return (
+        row.name,
+        f"{row.cost.mean:,.0f}",
+        _spread(_percent(row.gap_frac)),
+        "-" if row.score is None else _spread(row.score),
+        f"{row.unserved_mwh:.1f}",
+        f"{row.overload_mwh:.1f}",
+        f"{1e3 * row.decision_s:.3f}",
+        f"{100 * row.worst_gap_frac:.0f} (#{row.worst_episode})",
+    )
+
+
+def _spread(figure: Interval) -> str:
+    mean, low, high = (f"{value:.{0 if abs(value) >= 100 else 1}f}" for value in (figure.mean, figure.low, figure.high))
+    return f"{mean} [{low}, {high}]"

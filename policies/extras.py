@@ -1,0 +1,27 @@
+"""The extra packages that training and agents need; everything else works without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from grid import GridError
+
+TRAIN_EXTRA = ("torch", "stable_baselines3", "torch_geometric", "safetensors", "tensorboard")
+
+
+@contextmanager
+def train_extra() -> Iterator[None]:
+    """Turn a missing package of the training extra into an error that says how to install it.
+
+    Raises:
+        GridError: one of TRAIN_EXTRA cannot be imported inside the block.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").split(".")[0]
+        if missing not in TRAIN_EXTRA:
+            raise
+        allowed = "an installation with the training extra"
+        raise GridError(missing, "no such package", allowed, "pip install load-balancer[train]") from error

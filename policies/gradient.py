@@ -1,0 +1,105 @@
+"""Learning by the gradient through the step: an episode runs in torch, and its cost is differentiated.
+
+The step, the action map and the observation are the same code that runs on numpy; only the arrays differ. Demand and
+weather do not depend on the actions, so nothing has to be estimated: the gradient is exact wherever the cost has one.
+The critic is fitted to the same episodes' returns, so that PPO can go on from here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch import Tensor, nn
+
+from envs import GridBatch
+from envs.batch import view_of
+from envs.observations import loading
+from grid.costs import settlement, step_costs
+from grid.state import Inputs, State
+from grid.step import initial_state, limits, step
+
+OUTSIDE_WEIGHT = 0.5  # of the mean square by which raw actions leave [−1, 1], where clipping would stop all learning
+CRITIC_WEIGHT = 0.1
+MOST_NORM = 1.0  # of a gradient
+
+
+class GradientLearner:
+    """Improves the mean action of a policy on the episodes of a batch; each update runs and learns from B episodes.
+
+    Args:
+        policy: reads the batch's observations; its own optimizer is used.
+        batch: the envs; reset here before each update.
+        gamma: discount of the returns that the critic learns.
+    """
+
+    def __init__(self, policy: ActorCriticPolicy, batch: GridBatch, gamma: float) -> None:
+        self.policy, self.batch, self.gamma = policy, batch, gamma
+        self._action_map = batch.action_map.convert(_tensor)
+        self._value_per_mwh = _tensor(np.asarray(batch.store_value_per_mwh))
+
+    def update(self, learning_rate: float) -> float:
+        """Run B episodes, follow the gradient of their return, and give back its mean."""
+        optimizer = self.policy.optimizer
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.batch.reset()
+        self.policy.set_training_mode(True)
+        rewards, values, outside = self.episode()
+        returns = rewards.detach().float()
+        for t in range(len(returns) - 2, -1, -1):
+            returns[t] += self.gamma * returns[t + 1]
+        gain = rewards.sum(0).mean()
+        critic = (values - returns).square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        (OUTSIDE_WEIGHT * outside + CRITIC_WEIGHT * critic - gain / self.batch.horizon).backward()
+        nn.utils.clip_grad_norm_(self.policy.parameters(), MOST_NORM)
+        optimizer.step()
+        return float(gain.detach())
+
+    def episode(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the batch's episodes from their first step.
+
+        Returns:
+            Rewards (T, B) with their gradient, the critic's values (T, B), and how far raw actions lie outside [−1, 1].
+        """
+        batch, arrays, config = self.batch, self._action_map.arrays, self.batch.config
+        first = initial_state(batch.arrays, batch.batch_size)
+        state = State(_tensor(first.store_mwh), _tensor(first.gen_mw), _tensor(first.t))
+        start_mwh = state.store_mwh
+        before = torch.zeros((batch.batch_size, len(arrays.line_names)), dtype=torch.float64)
+        costs, values, outside = [], [], []
+        for t in range(batch.horizon):
+            true = batch.outlook.inputs(t)
+            inputs = Inputs(_tensor(true.gen_avail_frac), _tensor(true.load_mw), config.dt_h)
+            now = limits(arrays, state, inputs)
+            seen = batch.encoder(view_of(self._action_map, state, inputs, now, t, before))
+            asked = mean_action(self.policy, seen).double()
+            actions = asked.clamp(-1.0, 1.0)
+            outside.append((asked - actions).square().mean())
+            values.append(self.policy.predict_values(_detached(seen)).squeeze(-1))
+            state, outcome = step(arrays, state, self._action_map.setpoint(actions, now, inputs), inputs, now)
+            before = loading(arrays, outcome.flow_mw)
+            terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())
+            costs.append(torch.stack(terms).sum(0))
+        costs[-1] = costs[-1] + settlement(self._value_per_mwh, start_mwh, state.store_mwh)
+        rewards = (_tensor(batch.references) - torch.stack(costs)) / batch.scale
+        return rewards, torch.stack(values), torch.stack(outside).mean()
+
+
+def mean_action(policy: ActorCriticPolicy, observation: Any) -> Tensor:
+    """(B, A) mean of the policy's actions, before they are cut to [−1, 1]."""
+    distribution: Any = policy.get_distribution(observation).distribution
+    return distribution.mean
+
+
+def _detached(observation: Any) -> Any:
+    if isinstance(observation, dict):
+        return {name: value.detach() for name, value in observation.items()}
+    return observation.detach()
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.as_tensor(np.array(array))

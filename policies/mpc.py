@@ -1,0 +1,63 @@
+"""Model predictive control: at each step the optimum of the hours ahead, as they are forecast."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from envs import GridBatch
+from grid import Inputs, Setpoint
+from grid.programme import Programme, Solution
+
+WINDOW_H = 24.0
+TOLERANCE = 1e-4  # for quadratic costs, relative to the cost of the window: far below what forecasts are off
+MOST_NODES = 60
+"""On larger grids a decision takes about a tenth of a second and more."""
+
+
+class Mpc:
+    """Plans a window ahead, takes the first step of the plan, and plans again.
+
+    The coming step is known; the later ones are forecast with the errors that an agent sees at its own leads. The
+    window ends with the episode, and at its end stored energy is worth what the settlement pays. The plan is the
+    linear programme of the optimum, so with perfect forecasts of the whole episode this is the optimum. What it plans
+    to shed or spill is left to the balance of the step, as for every policy.
+
+    Args:
+        window_h: length of the window in hours.
+    """
+
+    name = "mpc"
+
+    def __init__(self, window_h: float = WINDOW_H) -> None:
+        self.window_h = window_h
+
+    def reset(self, batch: GridBatch) -> None:
+        """Build one programme for each episode; it keeps its last basis from step to step."""
+        steps = min(max(1, round(self.window_h / batch.config.dt_h)), batch.horizon)
+        self._programmes = [
+            Programme(batch.arrays, steps, batch.config.dt_h, batch.prices, TOLERANCE) for _ in range(batch.batch_size)
+        ]
+
+    def act(self, batch: GridBatch) -> Setpoint:
+        """Plan each episode from its state; threads, as the solver lets go of the interpreter."""
+        leads = np.arange(min(self._programmes[0].steps, batch.horizon - batch.t))
+        ahead = batch.outlook.expected(batch.t, leads)
+        started = batch.t > 0  # the first step has no ramp
+
+        def plan(i: int) -> Solution:
+            programme = self._programmes[i]
+            inputs = Inputs(ahead.gen_avail_frac[:, i], ahead.load_mw[:, i], ahead.dt_h)
+            programme.set_inputs(inputs, batch.state.store_mwh[i], batch.state.gen_mw[i] if started else None)
+            return programme.solve()
+
+        with ThreadPoolExecutor(min(batch.batch_size, os.cpu_count() or 1)) as pool:
+            plans = list(pool.map(plan, range(batch.batch_size)))
+        gen_mw = np.stack([plan.gen_mw[0] - plan.spill_mw[0] for plan in plans])
+        store_mw = np.stack([plan.discharge_mw[0] - plan.charge_mw[0] for plan in plans])
+        now = batch.limits  # the solver may miss them by a rounding
+        return Setpoint(
+            np.clip(gen_mw, now.gen_lo_mw, now.gen_hi_mw), np.clip(store_mw, now.store_lo_mw, now.store_hi_mw)
+        )

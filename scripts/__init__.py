@@ -1,0 +1,1 @@
+"""The command line: ``cli`` is the entry, with one file a command beside it."""

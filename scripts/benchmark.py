@@ -1,0 +1,187 @@
+"""``benchmark``: how fast this machine steps, trains and draws, on one core."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from scripts.console import Console, Report, amount, table
+from scripts.options import CommonJson, Seconds
+
+if TYPE_CHECKING:
+    from stable_baselines3 import PPO
+
+BATCH_SIZES = (1, 64, 1024)
+PPO_GRID = "classic"
+PPO_POLICIES = ("mlp", "extractor", "free_env")
+LEAST_RUNS = 3
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark(CommonJson):
+    """Measure the speed of this machine on one core; each figure is the median of several runs.
+
+    An env-step is one step of one episode, with observation, reward and fresh series every episode.
+
+    The free env of PPO costs nothing: what is left is the learner itself.
+    """
+
+    grids: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="[GRID ...]", help_behavior_hint="(default: all bundled ones)"),
+    ] = ()
+    """grids to step and draw"""
+    seconds: Seconds = 1.0
+    """time for each figure, in seconds"""
+
+    def run(self, console: Console) -> None:
+        """Measure and print."""
+        for name in THREADS:
+            os.environ.setdefault(name, "1")  # read when numpy is first imported
+        from topologies import names
+
+        grids = list(self.grids) or names()
+        figures = len(grids) * (len(BATCH_SIZES) + 1) + len(PPO_POLICIES)
+        with console.progress("measuring", figures) as report:
+            value = _measure(grids, self.seconds, _Counter(report))
+        header = ("grid", *(f"{size} env{'s' if size > 1 else ''}" for size in BATCH_SIZES), "frames")
+        steps, frames = value["env_steps_per_s"], value["render_frames_per_s"]
+        rows = [[grid, *map(amount, steps[grid].values()), amount(frames[grid])] for grid in grids]
+        lines = ["env-steps a second with so many envs in a batch; frames drawn a second", ""]
+        lines += [*table(header, rows), ""]
+        if value["ppo_steps_per_s"] is None:
+            lines.append("PPO: not measured; it needs: pip install load-balancer[train]")
+        else:
+            rows = [[name, amount(rate)] for name, rate in value["ppo_steps_per_s"].items()]
+            lines += table((f"PPO on {PPO_GRID}", "env-steps/s"), rows)
+        console.result(lines, value)
+
+
+class _Counter:
+    def __init__(self, report: Report) -> None:
+        self._report, self._done = report, 0
+
+    def __call__(self, what: str) -> None:
+        self._report(self._done, what)
+        self._done += 1
+
+
+def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> dict[str, Any]:
+    from grid import GridError
+
+    env_steps: dict[str, dict[str, float]] = {}
+    frames: dict[str, float] = {}
+    for grid in grids:
+        env_steps[grid] = {}
+        for size in BATCH_SIZES:
+            tell(f"{grid}, {size} envs")
+            env_steps[grid][str(size)] = env_steps_per_s(grid, size, seconds)
+        tell(f"{grid}, pictures")
+        frames[grid] = frames_per_s(grid, seconds)
+    ppo: dict[str, float] | None = {}
+    for name in PPO_POLICIES:
+        tell(f"PPO, {name}")
+        try:
+            ppo = {**(ppo or {}), name: ppo_steps_per_s(name, seconds)}
+        except GridError:  # the training extra is not installed
+            ppo = None
+            break
+    return {"env_steps_per_s": env_steps, "ppo_steps_per_s": ppo, "render_frames_per_s": frames}
+
+
+def rate(work: Callable[[], int], seconds: float) -> float:
+    """Units a second: the median of at least LEAST_RUNS runs of the work after one to warm up."""
+    work()
+    rates: list[float] = []
+    start_s = time.perf_counter()
+    while len(rates) < LEAST_RUNS or time.perf_counter() - start_s < seconds:
+        before_s = time.perf_counter()
+        units = work()
+        rates.append(units / (time.perf_counter() - before_s))
+    return median(rates)
+
+
+def env_steps_per_s(grid: str, batch_size: int, seconds: float) -> float:
+    """Whole episodes with random actions, drawn beforehand."""
+    import numpy as np
+
+    from envs import EnvConfig, GridBatch
+
+    batch = GridBatch(EnvConfig(topology=grid), batch_size, 0)
+    batch.reset()
+    units = len(batch.arrays.controllable)
+    actions = np.random.default_rng(0).uniform(-1.0, 1.0, (batch.horizon, batch_size, units))
+
+    def episode() -> int:
+        for action in actions:
+            batch.step(action)
+        return batch.horizon * batch_size
+
+    return rate(episode, seconds)
+
+
+def ppo_steps_per_s(name: str, seconds: float) -> float:
+    """Episodes and updates as ``train`` runs them.
+
+    Raises:
+        GridError: the training extra is not installed.
+    """
+    from envs import EnvConfig
+    from policies.extras import train_extra
+
+    with train_extra():
+        from policies import TrainConfig
+        from policies.networks import torch_threads
+        from policies.ppo import build
+
+    with torch_threads(1):
+        free = name == "free_env"
+        model = build(TrainConfig.from_fields({"policy": "mlp" if free else name}), EnvConfig(topology=PPO_GRID))
+        if free:
+            model = _on_free_env(model)
+        steps = model.n_steps * model.n_envs
+
+        def update() -> int:
+            model.learn(steps, reset_num_timesteps=False)
+            return steps
+
+        return rate(update, seconds)
+
+
+def _on_free_env(model: PPO) -> PPO:
+    """The model with an env that gives the same first observation for ever."""
+    from policies.sb3_vec_env import GridVecEnv
+
+    env = model.get_env()
+    if not isinstance(env, GridVecEnv):
+        return model
+    import numpy as np
+
+    observation, reward = env.batch.reset(), np.zeros(env.num_envs)
+    env.batch.step = lambda actions: (observation, reward, False, None)  # type: ignore[method-assign] # free on purpose
+    return model
+
+
+def frames_per_s(grid: str, seconds: float) -> float:
+    """Frames of one episode, from its arrays to pixels; encoding a file is not counted."""
+    from envs import EnvConfig
+    from envs.rendering.grid_state import GridStateRenderer
+    from scripts.running import choose, record
+
+    episode = record(choose("merit", None), EnvConfig(topology=grid, split="test"), 0)
+    renderer = GridStateRenderer(episode)
+
+    def play() -> int:
+        for t in range(episode.steps):
+            renderer.frame(t)
+        return episode.steps
+
+    return rate(play, seconds)

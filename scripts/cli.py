@@ -1,0 +1,199 @@
+"""``load-balancer``: finds the command, runs it, and turns every error into one line."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import io
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from scripts import console
+
+PROGRAM = "load-balancer"
+COMMANDS: dict[str, tuple[str, str]] = {
+    "topologies": ("list_topologies.Topologies", "list the grids that come with the program"),
+    "inspect": ("inspect_grid.Inspect", "check a grid: size, limits, assumptions, faults"),
+    "convert": ("convert.Convert", "convert a grid file to another format"),
+    "train": ("train.Train", "train an agent to run a grid"),
+    "evaluate": ("evaluate.Evaluate", "compare policies on the same episodes, up to the optimum"),
+    "optimum": ("optimum.OptimumCommand", "compute the provable best of one episode"),
+    "render": ("render.Render", "make a picture or an animation of an episode"),
+    "benchmark": ("benchmark.Benchmark", "measure how fast this machine steps, trains and draws"),
+    "demo": ("demo.Demo", "train, evaluate and render on the grid `classic` in 3 minutes"),
+}
+"""Each command with its class and what it does."""
+
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141
+
+
+class UsageError(Exception):
+    """A command line that cannot be understood."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line (by default that of the process) and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to stop
+    try:
+        code = _run([word for word in words if word != "--debug"])
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        console.error("interrupted before the end; nothing half-written is left behind")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
+        return EXIT_BROKEN_PIPE
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        return _report(error)
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print("\n".join(overview()))
+        return 0
+    if words[0] == "--version":
+        print(f"{PROGRAM} {_version()}")
+        return 0
+    _refuse_shadows()
+    options = parse(words)
+    if options is None:
+        return 0
+    out = console.Console(json=getattr(options, "json", False), quiet=options.quiet)
+    with redirect_stdout(sys.stderr if out.json else sys.stdout):  # no library may add to the one object
+        return options.run(out) or 0
+
+
+def _report(error: Exception) -> int:
+    """Print an error as one line a fault and return the exit code."""
+    if isinstance(error, UsageError):
+        console.error(str(error))
+        return EXIT_BAD_INPUT
+    from grid import GridError
+
+    if isinstance(error, GridError):
+        for fault in error.faults:
+            console.error(str(fault))
+        return EXIT_BAD_INPUT
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    console.error(f"a fault of the program, not of your input: {what}; run again with --debug to see where")
+    return EXIT_FAILED
+
+
+def overview() -> list[str]:
+    """The help of the program as a whole."""
+    rows = [(f"  {name}", text) for name, (_, text) in COMMANDS.items()]
+    return [
+        f"usage: {PROGRAM} COMMAND ...",
+        "",
+        "Learns to run energy grids, and measures the result against the provable optimum.",
+        "",
+        "commands:",
+        *console.pairs(rows),
+        "",
+        f"{PROGRAM} COMMAND --help lists the options of a command with their defaults and units.",
+        f"Start with: {PROGRAM} demo",
+    ]
+
+
+def parse(words: list[str]) -> Any:
+    """The options of a command line as the command's dataclass; None where only help was asked for.
+
+    Raises:
+        UsageError: an unknown command or option, or a value that is not allowed.
+    """
+    import tyro
+
+    name, rest = words[0], words[1:]
+    if name not in COMMANDS:
+        kind = "option" if name.startswith("-") else "command"
+        raise UsageError(f"unknown {kind} {name!r}; {_nearest(name, COMMANDS)}")
+    module, _, cls = COMMANDS[name][0].partition(".")
+    command = getattr(importlib.import_module(f"scripts.{module}"), cls)
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            options, unknown = tyro.cli(
+                command,
+                prog=f"{PROGRAM} {name}",
+                args=rest,
+                return_unknown_args=True,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as stop:
+        if stop.code == 0:  # tyro has printed the help
+            return None
+        raise UsageError(_unboxed(said.getvalue())) from None
+    if not unknown:
+        return options
+    if unknown[0].startswith("-"):
+        raise UsageError(f"unknown option {unknown[0]!r} of {name}; {_nearest(unknown[0], _option_names(command))}")
+    raise UsageError(f"{name} cannot use {unknown[0]!r}; {PROGRAM} {name} --help shows what it takes")
+
+
+def _option_names(command: type) -> list[str]:
+    """The options of a command, positional ones left out."""
+    import tyro
+
+    hints = get_type_hints(command, include_extras=True)
+    named = [name for name, hint in hints.items() if tyro.conf.Positional not in getattr(hint, "__metadata__", ())]
+    return [f"--{name.replace('_', '-')}" for name in named]
+
+
+def _nearest(name: str, known: Any) -> str:
+    from grid.errors import nearest
+
+    return nearest(name, known)
+
+
+def _unboxed(text: str) -> str:
+    """The first paragraph of tyro's message, without its title and box."""
+    words: list[str] = []
+    for line in text.splitlines()[1:]:
+        inside = line.strip("│╭╮╰╯ ")
+        is_text = bool(inside.strip("─-"))
+        if words and not is_text:
+            break
+        words += [inside] if is_text else []
+    return " ".join(words).removeprefix("Error parsing ") or "the command line cannot be understood"
+
+
+def _refuse_shadows() -> None:
+    """Name a folder that stands in for one of the program's packages, such as an envs/ in the working directory.
+
+    Raises:
+        UsageError: there is one.
+    """
+    home = Path(__file__).resolve().parent.parent
+    for package in ("grid", "topologies", "envs", "policies"):
+        spec = importlib.util.find_spec(package)
+        places = [] if spec is None else [Path(place).resolve() for place in spec.submodule_search_locations or ()]
+        if spec is not None and home / package not in places[:1]:
+            found = places[0] if places else spec.origin
+            raise UsageError(
+                f"{found} shadows the program's own package {package!r} in {home}; rename it or work in another folder"
+            )
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(PROGRAM)
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

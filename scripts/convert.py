@@ -1,0 +1,39 @@
+"""``convert``: a grid file in another format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from scripts.console import Console
+from scripts.options import Common
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert(Common):
+    """Read a grid, check it and write it in the format that the name of the output ends in."""
+
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
+    """bundled name or path of a grid file"""
+    target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    """path of the file to write; replaced if it exists"""
+
+    def run(self, console: Console) -> None:
+        """Write the file and say what had to be assumed."""
+        from grid import GridError
+        from grid.errors import nearest
+        from topologies import load
+        from topologies.formats import WRITERS
+
+        suffix = self.target.suffix.lower()
+        if suffix not in WRITERS:
+            allowed = f"a name that ends in {' or '.join(WRITERS)}"
+            raise GridError(str(self.target), f"the suffix {suffix!r}", allowed, nearest(suffix, WRITERS))
+        grid = load(self.source)
+        WRITERS[suffix](grid, self.target)
+        for note in grid.assumed():
+            console.say(f"assumed: {note}")
+        console.result([str(self.target)])

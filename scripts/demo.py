@@ -1,0 +1,57 @@
+"""``demo``: everything once, on the grid `classic`, within three minutes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts import console as words
+from scripts.console import Console
+from scripts.options import Common, Seconds
+from scripts.pictures import draw, kind_of
+
+GRID = "classic"
+EPISODES = 50
+PICTURES = ("grid_state.gif", "sim_results.gif", "replay.html")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo(Common):
+    """Train on the grid `classic`, compare with the optimum and draw it all in under 3 minutes."""
+
+    out: Path = Path("demo")
+    """folder for the run and the pictures; an older demo in it is replaced"""
+    seconds: Seconds = 100.0
+    """time for the training in seconds, start-up included; the rest takes about half a minute"""
+
+    def run(self, console: Console) -> None:
+        """Train, evaluate, render."""
+        started_s = time.perf_counter()
+        console.say(f"1/3 training on {GRID} for {self.seconds:g} s")
+        from envs import EnvConfig
+        from policies import TrainConfig, train
+        from policies.baselines import BASELINES
+        from policies.evaluation import evaluate
+        from scripts.running import record, run_config
+        from scripts.train import Watch, make_room
+
+        run = self.out / "run"
+        make_room(run, overwrite=True)
+        with console.progress("training", 1.0) as report:
+            watch = Watch(report)
+            train(EnvConfig(topology=GRID), TrainConfig(seconds=self.seconds), run, watch, started_s)
+        if watch.stopped:
+            raise KeyboardInterrupt
+        config, agent = run_config(str(run))
+        console.say(f"2/3 evaluating on {EPISODES} episodes that the training has not seen")
+        with console.progress("evaluating", 1.0) as report:
+            outcome = evaluate([*BASELINES, agent], config, EPISODES, progress=report)
+        console.say("3/3 drawing the first of them")
+        episode = record(agent, config, seed=0)
+        pictures = [draw(episode, self.out / name, kind_of(Path(name)), console) for name in PICTURES]
+        took = words.duration(time.perf_counter() - started_s)
+        names = ("the grid at work", "the course of the episode", "both in the browser", "the trained agent")
+        rows = [(f"{name}:", str(path)) for name, path in zip(names, (*pictures, run), strict=True)]
+        console.result(["", *outcome.table().splitlines(), "", *words.pairs(rows)])
+        console.say(f"{'took:'.ljust(max(len(name) for name, _ in rows))}  {took}")

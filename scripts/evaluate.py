@@ -1,0 +1,78 @@
+"""``evaluate``: policies side by side on the same episodes, up to the optimum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+import tyro
+
+from scripts.console import Console
+from scripts.options import CommonJson, Count, MaybePath, Seed, default, one_of
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(CommonJson):
+    """Run baselines and agent on the same episodes and compare them with the optimum.
+
+    redispatch: merit order, then moves that relieve lines. mpc: optimum of the day ahead as forecast.
+
+    gap: cost above the optimum, in percent of the merit order's cost without lines and stores.
+
+    score: 0 for the merit order, 100 for the optimum. Brackets hold 95 % intervals.
+    """
+
+    source: Annotated[
+        str | None,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="RUN|POLICY", help_behavior_hint="(default: all policies)"),
+    ] = None
+    """folder of a run or its name in runs/, or a policy: random, merit, redispatch, mpc"""
+    grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
+    """bundled name or path of another grid file; required without a run"""
+    episodes: Count = 20
+    """how many"""
+    seed: Seed = 0
+    """of the episodes"""
+    split: Annotated[Split, one_of(Split)] = "test"
+    """part of the time series that the episodes come from"""
+    plot: Annotated[MaybePath, default("no file")] = None
+    """also draw the gaps, and a day of the agent or else the last policy beside the optimum's: .png, .svg, .pdf"""
+
+    def run(self, console: Console) -> None:
+        """Print the table and draw the picture."""
+        from envs import EnvConfig
+        from grid import Grid, GridError
+        from policies.baselines import BASELINES, Policy
+        from policies.evaluation import evaluate
+        from policies.mpc import MOST_NODES, Mpc
+        from scripts.pictures import check_comparison, draw_comparison
+        from scripts.running import run_config
+        from topologies import load
+
+        if self.plot is not None:
+            check_comparison(self.plot)
+        policies: list[str | Policy] = list(BASELINES)
+        config = EnvConfig()
+        if self.source in BASELINES:
+            policies = [self.source]
+        elif self.source is not None:
+            config, agent = run_config(self.source)
+            policies.append(agent)
+        if self.grid is None and self.source in (None, *BASELINES):
+            raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
+        grid = config.topology if self.grid is None else load(self.grid)
+        grid = grid if isinstance(grid, Grid) else load(grid)
+        config = replace(config, topology=grid, split=self.split)
+        too_large = len(policies) > 1 and len(grid.graph) > MOST_NODES
+        if too_large:
+            policies.remove(Mpc.name)
+        with console.progress("evaluating", 1.0) as report:
+            outcome = evaluate(policies, config, self.episodes, self.seed, report, self.split)
+        console.result(outcome.table().splitlines(), outcome.to_json())
+        if too_large:
+            console.say(f"without mpc, which is slow above {MOST_NODES} nodes: load-balancer evaluate mpc --grid GRID")
+        if self.plot is not None:
+            console.say("", f"picture: {draw_comparison(outcome, policies[-1], config, self.plot)}")

@@ -1,0 +1,117 @@
+"""``inspect``: what a grid consists of, what had to be assumed, and everything that is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from scripts.console import Console, amount, pairs
+from scripts.options import CommonJson, GridName, MaybePath, default
+from scripts.pictures import draw
+
+if TYPE_CHECKING:
+    from grid import Grid, GridArrays
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspect(CommonJson):
+    """Check a grid and say what it consists of; the exit code is 2 if it has faults."""
+
+    grid: GridName
+    """bundled name or path of a grid file"""
+    picture: Annotated[MaybePath, default("no picture")] = None
+    """also draw the grid in the first hour of an episode under the merit-order rule, to this .png file"""
+
+    def run(self, console: Console) -> None:
+        """Print the description.
+
+        Raises:
+            GridError: the grid has faults.
+        """
+        from grid import GridError
+        from topologies import load
+        from topologies.profiles import ProfileSource
+
+        try:
+            grid = load(self.grid)
+            arrays = grid.compile()
+            ProfileSource(arrays, grid.series)
+        except GridError as error:
+            if console.json:
+                faults = [str(fault) for fault in error.faults]
+                console.result([], {"grid": self.grid, "nodes": None, "lines": None, "assumed": [], "faults": faults})
+            raise
+        facts = _facts(grid, arrays)
+        console.result(_lines(facts), facts)
+        if self.picture is not None:
+            from envs import EnvConfig
+            from scripts.running import choose, record
+
+            first_step = EnvConfig(topology=grid, horizon=1, split="test")
+            path = draw(record(choose("merit", None), first_step, 0), self.picture, "grid_state", console)
+            console.say(f"picture: {path}")
+
+
+def _facts(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
+    import numpy as np
+
+    from grid.kinds import KIND_NAMES
+
+    counts = np.bincount(arrays.node_kind, minlength=len(KIND_NAMES))
+    limited = arrays.capacity_mw[np.isfinite(arrays.capacity_mw)]
+    followers = np.array([name is not None for name in arrays.gen_profile])
+    profiles = sorted({name for name in (*arrays.gen_profile, *arrays.load_profile) if name is not None})
+    return {
+        "grid": arrays.name,
+        "origin": grid.origin,
+        "licence": grid.licence,
+        "nodes": len(arrays.node_names),
+        "lines": len(arrays.line_names),
+        "kinds": dict(zip(KIND_NAMES, counts.tolist(), strict=True)),
+        "gen_max_mw": arrays.gen_max_mw.sum(),
+        "gen_weather_mw": arrays.gen_max_mw[followers].sum(),
+        "load_max_mw": arrays.peak_load_mw,
+        "store_max_mwh": arrays.store_max_mwh.sum(),
+        "charge_max_mw": arrays.charge_max_mw.sum(),
+        "discharge_max_mw": arrays.discharge_max_mw.sum(),
+        "limited_lines": len(limited),
+        "capacity_least_mw": limited.min(initial=np.inf),
+        "capacity_most_mw": limited.max(initial=0.0) if len(limited) else np.inf,
+        "parts": arrays.part_matrix.shape[1],
+        "controllable": len(arrays.controllable),
+        "profiles": profiles,
+        "series_h": None if grid.series is None else len(grid.series.values_frac) * grid.series.dt_h,
+        "assumed": grid.assumed(),
+        "faults": [],
+    }
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    kinds = [f"{count} {kind}{'s' if count != 1 else ''}" for kind, count in facts["kinds"].items() if count]
+    supply, demand = facts["gen_max_mw"], facts["load_max_mw"]
+    ratio = f", {supply / demand:.2f} times the peak demand" if demand else ""
+    limits = "none has a limit"
+    if facts["limited_lines"]:
+        span = f"{amount(facts['capacity_least_mw'])} to {amount(facts['capacity_most_mw'])} MW"
+        limits = f"{facts['limited_lines']} with a limit, of {span}"
+    store = "none"
+    if facts["store_max_mwh"]:
+        power = f"charging {amount(facts['charge_max_mw'])} MW, discharging {amount(facts['discharge_max_mw'])} MW"
+        store = f"{amount(facts['store_max_mwh'])} MWh, {power}"
+    series = "" if facts["series_h"] is None else f"; own series of {amount(facts['series_h'])} h"
+    rows = [
+        ("grid", facts["grid"]),
+        ("origin", facts["origin"] or "not stated"),
+        ("licence", facts["licence"] or "not stated"),
+        ("nodes", f"{facts['nodes']}: {', '.join(kinds)}"),
+        ("lines", f"{facts['lines']}: {limits}"),
+        ("connected parts", str(facts["parts"])),
+        ("peak demand", f"{amount(demand)} MW"),
+        ("source capacity", f"{amount(supply)} MW{ratio}; {amount(facts['gen_weather_mw'])} MW depend on a profile"),
+        ("storage", store),
+        ("controlled", f"{facts['controllable']} units"),
+        ("profiles", (", ".join(facts["profiles"]) or "none: demand is constant") + series),
+        *[("assumed", note) for note in facts["assumed"] or ["nothing"]],
+        ("faults", "none"),
+    ]
+    return pairs(rows)

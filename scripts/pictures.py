@@ -1,0 +1,69 @@
+"""Writing an episode as a picture, an animation or a file of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from scripts.console import Console
+
+if TYPE_CHECKING:
+    from envs import EnvConfig
+    from grid import Episode
+    from policies.baselines import Policy
+    from policies.evaluation import Evaluation
+
+Kind = Literal["grid_state", "sim_results"]
+EPISODE_SUFFIX, PAGE_SUFFIX = ".npz", ".html"
+
+
+def kind_of(path: Path | None) -> Kind:
+    """The picture that the file's name asks for."""
+    return "sim_results" if path is not None and path.name.startswith("sim_results") else "grid_state"
+
+
+def draw(episode: Episode, path: Path, kind: Kind, console: Console, versus: Episode | None = None) -> Path:
+    """Write the file; what kind of file is said by its suffix. Only a page shows two episodes.
+
+    Raises:
+        GridError: a suffix that cannot be written, or a path that cannot.
+    """
+    if path.suffix.lower() == EPISODE_SUFFIX:
+        return episode.save(path)
+    from envs import rendering
+
+    if path.suffix.lower() == PAGE_SUFFIX:
+        return rendering.replay(episode, path, versus)
+    with console.progress(f"drawing {path}", 1.0) as report:
+        write = getattr(rendering, kind)
+        return write(episode, path, progress=lambda done, frames: report(done / frames, ""))
+
+
+def check_comparison(path: Path) -> None:
+    """Refuse, before any work, a file that ``draw_comparison`` cannot write.
+
+    Raises:
+        GridError: the suffix is not that of a picture.
+    """
+    from envs.rendering.comparison import SUFFIXES
+    from envs.rendering.video import check_suffix
+
+    check_suffix(path, SUFFIXES)
+
+
+def draw_comparison(outcome: Evaluation, policy: str | Policy, config: EnvConfig, path: Path) -> Path:
+    """Draw the gaps of an evaluation, and a day of its first episode as the policy and the optimum run it.
+
+    Raises:
+        GridError: a path that cannot be written.
+    """
+    from dataclasses import astuple
+
+    from envs.rendering.comparison import Gap, comparison
+    from policies.evaluation import run_episodes
+    from scripts.running import Schedule
+
+    gaps = {row.name: Gap(*astuple(row.gap_frac)) for row in outcome.rows}
+    shown, best = (run_episodes(one, config, 1, outcome.seed)[0] for one in (policy, Schedule()))
+    note = f"{outcome.episodes} {outcome.split} episodes of {outcome.hours:g} h; below, a day of the first of them"
+    return comparison(gaps, shown, best, path, note=note, highlight=shown.policy)

@@ -1,0 +1,89 @@
+"""``render``: a picture or an animation of one episode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from scripts.console import Console
+from scripts.options import Common, MaybePath, MaybeSeed, default, one_of
+from scripts.pictures import EPISODE_SUFFIX, PAGE_SUFFIX, Kind, draw, kind_of
+
+if TYPE_CHECKING:
+    from grid import Episode
+
+Decider = Literal["agent", "random", "merit", "redispatch", "mpc", "optimum"]
+DEFAULT_OUT, DEFAULT_PAGE = Path("grid_state.gif"), Path("replay.html")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Render(Common):
+    """Show one episode of the test part as a picture, an animation, or step by step."""
+
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|EPISODE|GRID")]
+    """folder of a run or its name in runs/, an episode file (.npz), or a grid"""
+    out: Annotated[MaybePath, default("grid_state.gif; replay.html with --versus; no file with --live")] = None
+    """file to write: .gif, .mp4, .png, .html to be played in a browser, or .npz for the episode itself"""
+    what: Annotated[Kind | None, one_of(Kind), default("sim_results if OUT begins so, else grid_state")] = None
+    """which picture: the grid at work, or the course of its sums"""
+    policy: Annotated[Decider | None, one_of(Decider), default("agent for a run, merit for a grid")] = None
+    """who decides"""
+    seed: Annotated[MaybeSeed, default("0")] = None
+    """of the episode; the first one that `evaluate` runs with the same seed"""
+    versus: Annotated[str | None, tyro.conf.arg(metavar="POLICY|EPISODE"), default("nobody")] = None
+    """beside it in the .html, in the same episode: merit, optimum or another policy, or an episode file"""
+    live: bool = False
+    """show each step as it happens: in a window, or without a display one line a step"""
+
+    def run(self, console: Console) -> None:
+        """Run or read the episode and draw it."""
+        out = self.out or (None if self.live else DEFAULT_PAGE if self.versus else DEFAULT_OUT)
+        what = self.what or kind_of(out)
+        if self.versus is not None:
+            self._check_versus(self.versus, out)
+        episode = self._episode()
+        if out is not None:
+            console.result([str(draw(episode, out, what, console, self._versus()))])
+
+    def _check_versus(self, versus: str, out: Path | None) -> None:
+        from grid import GridError
+
+        if out is None or out.suffix.lower() != PAGE_SUFFIX:
+            mend = "write --out replay.html, or leave out --versus"
+            raise GridError("--versus", f"--out {out}" if out else "no file to write", "a .html file", mend)
+        if _is_episode(self.source) and not _is_episode(versus):
+            mend = "give a second episode file, or a run or a grid in place of the first"
+            raise GridError(f"--versus {versus}", "an episode file, which holds no grid to run", "a .npz file", mend)
+
+    def _versus(self) -> Episode | None:
+        from grid import Episode
+        from scripts import running
+
+        if self.versus is None:
+            return None
+        if _is_episode(self.versus):
+            return Episode.load(self.versus)
+        config, agent = running.source_config(self.source)
+        return running.record(running.choose(self.versus, agent, "--versus"), config, self.seed or 0)
+
+    def _episode(self) -> Episode:
+        from grid import Episode, GridError
+        from scripts import running
+
+        if _is_episode(self.source):
+            if self.policy is not None or self.seed is not None or self.live:
+                mend = "leave out --policy, --seed and --live, or give a run or a grid"
+                raise GridError(self.source, "an episode that has already happened", "a run or a grid", mend)
+            return Episode.load(self.source)
+        config, agent = running.source_config(self.source)
+        policy, seed = running.choose(self.policy, agent), self.seed or 0
+        if self.live:
+            return running.record_live(policy, config, seed)
+        return running.record(policy, config, seed)
+
+
+def _is_episode(source: str) -> bool:
+    return Path(source).suffix == EPISODE_SUFFIX

@@ -1,0 +1,121 @@
+"""Who runs which episode: what a command line names as its source, and the policies that can decide."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from envs import EnvConfig, GridBatch
+from envs.recording import Recorder
+from grid import Episode, GridError, Setpoint
+from grid.errors import nearest
+from grid.optimum import Optimum, optimum
+from policies.baselines import BASELINES, Policy
+from policies.evaluation import run, run_episodes
+from topologies import load, names
+
+if TYPE_CHECKING:
+    from policies.bundle import Agent
+
+RUNS = Path("runs")
+AGENT, OPTIMUM = "agent", "optimum"
+POWERS = ("gen_mw", "store_mw", "shed_mw", "spill_mw")
+
+
+class Schedule:
+    """Follows the optimum of each episode; it knows the future, so it shows what could be done, not what can."""
+
+    name = OPTIMUM
+
+    def __init__(self, plans: list[Optimum] | None = None) -> None:
+        self._plans = plans
+
+    def reset(self, batch: GridBatch) -> None:
+        """Solve the episodes that the batch is about to run."""
+        inputs = [batch.episode_inputs(i) for i in range(batch.batch_size)]
+        plans = self._plans or [optimum(batch.arrays, episode, batch.prices) for episode in inputs]
+        self._powers = {name: np.stack([getattr(plan, name) for plan in plans], axis=1) for name in POWERS}
+
+    def act(self, batch: GridBatch) -> Setpoint:
+        """The schedule of the coming step."""
+        return Setpoint(**{name: power[batch.t] for name, power in self._powers.items()})
+
+
+def find_run(source: str) -> Path | None:
+    """The folder of a run, named by its path or by its name in ``runs/``; None if it is neither."""
+    return next((path for path in (Path(source), RUNS / source) if path.is_dir()), None)
+
+
+def run_config(source: str) -> tuple[EnvConfig, Agent]:
+    """The env of a run, on the test part of its series, and its agent.
+
+    Raises:
+        GridError: no run, one that cannot be loaded, or the packages that agents need are missing.
+    """
+    folder = find_run(source)
+    if folder is None:
+        mend = f"for the grid write --grid {source}" if source in names() else "make one by `load-balancer train`"
+        raise GridError(source, "no such run", "the folder of a run or its name in runs/", mend)
+    from policies import load_agent
+
+    agent = load_agent(folder)
+    return replace(agent.env_config, split="test"), agent
+
+
+def source_config(source: str) -> tuple[EnvConfig, Agent | None]:
+    """The env of a run with its agent, or of a grid without one; episodes come from the test part.
+
+    Raises:
+        GridError: neither, or a run or grid with faults.
+    """
+    if find_run(source) is not None:
+        return run_config(source)
+    if source not in names() and not Path(source).exists():
+        allowed = f"a run's folder, an episode (.npz), a grid file or a bundled grid ({', '.join(names())})"
+        raise GridError(source, "nothing of that name", allowed, nearest(source, names()))
+    return EnvConfig(topology=load(source), split="test"), None
+
+
+def choose(name: str | None, agent: Agent | None, option: str = "--policy") -> Policy:
+    """The policy of this name; without one, the agent if there is one, else the merit order.
+
+    Raises:
+        GridError: unknown, or an agent is asked for where there is none.
+    """
+    name = name or (AGENT if agent is not None else "merit")
+    if name == AGENT:
+        if agent is None:
+            raise GridError(f"{option} agent", "a grid without an agent", "a run's folder", "train first")
+        return agent
+    if name == OPTIMUM:
+        return Schedule()
+    if name not in BASELINES:
+        known = (*BASELINES, OPTIMUM, AGENT)
+        raise GridError(option, repr(name), ", ".join(known), nearest(name, known))
+    return BASELINES[name]()
+
+
+def record(policy: Policy, config: EnvConfig, seed: int) -> Episode:
+    """One recorded episode of the policy: the first one that ``evaluate`` runs with this seed."""
+    return run_episodes(policy, config, 1, seed)[0]
+
+
+def record_live(policy: Policy, config: EnvConfig, seed: int) -> Episode:
+    """The same, shown step by step in a window or as lines."""
+    from envs.rendering.viewer import VIEWERS
+
+    batch = GridBatch(config, 1, seed)
+    recorder, viewer = Recorder(batch, policy.name), VIEWERS["human"](batch)
+
+    def show() -> None:
+        recorder.add()
+        viewer(recorder)
+
+    try:
+        run(policy, batch, seed, show)
+    finally:
+        viewer.close()
+    return recorder.episode(0)

@@ -1,0 +1,239 @@
+"""An oracle: one step of one env as plain loops over nodes and lines, written from the description of the physics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import isfinite, radians
+
+import numpy as np
+
+from grid.arrays import GridArrays
+
+PER_NODE = ("injection_mw", "gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw")
+
+
+@dataclass
+class SlowLimits:
+    """What each node may do in the coming step."""
+
+    gen_lo_mw: list[float] = field(default_factory=list)
+    gen_hi_mw: list[float] = field(default_factory=list)
+    store_lo_mw: list[float] = field(default_factory=list)
+    store_hi_mw: list[float] = field(default_factory=list)
+    store_mwh: list[float] = field(default_factory=list)  # after loss
+
+
+@dataclass
+class SlowOutcome:
+    """What one step did; the names of grid.state.Outcome, without the batch axis."""
+
+    injection_mw: list[float]
+    gen_mw: list[float]
+    served_mw: list[float]
+    shed_mw: list[float]
+    spill_mw: list[float]
+    charge_mw: list[float]
+    discharge_mw: list[float]
+    flow_mw: list[float]
+    balancing_mw: float
+    clipped_mw: list[float]
+
+
+def slow_limits(
+    g: GridArrays, store_mwh: list[float], gen_mw: list[float], t: int, avail: list[float], dt_h: float
+) -> SlowLimits:
+    """Limits before anything acts."""
+    out = SlowLimits()
+    for n in range(len(g.node_names)):
+        profiled = g.gen_profile[n] is not None
+        hi = g.gen_max_mw[n] * avail[n]
+        lo = 0.0 if profiled else g.gen_min_mw[n]
+        if t > 0:
+            ramp = g.gen_ramp_mw_per_h[n] * dt_h
+            hi = min(hi, gen_mw[n] + ramp)
+            if not profiled:
+                lo = max(lo, gen_mw[n] - ramp)
+        out.gen_hi_mw.append(hi)
+        out.gen_lo_mw.append(min(lo, hi))
+        low = g.store_min_mwh[n]
+        kept = low + (1 - g.store_loss_frac_per_h[n]) ** dt_h * (store_mwh[n] - low)
+        room = (g.store_max_mwh[n] - kept) / (g.charge_eff_frac[n] * dt_h)
+        stock = (kept - low) * g.discharge_eff_frac[n] / dt_h
+        out.store_lo_mw.append(-min(g.charge_max_mw[n], room))
+        out.store_hi_mw.append(min(g.discharge_max_mw[n], stock))
+        out.store_mwh.append(kept)
+    return out
+
+
+def parts_of(g: GridArrays, connectors_only: bool = False) -> list[list[int]]:
+    """The nodes of each connected part, or of each electrical point."""
+    label = list(range(len(g.node_names)))
+    for e in range(len(g.line_names)):
+        if connectors_only and g.reactance_pu[e] != 0:
+            continue
+        keep, gone = label[g.line_from[e]], label[g.line_to[e]]
+        label = [keep if k == gone else k for k in label]
+    return [[n for n, k in enumerate(label) if k == part] for part in sorted(set(label))]
+
+
+def _share(amounts: dict[int, float], need: float) -> dict[int, float]:
+    """Split ``need`` in proportion to ``amounts``, each at most itself."""
+    total = sum(amounts.values())
+    share = min(1.0, need / total) if total > 0 else 0.0
+    return {n: share * amount for n, amount in amounts.items()}
+
+
+def slow_flows(g: GridArrays, injection_mw: list[float]) -> list[float]:
+    """DC power flow: angles of the electrical points with one of each part at 0, then connectors from the leaves."""
+    points = parts_of(g, connectors_only=True)
+    point = {n: p for p, nodes in enumerate(points) for n in nodes}
+    fixed = {point[nodes[0]] for nodes in parts_of(g)}
+    matrix = np.zeros((len(points), len(points)))
+    right = np.zeros(len(points))
+    for n, power in enumerate(injection_mw):
+        right[point[n]] += power / g.base_mva
+    for e in range(len(g.line_names)):
+        if g.reactance_pu[e] == 0:
+            continue
+        b = 1 / (g.reactance_pu[e] * g.tap[e])
+        f, t = point[g.line_from[e]], point[g.line_to[e]]
+        shifted = b * radians(g.shift_deg[e])
+        matrix[f, f] += b
+        matrix[t, t] += b
+        matrix[f, t] -= b
+        matrix[t, f] -= b
+        right[f] += shifted
+        right[t] -= shifted
+    for p in fixed:
+        matrix[p] = 0
+        matrix[p, p] = 1
+        right[p] = 0
+    theta = np.linalg.solve(matrix, right)
+    flow = [0.0] * len(g.line_names)
+    left = list(injection_mw)
+    for e in range(len(g.line_names)):
+        if g.reactance_pu[e] != 0:
+            b = 1 / (g.reactance_pu[e] * g.tap[e])
+            angle = theta[point[g.line_from[e]]] - theta[point[g.line_to[e]]] - radians(g.shift_deg[e])
+            flow[e] = float(g.base_mva * b * angle)
+            left[g.line_from[e]] -= flow[e]
+            left[g.line_to[e]] += flow[e]
+    todo = {e for e in range(len(g.line_names)) if g.reactance_pu[e] == 0}
+    while todo:
+        for n in range(len(g.node_names)):
+            touching = [e for e in todo if n in (g.line_from[e], g.line_to[e])]
+            if len(touching) == 1:
+                e = touching[0]
+                flow[e] = left[n] if g.line_from[e] == n else -left[n]
+                left[g.line_from[e]] -= flow[e]
+                left[g.line_to[e]] += flow[e]
+                todo.remove(e)
+    return flow
+
+
+def _balance(
+    g: GridArrays,
+    nodes: list[int],
+    lim: SlowLimits,
+    load_mw: list[float],
+    gen: list[float],
+    charge: list[float],
+    discharge: list[float],
+    shed: list[float],
+    spill: list[float],
+) -> float:
+    """Balance one connected part in place; return the MW that units and stores were moved by."""
+    moved = 0.0
+    surplus = sum(gen[n] - spill[n] + discharge[n] - charge[n] - load_mw[n] + shed[n] for n in nodes)
+    short = -surplus
+    if short > 0:
+        reserve = {n: (lim.gen_hi_mw[n] - gen[n]) * g.gen_reserve_frac[n] for n in nodes}
+        for amounts, sign, unit in ((reserve, 1, gen), ({n: charge[n] for n in nodes}, -1, charge)):
+            for n, change in _share(amounts, short).items():
+                unit[n] += sign * change
+                moved += change
+            short = -surplus - moved
+        for price in sorted({float(g.shed_cost_per_mwh[n]) for n in nodes}):
+            cut = _share({n: load_mw[n] - shed[n] for n in nodes if g.shed_cost_per_mwh[n] == price}, short)
+            for n, change in cut.items():
+                shed[n] += change
+            short -= sum(cut.values())
+    elif surplus > 0:
+        # output that is planned to be spilled cannot be taken back as well
+        room = {n: min(gen[n] - lim.gen_lo_mw[n], gen[n] - spill[n]) for n in nodes}
+        for amounts, unit in ((room, gen), ({n: discharge[n] for n in nodes}, discharge)):
+            for n, change in _share(amounts, surplus - moved).items():
+                unit[n] -= change
+                moved += change
+        for n, change in _share({n: gen[n] - spill[n] for n in nodes}, surplus - moved).items():
+            spill[n] += change
+    return moved
+
+
+def slow_step(
+    g: GridArrays,
+    store_mwh: list[float],
+    gen_mw: list[float],
+    t: int,
+    ask_gen_mw: list[float],
+    ask_store_mw: list[float],
+    avail: list[float],
+    load_mw: list[float],
+    dt_h: float,
+    plan_shed_mw: list[float] | None = None,
+    plan_spill_mw: list[float] | None = None,
+) -> tuple[list[float], list[float], SlowOutcome, SlowLimits]:
+    """One step of one env: (store_mwh, gen_mw, outcome, limits)."""
+    count = len(g.node_names)
+    lim = slow_limits(g, store_mwh, gen_mw, t, avail, dt_h)
+    gen, charge, discharge, shed, spill = ([0.0] * count for _ in range(5))
+    clipped = []
+    for n in range(count):
+        gen[n] = min(max(ask_gen_mw[n], lim.gen_lo_mw[n]), lim.gen_hi_mw[n])
+        power = min(max(ask_store_mw[n], lim.store_lo_mw[n]), lim.store_hi_mw[n])
+        charge[n], discharge[n] = max(-power, 0.0), max(power, 0.0)
+        if plan_shed_mw is not None:
+            shed[n] = min(max(plan_shed_mw[n], 0.0), load_mw[n])
+        if plan_spill_mw is not None:
+            spill[n] = min(max(plan_spill_mw[n], 0.0), gen[n])
+        if n in g.controllable:
+            clipped.append(ask_gen_mw[n] - gen[n] + ask_store_mw[n] - power)
+
+    moved = sum(_balance(g, nodes, lim, load_mw, gen, charge, discharge, shed, spill) for nodes in parts_of(g))
+    injection = [gen[n] - spill[n] + discharge[n] - charge[n] - load_mw[n] + shed[n] for n in range(count)]
+    end = [
+        lim.store_mwh[n] + g.charge_eff_frac[n] * charge[n] * dt_h - discharge[n] * dt_h / g.discharge_eff_frac[n]
+        for n in range(count)
+    ]
+    outcome = SlowOutcome(
+        injection_mw=injection,
+        gen_mw=gen,
+        served_mw=[load_mw[n] - shed[n] for n in range(count)],
+        shed_mw=shed,
+        spill_mw=spill,
+        charge_mw=charge,
+        discharge_mw=discharge,
+        flow_mw=slow_flows(g, injection),
+        balancing_mw=moved,
+        clipped_mw=clipped,
+    )
+    return end, gen, outcome, lim
+
+
+def slow_cost(g: GridArrays, o: SlowOutcome, dt_h: float, co2_per_t: float = 0.0) -> dict[str, float]:
+    """Cost terms of one step at the default prices, the settlement aside."""
+    nodes = range(len(g.node_names))
+    over = 0.0
+    for e, flow in enumerate(o.flow_mw):
+        if isfinite(g.capacity_mw[e]):
+            over += max(0.0, abs(flow) - g.capacity_mw[e])
+    return {
+        "generation": dt_h
+        * sum(g.gen_cost_per_mwh[n] * o.gen_mw[n] + g.gen_cost_per_mw2h[n] * o.gen_mw[n] ** 2 for n in nodes),
+        "shed": dt_h * sum(g.shed_cost_per_mwh[n] * o.shed_mw[n] for n in nodes),
+        "overload": dt_h * 300 * over,
+        "spill": dt_h * 10 * sum(o.spill_mw),
+        "balancing": dt_h * 2 * o.balancing_mw,
+        "wear": dt_h * sum(o.discharge_mw),
+        "co2": dt_h * co2_per_t * sum(g.co2_t_per_mwh[n] * o.gen_mw[n] for n in nodes),
+    }

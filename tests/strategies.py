@@ -1,0 +1,178 @@
+"""Random grids, inputs and setpoints for property tests.
+
+Hypothesis draws how large a grid may be, so that failures shrink to few nodes; the rest comes from a drawn seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from grid import Grid, GridArrays, Inputs, Outcome, Setpoint, State
+from grid.step import Limits, initial_state, limits, step
+
+CHECKED = settings(derandomize=True, deadline=None, max_examples=60)
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+def _maybe(rng: np.random.Generator, chance: float, columns: dict[str, Any], name: str, value: Any) -> None:
+    if rng.random() < chance:
+        columns[name] = value
+
+
+def _source(rng: np.random.Generator) -> dict[str, Any]:
+    top = float(rng.uniform(5, 100))
+    columns: dict[str, Any] = {"gen_max_mw": top, "gen_cost_per_mwh": float(rng.choice([0, 5, 20, 35.5, 60]))}
+    if rng.random() < 0.3:
+        columns["gen_profile"] = "wind"
+    else:
+        _maybe(rng, 0.4, columns, "gen_min_mw", float(rng.uniform(0, 0.6)) * top)
+    _maybe(rng, 0.4, columns, "gen_ramp_mw_per_h", float(rng.uniform(0.05, 0.6)) * top)
+    _maybe(rng, 0.4, columns, "gen_cost_per_mw2h", float(rng.uniform(0, 0.5)))
+    _maybe(rng, 0.5, columns, "gen_reserve_frac", float(rng.choice([0, 0.3, 0.8])))
+    _maybe(rng, 0.3, columns, "co2_t_per_mwh", float(rng.uniform(0, 1)))
+    return columns
+
+
+def _store(rng: np.random.Generator) -> dict[str, Any]:
+    top = float(rng.uniform(5, 150))
+    low = float(rng.choice([0, 0, 0.3])) * top
+    columns: dict[str, Any] = {
+        "store_max_mwh": top,
+        "store_min_mwh": low,
+        "charge_max_mw": float(rng.uniform(0.1, 1)) * top,
+        "discharge_max_mw": float(rng.uniform(0.1, 1)) * top,
+    }
+    _maybe(rng, 0.7, columns, "store_init_mwh", float(rng.choice([low, top, low + 0.37 * (top - low)])))
+    _maybe(rng, 0.6, columns, "charge_eff_frac", float(rng.choice([1, 0.7, 0.9])))
+    _maybe(rng, 0.6, columns, "discharge_eff_frac", float(rng.choice([1, 0.8, 0.92])))
+    _maybe(rng, 0.4, columns, "store_loss_frac_per_h", float(rng.choice([0.01, 0.2, 1])))
+    return columns
+
+
+def _load(rng: np.random.Generator) -> dict[str, Any]:
+    columns: dict[str, Any] = {"load_max_mw": float(rng.uniform(2, 80))}
+    _maybe(rng, 0.6, columns, "shed_cost_per_mwh", float(rng.choice([300, 700, 1000, 2500])))
+    _maybe(rng, 0.4, columns, "load_profile", "city")
+    return columns
+
+
+def _line(rng: np.random.Generator) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    _maybe(rng, 0.8, columns, "reactance_pu", float(rng.uniform(0.02, 0.6)))
+    _maybe(rng, 0.5, columns, "capacity_mw", float(rng.uniform(3, 80)))
+    _maybe(rng, 0.2, columns, "tap", float(rng.uniform(0.9, 1.1)))
+    _maybe(rng, 0.2, columns, "shift_deg", float(rng.uniform(-10, 10)))
+    return columns
+
+
+@st.composite
+def grids(draw: st.DrawFn) -> Grid:
+    """Valid grids of one to three parts: any kind of node, parallel lines, transformers, shifters and connectors."""
+    grid = Grid("random")
+    wires: list[tuple[str, str]] = []
+    parts, most = draw(st.sampled_from([1, 2, 3])), draw(st.integers(1, 3))
+    rng = np.random.default_rng(draw(SEEDS))
+    counts = rng.integers(0, [most, most, most, most, most + 2], (parts, 5), endpoint=True)
+    counts[0, 0] = max(1, counts[0, 0])
+    for part, (sources, stores, consumers, junctions, chords) in enumerate(counts.tolist()):
+        names = []
+        for i in range(sources):
+            extra = _load(rng) if rng.random() < 0.2 else {}
+            grid.add_source(f"S{part}{i}", **_source(rng), **extra)
+            names.append(f"S{part}{i}")
+        for i in range(stores):
+            grid.add_storage(f"B{part}{i}", **_store(rng))
+            names.append(f"B{part}{i}")
+        for i in range(consumers if sources else 0):  # a consumer needs a source it can reach
+            extra = _store(rng) if rng.random() < 0.2 else {}
+            grid.add_consumer(f"C{part}{i}", **_load(rng), **extra)
+            names.append(f"C{part}{i}")
+        for i in range(junctions):
+            grid.add_junction(f"J{part}{i}")
+            names.append(f"J{part}{i}")
+        order = rng.permutation(len(names))
+        wires += [(names[order[i]], names[order[rng.integers(i)]]) for i in range(1, len(names))]
+        if len(names) > 1:
+            wires += [tuple(rng.choice(names, 2, replace=False).tolist()) for _ in range(chords)]
+    connectors: nx.Graph[str] = nx.Graph()
+    connectors.add_nodes_from(grid.graph)
+    for a, b in wires:
+        start, end = (a, b) if rng.random() < 0.5 else (b, a)
+        if rng.random() < 0.2 and not nx.has_path(connectors, a, b):
+            connectors.add_edge(a, b)
+            grid.add_line(start, end, reactance_pu=0.0)
+        else:
+            grid.add_line(start, end, **_line(rng))
+    return grid
+
+
+def random_inputs(arrays: GridArrays, rng: np.random.Generator, rows: int, dt_h: float) -> Inputs:
+    """(rows, N) demand and availability, from nothing to everything; some rows are short, some in surplus."""
+    size = (rows, len(arrays.node_names))
+    profiled = np.array([name is not None for name in arrays.gen_profile])
+    avail = np.where(profiled, np.clip(rng.uniform(-0.2, 1.2, size), 0, 1), 1.0)
+    level = rng.choice([0.0, 0.3, 1.0], (rows, 1))
+    load = arrays.load_max_mw * np.clip(level + rng.uniform(-0.3, 0.3, size), 0, 1)
+    return Inputs(gen_avail_frac=avail, load_mw=load, dt_h=dt_h)
+
+
+def random_setpoint(arrays: GridArrays, rng: np.random.Generator, rows: int, planned: bool = False) -> Setpoint:
+    """(rows, N) anything that could be asked, inside the limits and outside; shed and spill only if planned."""
+    size = (rows, len(arrays.node_names))
+    gen = arrays.gen_max_mw * rng.uniform(-0.3, 1.4, size)
+    store = rng.uniform(-1.4, 1.4, size)
+    store = np.where(store > 0, store * arrays.discharge_max_mw, store * arrays.charge_max_mw)
+    if not planned:
+        return Setpoint(gen, store)
+    shed = arrays.load_max_mw * np.clip(rng.uniform(-0.5, 0.6, size), 0, None)
+    spill = arrays.gen_max_mw * np.clip(rng.uniform(-0.5, 0.6, size), 0, None)
+    return Setpoint(gen, store, shed, spill)
+
+
+@st.composite
+def inputs_for(draw: st.DrawFn, arrays: GridArrays, steps: int) -> Inputs:
+    """(T, N) inputs of one episode; the T axis may as well be read as a batch."""
+    rng = np.random.default_rng(draw(SEEDS))
+    return random_inputs(arrays, rng, steps, draw(st.sampled_from([1.0, 0.25, 2.0])))
+
+
+@st.composite
+def setpoints_for(draw: st.DrawFn, arrays: GridArrays, steps: int) -> Setpoint:
+    """(T, N) setpoints, half of the time with planned shed and spill."""
+    rng = np.random.default_rng(draw(SEEDS))
+    return random_setpoint(arrays, rng, steps, planned=draw(st.booleans()))
+
+
+@dataclass(frozen=True)
+class Walked:
+    """One step with all that led to it and came of it."""
+
+    before: State
+    setpoint: Setpoint
+    inputs: Inputs
+    limits: Limits
+    after: State
+    outcome: Outcome
+
+
+def walk(arrays: GridArrays, seed: int, batch: int = 4, steps: int = 3) -> Iterator[Walked]:
+    """Random steps from the initial state; the second one has planned shed and spill, in the third sources fail."""
+    rng = np.random.default_rng(seed)
+    dt_h = float(rng.choice([1.0, 0.25, 2.0]))
+    state = initial_state(arrays, batch)
+    for t in range(steps):
+        inputs = random_inputs(arrays, rng, batch, dt_h)
+        if t == 2:  # any source may fail, below its minimum and faster than its ramp
+            failing = inputs.gen_avail_frac * rng.choice([1, 0.4, 0], inputs.gen_avail_frac.shape)
+            inputs = replace(inputs, gen_avail_frac=failing)
+        setpoint = random_setpoint(arrays, rng, batch, planned=t == 1)
+        after, outcome = step(arrays, state, setpoint, inputs)
+        yield Walked(state, setpoint, inputs, limits(arrays, state, inputs), after, outcome)
+        state = after

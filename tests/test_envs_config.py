@@ -1,0 +1,63 @@
+"""EnvConfig refuses what it does not know, and says what it does."""
+
+import pytest
+
+from envs import EnvConfig, LoadBalancer
+from grid import GridError, Prices
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"horizn": 24},
+            "config.horizn: found an unknown field; allowed: the fields of the config; did you mean 'horizon'?",
+        ),
+        (
+            {"observation": "grph"},
+            "config.observation: found 'grph'; allowed: flat or graph; did you mean 'graph'?",
+        ),
+        (
+            {"action": "relative"},
+            "config.action: found 'relative'; allowed: residual or absolute; use one of: absolute, residual",
+        ),
+        ({"horizon": 0}, "config.horizon: found 0; allowed: a whole number >= 1; correct the value"),
+        ({"dt_h": 0.0}, "config.dt_h: found 0.0; allowed: a number of hours > 0; correct the value"),
+        (
+            {"forecast_h": (1, 200)},
+            "config.forecast_h: found (1, 200); allowed: hours in (0, 168]; correct the value",
+        ),
+        (
+            {"forecast_error_frac": 2.0},
+            "config.forecast_error_frac: found 2.0; allowed: a share in [0, 1]; correct the value",
+        ),
+        (
+            {"prices": {"shed": 3.0}},
+            "prices.shed: found an unknown field; allowed: the fields of the config; "
+            "use one of: balancing_per_mwh, co2_per_t, overload_per_mwh, spill_per_mwh, store_value_per_mwh, "
+            "wear_per_mwh",
+        ),
+    ],
+)
+def test_a_bad_field_is_one_clear_line(fields, message):
+    with pytest.raises(GridError) as caught:
+        EnvConfig.from_fields(fields)
+    assert str(caught.value) == message
+
+
+def test_the_env_takes_a_config_or_fields_but_not_both():
+    config = EnvConfig(topology="triangle", horizon=5)
+    assert LoadBalancer(config).config == LoadBalancer(topology="triangle", horizon=5).config
+    with pytest.raises(GridError) as caught:
+        LoadBalancer(config, horizon=6)
+    assert str(caught.value) == (
+        "config: found a config and horizon; allowed: either of them; put the fields in the config"
+    )
+
+
+def test_prices_may_be_given_as_a_mapping():
+    assert EnvConfig(prices={"spill_per_mwh": 5.0}).prices == Prices(spill_per_mwh=5.0)
+
+
+def test_leads_are_whole_steps_each_once():
+    assert EnvConfig(dt_h=2.0, forecast_h=(1, 2, 3, 24)).lead_steps == (1, 2, 12)

@@ -1,0 +1,87 @@
+"""Redispatch moves save money, keep every limit, and end at the exact optimum of the step."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from envs import EnvConfig, GridBatch
+from envs.actions import MeritOrder
+from envs.redispatch import Redispatch
+from grid import Grid, Inputs, Prices, Setpoint
+from grid.costs import step_costs
+from grid.optimum import optimum
+from grid.step import initial_state, limits, step
+from strategies import CHECKED, grids
+
+
+def cost_of(arrays, gen, inputs, prices):
+    state = initial_state(arrays, len(gen))
+    outcome = step(arrays, state, Setpoint(gen, np.zeros_like(gen)), inputs)[1]
+    return sum(step_costs(arrays, prices, outcome, inputs.dt_h).values())
+
+
+@given(grids(), st.integers(0, 10**6), st.integers(1, 12))
+@CHECKED
+def test_moves_are_never_dearer_and_keep_limits_and_balance(grid, seed, count):
+    arrays, prices = grid.compile(), Prices()
+    rng = np.random.default_rng(seed)
+    load = arrays.load_max_mw * rng.uniform(0, 1, (4, len(arrays.node_names)))
+    inputs = Inputs(np.ones_like(load), load, 1.0)
+    now = limits(arrays, initial_state(arrays, 4), inputs)
+    before = MeritOrder.of(arrays, prices).dispatch(load, now.gen_lo_mw, now.gen_hi_mw)
+    after = Redispatch(arrays, prices).moves(before, -load, now, count)
+    assert (after >= now.gen_lo_mw - 1e-9).all()
+    assert (after <= now.gen_hi_mw + 1e-9).all()
+    np.testing.assert_allclose(after @ arrays.part_matrix, before @ arrays.part_matrix, atol=1e-6)
+    served = np.abs((before - load) @ arrays.part_matrix).max(1) < 1e-9  # elsewhere balancing moves things again
+    saved = cost_of(arrays, before, inputs, prices) - cost_of(arrays, after, inputs, prices)
+    assert (saved[served] >= -1e-6 * np.abs(cost_of(arrays, before, inputs, prices)[served]) - 1e-6).all()
+
+
+def test_two_parallel_lines_by_hand():
+    grid = Grid()
+    grid.add_source("cheap", gen_max_mw=100.0, gen_cost_per_mwh=10.0)
+    grid.add_source("dear", gen_max_mw=100.0, gen_cost_per_mwh=50.0)
+    grid.add_consumer("town", load_max_mw=80.0)
+    grid.add_line("cheap", "town", capacity_mw=30.0)
+    grid.add_line("dear", "town")
+    arrays = grid.compile()
+    load = arrays.load_max_mw[None]
+    now = limits(arrays, initial_state(arrays, 1), Inputs(np.ones_like(load), load, 1.0))
+    moved = Redispatch(arrays, Prices()).moves(np.array([[80.0, 0.0, 0.0]]), -load, now, 5)
+    np.testing.assert_allclose(moved, [[30.0, 50.0, 0.0]])  # 50 MW at 40 more beat 50 MW of overload at 300
+
+
+def test_quadratic_costs_meet_at_equal_marginal_cost():
+    grid = Grid()
+    grid.add_source("a", gen_max_mw=100.0, gen_cost_per_mwh=10.0, gen_cost_per_mw2h=0.5)
+    grid.add_source("b", gen_max_mw=100.0, gen_cost_per_mwh=20.0, gen_cost_per_mw2h=0.25)
+    grid.add_consumer("town", load_max_mw=60.0)
+    grid.add_line("a", "town")
+    grid.add_line("b", "town")
+    arrays = grid.compile()
+    load = arrays.load_max_mw[None]
+    now = limits(arrays, initial_state(arrays, 1), Inputs(np.ones_like(load), load, 1.0))
+    moved = Redispatch(arrays, Prices()).moves(np.array([[60.0, 0.0, 0.0]]), -load, now, 5)
+    gen = 80.0 / 3.0  # 10 + p = 20 + 0.5 (60 − p)
+    np.testing.assert_allclose(moved, [[gen, 60.0 - gen, 0.0]])
+
+
+@pytest.mark.parametrize("topology", ["classic", "case14"])
+def test_many_moves_come_near_the_exact_optimum_of_one_step(topology):
+    batch = GridBatch(EnvConfig(topology=topology, horizon=1, split="test"), 40, seed=0)
+    batch.reset()
+    arrays, prices = batch.arrays, batch.prices
+    idle = dataclasses.replace(
+        arrays, charge_max_mw=np.zeros_like(arrays.charge_max_mw), discharge_max_mw=np.zeros_like(arrays.x)
+    )
+    best = sum(optimum(idle, batch.episode_inputs(i), prices).cost for i in range(40))
+    setpoint = batch.action_map.merit_setpoint(batch.limits, batch.inputs)
+    costs = []
+    for count in (0, 60):
+        gen = Redispatch(arrays, prices).moves(setpoint.gen_mw, -batch.inputs.load_mw, batch.limits, count)
+        costs.append(cost_of(arrays, gen, batch.inputs, prices).sum())
+    assert best - 1e-6 <= costs[1] <= best + 0.03 * (costs[0] - best)

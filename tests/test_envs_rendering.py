@@ -1,0 +1,617 @@
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
+
+from envs.rendering import GridStateRenderer, grid_state, layout, panels, sim_results
+from envs.rendering.canvas import Canvas, fit, text_width
+from envs.rendering.layout import Box
+from envs.rendering.playback import Playback
+from envs.rendering.sim_results import SimResultsRenderer
+from envs.rendering.style import LOADING, VERMILION, clock, days, filled, literal, number, percent, time_ticks
+from envs.rendering.video import Clip, seconds_per_step, write_animation
+from episodes import STORAGE, first_steps, make_episode, without
+from grid.errors import GridError
+
+SMALL = (640, 400)
+
+
+@pytest.fixture(scope="module")
+def episode():
+    return make_episode(14, 24)
+
+
+@pytest.fixture(scope="module")
+def renderer(episode):
+    return GridStateRenderer(episode)
+
+
+@pytest.fixture
+def words(monkeypatch):
+    """All texts that are written on canvases."""
+    seen = []
+    write = Canvas.text
+
+    def remember(self, x, y, text, *rest, **options):
+        seen.append(text)
+        write(self, x, y, text, *rest, **options)
+
+    monkeypatch.setattr(Canvas, "text", remember)
+    return seen
+
+
+def renamed(episode, name):
+    return replace(episode, node_names=(name,) * len(episode.node_names), grid_name=name, policy=name)
+
+
+def idle(episode):
+    nothing = np.zeros_like(episode.load_mw)
+    return replace(episode, load_mw=nothing, served_mw=nothing, shed_mw=nothing)
+
+
+def boxes_overlap(centre, size):
+    """Whether any two of the boxes overlap."""
+    gap = np.abs(centre[:, None] - centre) - (size[:, None] + size) / 2
+    over = (gap < 0).all(2)
+    np.fill_diagonal(over, False)
+    return over.any()
+
+
+# --- frames
+
+
+def test_frames_are_pictures_of_their_own(renderer):
+    first = renderer.frame(3)
+    kept = first.copy()
+    second = renderer.frame(9.5)
+    assert first.shape == (800, 1280, 3)
+    assert first.dtype == np.uint8
+    assert not np.array_equal(first, second)
+    assert np.array_equal(first, kept)
+    assert np.array_equal(first, renderer.frame(3))
+
+
+@pytest.mark.parametrize("size", [(640, 400), (800, 500), (1000, 500), (333, 777)])
+def test_frames_have_the_size_asked_for(episode, size):
+    assert GridStateRenderer(episode, size).frame(2).shape == (size[1], size[0], 3)
+
+
+def test_moments_outside_the_episode_show_its_ends(renderer, episode):
+    assert np.array_equal(renderer.frame(-1), renderer.frame(0))
+    assert np.array_equal(renderer.frame(episode.steps + 5), renderer.frame(episode.steps - 1))
+
+
+CASES = {
+    "no storage": lambda e: without(e, "storage"),
+    "no consumers": lambda e: without(e, "consumer"),
+    "no sources": lambda e: without(e, "source"),
+    "one step": lambda e: first_steps(e, 1),
+    "no demand": idle,
+    "no capacities": lambda e: replace(e, capacity_mw=np.full_like(e.capacity_mw, np.inf)),
+    "no costs": lambda e: replace(e, costs={}),
+    "no positions": lambda e: replace(e, x=np.full_like(e.x, np.nan)),
+    "one position": lambda e: replace(e, x=np.ones_like(e.x), y=np.ones_like(e.y)),
+    "half of the positions": lambda e: replace(e, x=np.where(np.arange(14) % 2, e.x, np.nan)),
+    "no lines": lambda e: replace(
+        e,
+        line_names=(),
+        line_from=e.line_from[:0],
+        line_to=e.line_to[:0],
+        capacity_mw=e.capacity_mw[:0],
+        flow_mw=e.flow_mw[:, :0],
+    ),
+    "a store at a source": lambda e: replace(
+        without(e, "storage"), store_max_mwh=9.0 * (e.gen_max_mw > 0), store_mwh=np.full_like(e.store_mwh, 3.0)
+    ),
+    "hostile names": lambda e: renamed(e, "_$\\frac{1}$\n</script>{}%s\x00😀日本" + "long " * 50),
+    "empty names": lambda e: renamed(e, ""),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_unusual_episodes_can_be_drawn(episode, case):
+    unusual = CASES[case](episode)
+    frame = GridStateRenderer(unusual, SMALL).frame(0.5)
+    assert (frame.std((0, 1)) > 1).all()
+    assert (SimResultsRenderer(unusual, SMALL).frame(0.5).std((0, 1)) > 1).all()
+
+
+def test_an_episode_without_steps_shows_the_idle_grid(episode, words):
+    before = first_steps(episode, 0)
+    renderer = GridStateRenderer(before, SMALL, steps=24)
+    assert renderer.frame(0).shape == (400, 640, 3)
+    assert "step 0 / 24" in words
+    moment = Playback(before).at(0)
+    stores = episode.node_kind == STORAGE
+    assert np.allclose(moment.fill_frac[stores], (episode.store_mwh[0] / episode.store_max_mwh.clip(1e-9))[stores])
+    assert not moment.flow_frac.any()
+
+
+# --- what moves
+
+
+def test_chevrons_point_and_move_where_the_power_goes(renderer, episode):
+    playback, network = Playback(episode), renderer.network
+    along = network.points[episode.line_to] - network.points[episode.line_from]
+    for t in (0.3, 7.6, 15.0, 22.2):
+        now, soon = playback.at(t), playback.at(t + 1e-3)
+        flow = now.flow_frac[network.of_line]
+        here, there = network.chevrons(now), network.chevrons(soon)
+        seen = (np.abs(flow) > 0.1) & (np.abs(there - here).max((1, 2)) < 5)  # some start again at the other end
+        assert seen.sum() > len(seen) / 2
+        direction = along[network.of_line] * np.sign(flow)[:, None]
+        pointing = here[:, 1] - here.mean(1)
+        moving = (there - here).mean(1)
+        assert ((pointing * direction).sum(1)[seen] > 0).all()
+        assert ((moving * direction).sum(1)[seen] > 0).all()
+
+
+def test_lines_without_flow_have_no_chevrons(renderer, episode):
+    still = replace(episode, flow_mw=np.zeros_like(episode.flow_mw))
+    assert np.ptp(renderer.network.chevrons(Playback(still).at(4)), axis=1).max() == 0
+
+
+def test_chevrons_go_on_smoothly_from_step_to_step(episode):
+    playback = Playback(episode)
+    for t in range(1, episode.steps - 1):
+        before, at, after = (playback.at(t + d).way for d in (-1e-6, 0, 1e-6))
+        assert np.abs(after - at).max() < 1e-5
+        assert np.abs(at - before).max() < 1e-5
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.9, 1.0])
+def test_gauges_are_filled_to_the_share_of_their_height(renderer, share):
+    network = renderer.network
+    empty = network.gauges(np.zeros(14))
+    full = network.gauges(np.ones(14))
+    for none, some, whole in zip(empty, network.gauges(np.full(14, share)), full, strict=True):
+        assert none[:, 1].max() == pytest.approx(whole[:, 1].min())
+        assert np.ptp(some[:, 1]) == pytest.approx(share * np.ptp(whole[:, 1]))
+
+
+def test_gauges_show_charge_after_the_step_and_output_of_what_is_available(episode):
+    spilling = replace(episode, spill_mw=episode.gen_mw / 4)
+    moment = Playback(spilling).at(5)
+    stores, sources = episode.store_max_mwh > 0, episode.gen_avail_mw[5] > 0
+    assert np.allclose(moment.fill_frac[stores], episode.store_mwh[6][stores] / episode.store_max_mwh[stores])
+    output = 0.75 * episode.gen_mw[5][sources] / episode.gen_avail_mw[5][sources]
+    assert np.allclose(moment.fill_frac[sources], output)
+    assert filled(np.array([(0, 0), (1, 0), (1, 1), (0, 1.0)]), 0.3)[:, 1].max() == pytest.approx(0.3)
+
+
+def test_arcs_show_the_share_of_demand_that_is_not_met(renderer):
+    unmet = np.zeros(14)
+    assert renderer.network.arcs(unmet) == []
+    unmet[[1, 4]] = 0.5, 1.0
+    half, whole = renderer.network.arcs(unmet)
+    radius = renderer.network.radius[1] + renderer.network.arc_gap
+    length = np.hypot(*np.diff(half, axis=0).T).sum()
+    assert length == pytest.approx(np.pi * radius, rel=0.01)
+    assert half[:, 0].min() > renderer.network.points[1, 0] - 1e-9  # clockwise from the top
+    assert np.allclose(whole[0], whole[-1])
+
+
+def test_nothing_in_a_healthy_grid_has_the_colour_of_trouble(episode):
+    healthy = replace(
+        episode, served_mw=episode.load_mw, shed_mw=0 * episode.shed_mw, capacity_mw=2 * episode.capacity_mw
+    )
+    colour = np.round(255 * np.array(to_rgb(VERMILION)))
+
+    def trouble(shown):
+        network = GridStateRenderer(shown).frame(20)[90:600, :1040]
+        return int((np.abs(network - colour).max(2) < 8).sum())
+
+    assert trouble(healthy) == 0
+    assert trouble(replace(healthy, shed_mw=episode.load_mw / 2)) > 200
+    assert trouble(replace(healthy, capacity_mw=np.abs(episode.flow_mw).min(0) + 1)) > 200
+
+
+def test_overloaded_lines_differ_from_full_ones_and_say_by_how_much(episode, words):
+    flow = np.zeros_like(episode.flow_mw)
+    flow[:, :4] = [0.5, 0.96, -1.004, -1.31]
+    limits = np.where(np.arange(len(episode.capacity_mw)) < 4, 1.0, np.inf)
+    renderer = GridStateRenderer(replace(episode, flow_mw=flow, capacity_mw=limits))
+    _, state = renderer.network.line_states(Playback(renderer.episode).at(0))
+    assert state[:5].tolist() == [0, 1, 2, 2, 0]
+    words.clear()
+    renderer.frame(0)
+    assert {"101%", "131%"} <= set(words)
+    assert not {"50%", "96%"} & set(words)
+
+
+def test_luminance_falls_with_loading():
+    red, green, blue, _ = LOADING(np.linspace(0, 1, 256)).T
+    assert (np.diff(0.2126 * red + 0.7152 * green + 0.0722 * blue) <= 1e-6).all()
+
+
+# --- words
+
+
+def test_header_says_what_and_when(episode, words):
+    long = make_episode(14, 48)
+    GridStateRenderer(long, SMALL).frame(30)
+    assert {"random 14", "day 2 · 06:00", "step 31 / 48", "merit"} <= set(words)
+    served = long.served_mw[30].sum() / long.load_mw[30].sum()
+    assert f"{served:.0%}" in words
+    assert f"{number(long.shed_mw[30].sum())} MW" in words
+    assert number(long.reward[:31].sum()) in words
+    words.clear()
+    GridStateRenderer(episode, SMALL).frame(6)
+    assert "06:00" in words
+
+
+def test_kinds_that_the_grid_lacks_are_not_explained(episode, words):
+    GridStateRenderer(episode, SMALL)
+    everything = set(words)
+    assert {"source", "storage", "consumer", "unmet demand", "overloaded (> 100%)"} <= everything
+    assert "no capacity given" not in everything
+    for kind in ("source", "storage", "consumer"):
+        words.clear()
+        GridStateRenderer(without(episode, kind), SMALL)
+        assert kind not in words
+        assert ("Storage (% charge)" in words) == (kind != "storage")
+        assert ("unmet demand" in words) == (kind != "consumer")
+    words.clear()
+    GridStateRenderer(CASES["no capacities"](episode), SMALL)
+    assert "no capacity given" in words
+    assert "overloaded (> 100%)" not in words
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain", "plain"),
+        ("two\nlines\tand\x00", "two lines and"),
+        ("$x_1$", "$x_1$"),
+        ("a" * 30, "a" * 15 + "…"),
+        ("日本", "��"),
+        ("", ""),
+    ],
+)
+def test_names_are_shown_literally_on_one_line(text, shown):
+    assert literal(text, 16) == shown
+
+
+def test_long_words_are_cut_to_the_room_there_is():
+    cut = fit("a very long name of a grid", 100, 12)
+    assert cut.endswith("…")
+    assert 80 < text_width(cut, 12) <= 100
+    assert fit("short", 100, 12) == "short"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (-0.001, "0"), (0.25, "0.25"), (12.34, "12.3"), (-1234.4, "−1,234"), (2.5e6, "2.5M"), (100, "100")],
+)
+def test_numbers_are_short(value, text):
+    assert number(value) == text
+
+
+def test_only_what_is_complete_is_called_100_percent():
+    assert [percent(part, 2000.0) for part in (2000.0, 1999.9, 1985.0, 1001.0, 0.0)] == [
+        *("100%", "99.9%", "99.2%", "50%", "0%")
+    ]
+    assert percent(0.0, 0.0) == "–"
+
+
+def test_time_of_day_counts_days_from_the_first(episode):
+    late = replace(episode, start_hour=7 * 24 - 2.0)
+    assert clock(late, 0) == ("22:00", 1)
+    assert clock(late, 3.5) == ("01:30", 2)
+    assert days(late, 2) == 1
+    assert days(late, 3) == 2
+    assert time_ticks(late, 25, 5) == [(2, "day 2"), (8, "06:00"), (14, "12:00"), (20, "18:00")]
+
+
+# --- layout
+
+SIZES = (1, 2, 3, 14, 23, 60)
+
+
+@pytest.mark.parametrize("nodes", SIZES)
+@pytest.mark.parametrize("known", [True, False])
+def test_layout_is_the_same_each_time_inside_and_apart(nodes, known):
+    rng = np.random.default_rng(nodes)
+    x, y = rng.random((2, nodes)) * [[700], [3]] if known else np.full((2, nodes), np.nan)
+    ends = np.array([(n, rng.integers(n)) for n in range(1, nodes)], int).reshape(-1, 2)
+    box, radius = Box(30, 200, 1000, 480), np.full(nodes, 9.0)
+    points = layout.positions(x, y, *ends.T, box, radius)
+    assert np.array_equal(points, layout.positions(x, y, *ends.T, box, radius))
+    assert (points >= [39, 209]).all()
+    assert (points <= [1021, 671]).all()
+    apart = np.hypot(*(points[:, None] - points).T) + 1000 * np.eye(nodes)
+    assert apart.min() > 18
+
+
+def test_nodes_that_touch_no_line_and_separate_parts_are_laid_out():
+    nowhere = np.full(7, np.nan)
+    points = layout.positions(
+        nowhere, nowhere, np.array([0, 1, 3]), np.array([1, 2, 4]), Box(0, 0, 400, 300), np.full(7, 8.0)
+    )
+    apart = np.hypot(*(points[:, None] - points).T) + 1000 * np.eye(7)
+    assert np.isfinite(points).all()
+    assert apart.min() > 16
+
+
+def test_missing_positions_lie_between_their_neighbours():
+    x, y = np.array([0.0, np.nan, 10.0]), np.array([0.0, np.nan, 0.0])
+    points = layout.positions(x, y, np.array([0, 1]), np.array([1, 2]), Box(0, 0, 400, 300), np.full(3, 5.0))
+    assert points[1] == pytest.approx(points[[0, 2]].mean(0), abs=1.0)
+
+
+@pytest.mark.parametrize("positions", [True, False])
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("nodes", [14, 23, 40])
+def test_labels_cover_neither_each_other_nor_nodes(nodes, seed, positions):
+    made = make_episode(nodes, 2, seed, positions=positions)
+    network = GridStateRenderer(replace(made, node_names=tuple(f"bus {n + 100}" for n in range(nodes)))).network
+    shown = np.isfinite(network.label_points[:, 0])
+    centre, size = network.label_points[shown], network.label_boxes[shown]
+    assert shown.mean() >= 0.85
+    assert not boxes_overlap(centre, size)
+    gap = np.abs(centre[:, None] - network.points) - size[:, None] / 2
+    assert not (gap < network.radius[:, None]).all(2).any()
+
+
+def test_large_grids_have_no_labels():
+    assert GridStateRenderer(make_episode(60, 2)).network.labels == []
+
+
+def test_parallel_lines_are_drawn_apart(episode):
+    twice = replace(
+        episode,
+        line_from=np.append(episode.line_from, [episode.line_from[0], episode.line_to[0]]),
+        line_to=np.append(episode.line_to, [episode.line_to[0], episode.line_from[0]]),
+        capacity_mw=np.append(episode.capacity_mw, [5.0, 5.0]),
+        flow_mw=np.hstack([episode.flow_mw, episode.flow_mw[:, :1], episode.flow_mw[:, :1]]),
+    )
+    points = GridStateRenderer(twice).network.points
+    bends = layout.bend_points(points, twice.line_from, twice.line_to)
+    middle = layout.on_curve(points[twice.line_from], bends, points[twice.line_to], np.array([[0.5]]))[[0, -2, -1]]
+    apart = np.hypot(*(middle[:, None] - middle).T) + 1000 * np.eye(3)
+    assert apart.min() > 12
+
+
+# --- live
+
+
+def test_a_running_episode_is_taken_up_without_laying_out_anew(episode, monkeypatch):
+    live = GridStateRenderer(first_steps(episode, 0), SMALL, steps=episode.steps)
+    monkeypatch.setattr(layout, "positions", None)
+    monkeypatch.setattr(layout, "place_labels", None)
+    for steps in (1, 2, 9):
+        live.update(first_steps(episode, steps))
+        live.frame(steps - 1)
+    monkeypatch.undo()
+    fresh = GridStateRenderer(first_steps(episode, 9), SMALL, steps=episode.steps)
+    assert np.array_equal(live.frame(8), fresh.frame(8))
+    live.update(episode)
+    assert np.array_equal(live.frame(8.5), GridStateRenderer(episode, SMALL).frame(8.5))
+
+
+def test_a_renderer_keeps_to_its_grid(renderer):
+    with pytest.raises(GridError, match="an episode of 'random 3'; allowed: one of 'random 14'; make a renderer"):
+        renderer.update(make_episode(3))
+
+
+# --- results over time
+
+
+def drawn(panel, episode):
+    axes = Figure().add_subplot()
+    panel(axes, episode)
+    legend = axes.get_legend()
+    return axes, [] if legend is None else [text.get_text() for text in legend.get_texts()]
+
+
+def test_sources_beyond_the_largest_are_added_up():
+    made = make_episode(60, 6)
+    sources = np.flatnonzero(made.gen_max_mw > 0)
+    assert len(sources) > 8
+    axes, names = drawn(panels.generation, made)
+    largest = sources[np.argsort(-made.gen_mw[:, sources].sum(0))][:7]
+    assert f"{len(sources) - 7} others" in names
+    assert {made.node_names[n] for n in largest} <= set(names)
+    top = max(collection.get_paths()[0].vertices[:, 1].max() for collection in axes.collections)
+    assert top == pytest.approx((made.gen_mw + made.discharge_mw - made.spill_mw).sum(1).max())
+
+
+def test_few_storages_are_shown_by_unit_and_many_by_their_mean(episode):
+    _, names = drawn(panels.storage, episode)
+    units = np.flatnonzero(episode.store_max_mwh > 0)
+    assert {episode.node_names[n] for n in units} <= set(names)
+    many = replace(episode, store_max_mwh=np.full(14, 10.0), store_mwh=np.full((25, 14), 4.0))
+    axes, names = drawn(panels.storage, many)
+    assert "mean of 14" in names
+    assert np.allclose(axes.lines[0].get_ydata(), 40)
+
+
+def test_costs_are_stacked_by_term_and_rewards_added_up(episode):
+    settled = replace(episode, costs={**episode.costs, "settlement": np.full(24, -9e4)})
+    axes, names = drawn(panels.cost, settled)
+    used = {name for name, term in settled.costs.items() if np.abs(term).max() > 0}
+    assert set(names) == {*used, "return (right)"}
+    heights = [collection.get_paths()[0].vertices[:, 1] for collection in axes.collections]
+    assert min(h.min() for h in heights) == pytest.approx(-9e4)
+    positive = sum(np.maximum(term, 0) for term in settled.costs.values())
+    assert max(h.max() for h in heights) == pytest.approx(positive.max())
+    (right,) = set(axes.figure.axes) - {axes}
+    assert right.lines[0].get_ydata()[-1] == pytest.approx(episode.reward.sum())
+
+
+def test_names_that_start_with_an_underscore_are_in_the_key(episode):
+    _, names = drawn(panels.storage, replace(episode, node_names=tuple(f"_{n}" for n in range(14))))
+    assert "_2" in names
+
+
+def test_results_are_revealed_from_left_to_right(episode):
+    renderer = SimResultsRenderer(episode)
+    early, late = renderer.frame(3)[120:380, 90:490], renderer.frame(23)[120:380, 90:490]
+    assert np.array_equal(early[:, :60], late[:, :60])
+    assert early[:, 200:].mean() > late[:, 200:].mean() + 10
+
+
+# --- files
+
+
+@pytest.mark.parametrize("draw", [grid_state, sim_results])
+def test_a_gif_has_the_frames_the_length_and_the_size_it_should(draw, tmp_path):
+    made, calls = make_episode(14, 48), []
+    path = draw(made, tmp_path / "out.gif", progress=lambda done, total: calls.append((done, total)))
+    with Image.open(path) as gif:
+        lengths = []
+        for frame in range(gif.n_frames):
+            gif.seek(frame)
+            lengths.append(gif.info["duration"] / 1000)
+        assert gif.size == (800, 500)
+        assert gif.info["loop"] == 0
+        assert len(calls) == gif.n_frames
+    assert calls[-1] == (len(calls), len(calls))
+    assert 15 <= sum(lengths) <= 25
+    assert sum(lengths) == pytest.approx(47 * seconds_per_step(48) + 1, abs=0.2)
+    assert path.stat().st_size < 1.5e6
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_gif_shows_what_was_painted(episode, tmp_path):
+    renderer = GridStateRenderer(first_steps(episode, 4), (800, 500))
+    clip = Clip(renderer.frame, 4, 10)
+    with Image.open(write_animation(tmp_path / "out.gif", clip)) as gif:
+        for number_of, t in enumerate(clip.times):
+            gif.seek(number_of)
+            seen, painted = np.asarray(gif.convert("RGB"), int), renderer.frame(t)
+            assert np.abs(seen - painted).mean() < 1.0
+
+
+def test_long_episodes_play_faster():
+    assert seconds_per_step(2) == seconds_per_step(48)
+    assert 24 <= (len(Clip(lambda t: np.zeros((1, 1, 3), np.uint8), 8760, 10).times) - 1) / 10 <= 25
+
+
+def test_an_mp4_has_the_frames_and_the_length_it_should(episode, tmp_path):
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    short, calls = first_steps(episode, 3), []
+    path = grid_state(short, tmp_path / "out.mp4", progress=lambda done, total: calls.append(total))
+    frames, seconds = ffmpeg.count_frames_and_secs(str(path))
+    assert frames == len(calls) + 24
+    assert seconds == pytest.approx(2 * seconds_per_step(3) + 1, abs=0.15)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".PNG", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])
+def test_still_pictures_of_results(episode, tmp_path, suffix, start):
+    assert sim_results(episode, tmp_path / f"out{suffix}").read_bytes().startswith(start)
+
+
+def test_the_same_episode_gives_the_same_file(episode, tmp_path):
+    first, second = (sim_results(episode, tmp_path / name).read_bytes() for name in ("a.svg", "b.svg"))
+    assert first == second
+
+
+def test_a_still_picture_of_the_grid_shows_the_highest_demand_or_the_step_asked_for(episode, tmp_path):
+    peak = int(episode.load_mw.sum(1).argmax())
+    renderer = GridStateRenderer(episode)
+    for step, shown in ((None, peak), (3, 3)):
+        path = grid_state(episode, tmp_path / "out.png", step=step)
+        assert np.array_equal(np.asarray(Image.open(path)), renderer.frame(shown))
+
+
+@pytest.mark.parametrize(
+    ("draw", "name", "message"),
+    [
+        (grid_state, "a.avi", r"a.avi: found the suffix '.avi'; allowed: .gif, .mp4, .png; end the file name"),
+        (grid_state, "a", r"a: found no suffix; allowed: .gif, .mp4, .png; end the file name"),
+        (sim_results, "a.html", r"found the suffix '.html'; allowed: .gif, .mp4, .png, .svg, .pdf; end the file name"),
+    ],
+)
+def test_other_suffixes_are_refused(episode, tmp_path, draw, name, message):
+    with pytest.raises(GridError, match=message):
+        draw(episode, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_steps_that_are_not_there_are_refused(episode, tmp_path):
+    with pytest.raises(GridError, match="step: found 24; allowed: 0 to 23; choose a step of the episode"):
+        grid_state(episode, tmp_path / "a.png", step=24)
+    with pytest.raises(GridError, match="episode: found no steps; allowed: at least one step; run the episode first"):
+        sim_results(first_steps(episode, 0), tmp_path / "a.png")
+
+
+def test_without_ffmpeg_gifs_are_written_and_mp4_says_what_to_install(episode, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    short = first_steps(episode, 2)
+    with pytest.raises(
+        GridError, match=r"a.mp4: found no ffmpeg.*; allowed: .gif.*pip install load-balancer\[render\]"
+    ):
+        grid_state(short, tmp_path / "a.mp4")
+    assert not list(tmp_path.iterdir())
+    assert grid_state(short, tmp_path / "a.gif").exists()
+
+
+@pytest.mark.parametrize("script", ["exit 3", "cat > /dev/null; echo 'No space left on device' >&2", "cat > /dev/null"])
+def test_when_ffmpeg_fails_the_old_file_stays(episode, tmp_path, monkeypatch, script):
+    if sys.platform == "win32":
+        pytest.skip("the stand-in for ffmpeg is a shell script")
+    ffmpeg = pytest.importorskip("imageio_ffmpeg")
+    broken, out = tmp_path / "ffmpeg", tmp_path / "out" / "a.mp4"
+    broken.write_text(f"#!/bin/sh\n{script}\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(ffmpeg, "get_ffmpeg_exe", lambda: str(broken))
+    out.parent.mkdir()
+    out.write_text("old")
+    with pytest.raises(GridError, match=r"a\.mp4: found ffmpeg ended with code [03]: (No space|no message).*free some"):
+        grid_state(first_steps(episode, 2), out)
+    assert out.read_text() == "old"
+    assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".mp4"])
+def test_an_interrupted_animation_leaves_nothing_behind(episode, tmp_path, suffix):
+    if suffix == ".mp4":
+        pytest.importorskip("imageio_ffmpeg")
+
+    def stop(done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        grid_state(episode, tmp_path / f"a{suffix}", progress=stop)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_that_names_the_file(episode, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(GridError, match=r"a\.png"):
+        grid_state(episode, tmp_path / "file" / "a.png")
+
+
+# --- manners
+
+
+def test_pictures_do_not_depend_on_the_users_settings_and_leave_them_alone(episode, tmp_path):
+    plain = GridStateRenderer(episode, SMALL).frame(4)
+    results = sim_results(episode, tmp_path / "a.png").read_bytes()
+    mine = {
+        "font.size": 30,
+        "axes.facecolor": "red",
+        "text.usetex": True,
+        "savefig.bbox": "tight",
+        "hatch.linewidth": 9,
+    }
+    with matplotlib.rc_context(mine):
+        before = dict(matplotlib.rcParams)
+        assert np.array_equal(GridStateRenderer(episode, SMALL).frame(4), plain)
+        assert sim_results(episode, tmp_path / "b.png").read_bytes() == results
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_pictures_need_no_pyplot():
+    code = "import envs.rendering, sys; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode == 0

@@ -1,0 +1,397 @@
+"""Building a grid by hand and from networkx, and what compiling derives from it."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grid import Grid, GridError
+from grid.kinds import COLUMNS, KIND_NAMES, KINDS, LINE_COLUMNS, NODE_COLUMNS
+from strategies import CHECKED, grids
+
+
+def small() -> Grid:
+    """One node of each kind in a row."""
+    grid = Grid("small", origin="made up", licence="MIT")
+    grid.add_source("s", gen_max_mw=100, gen_cost_per_mwh=20)
+    grid.add_storage("b", store_max_mwh=40, charge_max_mw=10, discharge_max_mw=12)
+    grid.add_consumer("c", load_max_mw=60)
+    grid.add_junction("j")
+    grid.add_line("s", "j", capacity_mw=80)
+    grid.add_line("b", "j", reactance_pu=0.2)
+    grid.add_line("c", "j")
+    return grid
+
+
+def message(call, *args, **kwargs) -> str:
+    with pytest.raises(GridError) as caught:
+        call(*args, **kwargs)
+    return str(caught.value)
+
+
+def test_a_grid_is_a_networkx_multigraph_with_the_columns_as_attributes():
+    grid = small()
+    assert type(grid.graph) is nx.MultiGraph
+    assert grid.graph.nodes["s"] == {"kind": "source", "gen_max_mw": 100, "gen_cost_per_mwh": 20}
+    assert [data["kind"] for _, data in grid.graph.nodes(data=True)] == ["source", "storage", "consumer", "junction"]
+    assert grid.graph.edges["s", "j", 0]["capacity_mw"] == 80
+    assert (grid.name, grid.origin, grid.licence, grid.base_mva) == ("small", "made up", "MIT", 100.0)
+    assert grid.series is None
+
+
+def test_columns_land_in_the_arrays_and_absent_ones_take_the_default():
+    arrays = small().compile()
+    assert arrays.name == "small"
+    assert arrays.node_names == ("s", "b", "c", "j")
+    assert [KIND_NAMES[k] for k in arrays.node_kind] == ["source", "storage", "consumer", "junction"]
+    assert arrays.gen_max_mw.tolist() == [100, 0, 0, 0]
+    assert arrays.load_max_mw.tolist() == [0, 0, 60, 0]
+    assert arrays.store_max_mwh.tolist() == [0, 40, 0, 0]
+    assert arrays.store_init_mwh.tolist() == [0, 20, 0, 0]
+    assert arrays.line_names == ("s-j", "b-j", "c-j")
+    assert arrays.line_from.tolist() == [0, 1, 2]
+    assert arrays.line_to.tolist() == [3, 3, 3]
+    assert arrays.capacity_mw.tolist() == [80, np.inf, np.inf]
+    assert arrays.reactance_pu.tolist() == [0.1, 0.2, 0.1]
+    for column in (*NODE_COLUMNS, *LINE_COLUMNS):
+        values = getattr(arrays, column.name)
+        if column.is_text:
+            assert values == (None,) * 4
+        else:
+            assert values.shape == ((4,) if column.table == "node" else (3,)), column.name
+            assert values.dtype == float
+    assert np.isinf(arrays.gen_ramp_mw_per_h).all()
+    assert arrays.shed_cost_per_mwh.tolist() == [1000] * 4
+    assert arrays.charge_eff_frac.tolist() == [0.95] * 4
+
+
+def test_every_column_can_be_given_and_comes_back():
+    given_columns = {
+        "gen_max_mw": 5, "gen_min_mw": 1, "gen_ramp_mw_per_h": 2, "gen_cost_per_mwh": -3, "gen_cost_per_mw2h": 4,
+        "gen_reserve_frac": 0.5, "co2_t_per_mwh": 0.25, "load_max_mw": 6, "shed_cost_per_mwh": 7, "load_profile": "l",
+        "x": 8, "y": 9,
+    }  # fmt: skip
+    store = {
+        "store_max_mwh": 10, "store_min_mwh": 1, "store_init_mwh": 2, "charge_max_mw": 3, "discharge_max_mw": 4,
+        "charge_eff_frac": 0.5, "discharge_eff_frac": 0.75, "store_loss_frac_per_h": 0.125,
+    }  # fmt: skip
+    line = {
+        "capacity_mw": 1, "reactance_pu": 2, "tap": 3, "shift_deg": 4, "outage_rate_per_h": 5, "repair_h": 6,
+    }  # fmt: skip
+    assert {*given_columns, *store, *line, "gen_profile"} == set(COLUMNS)
+    grid = Grid()
+    grid.add_source("s", **given_columns)
+    grid.add_storage("b", **store)
+    grid.add_source("wind", gen_max_mw=1, gen_profile="w")
+    grid.add_line("s", "b", **line)
+    arrays = grid.compile()
+    for columns, row in ((given_columns, 0), (store, 1), (line, 0)):
+        assert {name: getattr(arrays, name)[row] for name in columns} == columns
+    assert arrays.gen_profile == (None, None, "w")
+    assert arrays.gen_ramp_down_mw_per_h.tolist() == [2, np.inf, np.inf]
+
+
+def test_what_is_derived_from_the_columns():
+    grid = small()
+    grid.add_source("s2", gen_max_mw=5, gen_profile="sun", gen_ramp_mw_per_h=1)
+    grid.add_consumer("c2", load_max_mw=10, shed_cost_per_mwh=200)
+    grid.add_line("s2", "c2")
+    arrays = grid.compile()
+    assert arrays.controllable.tolist() == [0, 1, 4]
+    assert arrays.is_source.tolist() == [True, False, False, False, True, False]
+    assert arrays.is_store.tolist() == [False, True, False, False, False, False]
+    assert arrays.peak_load_mw == 70
+    assert arrays.part.tolist() == [0, 0, 0, 0, 1, 1]
+    assert arrays.part_matrix.tolist() == [[1, 0]] * 4 + [[0, 1]] * 2
+    assert arrays.gen_ramp_down_mw_per_h[4] == np.inf  # output with a profile may fall at once
+    tiers = [np.flatnonzero(tier * arrays.load_max_mw).tolist() for tier in arrays.shed_tiers]
+    assert tiers == [[5], [2]]  # cheapest first
+    assert arrays.edge_index.tolist() == [[0, 1, 2, 4, 3, 3, 3, 5], [3, 3, 3, 5, 0, 1, 2, 4]]
+    assert arrays.flow_matrix.shape == (4, 6)
+    assert arrays.flow_offset_mw.shape == (4,)
+
+
+def test_a_single_node_is_a_grid():
+    grid = Grid("one")
+    grid.add_source("s", gen_max_mw=1)
+    arrays = grid.compile()
+    assert arrays.line_names == ()
+    assert arrays.flow_matrix.shape == (0, 1)
+    assert arrays.edge_index.shape == (2, 0)
+
+
+def test_compiled_arrays_are_frozen_and_read_only():
+    arrays = small().compile()
+    held = [f.name for f in fields(arrays) if isinstance(getattr(arrays, f.name), np.ndarray)]
+    assert len(held) > 25
+    for name in held:
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(arrays, name)[...] = 0
+    with pytest.raises(FrozenInstanceError):
+        arrays.name = "other"
+
+
+def test_compiling_does_not_depend_on_later_changes_of_the_graph():
+    grid = small()
+    arrays = grid.compile()
+    grid.graph.nodes["s"]["gen_max_mw"] = 1
+    assert arrays.gen_max_mw[0] == 100
+    assert grid.compile().gen_max_mw[0] == 1
+
+
+def test_the_graph_is_open_to_networkx():
+    grid = small()
+    grid.graph.remove_node("b")
+    nx.set_edge_attributes(grid.graph, 33.0, "capacity_mw")
+    assert grid.compile().capacity_mw.tolist() == [33, 33]
+
+
+def test_convert_passes_every_array_through_and_leaves_the_rest():
+    arrays = small().compile()
+    doubled = arrays.convert(lambda a: a * 2)
+    assert doubled.gen_max_mw[0] == 200
+    assert doubled.flow_matrix.tolist() == (arrays.flow_matrix * 2).tolist()
+    assert (doubled.name, doubled.fingerprint, doubled.line_names) == (
+        arrays.name,
+        arrays.fingerprint,
+        arrays.line_names,
+    )
+    assert arrays.gen_max_mw[0] == 100
+
+
+PHYSICS = [c.name for c in COLUMNS.values() if c.name not in ("x", "y")]
+
+
+@pytest.mark.parametrize("name", PHYSICS)
+def test_the_fingerprint_changes_with_every_column_of_the_physics(name):
+    before, grid = small().compile(), small()
+    table = COLUMNS[name].table
+    if table == "line":
+        grid.graph.edges["s", "j", 0][name] = 0.5
+    else:
+        node = (
+            "b"
+            if name.startswith(("store", "charge", "discharge"))
+            else "c"
+            if name.startswith(("load", "shed"))
+            else "s"
+        )
+        grid.graph.nodes[node][name] = "profile" if COLUMNS[name].is_text else 0.5
+        if name == "store_min_mwh":  # leave the derived start where it was
+            grid.graph.nodes[node]["store_init_mwh"] = 20
+    assert grid.compile().fingerprint != before.fingerprint
+
+
+def test_the_fingerprint_changes_with_wiring_names_and_base_mva():
+    marks = {small().compile().fingerprint}
+    for change in (
+        lambda g: setattr(g, "base_mva", 50.0),
+        lambda g: g.add_line("s", "b"),
+        lambda g: g.add_junction("k"),
+        lambda g: g.graph.edges["b", "j", 0].update(line_from="j"),
+    ):
+        grid = small()
+        change(grid)
+        marks.add(grid.compile().fingerprint)
+    renamed = Grid()
+    renamed.graph = nx.relabel_nodes(small().graph, {"c": "city"})
+    for *_, data in renamed.graph.edges(data=True):
+        data.pop("line_from")
+    marks.add(renamed.compile().fingerprint)
+    assert len(marks) == 6
+
+
+def test_the_fingerprint_does_not_change_with_titles_and_pictures():
+    grid = small()
+    grid.name, grid.origin, grid.licence = "another name", "elsewhere", "CC0"
+    grid.graph.nodes["s"].update(x=3.0, y=4.0)
+    assert grid.compile().fingerprint == small().compile().fingerprint
+
+
+@CHECKED
+@given(grids())
+def test_a_copy_through_networkx_compiles_to_the_same_arrays(grid):
+    copy = Grid.from_networkx(grid.graph, "copy")
+    ours, theirs = grid.compile(), copy.compile()
+    assert ours.fingerprint == theirs.fingerprint
+    assert copy.name == "copy"
+    np.testing.assert_array_equal(ours.flow_matrix, theirs.flow_matrix)
+
+
+def test_ids_become_text_and_a_clash_is_an_error():
+    graph = nx.Graph()
+    graph.add_node(1, kind="source", gen_max_mw=5)
+    graph.add_node(2, kind="consumer", load_max_mw=5)
+    graph.add_edge(1, 2, capacity_mw=3)
+    arrays = Grid.from_networkx(graph).compile()
+    assert arrays.node_names == ("1", "2")
+    assert arrays.line_names == ("1-2",)
+    graph.add_node("2", kind="junction")
+    assert message(Grid.from_networkx, graph, "case") == (
+        "case: node '2': found the id twice; allowed: ids that differ as text; rename one"
+    )
+    grid = small()
+    assert message(grid.add_junction, "s") == (
+        "node 's': found the id twice; allowed: ids that differ as text; rename one of them"
+    )
+    grid.add_junction(7)
+    assert message(grid.add_source, "7", gen_max_mw=1).startswith("node '7': found the id twice;")
+
+
+def test_an_undirected_edge_runs_from_the_node_that_networkx_names_first():
+    graph = nx.Graph()
+    graph.add_node("b", kind="consumer", load_max_mw=5)
+    graph.add_node("a", kind="source", gen_max_mw=5)
+    graph.add_edge("a", "b")
+    assert list(graph.edges) == [("b", "a")]
+    assert Grid.from_networkx(graph).compile().line_names == ("b-a",)
+    graph.edges["a", "b"]["line_from"] = "a"
+    arrays = Grid.from_networkx(graph).compile()
+    assert arrays.line_names == ("a-b",)
+    assert (arrays.line_from.tolist(), arrays.line_to.tolist()) == ([1], [0])
+
+
+def test_line_from_is_an_id_and_becomes_text_like_one():
+    graph = nx.Graph()
+    graph.add_node(1, kind="source", gen_max_mw=5)
+    graph.add_node(2, kind="consumer", load_max_mw=5)
+    graph.add_edge(1, 2, line_from=2)
+    assert Grid.from_networkx(graph).compile().line_names == ("2-1",)
+
+
+@pytest.mark.parametrize("make", [nx.DiGraph, nx.MultiDiGraph])
+def test_directed_edges_keep_their_direction_and_both_directions_are_two_lines(make):
+    graph = make(name="directed", origin="o", licence="l", base_mva=50.0)
+    graph.add_node("a", kind="source", gen_max_mw=5)
+    graph.add_node("b", kind="consumer", load_max_mw=5)
+    graph.add_edge("b", "a", capacity_mw=1)
+    graph.add_edge("a", "b", capacity_mw=2)
+    grid = Grid.from_networkx(graph)
+    assert (grid.name, grid.origin, grid.licence, grid.base_mva) == ("directed", "o", "l", 50.0)
+    arrays = grid.compile()
+    assert dict(zip(arrays.line_names, arrays.capacity_mw, strict=True)) == {"b-a": 1, "a-b": 2}
+    ends = zip(arrays.line_names, arrays.line_from, arrays.line_to, strict=True)
+    assert {(name, int(a), int(b)) for name, a, b in ends} == {("b-a", 1, 0), ("a-b", 0, 1)}
+
+
+def test_parallel_lines_stay_apart():
+    graph = nx.MultiGraph()
+    graph.add_node("a", kind="source", gen_max_mw=5)
+    graph.add_node("b", kind="consumer", load_max_mw=5)
+    for capacity, key in ((1, None), (2, None), (3, "cable"), (4, 17), (5, ("a", 1))):
+        graph.add_edge("a", "b", key=key, capacity_mw=capacity)
+    arrays = Grid.from_networkx(graph).compile()
+    assert dict(zip(arrays.line_names, arrays.capacity_mw, strict=True)) == {
+        "a-b": 1, "a-b#2": 2, "cable": 3, "a-b#3": 4, "a-b#4": 5,
+    }  # fmt: skip
+
+
+def test_the_same_text_key_in_both_directions_is_an_error():
+    graph = nx.MultiDiGraph()
+    graph.add_node("a", kind="source", gen_max_mw=5)
+    graph.add_node("b", kind="consumer", load_max_mw=5)
+    graph.add_edge("a", "b", key="cable")
+    graph.add_edge("b", "a", key="cable")
+    wanted = "line 'cable': found the key twice; allowed: a key once for each pair of nodes; rename one of them"
+    assert message(Grid.from_networkx, graph) == wanted
+    grid = small()
+    grid.add_line("s", "b", "cable")
+    assert message(grid.add_line, "b", "s", "cable") == wanted
+
+
+def test_the_copied_graph_is_left_alone():
+    graph = nx.path_graph(2, create_using=nx.DiGraph)
+    nx.set_node_attributes(graph, {0: {"kind": "source", "gen_max_mw": 1}, 1: {"kind": "junction"}})
+    grid = Grid.from_networkx(graph)
+    grid.graph.nodes["0"]["gen_max_mw"] = 2
+    grid.graph.edges["0", "1", 0]["capacity_mw"] = 3
+    assert graph.nodes[0]["gen_max_mw"] == 1
+    assert list(graph.edges(data=True)) == [(0, 1, {})]
+
+
+@pytest.mark.parametrize("attribute", ["key", "source", "target", "self", "u_for_edge", "kind"])
+def test_an_edge_attribute_of_any_name_becomes_a_fault_and_not_a_crash(attribute):
+    graph = nx.path_graph(2)
+    nx.set_node_attributes(graph, {0: {"kind": "source", "gen_max_mw": 1}, 1: {"kind": "junction"}})
+    graph.edges[0, 1][attribute] = 5
+    assert message(Grid.from_networkx(graph).check).startswith(f"line '0-1': found the unknown field {attribute!r};")
+
+
+@pytest.mark.parametrize("attribute", ["node_for_adding", "self", "node", 3])
+def test_a_node_attribute_of_any_name_becomes_a_fault_and_not_a_crash(attribute):
+    graph = nx.Graph()
+    graph.add_node(0, kind="source", gen_max_mw=1)
+    graph.nodes[0][attribute] = 5
+    assert message(Grid.from_networkx(graph).check).startswith(f"node '0': found the unknown field {attribute!r};")
+
+
+def test_a_line_needs_ends_that_exist():
+    wanted = "line s-x: found end 'x'; allowed: the id of a node that exists; add the node first"
+    grid = small()
+    assert message(grid.add_line, "s", "x") == wanted
+    assert "x" not in grid.graph
+    assert message(grid.add_line, "y", "s") == (
+        "line y-s: found end 'y'; allowed: the id of a node that exists; add the node first"
+    )
+
+
+def test_lines_are_named_by_a_text_key_or_by_their_ends():
+    grid = small()
+    grid.add_line("s", "j")
+    grid.add_line("j", "s")
+    grid.add_line("s", "b", "cable", capacity_mw=5)
+    grid.add_line("s", "b")
+    names = dict.fromkeys(grid.compile().line_names)
+    assert set(names) == {"s-j", "s-j#2", "j-s", "cable", "s-b", "b-j", "c-j"}
+
+
+@CHECKED
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([None, "a-b", "a-b#2", "b-a", "a-b#2#2", "k"]))))
+def test_no_two_lines_have_the_same_name(lines):
+    grid = Grid()
+    for node in "abc":
+        grid.add_source(node, gen_max_mw=1)
+    for i, (start, key) in enumerate(lines):
+        end = "b" if start == "a" else "a"
+        end = "c" if i % 3 == 2 and key else end
+        if key is None or not grid.graph.has_edge(start, end, key):
+            grid.add_line(start, end, key)
+    names = grid.compile().line_names
+    assert len(set(names)) == len(names) == grid.graph.number_of_edges()
+
+
+def test_what_was_assumed_is_said():
+    grid = small()
+    assert grid.assumed() == [
+        "reactance 0.1 pu for 2 of 3 lines: s-j, c-j",
+        "unlimited capacity for 2 of 3 lines: b-j, c-j",
+    ]
+    grid.notes.append("a reader's own note")
+    nx.set_edge_attributes(grid.graph, 1.0, "reactance_pu")
+    nx.set_edge_attributes(grid.graph, 1.0, "capacity_mw")
+    assert grid.assumed() == ["a reader's own note"]
+    assert grid.notes == ["a reader's own note"]
+    many = Grid()
+    many.add_source("s", gen_max_mw=1)
+    for i in range(7):
+        many.add_junction(f"j{i}")
+        many.add_line("s", f"j{i}", capacity_mw=1)
+    assert many.assumed() == ["reactance 0.1 pu for 7 of 7 lines: s-j0, s-j1, s-j2, s-j3, s-j4 and 2 more"]
+
+
+def test_the_table_of_columns_is_sound():
+    assert set(KINDS) == {"source", "storage", "consumer", "junction"}
+    node_names = {column.name for column in NODE_COLUMNS}
+    assert all(name in node_names for required in KINDS.values() for name in required)
+    for column in COLUMNS.values():
+        assert column.meaning
+        if column.is_text or column.default is None:
+            continue
+        assert np.isnan(column.default) or np.isinf(column.default) or column.low <= column.default <= column.high
+        if column.name.endswith("_frac"):
+            assert (column.low, column.high) == (0, 1)

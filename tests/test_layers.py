@@ -1,0 +1,153 @@
+"""Who may import whom, read from the source, and what an import really loads."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = ("scripts", "policies", "envs", "topologies", "grid")  # each may import what stands to its right
+LEARNING = {"torch", "torch_geometric", "stable_baselines3", "safetensors", "tensorboard"}
+ALLOWED = {
+    "grid": {"numpy", "scipy", "networkx", "highspy", "array_api_compat"},
+    "topologies": {"numpy", "scipy", "networkx", "yaml"},
+    "envs": {"numpy", "scipy", "networkx", "gymnasium", "matplotlib", "PIL", "imageio_ffmpeg"},  # PIL: of matplotlib
+}
+MODULES = sorted(path.relative_to(ROOT).as_posix() for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
+
+
+def package_of(path: str) -> list[str]:
+    """The package that relative imports in this file start from."""
+    return list(Path(path).with_suffix("").parts)[:-1]
+
+
+def imports(source: str, package: list[str]) -> list[tuple[str, bool]]:
+    """Each imported module by its full name, and whether the import is inside a function or for type checkers only."""
+    found: list[tuple[str, bool]] = []
+
+    def visit(node: ast.AST, lazy: bool) -> None:
+        if isinstance(node, ast.Import):
+            found.extend((alias.name, lazy) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            found.append((".".join([*base, *([node.module] if node.module else [])]), lazy))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            "__import__",
+            "import_module",
+            "importlib.import_module",
+        ):
+            name = node.args[0]
+            if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                found.append((name.value, lazy))
+        typing_only = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        inner = lazy or typing_only or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for child in ast.iter_child_nodes(node):
+            visit(child, inner)
+
+    visit(ast.parse(source), lazy=False)
+    return found
+
+
+def imports_of(path: str) -> list[tuple[str, bool]]:
+    return imports((ROOT / path).read_text(encoding="utf-8"), package_of(path))
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Top-level modules in a fresh interpreter after the statement."""
+    code = f"import sys; {statement}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_every_way_to_import_is_seen():
+    source = """
+import a.b, c as d
+from e.f import g
+from . import h
+from ..i import j
+if TYPE_CHECKING:
+    import k
+def lazy():
+    import l
+    class M:
+        from n import o
+p = importlib.import_module("q.r")
+class S:
+    import t
+"""
+    assert imports(source, ["envs", "rendering"]) == [
+        ("a.b", False), ("c", False), ("e.f", False), ("envs.rendering", False), ("envs.i", False),
+        ("k", True), ("l", True), ("n", True), ("q.r", False), ("t", False),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_imports_only_go_right(path):
+    layer = path.split("/")[0]
+    forbidden = LAYERS[: LAYERS.index(layer)]
+    tops = {name.partition(".")[0]: name for name, _ in imports_of(path)}
+    assert not [name for top, name in tops.items() if top in forbidden]
+    assert "tests" not in tops
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.split("/")[0] in ALLOWED])
+def test_the_lower_packages_need_only_what_they_declare(path):
+    layer = path.split("/")[0]
+    known = ALLOWED[layer] | set(LAYERS) | set(sys.stdlib_module_names)
+    tops = {name.partition(".")[0] for name, _ in imports_of(path)}
+    assert tops <= known
+    if not path.startswith("envs/rendering/"):
+        assert not tops & {"matplotlib", "PIL", "imageio_ffmpeg"}
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.startswith("scripts/")])
+def test_scripts_load_learning_and_pictures_only_when_they_need_them(path):
+    eager = {name.partition(".")[0] for name, lazy in imports_of(path) if not lazy}
+    assert not eager & (LEARNING | {"matplotlib", "imageio_ffmpeg"})
+
+
+def test_every_layer_is_there():
+    assert [layer for layer in LAYERS if not any(path.startswith(f"{layer}/") for path in MODULES)] == []
+
+
+def test_import_grid_loads_no_gymnasium_torch_or_matplotlib():
+    loaded = loaded_by("import grid, grid.optimum, grid.ledger, grid.step")
+    assert not loaded & {"gymnasium", "matplotlib", "pandas", *LEARNING}
+    assert not loaded & set(LAYERS[:-1])
+
+
+def test_import_topologies_loads_no_gymnasium_torch_or_matplotlib():
+    assert not loaded_by("import topologies") & {"gymnasium", "matplotlib", *LEARNING}
+
+
+def test_import_envs_loads_no_torch_or_matplotlib():
+    loaded = loaded_by("import envs, envs.recording")
+    assert "gymnasium" in loaded
+    assert not loaded & {"matplotlib", "imageio_ffmpeg", *LEARNING}
+
+
+def test_import_policies_loads_no_torch():
+    assert not loaded_by("import policies") & LEARNING
+
+
+def test_every_package_is_listed_for_the_wheel():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {
+        path.parent.relative_to(ROOT).as_posix().replace("/", ".")
+        for layer in LAYERS
+        for path in (ROOT / layer).rglob("*")
+        if path.is_file() and path.suffix != ".pyc" and "topologies/data/" not in path.as_posix()
+    }
+    assert folders - {"topologies.data"} <= set(listed)
+    missing = [name for name in listed if not (ROOT / name.replace(".", "/")).is_dir()]
+    assert missing == []
+    assert len(set(listed)) == len(listed)

@@ -1,0 +1,117 @@
+"""The gradient stage differentiates the true cost, and the stages follow each other."""
+
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from congested import congested_grid
+from envs import EnvConfig, GridBatch
+from grid import GridError
+from policies.config import STAGES, TrainConfig
+from policies.gradient import GradientLearner
+from policies.networks import make_policy, observed, start_from_merit
+from policies.ppo import resume, train
+from policies.training import read_resume
+
+CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
+
+
+def learner(policy, seed=0, episodes=6):
+    torch.manual_seed(seed)
+    config = TrainConfig(policy=policy, width=16, graph_width=8)
+    env_config = observed(CONFIG, config)
+    batch = GridBatch(env_config, episodes, seed=3)
+    network = make_policy(config, batch)
+    batch.reset()
+    return GradientLearner(network, batch, gamma=0.9), network, batch
+
+
+@pytest.mark.parametrize("policy", ["mlp", "extractor"])
+def test_the_torch_episode_is_the_numpy_episode(policy):
+    gradient, network, batch = learner(policy)
+    with torch.no_grad():
+        rewards, values, outside = gradient.episode()
+    network.set_training_mode(False)
+    observation = batch.observation
+    for t in range(batch.horizon):
+        seen = {k: torch.as_tensor(v) for k, v in observation.items()} if policy == "extractor" else observation
+        critic = network.predict_values(seen if policy == "extractor" else torch.as_tensor(seen))
+        np.testing.assert_allclose(values[t], critic.detach().squeeze(-1), rtol=1e-4, atol=1e-5)
+        observation, reward, _, _ = batch.step(network.predict(observation, deterministic=True)[0])
+        np.testing.assert_allclose(rewards[t], reward, rtol=1e-5, atol=1e-5)
+    assert float(outside) >= 0
+
+
+def test_the_gradient_of_the_return_equals_finite_differences():
+    gradient, network, _ = learner("mlp")
+    network.double()
+    weight = network.action_net.bias
+    with torch.no_grad():
+        weight.copy_(torch.linspace(-0.31, 0.27, len(weight)))  # away from the kinks at 0
+
+    def total():
+        return gradient.episode()[0].sum()
+
+    network.zero_grad()
+    total().backward()
+    exact = weight.grad.clone()
+    step = 1e-4  # observations are float32
+    for i in range(len(weight)):
+        values = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                weight[i] += sign * step
+                values.append(float(total()))
+                weight[i] -= sign * step
+        assert (values[0] - values[1]) / (2 * step) == pytest.approx(float(exact[i]), rel=3e-3, abs=1e-4)
+
+
+def test_updates_raise_the_return_and_move_the_critic():
+    gradient, network, batch = learner("mlp", episodes=32)
+    start_from_merit(network, batch.config)
+    first = gradient.update(3e-3)
+    before = network.value_net.weight.detach().clone()
+    last = [gradient.update(3e-3) for _ in range(60)][-10:]
+    assert np.mean(last) > first + 0.1 * abs(first)
+    assert not torch.equal(before, network.value_net.weight)
+
+
+def test_stages_follow_each_other_with_their_own_rates(tmp_path):
+    config = TrainConfig(stages=("gradient", "ppo"), steps=600, n_envs=5, batch_size=25, width=16)
+    train(CONFIG, config, tmp_path / "run")
+    with (tmp_path / "run" / "progress.csv").open(encoding="utf-8") as file:
+        rates = [float(row["learning_rate"]) for row in csv.DictReader(file)][1:]
+    falling = np.arange(6, 0, -1) / 6
+    expected = np.concatenate([config.gradient_learning_rate * falling, config.learning_rate * falling])
+    assert rates == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(stage, tmp_path):
+    config = TrainConfig(stages=(stage,), steps=200, n_envs=5, batch_size=25, width=16)
+    train(CONFIG, dataclasses.replace(config, steps=400), tmp_path / "whole")
+    train(CONFIG, config, tmp_path / "parts")
+    resume(tmp_path / "parts", steps=200)
+    states = [read_resume(tmp_path / name) for name in ("whole", "parts")]
+    assert states[0]["steps"] == states[1]["steps"] == 400
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        (("gradiant",), "train.stages: found 'gradiant'; allowed: gradient or ppo; did you mean 'gradient'?"),
+        (("ppo", "ppo"), "train.stages: found ('ppo', 'ppo'); allowed: each stage at most once; correct the value"),
+    ],
+)
+def test_bad_stages_are_refused(stages, message):
+    with pytest.raises(GridError) as caught:
+        TrainConfig(stages=stages)
+    assert str(caught.value) == message
+
+
+def test_without_stages_each_policy_takes_its_best():
+    assert TrainConfig().plan == ("gradient",)
+    assert TrainConfig(policy="extractor").plan == ("ppo",)

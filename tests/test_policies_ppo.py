@@ -1,0 +1,189 @@
+"""Training: it starts at the merit order, keeps its budget, resumes exactly, and leaves a run that can be used."""
+
+import csv
+import dataclasses
+import json
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from congested import congested_grid
+from envs import EnvConfig
+from grid import GridError
+from grid.graph import Series
+from policies import TrainConfig, load_agent, resume, train
+from policies.evaluation import evaluate
+from policies.ppo import build
+from policies.training import Budget, read_resume
+
+CONFIG = EnvConfig(topology=congested_grid(), horizon=12)
+SMALL = TrainConfig(steps=600, n_envs=5, batch_size=30, width=16, graph_width=8, threads=1, seed=4)
+POLICIES = ("mlp", "extractor")
+
+
+def small(**changes):
+    return dataclasses.replace(SMALL, **changes)
+
+
+def weights(run):
+    return read_resume(run)["policy"]
+
+
+def curve(run):
+    with (run / "progress.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_untrained_agents_are_the_merit_order(policy, tmp_path):
+    model = build(small(policy=policy), CONFIG)
+    observation = model.get_env().reset()
+    assert np.abs(model.predict(observation, deterministic=True)[0]).max() == 0
+    assert float(model.policy.log_std[0].detach()) == SMALL.log_std
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_training_leaves_a_complete_run_and_changes_the_network(policy, tmp_path):
+    run, told = tmp_path / "run", []
+    agent = train(CONFIG, small(policy=policy), run, progress=lambda done, text: told.append((done, text)))
+    names = {path.name for path in run.iterdir()}
+    assert names == {"config.json", "grid.json", "weights.safetensors", "resume.pt", "progress.csv", "tensorboard"}
+    assert list((run / "tensorboard").iterdir())
+    first = build(small(policy=policy), CONFIG).policy.state_dict()
+    assert any(not torch.equal(first[name], value) for name, value in weights(run).items())
+    rows = curve(run)
+    assert [int(row["steps"]) for row in rows] == list(range(0, 601, 60))
+    rate = {"mlp": SMALL.gradient_learning_rate, "extractor": SMALL.learning_rate}[policy]
+    assert float(rows[0]["learning_rate"]) == pytest.approx(rate)
+    rates = [float(row["learning_rate"]) for row in rows[1:]]
+    assert rates == pytest.approx(rate * np.arange(10, 0, -1) / 10)
+    shares = [done for done, _ in told]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert agent.env_config.observation == {"mlp": "flat", "extractor": "graph"}[policy]
+
+
+def test_the_agent_kept_is_the_best_on_validation(tmp_path):
+    agent = train(CONFIG, SMALL, tmp_path / "run")
+    costs = [float(row["validation_cost_frac"]) for row in curve(tmp_path / "run") if row["validation_cost_frac"]]
+    assert read_resume(tmp_path / "run")["best"] == pytest.approx(min(costs))
+    assert min(costs) <= costs[0]  # the merit order
+    assert agent.predict(np.zeros((2, *agent.policy.observation_space.shape), dtype=np.float32)).shape == (2, 6)
+
+
+def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(CONFIG, SMALL, whole)
+
+    def stop(done, text):
+        if text.startswith("300 steps"):
+            raise KeyboardInterrupt
+
+    agent = train(CONFIG, SMALL, parts, progress=stop)
+    assert agent.predict(np.zeros(agent.policy.observation_space.shape, dtype=np.float32)).shape == (6,)
+    assert 0 < read_resume(parts)["steps"] <= 300
+    resume(parts)
+    assert read_resume(parts)["steps"] == read_resume(whole)["steps"] == 600
+    assert all(torch.equal(value, weights(parts)[name]) for name, value in weights(whole).items())
+    for one, other in zip(curve(whole), curve(parts), strict=True):
+        assert {**one, "elapsed_s": ""} == {**other, "elapsed_s": ""}
+
+
+def test_a_finished_run_goes_on_when_asked_for_more(tmp_path):
+    train(CONFIG, small(steps=120), tmp_path / "run")
+    with pytest.raises(GridError, match=r"run: found a run that is finished \(120 steps in .*ask for more steps"):
+        resume(tmp_path / "run")
+    resume(tmp_path / "run", steps=180)
+    assert read_resume(tmp_path / "run")["steps"] == 300
+    assert [int(row["steps"]) for row in curve(tmp_path / "run")] == list(range(0, 301, 60))
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["train"]["steps"] == 300
+
+
+def test_the_same_seed_trains_the_same_agent_and_another_seed_another(tmp_path):
+    for name, seed in (("a", 4), ("b", 4), ("c", 5)):
+        train(CONFIG, small(steps=180, seed=seed), tmp_path / name)
+    a, b, c = (weights(tmp_path / name) for name in "abc")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not all(torch.equal(a[name], c[name]) for name in a)
+
+
+def test_seconds_cover_everything(tmp_path):
+    started_s = time.perf_counter() - 1.0
+    train(CONFIG, small(steps=None, seconds=4.0), tmp_path / "run", started_s=started_s)
+    assert time.perf_counter() - started_s <= 4.3
+    rows = curve(tmp_path / "run")
+    assert len(rows) > 5
+    assert float(rows[-1]["elapsed_s"]) > 3.0
+    assert float(rows[-1]["learning_rate"]) < 0.2 * SMALL.learning_rate
+
+
+def test_a_budget_of_both_ends_with_the_first():
+    budget = Budget(small(steps=100, seconds=1000.0), started_s=time.perf_counter() - 400)
+    assert budget.done_frac(0) == pytest.approx(0.4, abs=1e-3)
+    assert budget.done_frac(80) == pytest.approx(0.8, abs=1e-3)
+    assert budget.is_spent(100)
+    assert not budget.is_spent(99)
+    assert budget.is_spent(0, next_s=601)
+
+
+def test_an_agent_acts_in_the_evaluation_and_training_pays(tmp_path):
+    config = TrainConfig(steps=48 * 64 * 25, n_envs=64, threads=1)
+    env_config = EnvConfig(topology=congested_grid())
+    agent = train(env_config, config, tmp_path / "run")
+    row = evaluate([agent, "merit"], agent.env_config, episodes=20)["agent"]
+    assert row.score.low > 10
+
+
+def test_time_series_of_the_user_travel_with_the_run(tmp_path):
+    grid = congested_grid()
+    grid.graph.nodes["mill"]["load_profile"] = "shifts"
+    values = np.abs(np.sin(np.arange(2000) / 5))[:, None]
+    grid.series = Series(("shifts",), 1.0, values)
+    agent = train(EnvConfig(topology=grid, horizon=12), small(steps=60), tmp_path / "run")
+    assert np.array_equal(agent.env_config.topology.series.values_frac, values)
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_nothing_that_is_there_is_written_over(what, tmp_path):
+    run = tmp_path / "run"
+    if what == "file":
+        run.write_text("mine")
+    else:
+        run.mkdir()
+        (run / "notes.txt").write_text("mine")
+    with pytest.raises(GridError, match="allowed: a new or empty folder; choose another folder, or resume"):
+        train(CONFIG, SMALL, run)
+
+
+def test_training_leaves_the_threads_of_torch_as_they_were(tmp_path):
+    before = torch.get_num_threads()
+    train(CONFIG, small(steps=60, threads=before + 1), tmp_path / "run")
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"policy": "mpl"}, "train.policy: found 'mpl'; .*did you mean 'mlp'"),
+        ({"stepps": 1}, "train.stepps: .*did you mean 'steps'"),
+        ({"steps": 0}, "train.steps: found 0; allowed: a whole number >= 1"),
+        ({"steps": 1.5}, "train.steps: found 1.5"),
+        ({"seconds": -1}, "train.seconds: found -1; allowed: a number of seconds > 0"),
+        ({"n_envs": True}, "train.n_envs: found True"),
+        ({"seed": -1}, "train.seed: found -1; allowed: a whole number >= 0"),
+        ({"learning_rate": float("nan")}, "train.learning_rate: found nan; allowed: a number > 0"),
+        ({"gamma": 1.1}, r"train.gamma: found 1.1; allowed: a number in \[0, 1\]"),
+    ],
+)
+def test_bad_settings_are_refused_by_name(fields, message):
+    with pytest.raises(GridError, match=message):
+        TrainConfig.from_fields(fields)
+
+
+def test_the_network_read_back_is_the_one_trained(tmp_path):
+    agent = train(CONFIG, small(steps=120), tmp_path / "run")
+    again = load_agent(tmp_path / "run")
+    seen = np.random.default_rng(0).uniform(-1, 1, (50, *agent.policy.observation_space.shape)).astype(np.float32)
+    assert np.array_equal(agent.predict(seen), again.predict(seen))

@@ -1,0 +1,174 @@
+"""Each command on small grids: what it prints, what it writes, and the shape of its JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from command_line import CommandLine, separate
+from grid import Episode
+from grid.costs import TERMS
+from policies.extras import TRAIN_EXTRA
+from scripts import benchmark
+from topologies import load, names
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    return CommandLine(capsys)
+
+
+# --- topologies, inspect, convert ---------------------------------------------------------------------------------
+
+
+def test_topologies_lists_every_bundled_grid(run: CommandLine) -> None:
+    header, *rows = run.ok("topologies").split("\n\n")[0].splitlines()
+    assert header.split() == ["name", "nodes", "lines", "sources", "storages", "consumers"]
+    assert [row.split()[0] for row in rows] == names()
+    listed = run.json("topologies")["topologies"]
+    assert [row["name"] for row in listed] == names()
+    for row in listed:
+        arrays = load(row["name"]).compile()
+        assert (row["nodes"], row["lines"]) == (len(arrays.node_names), len(arrays.line_names))
+        assert row["storages"] == arrays.is_store.sum()
+        assert row["origin"]
+        assert row["licence"]
+
+
+def test_inspect_describes_a_grid(run: CommandLine) -> None:
+    arrays = load("classic").compile()
+    facts = run.json("inspect", "classic")
+    assert (facts["nodes"], facts["lines"], facts["parts"]) == (len(arrays.node_names), len(arrays.line_names), 1)
+    assert facts["gen_max_mw"] == pytest.approx(arrays.gen_max_mw.sum())
+    assert facts["load_max_mw"] == pytest.approx(arrays.peak_load_mw)
+    assert facts["capacity_least_mw"] == arrays.capacity_mw.min()
+    assert (facts["assumed"], facts["faults"]) == ([], [])
+    text = run.ok("inspect", "classic")
+    ratio = arrays.gen_max_mw.sum() / arrays.peak_load_mw
+    assert f"{ratio:.2f} times the peak demand" in text
+    assert "faults           none" in text
+
+
+def test_inspect_tells_what_it_assumes(run: CommandLine, tmp_path: Path) -> None:
+    graph = json.loads((Path(load.__code__.co_filename).parent / "data" / "triangle.json").read_text("utf-8"))
+    graph["edges"][0].pop("capacity_mw")
+    (tmp_path / "open.json").write_text(json.dumps(graph), encoding="utf-8")
+    facts = run.json("inspect", "open.json")
+    assert any("unlimited capacity for 1 of 3 lines" in note for note in facts["assumed"])
+    assert facts["limited_lines"] == 2
+
+
+def test_inspect_lists_faults_as_json_too(run: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text('{"nodes": [], "edges": []}', encoding="utf-8")
+    assert run("inspect", "bad.json", "--json") == 2
+    value = json.loads(run.out)
+    assert value["nodes"] is None
+    assert [f"error: {fault}" for fault in value["faults"]] == run.err.splitlines()
+
+
+def test_inspect_draws_the_grid(run: CommandLine, tmp_path: Path) -> None:
+    assert "picture: grid.png" in run.ok("inspect", "triangle", "--picture", "grid.png")
+    with Image.open(tmp_path / "grid.png") as picture:
+        assert min(picture.size) > 300
+
+
+def test_convert_keeps_the_grid(run: CommandLine, tmp_path: Path) -> None:
+    assert run.ok("convert", "classic", "copy.json") == "copy.json\n"
+    assert load(tmp_path / "copy.json").compile().fingerprint == load("classic").compile().fingerprint
+
+
+def test_convert_refuses_a_format_it_cannot_write(run: CommandLine, tmp_path: Path) -> None:
+    assert "copy.jsn: found the suffix '.jsn'" in run.fault("convert", "classic", "copy.jsn")
+    assert not list(tmp_path.iterdir())
+
+
+# --- optimum ------------------------------------------------------------------------------------------------------
+
+
+def test_optimum_adds_up(run: CommandLine) -> None:
+    value = run.json("optimum", "classic", "--horizon", 12, "--seed", 3)
+    assert (value["grid"], value["status"], value["exact"]) == ("classic", "optimal", True)
+    assert tuple(value["cost_terms"]) == TERMS
+    assert sum(value["cost_terms"].values()) == pytest.approx(value["cost"])
+    assert value["cost"] != run.json("optimum", "classic", "--horizon", 12)["cost"]
+    rows = value["lines"]
+    assert 0 < len(rows) <= 5
+    assert [row["full_h"] for row in rows] == sorted((row["full_h"] for row in rows), reverse=True)
+    text = run.ok("optimum", "classic", "--horizon", 12, "--seed", 3)
+    assert rows[0]["line"] in text
+    assert "exact: the schedule costs this" in text
+
+
+def test_optimum_writes_an_episode_that_costs_as_much(run: CommandLine, tmp_path: Path) -> None:
+    value = run.json("optimum", "triangle", "--out", "best.npz")
+    episode = Episode.load(tmp_path / "best.npz")
+    assert (episode.policy, episode.steps) == ("optimum", 24)
+    assert episode.cost == pytest.approx(value["cost"], rel=1e-6)
+
+
+def test_optimum_says_nothing_before_a_path_that_cannot_be_written(run: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "file/best.npz" in run.fault("optimum", "triangle", "--out", "file/best.npz")
+
+
+def test_without_torch_everything_but_agents_works(tmp_path: Path) -> None:
+    lines = [
+        ["evaluate", "--grid", "triangle", "--episodes", "2"],
+        ["optimum", "triangle", "--horizon", "3", "--out", "best.npz"],
+        ["render", "best.npz", "--out", "sim_results.png"],
+        ["inspect", "triangle"],
+        ["convert", "triangle", "copy.json"],
+    ]
+    code = f"from scripts.cli import main; print([main(line) for line in {lines!r}])"
+    done = separate(code, tmp_path, TRAIN_EXTRA)
+    assert (done.stdout.splitlines()[-1], done.stderr) == (str([0] * len(lines)), "")
+
+
+# --- benchmark ----------------------------------------------------------------------------------------------------
+
+
+def test_benchmark_has_its_shape(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "LEAST_RUNS", 1)
+    monkeypatch.setattr(benchmark, "PPO_POLICIES", ("mlp", "free_env"))
+    monkeypatch.setattr(benchmark, "PPO_GRID", "triangle")
+    value = run.json("benchmark", "triangle", "--seconds", 0.01)
+    assert set(value) == {"env_steps_per_s", "ppo_steps_per_s", "render_frames_per_s"}
+    assert list(value["env_steps_per_s"]["triangle"]) == ["1", "64", "1024"]
+    assert list(value["ppo_steps_per_s"]) == ["mlp", "free_env"]
+    rates = [*value["env_steps_per_s"]["triangle"].values(), *value["ppo_steps_per_s"].values()]
+    assert min(rates) > 100
+    assert value["render_frames_per_s"]["triangle"] > 1
+
+
+def test_rates_are_medians_after_a_run_to_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock_s, times_s = [0.0], iter([50.0, 2.0, 1.0, 4.0])
+
+    def work() -> int:
+        clock_s[0] += next(times_s)
+        return 8
+
+    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: clock_s[0])
+    assert benchmark.rate(work, seconds=7.0) == 4.0
+
+
+def test_benchmark_counts_steps_of_every_env(monkeypatch: pytest.MonkeyPatch) -> None:
+    units = []
+    monkeypatch.setattr(benchmark, "rate", lambda work, seconds: units.append(work()) or 1.0)
+    benchmark.env_steps_per_s("triangle", 5, 1.0)
+    assert units == [5 * 48]
+
+
+def test_benchmark_without_torch_leaves_ppo_out(tmp_path: Path) -> None:
+    code = (
+        "from scripts import benchmark; from scripts.cli import main;"
+        "benchmark.LEAST_RUNS = 1; main(['benchmark', 'triangle', '--seconds', '0.01'])"
+    )
+    done = separate(code, tmp_path, TRAIN_EXTRA)
+    assert "PPO: not measured; it needs: pip install load-balancer[train]" in done.stdout
+    assert done.stderr == ""

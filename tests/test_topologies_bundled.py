@@ -1,0 +1,75 @@
+"""The bundled grids: what they are, and that there is something to be won on them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from envs import EnvConfig, GridBatch
+from grid.optimum import optimum
+from topologies import load, names
+
+FINGERPRINTS = {"case14": "14b1c3b5963c3d37", "classic": "d69fbe05ae4255bf", "triangle": "039aa1d3db05f146"}
+
+
+@pytest.mark.parametrize("name", names())
+def test_bundled_grids_do_not_change_by_accident(name):
+    grid = load(name)
+    assert grid.compile().fingerprint == FINGERPRINTS[name]
+    assert grid.origin
+    assert grid.licence
+    assert all(note.startswith("unlimited capacity") for note in grid.assumed())
+
+
+def test_what_the_classic_grid_consists_of():
+    arrays = load("classic").compile()
+    assert np.bincount(arrays.node_kind).tolist() == [3, 5, 15]
+    assert arrays.peak_load_mw == pytest.approx(19.5)
+    assert set(arrays.load_profile) == {None, "classic"}
+
+
+def test_the_network_and_demand_of_case14_are_the_published_ones():
+    networks = pytest.importorskip("pandapower.networks")
+    to_ppc = pytest.importorskip("pandapower.converter.pypower").to_ppc
+    tables = to_ppc(networks.case14(), init="flat", calculate_voltage_angles=True)
+    arrays = load("case14").compile()
+    bus = [name.split(":")[0] for name in arrays.node_names]
+    ends = zip(arrays.line_from, arrays.line_to, strict=True)
+    ours = {
+        (bus[a], bus[b]): (x, tap)
+        for (a, b), x, tap in zip(ends, arrays.reactance_pu, arrays.tap, strict=True)
+        if bus[a] != bus[b]
+    }
+    theirs = {(f"{a + 1:.0f}", f"{b + 1:.0f}"): (x, tap) for a, b, x, tap in np.real(tables["branch"][:, [0, 1, 3, 8]])}
+    assert ours.keys() == theirs.keys()
+    assert len(ours) == 20
+    for ends, (x, tap) in theirs.items():
+        assert ours[ends] == pytest.approx((x, tap or 1.0), abs=1e-5)
+    demand = dict(zip(arrays.node_names, arrays.load_max_mw, strict=True))
+    assert [demand[f"{row[0] + 1:.0f}"] for row in tables["bus"]] == pytest.approx(tables["bus"][:, 2].tolist())
+    assert arrays.peak_load_mw == pytest.approx(259.0)
+
+
+@pytest.mark.parametrize("name", ["classic", "case14"])
+def test_the_merit_order_loses_to_the_optimum_by_congestion_and_by_idle_stores(name):
+    episodes = 20
+    batch = GridBatch(EnvConfig(topology=name, horizon=48, split="test"), episodes, seed=0)
+    batch.reset()
+    arrays, reference = batch.arrays, batch.reference_cost.sum()
+    inputs = [batch.episode_inputs(i) for i in range(episodes)]
+    congested = []
+    done = False
+    while not done:
+        *_, done, _ = batch.step_setpoint(batch.action_map.merit_setpoint(batch.limits, batch.inputs))
+        congested.append((np.abs(batch.last.outcome.flow_mw) >= 0.999 * arrays.capacity_mw).any(axis=1))
+    plans = [optimum(arrays, each) for each in inputs]
+    gap_frac = (batch.metrics["cost"].sum() - sum(plan.cost for plan in plans)) / reference
+    assert 0.12 < gap_frac < 0.30
+    assert 0.15 < np.mean(congested) < 0.50
+
+    load_mwh = sum(each.load_mw.sum() for each in inputs)
+    overload_mwh = sum(np.clip(np.abs(plan.flow_mw) - arrays.capacity_mw, 0, None).sum() for plan in plans)
+    assert sum(plan.shed_mw.sum() for plan in plans) < 1e-4 * load_mwh
+    assert overload_mwh < 1e-4 * load_mwh
+    used = np.mean([plan.discharge_mw for plan in plans], axis=(0, 1))[arrays.is_store]
+    assert (used * 48 > 0.1 * arrays.store_max_mwh[arrays.is_store]).all()  # every store is of use

@@ -1,0 +1,305 @@
+"""Profiles and series: bounds, shapes, splits, independence of the batch, and what is refused in which words."""
+
+# ruff: noqa: E501 -- each message stands in one piece, as its reader sees it
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from grid import Grid, GridError
+from grid.graph import Series
+from topologies.profiles import PROFILES, ProfileSource
+from topologies.series import TimedSeries, read_series, resample, write_series
+
+LOADS = ("household", "commerce", "industry", "constant", "classic")
+
+
+def made(loads=LOADS, gens=("wind", "sun", "wind", "sun"), load_mw=20.0) -> Grid:
+    grid = Grid("profiles")
+    grid.add_source("plant", gen_max_mw=100)
+    for i, name in enumerate(gens):
+        grid.add_source(f"g{i}", gen_max_mw=10, gen_profile=name)
+        grid.add_line("plant", f"g{i}")
+    for i, name in enumerate(loads):
+        grid.add_consumer(f"c{i}", load_max_mw=load_mw, load_profile=name)
+        grid.add_line("plant", f"c{i}")
+    return grid
+
+
+def streams(count: int, seed: int = 0) -> list[np.random.Generator]:
+    return [np.random.default_rng(child) for child in np.random.SeedSequence([seed, 1]).spawn(count)]
+
+
+def draw(grid: Grid, count: int = 300, steps: int = 48, dt_h: float = 1.0, split: str = "train", seed: int = 0):
+    return ProfileSource(grid.compile(), grid.series, split).draw(streams(count, seed), steps, dt_h)
+
+
+class Still:
+    """A random stream without chance: always the middle."""
+
+    def random(self, dtype, out):
+        out[:] = 0.5
+
+
+FIELDS = ("load_mw", "gen_avail_frac", "load_error", "gen_error", "start_hour")
+
+
+def test_shapes_bounds_and_certain_availability():
+    grid = made()
+    out = draw(grid)
+    names = grid.compile().node_names
+    assert [getattr(out, name).shape for name in FIELDS] == [(300, 48, 10), (300, 48, 10), (300, 48), (300, 48), (300,)]
+    assert out.load_mw.min() >= 0
+    assert out.load_mw.max() <= 20
+    assert (out.gen_avail_frac >= 0).all()
+    assert (out.gen_avail_frac <= 1).all()
+    plain = [i for i, name in enumerate(names) if not name.startswith("g")]
+    assert (out.gen_avail_frac[..., plain] == 1).all()
+    assert (out.load_mw[..., names.index("c3")] == 20).all()  # "constant"
+    assert set(out.start_hour.tolist()) <= set(range(168))
+    assert len(set((out.start_hour % 24).tolist())) == 24
+    assert set(LOADS) | {"sun", "wind"} == set(PROFILES)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 255, 256, 257])
+def test_an_episode_does_not_depend_on_how_many_are_drawn(count):
+    source = ProfileSource(made().compile())
+    many, few = source.draw(streams(300), 30, 0.5), source.draw(streams(300)[:count], 30, 0.5)
+    for name in FIELDS:
+        assert np.array_equal(getattr(many, name)[:count], getattr(few, name)), name
+
+
+def test_the_same_streams_give_the_same_draw_and_going_on_gives_another():
+    source = ProfileSource(made().compile())
+    rngs = streams(5)
+    first, then, again = source.draw(rngs, 24, 1.0), source.draw(rngs, 24, 1.0), source.draw(streams(5), 24, 1.0)
+    assert np.array_equal(first.load_mw, again.load_mw)
+    assert not np.isclose(first.load_mw, then.load_mw).all(axis=(1, 2)).any()
+    assert not np.shares_memory(first.load_mw, then.load_mw)
+
+
+def test_streams_of_the_two_splits_share_no_episode():
+    train, test = (draw(made(), count=500, seed=seed).load_mw[..., 5] for seed in (0, 1))
+    assert not {row.tobytes() for row in train} & {row.tobytes() for row in test}
+
+
+@pytest.mark.parametrize("dt_h", [0.25, 1.0])
+def test_the_classic_demand_without_noise_is_its_formula(dt_h):
+    grid = made(loads=("classic",) * 5, load_mw=19.5 / 5)
+    out = ProfileSource(grid.compile()).draw([Still()], 60, dt_h)
+    t = np.arange(60) * dt_h
+    expected = 10 + 3 * np.sin(0.3 * np.pi * t) + 2 * np.sin(0.1 * np.pi * t)
+    assert np.allclose(out.load_mw.sum(-1)[0], expected, rtol=1e-13, atol=0)
+
+
+def test_the_noise_of_the_classic_total_is_normal_white_and_cut():
+    total = draw(made(loads=("classic",) * 5, load_mw=3.9), count=4000, steps=40).load_mw.sum(-1)
+    t = np.arange(40)
+    noise = total - (10 + 3 * np.sin(0.3 * np.pi * t) + 2 * np.sin(0.1 * np.pi * t))
+    assert np.abs(noise).max() == pytest.approx(4.5, abs=1e-9)  # 160,000 normal numbers reach 3 sigma
+    assert noise.std() == pytest.approx(1.5, rel=0.02)
+    assert (np.abs(noise) < 1.5).mean() == pytest.approx(0.683, abs=0.01)
+    assert abs(np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1]) < 0.01
+    assert 0.5 <= total.min() < total.max() <= 19.5
+
+
+def by_hour(out, column: int, days=range(7)) -> np.ndarray:
+    """(24,) mean demand at each hour of the given days of the week."""
+    values = out.load_mw[..., column]
+    hour = (out.start_hour[:, None] + np.arange(values.shape[1])) % 168
+    return np.array([values[np.isin(hour, [24 * day + h for day in days])].mean() for h in range(24)]) / 20
+
+
+def test_demand_has_the_shape_of_its_profile():
+    out = draw(made(), count=2000)
+    household, commerce, industry = (by_hour(out, column, range(5)) for column in (5, 6, 7))
+    assert household.argmax() in (18, 19, 20)
+    assert household[7] > 1.3 * household[[4, 10]].max()
+    assert commerce[9:17].min() > 2 * commerce[[0, 3, 22]].max()
+    assert commerce[9:17].min() > 1.2 * by_hour(out, 6, [5, 6])[9:17].max()
+    assert industry[8:14].min() > 1.15 * industry[17:21].max()
+    assert industry[17:21].min() > 1.15 * industry[[0, 3]].max()
+    assert 0.3 < household.mean() < 0.7
+
+
+def test_the_sun_shines_by_day_and_all_fields_share_the_clouds():
+    out = draw(made(), count=2000)
+    sun = out.gen_avail_frac[..., [2, 4]]
+    hour = (out.start_hour[:, None] + np.arange(48)) % 24
+    assert (sun[(hour >= 21) | (hour < 3)] == 0).all()
+    assert sun[hour == 12].min() > 0.03
+    assert 0.1 < sun.mean() < 0.25
+    noon = sun[hour == 12]
+    assert 0.6 < np.corrcoef(noon.T)[0, 1] < 0.99
+
+
+def test_wind_lasts_for_hours_and_blows_alike_but_not_the_same():
+    wind = draw(made(), count=2000).gen_avail_frac[..., [1, 3]]
+    assert 0.25 < wind.mean() < 0.5
+    assert (wind < 0.1).mean() > 0.05
+    assert (wind > 0.8).mean() > 0.03
+    assert 0.4 < np.corrcoef(wind.reshape(-1, 2).T)[0, 1] < 0.9
+    assert np.corrcoef(wind[:, 0, 0], wind[:, 6, 0])[0, 1] > 0.5
+    assert abs(np.corrcoef(wind[::2, 0, 0], wind[1::2, 0, 0])[0, 1]) < 0.1  # episodes are independent
+
+
+@pytest.mark.parametrize("dt_h", [0.25, 1.0, 3.0])
+def test_forecast_errors_have_variance_1_and_a_memory_of_hours(dt_h):
+    out = draw(made(), count=3000, steps=50, dt_h=dt_h)
+    for error in (out.load_error, out.gen_error):
+        assert error.mean() == pytest.approx(0, abs=0.05)
+        assert error.std(axis=0) == pytest.approx(1, abs=0.06)
+        assert np.corrcoef(error[:, 9], error[:, 10])[0, 1] == pytest.approx(np.exp(-dt_h / 6), abs=0.05)
+    assert abs(np.corrcoef(out.load_error.ravel(), out.gen_error.ravel())[0, 1]) < 0.05
+
+
+def with_series(hours: int = 100, dt_h: float = 1.0, start_hour: float = 30.0) -> Grid:
+    """A grid whose series tell their own row: the load is the row's number, the availability that over 1000."""
+    grid = made(loads=("street", "household"), gens=("roof", "sun"))
+    rows = np.arange(hours / dt_h)
+    grid.series = TimedSeries(("roof", "street", "unused"), dt_h, np.stack([rows / 1000, rows, rows], 1), start_hour)
+    return grid
+
+
+def test_windows_of_a_series_lie_inside_their_part_and_the_parts_share_no_hour():
+    seen = {}
+    for split in ("train", "test"):
+        out = draw(with_series(), count=400, steps=10, split=split)
+        rows = out.load_mw[..., 3] / 20
+        assert np.array_equal(np.diff(rows, axis=1), np.ones((400, 9)))
+        assert np.allclose(out.gen_avail_frac[..., 1], rows / 1000)
+        assert np.array_equal(out.start_hour, (30 + rows[:, 0]) % 168)
+        seen[split] = set(rows.ravel().tolist())
+    assert seen == {"train": set(range(80)), "test": set(range(80, 100))}
+
+
+def test_built_in_profiles_beside_a_series_keep_its_clock():
+    out = draw(with_series(hours=1000, start_hour=0.0), count=400, steps=24)
+    hour = (out.start_hour[:, None] + np.arange(24)) % 24
+    sun = out.gen_avail_frac[..., 2]
+    assert (sun[(hour >= 21) | (hour < 3)] == 0).all()
+    assert sun[hour == 12].min() > 0
+
+
+def test_a_column_of_the_series_goes_before_a_built_in_of_the_same_name():
+    grid = made(loads=("household", "constant"), gens=())
+    grid.series = Series(("household", "constant"), 1.0, np.full((50, 2), 0.25))
+    assert (draw(grid, count=3, steps=10).load_mw[..., 1:] == 5).all()
+
+
+@pytest.mark.parametrize(
+    ("from_h", "to_h", "expected"),
+    [
+        (1.0, 1.0, [1, 3, 5, 7, 9]),
+        (1.0, 2.0, [2, 6]),
+        (1.0, 0.5, [1, 1, 3, 3, 5, 5, 7, 7, 9, 9]),
+        (1.0, 1.5, [5 / 3, 13 / 3, 23 / 3]),
+        (0.5, 1.0, [2, 6]),
+    ],
+)
+def test_resampling_keeps_the_mean_of_each_step(from_h, to_h, expected):
+    values = np.array([[1.0, 0], [3, 0], [5, 0], [7, 0], [9, 0]])
+    assert np.allclose(resample(values, from_h, to_h), np.stack([expected, np.zeros(len(expected))], 1), atol=1e-12)
+
+
+def test_a_series_is_drawn_at_the_step_of_the_env():
+    out = draw(with_series(), count=200, steps=6, dt_h=2.0, split="test")
+    rows = out.load_mw[..., 3] / 20
+    assert np.array_equal(np.unique(rows), 80.5 + 2 * np.arange(10))
+    assert np.array_equal(out.start_hour, (30 + rows[:, 0] - 0.5) % 168)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ProfileSource(made().compile(), None, "tset"), "split: found 'tset'; allowed: train or test; did you mean 'test'?"),
+        (lambda: draw(with_series(), steps=21, split="test"), "series: found 20 h in the test part; allowed: at least 21 h: an episode and what its forecasts reach for; give a longer series or take a shorter horizon"),
+        (lambda: draw(made(loads=("hosehold",))), "node 'c0': found load_profile 'hosehold'; allowed: household, commerce, industry, classic, constant, or a column of the grid's CSV file of profiles; did you mean 'household'?"),
+        (lambda: draw(made(gens=("commerce",))), "node 'g0': found gen_profile 'commerce'; allowed: sun, wind, constant, or a column of the grid's CSV file of profiles; use one of: constant, sun, wind"),
+        (lambda: ProfileSource(made(gens=("roof",)).compile(), Series(("roof",), 1.0, np.array([[0.5], [1.5]]))), "series, row 1, column 'roof': found 1.5; allowed: a share in [0, 1] of gen_max_mw; correct the value"),
+        (lambda: ProfileSource(made().compile(), Series(("roof",), 1.0, np.array([[np.nan], [1]]))), "series, row 0, column 'roof': found nan; allowed: a number >= 0; correct the value"),
+    ],
+    ids=range(6),
+)  # fmt: skip
+def test_what_cannot_be_drawn_is_refused(make, message):
+    with pytest.raises(GridError) as error:
+        make()
+    assert str(error.value) == message
+
+
+GOOD_CSV = "time_h,roof,street\n0,0.5,1\n1,1,1.5\n2,0,0\n"
+
+
+def csv_file(folder, content: str | bytes):
+    path = folder / "profiles.csv"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "dt_h", "start_hour"),
+    [
+        (GOOD_CSV, 1.0, 0.0),
+        (GOOD_CSV.replace("\n", "\r\n") + "\r\n", 1.0, 0.0),
+        ("\ufeff" + GOOD_CSV, 1.0, 0.0),
+        ("time_h,roof,street\n5,0.5,1\n5.25,1,1.5\n5.5,0,0\n", 0.25, 5.0),
+        ("time_h,roof,street\n0,0.5,1\n0.333,1,1.5\n0.667,0,0\n", 0.3335, 0.0),
+        ("time,roof,street\n2030-01-01T06:00,0.5,1\n2030-01-01T06:30,1,1.5\n2030-01-01 07:00:00,0,0\n", 0.5, 30.0),
+        ("time,roof,street\n2030-03-31T01:00+01:00,.5,1\n2030-03-31T03:00+02:00,1,1.5\n2030-03-31T04:00+02:00,0,0\n",
+         1.0, 145.0),
+    ],
+)  # fmt: skip
+def test_series_files_that_are_read(tmp_path, content, dt_h, start_hour):
+    series = read_series(csv_file(tmp_path, content), gen_columns=["roof"])
+    assert series.columns == ("roof", "street")
+    assert series.dt_h == pytest.approx(dt_h)
+    assert series.start_hour == pytest.approx(start_hour)
+    assert series.values_frac.tolist() == [[0.5, 1], [1, 1.5], [0, 0]]
+
+
+def test_a_written_series_is_read_back_the_same(tmp_path):
+    series = TimedSeries(("a", "b, c"), 0.5, np.random.default_rng(0).random((30, 2)), 12.0)
+    write_series(series, tmp_path / "out.csv")
+    again = read_series(tmp_path / "out.csv", ["a", "b, c"])
+    assert (again.columns, again.dt_h, again.start_hour) == (series.columns, 0.5, 12.0)
+    assert np.array_equal(again.values_frac, series.values_frac)
+
+
+STEP = "steps of 1 h, as in the first two rows"
+BAD_CSV = {
+    "empty": ("", ": found an empty file; allowed: a header and one row a step; write the header first"),
+    "no rows": ("time_h,a\n0,1\n", ": found 1 rows under the header; allowed: at least 2 rows; add the rows of the series"),
+    "no time": ("hour,a\n0,1\n1,1", ", line 1: found the first column 'hour'; allowed: time_h or time; put the time first: hours as time_h, or ISO timestamps as time"),
+    "no profile": ("time_h\n0\n1", ", line 1: found no profile; allowed: one or more columns beside the time; add a column a profile"),
+    "semicolons": ("time_h;a\n0;0,5\n1;0,5", ", line 1: found semicolons between the cells; allowed: commas; save the file with commas between cells and points in decimals"),
+    "double column": ("time_h,a,a\n0,1,1\n1,1,1", ", line 1: found the column 'a' twice; allowed: a name of its own for each column; rename it"),
+    "no column name": ("time_h,a,\n0,1,1\n1,1,1", ", line 1: found no name for column 3; allowed: a name of its own for each column; rename it"),
+    "decimal commas": ("time_h,a\n0,0,5\n1,0,5", ", line 2: found 3 cells; allowed: 2, as in the header; give every column one value; write decimals with a point"),
+    "quoted comma": ('time_h,a\n0,1\n1,"0,5"', ", line 3, column 'a': found '0,5'; allowed: a finite number; write decimals with a point"),
+    "blank line": ("time_h,a\n0,1\n\n1,1", ", line 3: found 0 cells; allowed: 2, as in the header; give every column one value; write decimals with a point"),
+    "empty cell": ("time_h,a\n0,1\n1,", ", line 3, column 'a': found an empty cell; allowed: a finite number; fill the gap"),
+    "NaN": ("time_h,a\n0,1\n1,nan", ", line 3, column 'a': found 'nan'; allowed: a finite number; correct the value"),
+    "word": ("time_h,a\n0,1\n1,x", ", line 3, column 'a': found 'x'; allowed: a finite number; correct the value"),
+    "negative": ("time_h,a\n0,1\n1,-0.5", ", line 3, column 'a': found -0.5; allowed: a number >= 0; correct the value"),
+    "above 1": ("time_h,roof\n0,1\n1,1.01", ", line 3, column 'roof': found 1.01; allowed: a share in [0, 1] of gen_max_mw; correct the value"),
+    "gap": ("time_h,a\n0,1\n1,1\n3,1", f", line 4: found a step of 2 h; allowed: {STEP}; fill the gap or remove the extra row"),
+    "double time": ("time_h,a\n0,1\n1,1\n1,1", f", line 4: found the time of the line before again; allowed: {STEP}; remove one of the two"),
+    "unsorted": ("time_h,a\n0,1\n1,1\n0.5,1", f", line 4: found a time before that of the line before; allowed: {STEP}; sort the rows by time"),
+    "backwards": ("time_h,a\n1,1\n0,1\n-1,1", ", line 3: found a time before that of the line before; allowed: rising times; sort the rows by time"),
+    "twice at once": ("time_h,a\n1,1\n1,1\n2,1", ", line 3: found the time of the line before again; allowed: rising times; remove one of the two"),
+    "time no number": ("time_h,a\n0,1\n1 h,1", ", line 3, column 'time_h': found '1 h'; allowed: a finite number; correct the value"),
+    "no timestamp": ("time,a\n2030-01-01,1\n1.1.2030,1", ", line 3, column 'time': found '1.1.2030'; allowed: a timestamp of ISO 8601; write it like 2030-01-31T14:00"),
+    "mixed zones": ("time,a\n2030-01-01T00:00,1\n2030-01-01T01:00Z,1", ", line 3, column 'time': found '2030-01-01T01:00Z', while line 2 has '2030-01-01T00:00'; allowed: a time zone in every row or in none; write them alike"),
+    "local clock change": ("time,a\n2030-03-31T00:00,1\n2030-03-31T01:00,1\n2030-03-31T03:00,1", f", line 4: found a step of 2 h; allowed: {STEP}; fill the gap or remove the extra row"),
+    "encoding": ("time_h,Stra\u00dfe\n0,1\n1,1".encode("latin-1"), ", line 1: found the byte 0xdf; allowed: text in UTF-8; save the file as UTF-8"),
+    "open quote": ('time_h,a\n0,"1\n1,1', ": found no CSV (unexpected end of data); allowed: a CSV file of profiles; correct the file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_CSV)
+def test_bad_series_are_refused_in_one_clear_line(tmp_path, name):
+    content, message = BAD_CSV[name]
+    path = csv_file(tmp_path, content)
+    with pytest.raises(GridError) as error:
+        read_series(path, gen_columns=["roof"])
+    assert str(error.value) == f"{path}{message}"

@@ -1,0 +1,154 @@
+"""The tables of a MATPOWER case file: numbers are read, code is never run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from grid.errors import GridError
+from topologies.text import read_text
+
+FEWEST_COLUMNS = {"bus": 13, "gen": 10, "branch": 11, "gencost": 5}
+
+_STRING_OR_COMMENT = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|%[^\n]*|\.\.\.[^\n]*")
+_TABLE = re.compile(r"(?:^|;)[ \t]*(?:\w+\.)?(\w+)[ \t]*=[ \t]*\[([^\]]*)\]([^\n;,]*)", re.MULTILINE)
+_BASE_MVA = re.compile(r"(?:^|;)[ \t]*(?:\w+\.)?baseMVA[ \t]*=[ \t]*([^;,\n]*)", re.MULTILINE)
+_COMPUTED = re.compile(r"(?:^|[;\s])\w+\.(?:bus|gen|branch|gencost)\s*(?:\([^=\n]*)?=(?!=)[^\n]*", re.MULTILINE)
+_WHOLE_CASE = re.compile(r"^[ \t]*mpc[ \t]*=[^\n]*", re.MULTILINE)
+
+# the only statements that are understood, without their spaces; distribution cases end with them
+_KW_TO_MW = "mpc.bus(:,[PD,QD])=mpc.bus(:,[PD,QD])/1e3;"
+_OHM_TO_PU = "mpc.branch(:,[BR_RBR_X])=mpc.branch(:,[BR_RBR_X])/(Vbase^2/Sbase);"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table, and the line of the file that it stands in."""
+
+    line: int
+    cells: list[float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a case file holds."""
+
+    base_mva: float
+    tables: dict[str, list[Row]]  # bus, gen, branch and gencost, empty where absent
+    ignored: tuple[str, ...]  # other tables
+    kw_to_mw: bool  # the file converts its loads from kW
+    ohm_to_pu: bool  # the file converts its impedances from ohm
+
+
+def parse(path: Path) -> Case:
+    """Read the tables of a case file.
+
+    Raises:
+        GridError: text that is no table of numbers where one is needed, or code that would change one.
+    """
+    text = _without_comments(read_text(path, "a MATPOWER case file"))
+    tables: dict[str, list[Row]] = {name: [] for name in FEWEST_COLUMNS}
+    ignored = []
+    for found in _TABLE.finditer(text):
+        name, body, after = found.groups()
+        if name not in tables:
+            ignored.append(name)
+            continue
+        line = _line(text, found.start(2))
+        if after.strip():
+            raise _computed(path, _line(text, found.start(3)), f"]{after.strip()}")
+        tables[name] = _rows(path, name, line, body)
+    rest = _TABLE.sub(lambda table: "\n" * table.group().count("\n"), text)
+    open_table = re.search(r"(\w+)[ \t]*=[ \t]*\[[^\]]*$", rest)
+    if open_table is not None:
+        where = f"{path}, line {_line(rest, open_table.start())}"
+        mend = "add it; the file may have been cut off"
+        raise GridError(where, f"the table {open_table.group(1)} without end", "a closing bracket", mend)
+    kw_to_mw, ohm_to_pu = _statements(path, rest)
+    for name in ("bus", "branch"):
+        if not tables[name]:
+            allowed = "mpc.bus, mpc.gen and mpc.branch"
+            raise GridError(str(path), f"no table mpc.{name}", allowed, "give a whole case file")
+    return Case(_base_mva(path, rest), tables, tuple(ignored), kw_to_mw, ohm_to_pu)
+
+
+def _without_comments(text: str) -> str:
+    """Drop comments and texts and join continued lines, while every row keeps its line number."""
+    lines: list[str] = []
+    depth = 0  # of block comments
+    into: int | None = None  # the line that this one continues
+    for raw in text.split("\n"):
+        mark = raw.strip()
+        depth += (mark == "%{") - (mark == "%}" and depth > 0)
+        hidden = depth > 0 or mark == "%}"
+        code = "" if hidden else _STRING_OR_COMMENT.sub(_keep, raw)
+        continues = code.endswith("...")
+        code = code.removesuffix("...")
+        lines.append("" if into is not None else code)
+        if into is not None:
+            lines[into] += " " + code
+        into = (len(lines) - 1 if into is None else into) if continues else None
+    return "\n".join(lines)
+
+
+def _keep(found: re.Match[str]) -> str:
+    """What is left of a text, a comment or a continuation."""
+    start = found.group()[0]
+    return "..." if start == "." else "" if start == "%" else "''"
+
+
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _rows(path: Path, name: str, first_line: int, body: str) -> list[Row]:
+    rows: list[Row] = []
+    for line, code in enumerate(body.split("\n"), start=first_line):
+        for part in code.split(";"):
+            words = part.replace(",", " ").split()
+            if words:
+                rows.append(Row(line, [_number(f"{path}, line {line}, mpc.{name}", word) for word in words]))
+    for row in rows:
+        where, width = f"{path}, line {row.line}, mpc.{name}", len(rows[0].cells)
+        if len(row.cells) != width and name != "gencost":
+            mend = "end each row with a semicolon and give every row all columns"
+            raise GridError(where, f"{len(row.cells)} columns", f"{width}, as in the row above", mend)
+        if len(row.cells) < FEWEST_COLUMNS[name]:
+            found, allowed = f"{len(row.cells)} columns", f"{FEWEST_COLUMNS[name]} or more"
+            raise GridError(where, found, allowed, "add the columns of the MATPOWER manual")
+    return rows
+
+
+def _number(where: str, word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        mend = "write the number out; a table may be missing its closing bracket"
+        raise GridError(where, repr(word), "numbers only", mend) from None
+
+
+def _base_mva(path: Path, rest: str) -> float:
+    found = _BASE_MVA.search(rest)
+    if found is None:
+        raise GridError(str(path), "no mpc.baseMVA", "mpc.baseMVA = 100; or the like", "add it")
+    return _number(f"{path}, line {_line(rest, found.start(1))}, mpc.baseMVA", found.group(1).strip())
+
+
+def _statements(path: Path, rest: str) -> tuple[bool, bool]:
+    """Whether the file converts kW and ohm; any other code that changes a table is refused."""
+    seen = set()
+    for found in _COMPUTED.finditer(rest):
+        code = found.group().strip("; \t\n")
+        plain = re.sub(r"\s", "", code) + ";"
+        if plain not in (_KW_TO_MW, _OHM_TO_PU):
+            raise _computed(path, _line(rest, found.start() + 1), code)
+        seen.add(plain)
+    for found in _WHOLE_CASE.finditer(rest):
+        raise _computed(path, _line(rest, found.start()), found.group().strip("; "))
+    return _KW_TO_MW in seen, _OHM_TO_PU in seen
+
+
+def _computed(path: Path, line: int, code: str) -> GridError:
+    mend = "write the case with MATPOWER's savecase and give that file"
+    return GridError(f"{path}, line {line}", f"the code {code!r}", "tables of numbers; code is not run", mend)
