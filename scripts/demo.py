@@ -13,7 +13,11 @@ from scripts.pictures import draw, kind_of
 
 GRID = "classic"
 EPISODES = 50
-PICTURES = ("grid_state.gif", "sim_results.gif", "replay.html")
+PICTURES = {
+    "the grid at work": "grid_state.gif",
+    "the course of the episode": "sim_results.gif",
+    "both in the browser": "replay.html",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +53,11 @@ class Demo(Common):
             outcome = evaluate([*BASELINES, agent], config, EPISODES, progress=report)
         console.say("3/3 drawing the first of them")
         episode = record(agent, config, seed=0)
-        pictures = [draw(episode, self.out / name, kind_of(Path(name)), console) for name in PICTURES]
+        rows = [
+            (f"{shows}:", str(draw(episode, self.out / name, kind_of(Path(name)), console)))
+            for shows, name in PICTURES.items()
+        ]
+        rows.append(("the trained agent:", str(run)))
         took = words.duration(time.perf_counter() - started_s)
-        names = ("the grid at work", "the course of the episode", "both in the browser", "the trained agent")
-        rows = [(f"{name}:", str(path)) for name, path in zip(names, (*pictures, run), strict=True)]
         console.result(["", *outcome.table().splitlines(), "", *words.pairs(rows)])
         console.say(f"{'took:'.ljust(max(len(name) for name, _ in rows))}  {took}")

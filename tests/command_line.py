@@ -33,7 +33,8 @@ class CommandLine:
     def ok(self, *words: object) -> str:
         """Run one line that must succeed without a word on stderr; what it prints fits into 100 columns."""
         code = self(*words)
-        assert (code, self.err) == (0, "")
+        assert code == 0, self.err
+        assert self.err == "", self.err
         if "--json" not in words:
             assert max(map(len, self.out.splitlines()), default=0) <= 100
         return self.out

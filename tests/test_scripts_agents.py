@@ -270,7 +270,7 @@ def test_an_unknown_policy_is_refused_by_the_function_too() -> None:
 def test_demo_trains_evaluates_and_renders(run: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "GRID", "triangle")
     monkeypatch.setattr(demo, "EPISODES", 2)
-    monkeypatch.setattr(demo, "PICTURES", ("grid_state.png", "sim_results.png"))
+    monkeypatch.setattr(demo, "PICTURES", {"the grid": "grid_state.png", "its course": "sim_results.png"})
     text = run.ok("demo", "--out", "shown", "--seconds", 2)
     assert [line[:3] for line in text.splitlines() if line[1:2] == "/"] == ["1/3", "2/3", "3/3"]
     assert [line.split()[0] for line in text.splitlines() if line[:5] in ("agent", "optim")] == ["agent", "optimum"]
