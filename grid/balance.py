@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from grid.arrays import GridArrays
 from grid.namespace import namespace
+from grid.outages import Islands
 from grid.state import Array
 
 
@@ -23,15 +24,28 @@ class Dispatch:
 TINY_MW = 1e-30  # keeps 0/0 at 0, in single precision too; any real amount is far above it
 
 
-def part_sum(arrays: GridArrays, values: Array) -> Array:
-    """(B, N) sum over the node's connected part of values (B, N), at every node; (B, 1) where there is one part."""
+def part_sum(part_matrix: Array, values: Array) -> Array:
+    """(B, N) sum over the node's connected part of values (B, N), at every node; (B, 1) where there is one part.
+
+    The parts are those of all envs, part_matrix (N, P), or each env has its own, (B, N, P).
+    """
     xp = namespace(values)
-    if arrays.part_matrix.shape[1] == 1:
-        return xp.matmul(values, arrays.part_matrix)
-    return xp.matmul(xp.matmul(values, arrays.part_matrix), arrays.part_matrix.T)
+    if part_matrix.ndim == 3:
+        total = xp.matmul(values[:, None, :], part_matrix)
+        return xp.matmul(part_matrix, total.swapaxes(1, 2))[:, :, 0]
+    if part_matrix.shape[1] == 1:
+        return xp.matmul(values, part_matrix)
+    return xp.matmul(xp.matmul(values, part_matrix), part_matrix.T)
 
 
-def balance(arrays: GridArrays, plan: Dispatch, load_mw: Array, gen_lo_mw: Array, gen_hi_mw: Array) -> Dispatch:
+def balance(
+    arrays: GridArrays,
+    plan: Dispatch,
+    load_mw: Array,
+    gen_lo_mw: Array,
+    gen_hi_mw: Array,
+    islands: Islands | None = None,
+) -> Dispatch:
     """Move the plan until supply meets demand in every connected part.
 
     Shortage: units rise in proportion to headroom x gen_reserve_frac, then charging stops pro rata, then demand is
@@ -44,34 +58,48 @@ def balance(arrays: GridArrays, plan: Dispatch, load_mw: Array, gen_lo_mw: Array
         load_mw: (B, N) demand.
         gen_lo_mw: (B, N) lower limit of output.
         gen_hi_mw: (B, N) upper limit of output.
+        islands: the envs whose grid has split, and their parts.
 
     Returns:
         A dispatch inside the same limits with supply equal to demand in every part.
     """
+    done = _balance(arrays, plan, load_mw, gen_lo_mw, gen_hi_mw, arrays.part_matrix)
+    if islands is not None:
+        own = islands.rows
+        part = Dispatch(**{name: value[own] for name, value in vars(plan).items()})
+        apart = _balance(arrays, part, load_mw[own], gen_lo_mw[own], gen_hi_mw[own], islands.part_matrix)
+        for name, value in vars(apart).items():
+            getattr(done, name)[own] = value
+    return done
+
+
+def _balance(
+    arrays: GridArrays, plan: Dispatch, load_mw: Array, gen_lo_mw: Array, gen_hi_mw: Array, part_matrix: Array
+) -> Dispatch:
     xp = namespace(load_mw)
     supply = plan.gen_mw + plan.discharge_mw - plan.charge_mw + plan.shed_mw - plan.spill_mw
-    gap = part_sum(arrays, load_mw - supply)
+    gap = part_sum(part_matrix, load_mw - supply)
     short, over = xp.maximum(gap, 0.0), xp.maximum(-gap, 0.0)
 
     headroom = (gen_hi_mw - plan.gen_mw) * arrays.gen_reserve_frac
     footroom = xp.minimum(plan.gen_mw - gen_lo_mw, plan.gen_mw - plan.spill_mw)
-    up, short = _share(arrays, headroom, short)
-    down, over = _share(arrays, footroom, over)
+    up, short = _share(part_matrix, headroom, short)
+    down, over = _share(part_matrix, footroom, over)
     gen = plan.gen_mw + up - down
-    uncharged, short = _share(arrays, plan.charge_mw, short)
-    held, over = _share(arrays, plan.discharge_mw, over)
+    uncharged, short = _share(part_matrix, plan.charge_mw, short)
+    held, over = _share(part_matrix, plan.discharge_mw, over)
     shed = plan.shed_mw
     for tier in arrays.shed_tiers:
-        more, short = _share(arrays, (load_mw - plan.shed_mw) * tier, short)
+        more, short = _share(part_matrix, (load_mw - plan.shed_mw) * tier, short)
         shed = shed + more
-    spilled, _ = _share(arrays, gen - plan.spill_mw, over)
+    spilled, _ = _share(part_matrix, gen - plan.spill_mw, over)
     return Dispatch(gen, plan.charge_mw - uncharged, plan.discharge_mw - held, shed, plan.spill_mw + spilled)
 
 
-def _share(arrays: GridArrays, available: Array, wanted: Array) -> tuple[Array, Array]:
+def _share(part_matrix: Array, available: Array, wanted: Array) -> tuple[Array, Array]:
     """Take what is wanted pro rata from what is available; return what each gives and what is still wanted."""
     xp = namespace(available)
     available = xp.clip(available, 0.0, None)  # rounding leaves differences of equal amounts just below 0
-    total = part_sum(arrays, available)
+    total = part_sum(part_matrix, available)
     taken = xp.minimum(wanted, total)
     return available * (taken / xp.maximum(total, TINY_MW)), wanted - taken

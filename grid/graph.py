@@ -8,14 +8,12 @@ from typing import Any, cast
 
 import networkx as nx
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from grid import flow
 from grid.arrays import GridArrays, fingerprint
 from grid.check import find_faults
 from grid.errors import Fault, GridError
 from grid.kinds import KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
+from grid.sensitivities import connected, sensitivities
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,17 +181,16 @@ def _columns(table: tuple[Column, ...], rows: list[dict[str, Any]]) -> dict[str,
 
 def _derived(columns: dict[str, Any], size: int) -> dict[str, Any]:
     start, end = columns["line_from"], columns["line_to"]
-    links = coo_array((np.ones(len(start)), (start, end)), shape=(size, size))
-    parts, part = connected_components(links, directed=False)
+    part = connected(start, end, size)
     prices, tier = np.unique(columns["shed_cost_per_mwh"], return_inverse=True)
     used = np.unique(tier[columns["load_max_mw"] > 0])
     profiled = np.array([name is not None for name in columns["gen_profile"]])
-    matrix, offset = flow.sensitivities(columns, part)
+    matrix, offset = sensitivities(columns, part)
     return {
         "controllable": np.flatnonzero((columns["gen_max_mw"] > 0) | (columns["store_max_mwh"] > 0)),
         "gen_ramp_down_mw_per_h": np.where(profiled, np.inf, columns["gen_ramp_mw_per_h"]),
-        "part": part.astype(np.intp),
-        "part_matrix": (part[:, None] == np.arange(parts)).astype(float),
+        "part": part,
+        "part_matrix": (part[:, None] == np.arange(part.max() + 1)).astype(float),
         "each_node": np.ones(size),
         "each_line": np.ones(len(start)),
         "shed_tiers": (tier == (used if used.size else np.arange(len(prices)))[:, None]).astype(float),

@@ -1,7 +1,6 @@
 """What comes in, what is asked, what persists, and what one step did. Each array may be numpy or torch."""
 
 from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,8 @@ class Inputs:
     gen_avail_frac: Array  # (B, N) available share of gen_max_mw; 1 at nodes without gen_profile
     load_mw: Array  # (B, N) demand
     dt_h: float  # length of a step in hours
+    in_service: Array = None  # (B, E) False: the line is out, whatever its relay says; None: no line is
+    in_service: Array = None  # (B, E) False: the line is out, whatever its relay says; None: no line is
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class State:
     store_mwh: Array  # (B, N) stored energy
     gen_mw: Array  # (B, N) output of the previous step, before spill
     t: Array  # (B,) steps done; at 0 there is no previous output, so no ramp
+    heat: Array = None  # (B, E) of each line's relay; None: lines have none
+    lockout_h: Array = None  # (B, E) time until a tripped line may come back; 0: it has not tripped
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,5 @@ class Outcome:
     flow_mw: Array  # (B, E) positive from line_from to line_to
     balancing_mw: Array  # (B,) what the balance stage moved, shed and spill aside
     clipped_mw: Array  # (B, A) asked minus feasible, at the controllable nodes
+    in_service: Array = None  # (B, E) at the end of the step; None: every line is
+    tripped: Array = None  # (B, E) whether the line tripped in this step or is still locked out; None: none is

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from math import isfinite, radians
 
 import numpy as np
 
 from grid.arrays import GridArrays
+from grid.protection import Protection
 
 PER_NODE = ("injection_mw", "gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw")
 
@@ -65,11 +67,11 @@ def slow_limits(
     return out
 
 
-def parts_of(g: GridArrays, connectors_only: bool = False) -> list[list[int]]:
-    """The nodes of each connected part, or of each electrical point."""
+def parts_of(g: GridArrays, connectors_only: bool = False, out: Collection[int] = ()) -> list[list[int]]:
+    """The nodes of each connected part, or of each electrical point, without the lines in ``out``."""
     label = list(range(len(g.node_names)))
     for e in range(len(g.line_names)):
-        if connectors_only and g.reactance_pu[e] != 0:
+        if e in out or (connectors_only and g.reactance_pu[e] != 0):
             continue
         keep, gone = label[g.line_from[e]], label[g.line_to[e]]
         label = [keep if k == gone else k for k in label]
@@ -83,16 +85,17 @@ def _share(amounts: dict[int, float], need: float) -> dict[int, float]:
     return {n: share * amount for n, amount in amounts.items()}
 
 
-def slow_flows(g: GridArrays, injection_mw: list[float]) -> list[float]:
+def slow_flows(g: GridArrays, injection_mw: list[float], out: Collection[int] = ()) -> list[float]:
     """DC power flow: angles of the electrical points with one of each part at 0, then connectors from the leaves."""
-    points = parts_of(g, connectors_only=True)
+    points = parts_of(g, True, out)
     point = {n: p for p, nodes in enumerate(points) for n in nodes}
-    fixed = {point[nodes[0]] for nodes in parts_of(g)}
+    fixed = {point[nodes[0]] for nodes in parts_of(g, out=out)}
     matrix = np.zeros((len(points), len(points)))
     right = np.zeros(len(points))
     for n, power in enumerate(injection_mw):
         right[point[n]] += power / g.base_mva
-    for e in range(len(g.line_names)):
+    lines = [e for e in range(len(g.line_names)) if e not in out]
+    for e in lines:
         if g.reactance_pu[e] == 0:
             continue
         b = 1 / (g.reactance_pu[e] * g.tap[e])
@@ -111,14 +114,14 @@ def slow_flows(g: GridArrays, injection_mw: list[float]) -> list[float]:
     theta = np.linalg.solve(matrix, right)
     flow = [0.0] * len(g.line_names)
     left = list(injection_mw)
-    for e in range(len(g.line_names)):
+    for e in lines:
         if g.reactance_pu[e] != 0:
             b = 1 / (g.reactance_pu[e] * g.tap[e])
             angle = theta[point[g.line_from[e]]] - theta[point[g.line_to[e]]] - radians(g.shift_deg[e])
             flow[e] = float(g.base_mva * b * angle)
             left[g.line_from[e]] -= flow[e]
             left[g.line_to[e]] += flow[e]
-    todo = {e for e in range(len(g.line_names)) if g.reactance_pu[e] == 0}
+    todo = {e for e in lines if g.reactance_pu[e] == 0}
     while todo:
         for n in range(len(g.node_names)):
             touching = [e for e in todo if n in (g.line_from[e], g.line_to[e])]
@@ -182,6 +185,7 @@ def slow_step(
     dt_h: float,
     plan_shed_mw: list[float] | None = None,
     plan_spill_mw: list[float] | None = None,
+    out: Collection[int] = (),
 ) -> tuple[list[float], list[float], SlowOutcome, SlowLimits]:
     """One step of one env: (store_mwh, gen_mw, outcome, limits)."""
     count = len(g.node_names)
@@ -199,7 +203,7 @@ def slow_step(
         if n in g.controllable:
             clipped.append(ask_gen_mw[n] - gen[n] + ask_store_mw[n] - power)
 
-    moved = sum(_balance(g, nodes, lim, load_mw, gen, charge, discharge, shed, spill) for nodes in parts_of(g))
+    moved = sum(_balance(g, nodes, lim, load_mw, gen, charge, discharge, shed, spill) for nodes in parts_of(g, out=out))
     injection = [gen[n] - spill[n] + discharge[n] - charge[n] - load_mw[n] + shed[n] for n in range(count)]
     end = [
         lim.store_mwh[n] + g.charge_eff_frac[n] * charge[n] * dt_h - discharge[n] * dt_h / g.discharge_eff_frac[n]
@@ -213,11 +217,59 @@ def slow_step(
         spill_mw=spill,
         charge_mw=charge,
         discharge_mw=discharge,
-        flow_mw=slow_flows(g, injection),
+        flow_mw=slow_flows(g, injection, out),
         balancing_mw=moved,
         clipped_mw=clipped,
     )
     return end, gen, outcome, lim
+
+
+@dataclass
+class SlowRelays:
+    """What the relays of the lines remember."""
+
+    heat: list[float]
+    lockout_h: list[float]
+
+
+def slow_relays(
+    g: GridArrays,
+    rule: Protection,
+    relays: SlowRelays,
+    out: Collection[int],
+    dt_h: float,
+    flows_without: Callable[[Collection[int]], list[float]],
+) -> tuple[SlowRelays, set[int], set[int]]:
+    """Trip lines round by round: the relays after the step, the lines that tripped, and all that are out at its end.
+
+    ``flows_without`` runs the step without some lines and gives its flows.
+    """
+
+    def heated(e: int, loading: float) -> float:
+        if rule.heat_rule == "count":
+            return relays.heat[e] + 1 if loading > 1 else 0.0
+        return max(0.0, relays.heat[e] + dt_h * (loading * loading - 1))
+
+    lines = range(len(g.line_names))
+    gone = {e for e in lines if e in out or relays.lockout_h[e] > 1e-9}
+    tripped: set[int] = set()
+    flow = flows_without(gone)
+    for _ in range(rule.rounds):
+        now = set()
+        for e in lines:
+            loading = abs(flow[e]) / g.capacity_mw[e]
+            if e not in gone and (loading > rule.trip_at_frac or heated(e, loading) > rule.heat_limit):
+                now.add(e)
+        if not now:
+            break
+        tripped |= now
+        gone |= now
+        flow = flows_without(gone)
+    after = SlowRelays([], [])
+    for e in lines:
+        after.heat.append(heated(e, abs(flow[e]) / g.capacity_mw[e]))
+        after.lockout_h.append(rule.lockout_h if e in tripped else max(0.0, relays.lockout_h[e] - dt_h))
+    return after, tripped, gone
 
 
 def slow_cost(g: GridArrays, o: SlowOutcome, dt_h: float, co2_per_t: float = 0.0) -> dict[str, float]:

@@ -15,6 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from grid import Grid, GridArrays, Inputs, Outcome, Setpoint, State
+from grid.protection import Protection
 from grid.step import Limits, initial_state, limits, step
 
 CHECKED = settings(derandomize=True, deadline=None, max_examples=60)
@@ -162,17 +163,33 @@ class Walked:
     outcome: Outcome
 
 
-def walk(arrays: GridArrays, seed: int, batch: int = 4, steps: int = 3) -> Iterator[Walked]:
+def random_status(arrays: GridArrays, rng: np.random.Generator, rows: int) -> np.ndarray | None:
+    """(rows, E) which lines are in service: none, one, some or all may be out; None, at times, where none is."""
+    share = rng.choice([0.0, 0.1, 0.4, 1.0], (rows, 1), p=[0.2, 0.4, 0.3, 0.1])
+    status = rng.random((rows, len(arrays.line_names))) >= share
+    return None if status.all() and rng.random() < 0.5 else status
+
+
+def walk(
+    arrays: GridArrays,
+    seed: int,
+    batch: int = 4,
+    steps: int = 3,
+    outages: bool = False,
+    protection: Protection | None = None,
+) -> Iterator[Walked]:
     """Random steps from the initial state; the second one has planned shed and spill, in the third sources fail."""
     rng = np.random.default_rng(seed)
     dt_h = float(rng.choice([1.0, 0.25, 2.0]))
-    state = initial_state(arrays, batch)
+    state = initial_state(arrays, batch, protection)
     for t in range(steps):
         inputs = random_inputs(arrays, rng, batch, dt_h)
         if t == 2:  # any source may fail, below its minimum and faster than its ramp
             failing = inputs.gen_avail_frac * rng.choice([1, 0.4, 0], inputs.gen_avail_frac.shape)
             inputs = replace(inputs, gen_avail_frac=failing)
+        if outages:
+            inputs = replace(inputs, in_service=random_status(arrays, rng, batch))
         setpoint = random_setpoint(arrays, rng, batch, planned=t == 1)
-        after, outcome = step(arrays, state, setpoint, inputs)
+        after, outcome = step(arrays, state, setpoint, inputs, protection=protection)
         yield Walked(state, setpoint, inputs, limits(arrays, state, inputs), after, outcome)
         state = after

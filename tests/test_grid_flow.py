@@ -10,6 +10,7 @@ from hypothesis import given
 
 from grid import Grid, GridArrays, GridError
 from grid.flow import flows
+from other_programs import solved
 from slow_step import slow_flows
 from strategies import CHECKED, SEEDS, grids
 
@@ -162,33 +163,10 @@ def test_any_slack_gives_the_same_flows_for_balanced_injections(grid):
             np.testing.assert_allclose(ours, wanted, rtol=0, atol=1e-9)
 
 
-BUS_PD, BUS_GS = 2, 4
-GEN_BUS, GEN_PG, GEN_STATUS = 0, 1, 7
-FROM, TO, X, TAP, SHIFT, STATUS, FLOW = 0, 1, 3, 8, 9, 10, 13
-
-
-# said by pandapower of the test cases that it carries itself
-@pytest.mark.filterwarnings("ignore:tap_dependency_table is missing in net:DeprecationWarning")
-@pytest.mark.parametrize("case", ["case14", "case30", "case118"])
-def test_equals_pandapower_on_its_own_branch_data(case):
-    pandapower = pytest.importorskip("pandapower")
-    net = getattr(pandapower.networks, case)()
-    pandapower.rundcpp(net)
-    data = net._ppc
-    bus, branch, gen = (np.real(data[name]) for name in ("bus", "branch", "gen"))
-    grid = Grid(case, base_mva=float(data["baseMVA"]))
-    injection = -bus[:, BUS_PD] - bus[:, BUS_GS]
-    for unit in gen[gen[:, GEN_STATUS] > 0]:
-        injection[int(unit[GEN_BUS])] += unit[GEN_PG]
-    for number in range(len(bus)):
-        grid.add_source(str(number), gen_max_mw=1000)
-    lines = branch[branch[:, STATUS] > 0]
-    for number, line in enumerate(lines):
-        columns = {"reactance_pu": float(line[X]), "tap": float(line[TAP] or 1), "shift_deg": float(line[SHIFT])}
-        grid.add_line(str(int(line[FROM])), str(int(line[TO])), key=f"branch {number}", **columns)
-    arrays = grid.compile()
-    assert injection.sum() == pytest.approx(0, abs=1e-6)
-    order = [arrays.line_names.index(f"branch {number}") for number in range(len(lines))]
-    ours = flows(arrays, injection[None])[0, order]
-    np.testing.assert_allclose(ours, lines[:, FLOW], rtol=0, atol=1e-6)
+@pytest.mark.parametrize("name", ["case14", "case30", "case118", "case300"])
+def test_equals_pandapower_on_its_own_branch_data(name):
+    case = solved(name)
+    assert case.injection_mw.sum() == pytest.approx(0, abs=1e-6)
+    ours = flows(case.arrays, case.injection_mw[None])[0]
+    np.testing.assert_allclose(ours, case.flow_mw, rtol=0, atol=1e-6)
     assert abs(ours).max() > 10
