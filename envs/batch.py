@@ -12,6 +12,7 @@ import numpy as np
 from envs.actions import ActionMap, MeritOrder
 from envs.config import EnvConfig
 from envs.observations import ENCODERS, View, loading
+from envs.outages import LineOutages
 from envs.outlook import Outlook, steps_to_draw
 from envs.rewards import SCALE_EPISODES, reference_cost, scale_floor
 from grid import Grid, GridArrays, GridError, costs
@@ -97,21 +98,25 @@ class GridBatch:
         if seed is not None:
             self._seed(seed)
         draw = self.source.draw(self._rngs, steps_to_draw(self.config), self.config.dt_h)
-        self.outlook = outlook = Outlook.of(self.arrays, self.config, draw)
+        known_steps, dt_h = steps_to_draw(self.config), self.config.dt_h
+        lines = LineOutages.draw(self.arrays, self.config.outages, self._rngs, self.horizon + 1, known_steps, dt_h)
+        self.outlook = outlook = Outlook.of(self.arrays, self.config, draw, lines)
         self.start_hour = draw.start_hour
         self.encoder.start(outlook)
         steps = slice(0, self.horizon)
         self.references = self._reference(outlook.load_mw[steps], outlook.avail_frac[steps])
         self.t = 0
         self._history = []
-        self.state = initial_state(self.arrays, self.batch_size)
+        self.state = initial_state(self.arrays, self.batch_size, self.config.relays)
         self._loading = np.zeros((self.batch_size, len(self.arrays.line_names)))
         return self._observe()
 
     def _observe(self) -> Any:
         self.inputs = self.outlook.inputs(self.t)
         self.limits = limits(self.arrays, self.state, self.inputs)
-        view = view_of(self.action_map, self.state, self.inputs, self.limits, self.t, self._loading)
+        lines = self.outlook.lines
+        out_h = None if lines is None else lines.back_h[self.t]
+        view = view_of(self.action_map, self.state, self.inputs, self.limits, self.t, self._loading, out_h)
         self.observation = self.encoder(view)
         return self.observation
 
@@ -141,7 +146,7 @@ class GridBatch:
         """
         dt_h = self.config.dt_h
         before, inputs = self.state, self.inputs
-        after, outcome = step(self.arrays, before, setpoint, inputs, self.limits)
+        after, outcome = step(self.arrays, before, setpoint, inputs, self.limits, self.config.relays)
         terms = costs.step_costs(self.arrays, self.prices, outcome, dt_h)
         done = self.t + 1 == self.horizon
         terms["settlement"] = self._settle(after) if done else np.zeros(self.batch_size)
@@ -177,11 +182,28 @@ class GridBatch:
         return self.outlook.episode(i)
 
 
-def view_of(action_map: ActionMap, state: State, inputs: Inputs, now: Limits, t: int, before: Array) -> View:
-    """What is seen of a state before step t; ``before`` is the loading (B, E) of the previous step."""
+def view_of(
+    action_map: ActionMap,
+    state: State,
+    inputs: Inputs,
+    now: Limits,
+    t: int,
+    before: Array,
+    outage_h: Array | None = None,
+) -> View:
+    """What is seen of a state before step t.
+
+    Args:
+        before: (B, E) loading of the previous step.
+        outage_h: (B, E) hours until the outage of each line is over; None: no line can be out.
+    """
     idle = action_map.merit_setpoint(now, inputs)
-    idle_flow_mw = flows(action_map.arrays, idle.gen_mw - inputs.load_mw)
-    return View(t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, loading(action_map.arrays, idle_flow_mw))
+    idle_flow_mw = flows(action_map.arrays, idle.gen_mw - inputs.load_mw, now.outages)
+    idle_loading = loading(action_map.arrays, idle_flow_mw)
+    back_h = state.lockout_h if outage_h is None else outage_h
+    if state.lockout_h is not None and outage_h is not None:
+        back_h = np.maximum(outage_h, state.lockout_h)
+    return View(t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h)
 
 
 def _load_high_mw(arrays: GridArrays, series: Series | None) -> Array:

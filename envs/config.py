@@ -7,12 +7,19 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from envs.outages import Outage
 from grid import Grid, GridError, Prices
 from grid.errors import nearest
+from grid.protection import Protection
 
 Record = TypeVar("Record")
 
-CHOICES = {"observation": ("flat", "graph"), "action": ("residual", "absolute"), "split": ("train", "test")}
+CHOICES = {
+    "observation": ("flat", "graph"),
+    "action": ("residual", "absolute"),
+    "overload": ("penalty", "trip"),
+    "split": ("train", "test"),
+}
 
 
 @dataclass(frozen=True)
@@ -32,11 +39,17 @@ class EnvConfig:
     forecast_error_frac: float = 0.05  # standard deviation of the error at a lead of 24 h; grows with its root
     split: Literal["train", "test"] = "train"  # part of the series that episodes are drawn from
     prices: Prices = field(default_factory=Prices)
+    overload: Literal["penalty", "trip"] = "penalty"  # what follows it: its price alone, or lines that trip as well
+    protection: Protection = field(default_factory=Protection)  # how they trip
+    outages: tuple[Outage, ...] = ()  # planned; random ones follow the lines' outage_rate_per_h and repair_h
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "forecast_h", tuple(self.forecast_h))
         if isinstance(self.prices, dict):
             object.__setattr__(self, "prices", _from_fields(Prices, self.prices, "prices."))
+        if isinstance(self.protection, dict):
+            object.__setattr__(self, "protection", _from_fields(Protection, self.protection, "protection."))
+        object.__setattr__(self, "outages", tuple(_outage(entry) for entry in self.outages))
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
             if value not in allowed:
@@ -58,9 +71,25 @@ class EnvConfig:
         return _from_fields(cls, values, "config.")
 
     @property
+    def relays(self) -> Protection | None:
+        """The lines' protection, where overloaded lines trip."""
+        return self.protection if self.overload == "trip" else None
+
+    @property
     def lead_steps(self) -> tuple[int, ...]:
         """Forecast leads in whole steps, ascending and each once."""
         return tuple(sorted({max(1, round(lead / self.dt_h)) for lead in self.forecast_h}))
+
+
+def _outage(entry: Any) -> Outage:
+    if isinstance(entry, Outage):
+        return entry
+    if not isinstance(entry, dict):
+        raise GridError("config.outages", repr(entry), "an Outage, or its fields by name", "give line and times")
+    absent = [name for name in ("line", "start_h", "duration_h") if name not in entry]
+    if absent:
+        raise GridError("config.outages", f"no {absent[0]}", "line, start_h and duration_h", "add it")
+    return _from_fields(Outage, entry, "config.outages: ")
 
 
 def _from_fields(cls: type[Record], values: dict[str, Any], where: str) -> Record:

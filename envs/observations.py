@@ -14,9 +14,12 @@ from envs.outlook import ERROR_REACH, Outlook
 from grid.arrays import GridArrays
 from grid.kinds import KIND_NAMES
 from grid.namespace import namespace
+from grid.protection import SOON_H
 from grid.state import Array
 
 LOADING_BOUND = 100.0  # loadings are reported up to this multiple of capacity
+HEAT_BOUND = 10.0  # heat is reported up to this multiple of its limit
+DAYS_BOUND = 7.0  # times until a line is back are reported up to this
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +32,8 @@ class View:
     store_mwh: Array  # (B, N) after this step's losses
     loading: Array  # (B, E) flow / capacity in the previous step
     idle_loading: Array  # (B, E) flow / capacity if the merit order ran this step with idle stores
+    heat: Array = None  # (B, E) of the lines' relays; None: they have none
+    back_h: Array = None  # (B, E) hours until a line that is out comes back, 0 at the others; None: no line can be out
 
 
 def unit_mw(arrays: GridArrays) -> float:
@@ -41,6 +46,16 @@ def loading(arrays: GridArrays, flow_mw: Array) -> Array:
     """(B, E) signed share of capacity, 0 for unlimited lines."""
     xp = namespace(flow_mw)
     return xp.minimum(xp.maximum(flow_mw / arrays.capacity_mw, -LOADING_BOUND), LOADING_BOUND)
+
+
+def status_features(view: View, heat_limit: float) -> tuple[Array, Array, Array]:
+    """(B, E) each: whether a line is out of service, its heat per limit, and the days until it is back."""
+    xp = namespace(view.loading)
+    none = xp.zeros_like(view.loading)
+    heat = none if view.heat is None else np.minimum(view.heat / max(heat_limit, 1e-9), HEAT_BOUND)
+    if view.back_h is None:
+        return none, heat, none
+    return (view.back_h > SOON_H).astype(float), heat, np.minimum(view.back_h / 24.0, DAYS_BOUND)
 
 
 def static_node_features(arrays: GridArrays) -> np.ndarray:
@@ -78,7 +93,8 @@ def _box(low: np.ndarray, high: np.ndarray) -> gym.spaces.Box:
 class FlatEncoder:
     """One vector: time, demand, availability, forecasts, then ramped output, charge and the loading of doing nothing.
 
-    What does not depend on the actions comes first and is computed once an episode.
+    Where lines can be out, their status, heat and days until they are back follow. What does not depend on the actions
+    comes first and is computed once an episode.
     """
 
     def __init__(self, arrays: GridArrays, config: EnvConfig, load_high_mw: np.ndarray) -> None:
@@ -89,6 +105,11 @@ class FlatEncoder:
         self.ramped = np.flatnonzero(np.isfinite(arrays.gen_ramp_mw_per_h) & arrays.is_source)
         self.stores = np.flatnonzero(arrays.is_store)
         self.limited = np.flatnonzero(np.isfinite(arrays.capacity_mw))
+        self.heat_limit = config.protection.heat_limit
+        planned = np.isin(arrays.line_names, [outage.line for outage in config.outages])
+        can_trip = np.isfinite(arrays.capacity_mw) & (config.overload == "trip")
+        self.heated = np.flatnonzero(can_trip)
+        self.switched = np.flatnonzero(planned | (arrays.outage_rate_per_h > 0) | can_trip)
         leads = len(config.lead_steps)
         demand_high = load_high_mw[self.loads] / arrays.load_max_mw[self.loads]
         expected_high = load_high_mw.sum() / self.peak_mw * (1.0 + ERROR_REACH * config.forecast_error_frac)
@@ -101,6 +122,9 @@ class FlatEncoder:
             _same(len(self.ramped), 0.0, 1.0),
             _same(len(self.stores), 0.0, 1.0),
             _same(len(self.limited), -LOADING_BOUND, LOADING_BOUND),
+            _same(len(self.switched), 0.0, 1.0),
+            _same(len(self.heated), 0.0, HEAT_BOUND),
+            _same(len(self.switched), 0.0, DAYS_BOUND),
         ]
         lows, highs = zip(*blocks, strict=True)
         self.ends = np.cumsum([len(low) for low in lows]).tolist()
@@ -126,17 +150,20 @@ class FlatEncoder:
     def __call__(self, view: View) -> Array:
         """(B, F) float32."""
         xp = namespace(view.store_mwh)
-        parts = (
+        parts = [
             view.gen_mw[:, self.ramped] / xp.asarray(self.arrays.gen_max_mw[self.ramped]),
             view.store_mwh[:, self.stores] / xp.asarray(self.arrays.store_max_mwh[self.stores]),
             view.idle_loading[:, self.limited],
-        )
+        ]
+        if self.switched.size:
+            out, heat, days = status_features(view, self.heat_limit)
+            parts += [out[:, self.switched], heat[:, self.heated], days[:, self.switched]]
         inside = [xp.astype(part, xp.float32) for part in parts]
         return xp.concat([xp.asarray(self._outside[view.t]), *inside], axis=-1)
 
 
 class GraphEncoder:
-    """Features of nodes (B, N, F), lines (B, E, 2) and the whole grid (B, K)."""
+    """Features of nodes (B, N, F), lines (B, E, 5) and the whole grid (B, K)."""
 
     def __init__(self, arrays: GridArrays, config: EnvConfig, load_high_mw: np.ndarray) -> None:
         self.arrays = arrays
@@ -154,10 +181,12 @@ class GraphEncoder:
         offered = float(arrays.gen_max_mw.sum()) / self.peak_mw
         global_high = [1.0, 1.0, 1.0, *[total_high] * (leads + 1), *[offered] * (leads + 1)]
         global_low = [-1.0, -1.0, *[0.0] * (len(global_high) - 2)]
-        bound = np.full((lines, 2), LOADING_BOUND)
+        self.heat_limit = config.protection.heat_limit
+        line_low = [-LOADING_BOUND, -LOADING_BOUND, 0.0, 0.0, 0.0]
+        line_high = [LOADING_BOUND, LOADING_BOUND, 1.0, HEAT_BOUND, DAYS_BOUND]
         self.space = gym.spaces.Dict(
             nodes=_box(np.zeros((nodes, len(node_high))), np.tile(node_high, (nodes, 1))),
-            lines=_box(-bound, bound),
+            lines=_box(np.tile(line_low, (lines, 1)), np.tile(line_high, (lines, 1))),
             globals=_box(np.array(global_low), np.array(global_high)),
         )
         self.store_mwh = np.where(arrays.is_store, arrays.store_max_mwh, 1.0)
@@ -193,7 +222,7 @@ class GraphEncoder:
             xp.astype(xp.stack(inside, axis=-1), xp.float32),
             xp.asarray((ahead / unit).astype(np.float32)),
         )
-        lines = xp.stack([view.loading, view.idle_loading], axis=-1)
+        lines = xp.stack([view.loading, view.idle_loading, *status_features(view, self.heat_limit)], axis=-1)
         return {
             "nodes": xp.concat(nodes, axis=-1),
             "lines": xp.astype(lines, xp.float32),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.config import EnvConfig
+from envs.outages import LineOutages
 from grid.arrays import GridArrays
 from grid.state import Array, Inputs
 from topologies.profiles import Draw
@@ -33,9 +34,10 @@ class Outlook:
     avail_error: np.ndarray  # (S, B) the same of availability
     load_factor: np.ndarray  # (T + 1, L, B) forecast / truth of demand
     avail_factor: np.ndarray  # (T + 1, L, B) the same of availability, before it is cut at 1
+    lines: LineOutages | None  # None: no line can be out
 
     @classmethod
-    def of(cls, arrays: GridArrays, config: EnvConfig, draw: Draw) -> Outlook:
+    def of(cls, arrays: GridArrays, config: EnvConfig, draw: Draw, lines: LineOutages | None = None) -> Outlook:
         """Arrange the series by time and scale the forecast errors."""
         leads = np.array(config.lead_steps, dtype=int)
         steps = np.arange(config.horizon + 1)
@@ -56,16 +58,19 @@ class Outlook:
             avail_error=avail_error,
             load_factor=_factor(load_error[ahead], spread),
             avail_factor=_factor(avail_error[ahead], spread),
+            lines=lines,
         )
 
     def inputs(self, t: int) -> Inputs:
         """What step t is run with, (B, N)."""
-        return Inputs(self.avail_frac[t], self.load_mw[t], self.dt_h)
+        in_service = None if self.lines is None else self.lines.in_service(t)
+        return Inputs(self.avail_frac[t], self.load_mw[t], self.dt_h, in_service)
 
     def episode(self, i: int) -> Inputs:
         """What episode i is run with, first to last step, (T, N)."""
         steps = len(self.hour) - 1
-        return Inputs(self.avail_frac[:steps, i], self.load_mw[:steps, i], self.dt_h)
+        in_service = None if self.lines is None else self.lines.back_h[:steps, i] == 0
+        return Inputs(self.avail_frac[:steps, i], self.load_mw[:steps, i], self.dt_h, in_service)
 
     def expected_load_mw(self, t: int) -> Array:
         """(L, B, N) demand as forecast at step t."""
@@ -76,10 +81,14 @@ class Outlook:
         return self._avail_frac(self.ahead[t], self.avail_factor[t])
 
     def expected(self, t: int, leads: Array) -> Inputs:
-        """(K, B, N) inputs as forecast at step t for so many steps ahead, (K,); at lead 0 they are the truth."""
+        """(K, B, N) inputs as forecast at step t for so many steps ahead, (K,); at lead 0 they are the truth.
+
+        Of the lines (K, B, E), planned outages are known, and when those that are out now come back.
+        """
         ahead, spread = t + leads, _spread_frac(self.error_frac, leads, self.dt_h)
         load_factor, avail_factor = (_factor(error[ahead], spread) for error in (self.load_error, self.avail_error))
-        return Inputs(self._avail_frac(ahead, avail_factor), self._load_mw(ahead, load_factor), self.dt_h)
+        in_service = None if self.lines is None else self.lines.expected(t, leads, self.dt_h)
+        return Inputs(self._avail_frac(ahead, avail_factor), self._load_mw(ahead, load_factor), self.dt_h, in_service)
 
     def _load_mw(self, ahead: Array, factor: Array) -> Array:
         return self.load_mw[ahead] * factor[:, :, None]

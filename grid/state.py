@@ -1,6 +1,7 @@
 """What comes in, what is asked, what persists, and what one step did. Each array may be numpy or torch."""
 
 from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,6 @@ class Inputs:
     gen_avail_frac: Array  # (B, N) available share of gen_max_mw; 1 at nodes without gen_profile
     load_mw: Array  # (B, N) demand
     dt_h: float  # length of a step in hours
-    in_service: Array = None  # (B, E) False: the line is out, whatever its relay says; None: no line is
     in_service: Array = None  # (B, E) False: the line is out, whatever its relay says; None: no line is
 
 

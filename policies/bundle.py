@@ -90,7 +90,8 @@ def write_config(run: Path, batch: GridBatch, config: TrainConfig) -> None:
     """Write what defines a run: its grid and its settings."""
     WRITERS[".json"](batch.grid, run / GRID)
     env = {field.name: getattr(batch.config, field.name) for field in dataclasses.fields(EnvConfig)}
-    env |= {"topology": GRID, "prices": dataclasses.asdict(batch.config.prices)}
+    env |= {name: dataclasses.asdict(env[name]) for name in ("prices", "protection")}
+    env |= {"topology": GRID, "outages": [dataclasses.asdict(outage) for outage in env["outages"]]}
     content = {
         "format": FORMAT,
         "grid": {"name": batch.arrays.name, "fingerprint": batch.arrays.fingerprint},

@@ -1,0 +1,109 @@
+"""When lines are out of service: outages that are planned, and those that happen at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor, isfinite, nan
+from numbers import Real
+
+import numpy as np
+
+from grid import GridArrays, GridError
+from grid.errors import nearest
+
+ROUNDING = 1e-9  # of a step
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A planned outage; the line is out in every step that overlaps with it.
+
+    Raises:
+        GridError: the times are not numbers, or there is no duration.
+    """
+
+    line: str  # name in GridArrays.line_names
+    start_h: float  # hours from the start of the episode
+    duration_h: float
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("start_h", "a number of hours >= 0"), ("duration_h", "a number of hours > 0")):
+            value = getattr(self, name)
+            number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else nan
+            if not isfinite(number) or number < 0 or (name == "duration_h" and number == 0):
+                where = f"config.outages: line {self.line!r}: {name}"
+                raise GridError(where, repr(value), allowed, "correct the value")
+
+
+@dataclass(frozen=True, eq=False)
+class LineOutages:
+    """The outages of B episodes of T steps; S >= T."""
+
+    back_h: np.ndarray  # (T, B, E) hours until the line is back in service; 0: it is
+    planned: np.ndarray  # (S, E) whether a planned outage keeps the line out
+
+    @classmethod
+    def draw(
+        cls,
+        arrays: GridArrays,
+        planned: Sequence[Outage],
+        rngs: Sequence[np.random.Generator],
+        steps: int,
+        known_steps: int,
+        dt_h: float,
+    ) -> LineOutages | None:
+        """Draw the outages of one episode from each random stream; None where no line can be out.
+
+        A line in service fails in a step with the chance 1 − exp(−outage_rate_per_h · dt_h), and is then out for
+        repair_h, rounded up to whole steps; an episode starts with planned outages only.
+
+        Args:
+            arrays: the grid.
+            planned: the same in every episode.
+            rngs: B streams; none is asked for anything where no line has an outage rate.
+            steps: T.
+            known_steps: S, how far planned outages are known.
+            dt_h: length of a step in hours.
+
+        Raises:
+            GridError: a planned outage names no line of the grid.
+        """
+        failing = np.flatnonzero(arrays.outage_rate_per_h > 0)
+        if not failing.size and not planned:
+            return None
+        left = _planned_steps(arrays, planned, known_steps, dt_h)
+        back = np.repeat(left[:steps, None, :], len(rngs), axis=1)
+        if failing.size:
+            chance = 1.0 - np.exp(-arrays.outage_rate_per_h[failing] * dt_h)
+            repair = np.ceil(arrays.repair_h[failing] / dt_h - ROUNDING)
+            fails = np.stack([rng.random((steps, failing.size)) < chance for rng in rngs], axis=1)
+            left_now = np.zeros(fails.shape[1:])
+            for t in range(steps):
+                left_now = np.where((left_now == 0) & fails[t], repair, left_now)
+                back[t][:, failing] = np.maximum(back[t][:, failing], left_now)
+                left_now = np.maximum(left_now - 1, 0)
+        return cls(back * dt_h, left > 0)
+
+    def in_service(self, t: int) -> np.ndarray:
+        """(B, E) at step t."""
+        return np.asarray(self.back_h[t] == 0)
+
+    def expected(self, t: int, leads: np.ndarray, dt_h: float) -> np.ndarray:
+        """(K, B, E) whether a line is in service so many steps (K,) ahead, as far as it is known at step t."""
+        repaired = self.back_h[t] <= leads[:, None, None] * dt_h
+        return np.asarray(repaired & ~self.planned[t + leads][:, None, :])
+
+
+def _planned_steps(arrays: GridArrays, planned: Sequence[Outage], steps: int, dt_h: float) -> np.ndarray:
+    """(S, E) steps until each line's planned outage is over."""
+    left = np.zeros((steps, len(arrays.line_names)))
+    for outage in planned:
+        if outage.line not in arrays.line_names:
+            mend = nearest(outage.line, arrays.line_names)
+            raise GridError("config.outages", f"line {outage.line!r}", "the name of a line of the grid", mend)
+        first = floor(outage.start_h / dt_h + ROUNDING)
+        end = ceil((outage.start_h + outage.duration_h) / dt_h - ROUNDING)
+        out, line = np.arange(min(first, steps), min(end, steps)), arrays.line_names.index(outage.line)
+        left[out, line] = np.maximum(left[out, line], end - out)
+    return left
