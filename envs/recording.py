@@ -9,7 +9,7 @@ import numpy as np
 from envs.batch import GridBatch, Transition
 from grid import Episode
 from grid.costs import TERMS
-from grid.episode import describe
+from grid.episode import describe, line_status
 
 NODE_POWERS = ("gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw")
 
@@ -45,6 +45,7 @@ class Recorder:
             load_mw=_rows([s.inputs.load_mw[i] for s in steps], nodes),
             store_mwh=_rows(stored, nodes),
             flow_mw=_rows([s.outcome.flow_mw[i] for s in steps], lines),
+            line_status=_rows([line_status(s.outcome)[i] for s in steps], lines),
             balancing_mw=_rows([s.outcome.balancing_mw[i] for s in steps]),
             reward=_rows([s.reward[i] for s in steps]),
             costs={name: _rows([s.costs[name][i] for s in steps]) for name in TERMS},

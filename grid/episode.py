@@ -15,6 +15,7 @@ from grid.arrays import GridArrays
 from grid.costs import TERMS
 from grid.errors import GridError
 from grid.files import atomic_path
+from grid.state import Outcome
 
 FORMAT = "load-balancer-episode/1"
 SHAPES = {
@@ -22,9 +23,11 @@ SHAPES = {
     "E": ("line_from", "line_to", "capacity_mw"),
     "TN": ("gen_avail_mw", "load_mw", "gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw"),
     "SN": ("store_mwh",),  # S = T + 1
-    "TE": ("flow_mw",),
+    "TE": ("flow_mw", "line_status"),
     "T": ("balancing_mw", "reward"),
 }
+
+OUT, IN_SERVICE, TRIPPED = 0, 1, 2  # what Episode.line_status holds; a line that is locked out counts as tripped
 
 UNREADABLE = (  # what numpy, zipfile and json raise at a file that is missing, damaged or something else
     *(OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error),
@@ -62,6 +65,7 @@ class Episode:
     discharge_mw: np.ndarray  # (T, N)
     store_mwh: np.ndarray  # (T + 1, N) at the start of each step and at the end
     flow_mw: np.ndarray  # (T, E)
+    line_status: np.ndarray  # (T, E) at the end of each step: OUT, IN_SERVICE or TRIPPED
     balancing_mw: np.ndarray  # (T,)
     reward: np.ndarray  # (T,)
     costs: dict[str, np.ndarray] = field(default_factory=dict)  # each (T,), keys as grid.costs.TERMS
@@ -144,3 +148,13 @@ def describe(arrays: GridArrays) -> dict[str, Any]:
     same = ("fingerprint", "node_names", "line_names", "node_kind", "x", "y", "line_from", "line_to", "capacity_mw")
     sizes = ("gen_max_mw", "load_max_mw", "store_max_mwh")
     return {"grid_name": arrays.name, **{name: getattr(arrays, name) for name in same + sizes}}
+
+
+def line_status(outcome: Outcome) -> np.ndarray:
+    """(B, E) what Episode.line_status holds, of one step."""
+    status = np.full(outcome.flow_mw.shape, IN_SERVICE, dtype=np.int8)
+    if outcome.in_service is not None:
+        status[~outcome.in_service] = OUT
+    if outcome.tripped is not None:
+        status[outcome.tripped] = TRIPPED
+    return status

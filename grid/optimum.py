@@ -9,7 +9,7 @@ import numpy as np
 
 from grid.arrays import GridArrays
 from grid.costs import TERMS, Prices, settlement, step_costs, store_value_per_mwh
-from grid.episode import Episode, describe
+from grid.episode import Episode, describe, line_status
 from grid.programme import Programme, Solution
 from grid.state import Inputs, Outcome, Setpoint, State
 from grid.step import limits, step
@@ -140,7 +140,8 @@ def replay(
     for t in range(len(plan.gen_mw)):
         now = slice(t, t + 1)
         setpoint = Setpoint(plan.gen_mw[now], plan.store_mw[now], plan.shed_mw[now], plan.spill_mw[now])
-        given = Inputs(inputs.gen_avail_frac[now], inputs.load_mw[now], inputs.dt_h)
+        in_service = None if inputs.in_service is None else inputs.in_service[now]
+        given = Inputs(inputs.gen_avail_frac[now], inputs.load_mw[now], inputs.dt_h, in_service)
         state, outcome = step(arrays, state, setpoint, given)
         stored.append(state.store_mwh)
         outcomes.append(outcome)
@@ -151,6 +152,7 @@ def replay(
     return Episode(
         **describe(arrays),
         **rows,
+        line_status=np.concatenate([line_status(each) for each in outcomes]),
         policy="optimum",
         dt_h=inputs.dt_h,
         start_hour=start_hour,

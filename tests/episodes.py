@@ -121,6 +121,7 @@ def make_episode(
         discharge_mw=discharge,
         store_mwh=stored,
         flow_mw=flow,
+        line_status=np.ones(flow.shape),
         balancing_mw=costs["balancing"] / (2 * dt_h),
         reward=(reference - total) / max(float(reference.mean()) if steps else 1.0, 1e-9),
         costs=costs,

@@ -106,6 +106,7 @@ CASES = {
         line_to=e.line_to[:0],
         capacity_mw=e.capacity_mw[:0],
         flow_mw=e.flow_mw[:, :0],
+        line_status=e.line_status[:, :0],
     ),
     "a store at a source": lambda e: replace(
         without(e, "storage"), store_max_mwh=9.0 * (e.gen_max_mw > 0), store_mwh=np.full_like(e.store_mwh, 3.0)
@@ -371,6 +372,7 @@ def test_parallel_lines_are_drawn_apart(episode):
         line_to=np.append(episode.line_to, [episode.line_to[0], episode.line_from[0]]),
         capacity_mw=np.append(episode.capacity_mw, [5.0, 5.0]),
         flow_mw=np.hstack([episode.flow_mw, episode.flow_mw[:, :1], episode.flow_mw[:, :1]]),
+        line_status=np.hstack([episode.line_status, np.ones((episode.steps, 2))]),
     )
     points = GridStateRenderer(twice).network.points
     bends = layout.bend_points(points, twice.line_from, twice.line_to)
