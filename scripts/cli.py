@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train.Train", "train an agent to run a grid"),
     "evaluate": ("evaluate.Evaluate", "compare policies on the same episodes, up to the optimum"),
     "optimum": ("optimum.OptimumCommand", "compute the provable best of one episode"),
+    "contingency": ("contingency.ContingencyCommand", "rank every single line outage by what it leads to"),
     "render": ("render.Render", "make a picture or an animation of an episode"),
     "benchmark": ("benchmark.Benchmark", "measure how fast this machine steps, trains and draws"),
     "demo": ("demo.Demo", "train, evaluate and render on the grid `classic` in 3 minutes"),

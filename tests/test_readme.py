@@ -29,7 +29,7 @@ def test_the_grid_and_the_commands(tmp_path, monkeypatch, capsys):
     (text,) = blocks("json")
     Path("mygrid.json").write_text(text, encoding="utf-8")
     lines = [line.split("#")[0].strip() for line in blocks("sh")[0].splitlines()]
-    assert [shlex.split(line)[1] for line in lines] == ["inspect", "optimum", "train", "evaluate", "render"]
+    assert [shlex.split(line)[1] for line in lines] == ["inspect", "optimum", "train", "evaluate", "render", "contingency"]
     for line in lines:
         short = line.replace("--seconds 60", "--steps 400")
         short += " --episodes 2" if " evaluate " in line else ""

@@ -1,0 +1,77 @@
+"""``contingency``: what happens when a single line fails."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from scripts import console as words
+from scripts.console import Console
+from scripts.options import CommonJson, Count, GridName, MaybePath, Seed, default, number
+
+MaybeHour = Annotated[float | None, number("HOUR", float, 0)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContingencyCommand(CommonJson):
+    """Take every line out alone, run the merit-order rule, and rank the outages by what they lead to."""
+
+    grid: GridName
+    """bundled name or path of a grid file"""
+    hour: Annotated[MaybeHour, default("every hour of a day, the worst counts")] = None
+    """hour of the day to look at, 0 to below 24"""
+    seed: Seed = 0
+    """of the day's demand and weather, on the test part of the series"""
+    top: Count = 15
+    """how many outages to print, worst first; --json holds all"""
+    picture: Annotated[MaybePath, default("no picture")] = None
+    """also draw them to this .png, .svg or .pdf file"""
+
+    def run(self, console: Console) -> None:
+        """Print the ranked table."""
+        from envs import EnvConfig
+        from envs.contingency import contingencies
+        from envs.rendering.contingency import check_picture, contingency_picture
+        from topologies import load
+
+        if self.picture is not None:
+            check_picture(self.picture)
+        grid = load(self.grid)
+        with console.progress("running outages", 1.0) as report:
+            intact, outages = contingencies(EnvConfig(topology=grid, split="test"), self.hour, self.seed, report)
+        rows = [_row(one) for one in (intact, *outages[: self.top])]
+        header = ("line out", "most loaded line", "loading", "unserved MW", "parts", "at")
+        when = "every hour of a day" if self.hour is None else f"the hour {words.amount(self.hour)}"
+        split = sum(one.islands > intact.islands for one in outages)
+        over = sum(one.worst_loading_frac > max(1.0, intact.worst_loading_frac) for one in outages)
+        dark = sum(one.unserved_mw > intact.unserved_mw + 1e-6 for one in outages)
+        said = [
+            f"{grid.name}, merit order, {when}: {len(outages)} single outages",
+            f"{over} overload a line, or overload one more; {dark} leave demand unserved; {split} split the grid",
+            "",
+            *words.table(header, rows, left=2),
+        ]
+        if len(outages) > self.top:
+            said.append(f"and {len(outages) - self.top} more; --top {len(outages)} shows all")
+        value: dict[str, Any] = {
+            "grid": grid.name,
+            "hour": self.hour,
+            "seed": self.seed,
+            "intact": asdict(intact),
+            "outages": [asdict(one) for one in outages],
+        }
+        console.result(said, value)
+        if self.picture is not None:
+            path = contingency_picture(grid.compile(), intact, outages, self.picture, note=when)
+            console.say(f"picture: {path}")
+
+
+def _row(one: Any) -> tuple[str, ...]:
+    return (
+        one.line or "(none)",
+        one.worst_line or "-",
+        f"{one.worst_loading_frac:.0%}" if one.worst_line else "-",
+        words.amount(one.unserved_mw),
+        str(one.islands),
+        f"{int(one.hour):02d}:{round(one.hour % 1 * 60):02d}",
+    )
