@@ -29,7 +29,8 @@ def test_the_grid_and_the_commands(tmp_path, monkeypatch, capsys):
     (text,) = blocks("json")
     Path("mygrid.json").write_text(text, encoding="utf-8")
     lines = [line.split("#")[0].strip() for line in blocks("sh")[0].splitlines()]
-    assert [shlex.split(line)[1] for line in lines] == ["inspect", "optimum", "train", "evaluate", "render", "contingency"]
+    wanted = ["inspect", "optimum", "train", "evaluate", "render", "contingency"]
+    assert [shlex.split(line)[1] for line in lines] == wanted
     for line in lines:
         short = line.replace("--seconds 60", "--steps 400")
         short += " --episodes 2" if " evaluate " in line else ""
