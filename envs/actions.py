@@ -20,16 +20,15 @@ ROOM_MW = 1e-6  # a unit with less room than this cannot be moved
 
 @dataclass(frozen=True, eq=False)
 class MeritOrder:
-    """Sources by rising marginal cost, one tier for each cost in each connected part; K tiers, P parts.
+    """Sources by rising marginal cost, one tier for each cost in each connected part; K tiers.
 
     The order goes by the mean of the marginal cost over the source's range; equal costs share pro rata.
     """
 
-    part_matrix: Array  # (N, P)
-    tier_matrix: Array  # (N, K) 1 where the node's source is in the tier
-    tier_nodes: Array  # (K, N) the same, transposed
-    tiers_before: Array  # (K, K) 1 where the row's tier comes before the column's in the same part
-    part_tiers: Array  # (P, K) 1 where the tier is in the part
+    in_part: Array  # (N, K) 1 where the node is in the tier's part
+    in_tier: Array  # (N, K) 1 where the node's source is in the tier
+    before: Array  # (N, K) 1 where the node's source is in a tier before this one in the same part
+    tier_nodes: Array  # (K, N) in_tier, transposed
 
     @classmethod
     def of(cls, arrays: GridArrays, prices: Prices, *, copper_plate: bool = False) -> MeritOrder:
@@ -42,13 +41,11 @@ class MeritOrder:
         matrix[sources, tier.ravel()] = 1.0
         same_part = keys[0][:, None] == keys[0]
         before = same_part & (keys[1][:, None] < keys[1])
-        parts = np.arange(part.max() + 1)
         return cls(
-            part_matrix=(part[:, None] == parts).astype(float),
-            tier_matrix=matrix,
+            in_part=(part[:, None] == keys[0]).astype(float),
+            in_tier=matrix,
+            before=matrix @ before,
             tier_nodes=matrix.T.copy(),
-            tiers_before=before.astype(float),
-            part_tiers=(parts[:, None] == keys[0]).astype(float),
         )
 
     def dispatch(self, need_mw: Array, lo_mw: Array, hi_mw: Array) -> Array:
@@ -64,9 +61,8 @@ class MeritOrder:
         """
         xp = namespace(need_mw)
         span = hi_mw - lo_mw
-        rest = xp.matmul(xp.matmul(need_mw - lo_mw, self.part_matrix), self.part_tiers)
-        tier_span = xp.matmul(span, self.tier_matrix)
-        rest = rest - xp.matmul(tier_span, self.tiers_before)
+        rest = xp.matmul(need_mw - lo_mw, self.in_part) - xp.matmul(span, self.before)
+        tier_span = xp.matmul(span, self.in_tier)
         fill = xp.minimum(xp.maximum(rest / xp.maximum(tier_span, TINY_MW), 0.0), 1.0)
         return lo_mw + span * xp.matmul(fill, self.tier_nodes)
 
