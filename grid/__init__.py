@@ -11,7 +11,20 @@ from grid.costs import Prices
 from grid.episode import Episode
 from grid.errors import GridError
 from grid.graph import Grid
+from grid.optima import optima
 from grid.optimum import optimum
 from grid.state import Inputs, Outcome, Setpoint, State
 
-__all__ = ["Episode", "Grid", "GridArrays", "GridError", "Inputs", "Outcome", "Prices", "Setpoint", "State", "optimum"]
+__all__ = [
+    "Episode",
+    "Grid",
+    "GridArrays",
+    "GridError",
+    "Inputs",
+    "Outcome",
+    "Prices",
+    "Setpoint",
+    "State",
+    "optima",
+    "optimum",
+]

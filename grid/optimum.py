@@ -65,7 +65,12 @@ def optimum(
     prices = Prices() if prices is None else prices
     programme = Programme(arrays, len(inputs.load_mw), inputs.dt_h, prices)
     programme.set_inputs(inputs, store_start_mwh)
-    plan = programme.solve()
+    return finish(programme, inputs)
+
+
+def finish(programme: Programme, inputs: Inputs) -> Optimum:
+    """Solve a programme for the inputs that were set last, and work out what follows from its solution."""
+    arrays, prices, plan = programme.arrays, programme.prices, programme.solve()
     return Optimum(
         status="optimal",
         exact=_can_follow(arrays, plan, inputs),

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal, cast
@@ -20,7 +18,7 @@ from envs.rewards import scale_floor
 from grid import Episode, GridError
 from grid.costs import overload_mw
 from grid.errors import nearest
-from grid.optimum import Optimum, optimum
+from grid.optima import optima
 from policies.baselines import BASELINES, Merit, Policy
 from policies.intervals import Bootstrap, Interval
 
@@ -231,17 +229,12 @@ def _seen_by(policy: Policy, batch: GridBatch, seed: int) -> GridBatch:
 
 
 def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> Runs:
-    """The optimum of each episode; threads, as the solver lets go of the interpreter."""
+    """The optimum of each episode."""
     batch.reset(seed)
-    started_s, solved = time.perf_counter(), []
-
-    def solve(i: int) -> Optimum:
-        return optimum(batch.arrays, batch.episode_inputs(i), batch.prices, batch.state.store_mwh[i])
-
-    with ThreadPoolExecutor(min(batch.batch_size, os.cpu_count() or 1)) as pool:
-        for best in pool.map(solve, range(batch.batch_size)):
-            solved.append(best)
-            report(len(solved) / batch.batch_size)
+    count, started_s = batch.batch_size, time.perf_counter()
+    inputs = [batch.episode_inputs(i) for i in range(count)]
+    starts_mwh = batch.state.store_mwh
+    solved = list(optima(batch.arrays, inputs, batch.prices, starts_mwh, progress=lambda done: report(done / count)))
     dt_h, steps = batch.config.dt_h, batch.horizon * batch.batch_size
     return Runs(
         name=OPTIMUM,

@@ -12,7 +12,8 @@ from envs import EnvConfig, GridBatch
 from envs.recording import Recorder
 from grid import Episode, GridError, Setpoint
 from grid.errors import nearest
-from grid.optimum import Optimum, optimum
+from grid.optima import optima
+from grid.optimum import Optimum
 from policies.baselines import BASELINES, Policy
 from policies.evaluation import run, run_episodes
 from topologies import load, names
@@ -36,7 +37,7 @@ class Schedule:
     def reset(self, batch: GridBatch) -> None:
         """Solve the episodes that the batch is about to run."""
         inputs = [batch.episode_inputs(i) for i in range(batch.batch_size)]
-        plans = self._plans or [optimum(batch.arrays, episode, batch.prices) for episode in inputs]
+        plans = self._plans or list(optima(batch.arrays, inputs, batch.prices))
         self._powers = {name: np.stack([getattr(plan, name) for plan in plans], axis=1) for name in POWERS}
 
     def act(self, batch: GridBatch) -> Setpoint:
