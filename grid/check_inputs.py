@@ -11,8 +11,8 @@ from grid.state import Inputs
 
 def check_inputs(
     arrays: GridArrays, inputs: Inputs, steps: int, dt_h: float, store_start_mwh: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return demand and availability as (T, N) floats.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return demand and availability as (T, N) floats, and whether each line is in service as (T, E) truth values.
 
     Raises:
         GridError: a shape is wrong, or a value is not a number or outside what the grid allows.
@@ -27,7 +27,7 @@ def check_inputs(
     _check_range(arrays, "inputs.gen_avail_frac", avail_frac, shape, 0.0, 1.0, mend)
     low, high = arrays.store_min_mwh - 1e-6, arrays.store_max_mwh + 1e-6
     _check_range(arrays, "store_start_mwh", store_start_mwh, shape[1:], low, high, mend)
-    return load_mw, avail_frac
+    return load_mw, avail_frac, _check_in_service(arrays, inputs.in_service, steps)
 
 
 def _check_range(
@@ -48,3 +48,18 @@ def _check_range(
         step = f"step {at[0]}, " if len(shape) > 1 else ""
         allowed = f"a number from {low[at]:g} to {high[at]:g}"
         raise GridError(f"{where}: {step}node {arrays.node_names[at[-1]]!r}", f"{values[at]:g}", allowed, mend)
+
+
+def _check_in_service(arrays: GridArrays, in_service: np.ndarray | None, steps: int) -> np.ndarray:
+    shape = (steps, len(arrays.line_names))
+    if in_service is None:
+        return np.ones(shape, dtype=bool)
+    given = np.asarray(in_service)
+    if given.shape != shape:
+        mend = "give one row a step and one column a line"
+        raise GridError("inputs.in_service", f"shape {given.shape}", f"shape {shape}", mend)
+    if given.dtype != bool:
+        raise GridError(
+            "inputs.in_service", f"values of type {given.dtype}", "True or False", "say which lines are in service"
+        )
+    return given

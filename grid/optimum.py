@@ -28,6 +28,8 @@ class Optimum:
     ``exact`` tells whether the step can follow the schedule, so that the bound is reached. It cannot where a store
     charges and discharges at once to burn a surplus, or where a lack of availability forces a source off its ramp.
     The nodal price is the dual of a node's balance; where all its demand is shed, more of it costs its shed price.
+    Only full lines earn a rent; all rents together are what consumers pay less what sources and stores are paid, where
+    no phase is shifted.
     """
 
     status: str  # "optimal"; anything else is an error
@@ -43,6 +45,7 @@ class Optimum:
     store_mwh: np.ndarray  # (T + 1, N) at the start of each step and at the end
     flow_mw: np.ndarray  # (T, E)
     nodal_price_per_mwh: np.ndarray  # (T, N) cost of one more MWh served at a node
+    line_rent: np.ndarray  # (T, E) currency: flow times what one more MW of capacity would save
 
 
 def optimum(
@@ -55,7 +58,7 @@ def optimum(
 
     Args:
         arrays: the grid.
-        inputs: demand and available share, (T, N).
+        inputs: demand and available share, (T, N), and lines in service, (T, E).
         prices: absent: the defaults.
         store_start_mwh: (N,) stored energy before the first step; absent: ``store_init_mwh``.
 
@@ -85,6 +88,7 @@ def finish(programme: Programme, inputs: Inputs) -> Optimum:
         store_mwh=plan.store_mwh,
         flow_mw=plan.flow_mw,
         nodal_price_per_mwh=plan.nodal_price_per_mwh,
+        line_rent=plan.line_rent,
     )
 
 
@@ -132,7 +136,7 @@ def replay(
     Args:
         arrays: the grid.
         plan: from ``optimum`` for the same grid, inputs and prices.
-        inputs: demand and available share, (T, N).
+        inputs: demand and available share, (T, N), and lines in service, (T, E).
         prices: absent: the defaults.
         start_hour: hours from Monday 00:00 to the first step.
 

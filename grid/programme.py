@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import csr_array
 
 from grid.arrays import GridArrays
 from grid.check_inputs import check_inputs
 from grid.costs import Prices, marginal_cost_per_mwh, store_value_per_mwh
+from grid.curves import SEGMENTS, Tangents
 from grid.errors import GridError
+from grid.network import Network
 from grid.solver import ROW_TOLERANCE, Model, StepBlock
 from grid.state import Inputs
 
-TANGENTS = 4  # that a quadratic cost starts with, spread evenly over the range of output
 COST_TOLERANCE = 1e-7
 MOST_ROUNDS = 50  # of adding tangents
 LEAST_WEAR = 1e-6  # cost of a MW discharged for a step: nothing is charged and discharged at once for no gain
@@ -34,12 +34,12 @@ class Solution:
     shed_mw: np.ndarray  # (T, N)
     flow_mw: np.ndarray  # (T, E)
     nodal_price_per_mwh: np.ndarray  # (T, N) cost of one more MWh served at a node
+    line_rent: np.ndarray  # (T, E) flow times what one more MW of capacity would save
 
 
 class Programme:
     """Perfect foresight over T steps: the model is built once, then ``set_inputs`` and ``solve`` as often as needed.
 
-    Power flow is in B-theta form (MATPOWER User's Manual, "DC Modeling"); connectors join their ends to one angle.
     Whatever ``grid.step`` can do keeps every row, so the solution is a lower bound: where availability may force a
     source below its minimum or off its ramp, these are loosened by just as much; and a store may charge and discharge
     at once.
@@ -69,14 +69,15 @@ class Programme:
         self.arrays, self.steps, self.dt_h = arrays, steps, float(dt_h)
         self.prices = Prices() if prices is None else prices
         self.tolerance = tolerance
-        self._step = StepBlock()
+        self._step, self._network = StepBlock(), Network(arrays)
         self._add_lines()
         self._add_sources()
         self._add_stores_and_consumers()
-        self._end = steps
+        self._end, self._in_service = steps, np.ones((steps, len(arrays.line_from)), dtype=bool)
         bounds = self._step.repeat("low", steps), self._step.repeat("high", steps)
         row_bounds = self._step.repeat("row_low", steps), self._step.repeat("row_high", steps)
         self._model = Model(self._cost(steps), bounds, row_bounds, self._step.matrix(steps))
+        self._place_tangents()
 
     def _cost(self, end: int) -> np.ndarray:
         """(T, width) of each column, where the episode ends after so many steps."""
@@ -86,39 +87,20 @@ class Programme:
         return cost
 
     def _add_lines(self) -> None:
-        """The balance of each node, angles (times base_mva), flows of connectors, and what flows above capacity."""
-        a, step = self.arrays, self._step
-        start, end, lines, nodes = a.line_from, a.line_to, np.arange(len(a.line_from)), len(a.node_names)
-        ideal = a.reactance_pu == 0
-        merged = coo_array((np.ones(ideal.sum()), (start[ideal], end[ideal])), shape=(nodes, nodes))
-        points, point = connected_components(merged, directed=False)
-        free = np.full(points, np.inf)
-        free[point[np.unique(a.part, return_index=True)[1]]] = 0.0  # one reference in each connected part
-        angle = step.add_columns("angle", points, low=-free, high=free)
-        link = step.add_columns("link", int(ideal.sum()), low=-np.inf)
-
-        # flow = weights x columns + shifted: two angles a line, or the connector's own column
-        suscept = 1.0 / np.where(ideal, 1.0, a.reactance_pu * a.tap)
-        self._shifted_mw = np.where(ideal, 0.0, -a.base_mva * suscept * np.deg2rad(a.shift_deg))
-        line = np.concatenate([lines[~ideal], lines[~ideal], lines[ideal]])
-        column = np.concatenate([angle[point[start[~ideal]]], angle[point[end[~ideal]]], link])
-        weight = np.concatenate([suscept[~ideal], -suscept[~ideal], np.ones(len(link))])
-        self._flow_matrix = coo_array((weight, (line, column)), shape=(len(lines), step.width)).tocsc()
-        leaving = np.bincount(start, self._shifted_mw, nodes) - np.bincount(end, self._shifted_mw, nodes)
-        step.add_rows("balance", nodes, leaving, leaving)
-        step.put(start[line], column, -weight)
-        step.put(end[line], column, weight)
-
-        limited = np.flatnonzero(np.isfinite(a.capacity_mw))
-        shifted, capacity = self._shifted_mw[limited], a.capacity_mw[limited]
-        rows = step.add_rows("capacity", len(limited), -capacity - shifted, capacity - shifted)
+        """Angles, flows of connectors, the balance of each node, and what flows above capacity."""
+        net, step = self._network, self._step
+        step.add_columns("angle", net.points, low=-net.free, high=net.free)
+        step.add_columns("link", net.links, low=-np.inf)
+        all_lines = np.ones((1, len(self.arrays.line_from)))
+        leaving = net.balance_mw(all_lines)[0]
+        step.add_rows("balance", len(leaving), leaving, leaving)
+        rows = step.add_rows("capacity", len(net.limited), *(bound[0] for bound in net.flow_bounds_mw(all_lines)))
+        step.add_rows("tie", net.ties)
+        weights = net.matrix(all_lines[0]).tocoo()
+        step.put(weights.row, weights.col, weights.data)
         price = self.prices.overload_per_mwh * self.dt_h
-        step.put(rows, step.add_columns("above", len(limited), price), -1.0)
-        step.put(rows, step.add_columns("below", len(limited), price), 1.0)
-        row_of_line = np.full(len(lines), -1)
-        row_of_line[limited] = rows
-        has_row = row_of_line[line] >= 0
-        step.put(row_of_line[line[has_row]], column[has_row], weight[has_row])
+        step.put(rows, step.add_columns("above", len(rows), price), -1.0)
+        step.put(rows, step.add_columns("below", len(rows), price), 1.0)
 
     def _add_sources(self) -> None:
         """Output, what is spilled of it, ramps, and tangents below quadratic costs."""
@@ -147,15 +129,11 @@ class Programme:
         curved = a.gen_cost_per_mw2h[source] > 0
         self._curve = a.gen_cost_per_mw2h[source][curved]
         self._curved_gen = gen[curved]
-        self._bend = step.add_columns("bend", len(self._curve), dt_h)  # at least curve · gen²
-        shares = (np.arange(TANGENTS) + 0.5) / TANGENTS
-        points = shares[:, None] * a.gen_max_mw[source][curved]
-        for share, point in zip(shares, points, strict=True):
-            rows = step.add_rows(f"tangent at {share}", len(point), -self._curve * point**2, np.inf)
-            step.put(rows, self._bend, 1.0)
-            step.put(rows, self._curved_gen, -2.0 * self._curve * point)
-        at_0 = np.zeros_like(self._curve)  # the lower bound of bend
-        self._tangent_mw = [np.tile(point, (self.steps, 1)) for point in (at_0, *points)]  # each (T, curved)
+        self._tangents = Tangents(dt_h * self._curve, a.gen_max_mw[source][curved], self.steps)
+        width, count = len(self._curve), SEGMENTS * len(self._curve)
+        rows = step.add_rows("curve", width)
+        step.put(rows, self._curved_gen, -1.0)
+        step.put(np.tile(rows, SEGMENTS), step.add_columns("segment", count), 1.0)
 
     def _add_stores_and_consumers(self) -> None:
         """Charging, discharging, energy above the minimum at the end of the step; and demand served."""
@@ -184,11 +162,11 @@ class Programme:
     def set_inputs(
         self, inputs: Inputs, store_start_mwh: np.ndarray | None = None, gen_before_mw: np.ndarray | None = None
     ) -> None:
-        """Change demand, availability and the start in place.
+        """Change demand, availability, outages and the start in place.
 
         Args:
-            inputs: demand and available share, (T, N). With fewer than T steps the episode ends after them: there
-                what is stored is settled, and the rest of the model costs nothing.
+            inputs: demand and available share, (T, N), and lines in service, (T, E). With fewer than T steps the
+                episode ends after them: there what is stored is settled, and the rest of the model costs nothing.
             store_start_mwh: (N,) stored energy before the first step; absent: ``store_init_mwh``.
             gen_before_mw: (N,) output before the first step, from which its ramp counts; absent: no ramp.
 
@@ -198,10 +176,12 @@ class Programme:
         a, source, model, step = self.arrays, self._source, self._model, self._step
         self._start_mwh = a.store_init_mwh if store_start_mwh is None else np.asarray(store_start_mwh, dtype=float)
         end = min(max(len(inputs.load_mw), 1), self.steps)
-        self._load_mw, avail_frac = check_inputs(a, inputs, end, self.dt_h, self._start_mwh)
+        self._load_mw, avail_frac, in_service = check_inputs(a, inputs, end, self.dt_h, self._start_mwh)
+        self._set_in_service(in_service)
         if end != self._end:
             model.set_cost(self._cost(end))
             self._end = end
+            self._place_tangents()
         self._start_mwh = np.clip(self._start_mwh, a.store_min_mwh, a.store_max_mwh)  # rounding of a simulated state
         start_mwh = (self._start_mwh - a.store_min_mwh)[self._store]
         shed_all = (self._load_mw @ a.shed_cost_per_mwh).sum() * self.dt_h
@@ -228,6 +208,25 @@ class Programme:
         kept = self._kept_frac * start_mwh
         model.set_rows(step.rows["stored"], kept, kept)
 
+    def _set_in_service(self, in_service: np.ndarray) -> None:
+        """Take lines out and put them back, in the first (T, E) steps; in the others all are in service."""
+        net, model, step = self._network, self._model, self._step
+        now = np.ones_like(self._in_service)
+        now[: len(in_service)] = in_service
+        changed = np.flatnonzero((now != self._in_service).any(axis=1))
+        weights: dict[bytes, csr_array] = {}
+        for t in changed:
+            before, after = (
+                weights.setdefault(lines.tobytes(), net.matrix(lines)) for lines in (self._in_service[t], now[t])
+            )
+            rows, columns = (after - before).nonzero()
+            model.set_weights(rows + step.height * t, columns + step.width * t, after[rows, columns])
+        if net.shifted_mw.any():
+            leaving, bounds = net.balance_mw(now), net.flow_bounds_mw(now)
+            model.set_rows(self._every("rows", "balance"), leaving.ravel(), leaving.ravel())
+            model.set_rows(self._every("rows", "capacity"), bounds[0].ravel(), bounds[1].ravel())
+        self._in_service = now
+
     def _every(self, kind: str, name: str) -> np.ndarray:
         """Positions of a block of "columns" or "rows" in every step."""
         step = self._step
@@ -246,26 +245,23 @@ class Programme:
             x = values.reshape(self.steps, step.width)[: self._end]
             cost += self._constant_cost - self._extra_wear * x[:, step.columns["discharge"]].sum()
             gen = x[:, self._curved_gen]
-            apart_mw = np.min([np.abs(gen - point[: self._end]) for point in self._tangent_mw], axis=0)
-            missing = self.dt_h * self._curve * apart_mw**2  # from a parabola down to its nearest tangent
+            missing = self._tangents.missing(gen)
             allowed = self.tolerance * max(abs(cost), 0.01 * self.dt_h * (gen**2 @ self._curve).sum())
-            where = missing > max(allowed / max(missing.size, 1), ROW_TOLERANCE)
-            if missing.sum() <= allowed or not where.any():
+            each = max(allowed / max(missing.size, 1), ROW_TOLERANCE)
+            if missing.sum() <= allowed or missing.max() <= each:
                 return self._solution(cost, x, duals)
-            self._add_tangents(gen, where)
+            self._tangents.gather(gen, 2.0 * np.sqrt(each / self._tangents.curve))
+            self._place_tangents()
         found = f"quadratic costs still {missing.sum():g} off after {MOST_ROUNDS} rounds of tangents"
         raise GridError("optimum", found, f"{allowed:g}", "look for extreme costs")
 
-    def _add_tangents(self, gen_mw: np.ndarray, where: np.ndarray) -> None:
-        """Add rows ``bend >= curve · point · (2 gen − point)`` at some of these (T, curved) outputs."""
-        t, unit = np.nonzero(where)
-        point, curve = gen_mw[where], self._curve[unit]
-        columns = np.stack([self._bend[unit], self._curved_gen[unit]], axis=1) + self._step.width * t[:, None]
-        values = np.stack([np.ones_like(point), -2.0 * curve * point], axis=1)
-        self._model.add_rows_at_least(-curve * point**2, columns, values)
-        added = np.full((self.steps, len(self._curve)), np.inf)
-        added[: self._end][where] = point
-        self._tangent_mw.append(added)
+    def _place_tangents(self) -> None:
+        segments = self._every("columns", "segment")
+        if segments.size:
+            self._model.set_columns(segments, np.zeros(segments.size), self._tangents.widths_mw().ravel())
+            prices = self._tangents.prices()
+            prices[self._end :] = 0
+            self._model.set_cost(prices.ravel(), segments)
 
     def _solution(self, cost: float, x: np.ndarray, duals: np.ndarray) -> Solution:
         a, step, steps = self.arrays, self._step, self._end
@@ -275,7 +271,11 @@ class Programme:
             out[:, nodes] = np.maximum(x[:, step.columns[block]], 0.0)  # the solver's zero may lie just below
             return out
 
-        prices = duals[: steps * step.height].reshape(steps, step.height)[:, step.rows["balance"]] / self.dt_h
+        net, duals = self._network, duals.reshape(self.steps, step.height)[:steps]
+        prices = duals[:, step.rows["balance"]] / self.dt_h
+        flow_mw = (x[:, : net.flow_matrix.shape[1]] @ net.flow_matrix.T + net.shifted_mw) * self._in_service[:steps]
+        line_rent = np.zeros_like(flow_mw)
+        line_rent[:, net.limited] = -duals[:, step.rows["capacity"]] * flow_mw[:, net.limited]
         return Solution(
             cost=cost,
             gen_mw=at(self._source, "gen"),
@@ -284,6 +284,7 @@ class Programme:
             discharge_mw=at(self._store, "discharge"),
             store_mwh=np.concatenate([self._start_mwh[None], a.store_min_mwh + at(self._store, "stored")]),
             shed_mw=np.maximum(self._load_mw - at(self._consumer, "served"), 0.0),
-            flow_mw=x[:, : self._flow_matrix.shape[1]] @ self._flow_matrix.T + self._shifted_mw,
+            flow_mw=flow_mw,
             nodal_price_per_mwh=prices,
+            line_rent=line_rent,
         )

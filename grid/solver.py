@@ -120,10 +120,10 @@ class Model:
             )
         )
 
-    def set_cost(self, cost: np.ndarray) -> None:
-        """Change the cost of all columns."""
-        index = np.arange(cost.size, dtype=np.int32)
-        self._check(self.highs.changeColsCost(cost.size, index, cost.ravel()))
+    def set_cost(self, cost: np.ndarray, index: np.ndarray | None = None) -> None:
+        """Change the cost of some columns, or of all."""
+        index = np.arange(cost.size) if index is None else index
+        self._check(self.highs.changeColsCost(cost.size, index.astype(np.int32), cost.ravel()))
 
     def set_columns(self, index: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         """Change the bounds of some columns."""
@@ -138,13 +138,10 @@ class Model:
             self._check(self.highs.changeRowBounds(row, least, most))
         self._row_low[index], self._row_high[index] = low, high
 
-    def add_rows_at_least(self, low: np.ndarray, columns: np.ndarray, values: np.ndarray) -> None:
-        """Add rows ``sum(values · columns) >= low``; low (R,), columns and values (R, K)."""
-        rows, each = columns.shape
-        starts = np.arange(rows, dtype=np.int32) * each
-        high = np.full(rows, np.inf)
-        index = columns.ravel().astype(np.int32)
-        self._check(self.highs.addRows(rows, low, high, index.size, starts, index, values.ravel()))
+    def set_weights(self, rows: np.ndarray, columns: np.ndarray, weights: np.ndarray) -> None:
+        """Change some entries of the matrix, one by one; meant for few."""
+        for row, column, weight in zip(rows.tolist(), columns.tolist(), weights.tolist(), strict=True):
+            self._check(self.highs.changeCoeff(row, column, weight))
 
     def solve(self) -> tuple[float, np.ndarray, np.ndarray]:
         """Return the least cost, the value of each column and the dual of each row.

@@ -4,15 +4,38 @@ from __future__ import annotations
 
 from math import inf, isfinite
 
+import networkx as nx
 import numpy as np
 from scipy.optimize import linprog
 
 from grid import GridArrays, Inputs, Prices
 from grid.costs import store_value_per_mwh
+from grid.flow import sensitivities
 
 
-def slow_optimum(g: GridArrays, inputs: Inputs, prices: Prices) -> float:
-    """Cost of the best schedule; for grids without quadratic costs and with availability 1 but for profiles."""
+def remaining(g: GridArrays, on: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flow per injection (E, N), flow by shifts (E,) and part of each node (N,), with only these lines (E,)."""
+    nodes = len(g.node_names)
+    graph: nx.Graph[int] = nx.Graph()
+    graph.add_nodes_from(range(nodes))
+    graph.add_edges_from(zip(g.line_from[on].tolist(), g.line_to[on].tolist(), strict=True))
+    part = np.zeros(nodes, dtype=int)
+    for number, group in enumerate(nx.connected_components(graph)):
+        part[list(group)] = number
+    names = ("line_from", "line_to", "reactance_pu", "tap", "shift_deg")
+    matrix, offset = np.zeros((len(on), nodes)), np.zeros(len(on))
+    if on.any():
+        matrix[on], offset[on] = sensitivities(
+            {name: getattr(g, name)[on] for name in names} | {"base_mva": g.base_mva}, part
+        )
+    return matrix, offset, part
+
+
+def slow_optimum(g: GridArrays, inputs: Inputs, prices: Prices, lines: np.ndarray | None = None) -> float:
+    """Cost of the best schedule, with these lines (T, E) in service or with all.
+
+    For grids without quadratic costs and with availability 1 but for profiles.
+    """
     steps, nodes, dt_h = len(inputs.load_mw), range(len(g.node_names)), inputs.dt_h
     cost: list[float] = []
     bounds: list[tuple[float, float]] = []
@@ -50,17 +73,18 @@ def slow_optimum(g: GridArrays, inputs: Inputs, prices: Prices) -> float:
             equal.append(({after: -1.0, energy[n]: keep, **gain}, (keep - 1) * low))
             energy[n] = after
         gen_before = gen
-        for part in range(int(g.part.max()) + 1):
+        flow_matrix, offset, parts = remaining(g, np.full(len(g.line_names), True) if lines is None else lines[t])
+        for part in range(int(parts.max()) + 1):
             row: dict[int, float] = {}
             for n in nodes:
-                if g.part[n] == part:
+                if parts[n] == part:
                     row |= injection[n]
-            equal.append((row, -float(fixed[g.part == part].sum())))
+            equal.append((row, -float(fixed[parts == part].sum())))
         for e in range(len(g.line_names)):
             if isfinite(g.capacity_mw[e]):
                 over = variable(prices.overload_per_mwh * dt_h, 0, inf)
-                flow = {v: g.flow_matrix[e, n] * sign for n in nodes for v, sign in injection[n].items()}
-                base = float(g.flow_matrix[e] @ fixed) + g.flow_offset_mw[e]
+                flow = {v: flow_matrix[e, n] * sign for n in nodes for v, sign in injection[n].items()}
+                base = float(flow_matrix[e] @ fixed) + offset[e]
                 at_most.append(({**flow, over: -1.0}, g.capacity_mw[e] - base))
                 at_most.append(({**{v: -w for v, w in flow.items()}, over: -1.0}, g.capacity_mw[e] + base))
     for n in nodes:

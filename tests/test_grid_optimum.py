@@ -21,7 +21,7 @@ from grid.flow import flows
 from grid.optimum import Optimum, optimum, replay
 from grid.programme import Programme
 from grid.step import initial_state, step
-from oracles import slow_optimum
+from oracles import remaining, slow_optimum
 from strategies import CHECKED, SEEDS, grids, random_inputs, random_setpoint
 
 PRICES = st.builds(
@@ -151,6 +151,92 @@ def test_a_formulation_by_flow_sensitivities_gives_the_same_cost(grid, prices, s
     inputs = random_inputs(arrays, np.random.default_rng(seed), 3, (1.0, 0.5)[seed % 2])
     best = optimum(arrays, inputs, prices)
     assert best.cost == pytest.approx(slow_optimum(arrays, inputs, prices), abs=1e-6 * scale(best, inputs))
+
+
+@given(grids(), SEEDS)
+@settings(CHECKED, max_examples=60)
+def test_with_lines_out_of_service_a_formulation_by_parts_gives_the_same_cost(grid, seed):
+    arrays, rng = replace(grid.compile(), gen_cost_per_mw2h=np.zeros(len(grid.graph))), np.random.default_rng(seed)
+    inputs = random_inputs(arrays, rng, 3, 1.0)
+    in_service = rng.random((3, len(arrays.line_names))) > rng.choice([0.1, 0.5])
+    best = optimum(arrays, replace(inputs, in_service=in_service))
+    margin = 1e-6 * scale(best, inputs)
+    assert best.cost == pytest.approx(slow_optimum(arrays, inputs, Prices(), in_service), abs=margin)
+    assert sum(best.cost_terms.values()) == pytest.approx(best.cost, abs=margin)
+    assert (best.flow_mw[~in_service] == 0).all()
+    for t, on in enumerate(in_service):
+        matrix, offset, part = remaining(arrays, on)
+        served = inputs.load_mw[t] - best.shed_mw[t]
+        injection = best.gen_mw[t] - best.spill_mw[t] + best.discharge_mw[t] - best.charge_mw[t] - served
+        assert np.abs(np.bincount(part, injection)).max() < 1e-7
+        assert best.flow_mw[t] == pytest.approx(matrix @ injection + offset, abs=1e-5)
+
+
+@given(grids(), SEEDS)
+@settings(CHECKED, max_examples=30)
+def test_lines_that_come_back_leave_no_trace(grid, seed):
+    arrays, rng = grid.compile(), np.random.default_rng(seed)
+    inputs = random_inputs(arrays, rng, 3, 1.0)
+    programme = Programme(arrays, 3, 1.0)
+    for _ in range(3):
+        out = rng.random((3, len(arrays.line_names))) > 0.5
+        for in_service in (out, None):
+            given_inputs = replace(inputs, in_service=in_service)
+            programme.set_inputs(given_inputs)
+            fresh = optimum(arrays, given_inputs)
+            assert programme.solve().cost == pytest.approx(fresh.cost, abs=1e-6 * scale(fresh, inputs))
+
+
+def test_an_outage_of_one_of_two_lines_and_then_of_both():
+    """80 MW of demand, 40 MW beside it, 30 MW lines: 60 come over, then 40, of which 10 for 300, then 40 are shed."""
+    grid = pair(capacity_mw=30)
+    grid.add_line("cheap", "dear", capacity_mw=30)
+    grid.graph.nodes["dear"]["gen_max_mw"] = 40
+    in_service = np.array([[True, True], [True, False], [False, False]])
+    best = optimum(grid.compile(), replace(inputs_at(2, 1, (80.0,) * 3), in_service=in_service))
+    assert best.flow_mw == pytest.approx(np.array([[30, 30], [40, 0], [0, 0]]))
+    assert best.gen_mw[:, 1] == pytest.approx([20, 40, 40])
+    assert best.shed_mw[:, 1] == pytest.approx([0, 0, 40])
+    assert best.cost == pytest.approx(600 + 1000 + 400 + 3000 + 2000 + 2000 + 40_000)
+    assert best.nodal_price_per_mwh[:2] == pytest.approx(np.array([[10, 50], [10, 310]]))
+    assert best.nodal_price_per_mwh[2, 1] == pytest.approx(1000)
+    assert best.line_rent.sum(axis=1) == pytest.approx([60 * 40, 40 * 300, 0])
+
+
+@pytest.mark.parametrize(
+    ("in_service", "message"),
+    [
+        (
+            np.ones((1, 2), dtype=bool),
+            "inputs.in_service: found shape (1, 2); allowed: shape (1, 1); give one row a step and",
+        ),
+        (
+            np.ones((1, 1)),
+            "inputs.in_service: found values of type float64; allowed: True or False; say which lines are",
+        ),
+    ],
+)
+def test_outages_of_another_form_are_refused(in_service, message):
+    with pytest.raises(GridError) as caught:
+        optimum(pair().compile(), replace(inputs_at(2, 1, (80.0,)), in_service=in_service))
+    assert message in str(caught.value)
+
+
+@given(grids(), SEEDS)
+@settings(CHECKED, max_examples=40)
+def test_the_rents_of_lines_are_what_consumers_pay_above_what_is_earned(grid, seed):
+    arrays = replace(grid.compile(), gen_cost_per_mw2h=np.zeros(len(grid.graph)))
+    lines = len(arrays.line_names)
+    arrays = replace(arrays, shift_deg=np.zeros(lines))
+    inputs = random_inputs(arrays, np.random.default_rng(seed), 3, (1.0, 0.5)[seed % 2])
+    best = optimum(arrays, inputs)
+    served = inputs.load_mw - best.shed_mw
+    injection = best.gen_mw - best.spill_mw + best.discharge_mw - best.charge_mw - served
+    surplus = -(injection * best.nodal_price_per_mwh).sum(axis=1) * inputs.dt_h
+    assert best.line_rent.sum(axis=1) == pytest.approx(surplus, abs=1e-6 * scale(best, inputs))
+    full = np.abs(best.flow_mw) > arrays.capacity_mw - 1e-6
+    assert best.line_rent[~full] == pytest.approx(0, abs=1e-6)
+    assert (best.line_rent > -1e-6).all()
 
 
 def test_nodal_prices_are_the_slope_of_the_cost_in_the_demand():

@@ -1,0 +1,67 @@
+"""Quadratic costs in a linear programme: tangents, as segments of output at rising prices."""
+
+from __future__ import annotations
+
+import numpy as np
+
+CLOSE, FAR = 6, 3  # tangents on either side of an output: evenly spaced beside it, then ever further apart
+SEGMENTS = 2 * (CLOSE + FAR) + 1
+_SIDE = np.arange(1.0, CLOSE + 1)[:, None, None] / CLOSE, np.arange(1.0, FAR + 1)[:, None, None] / FAR
+_TINY_MW = 1e-12  # keeps 0/0 at a finite number
+
+
+class Tangents:
+    """K tangents below ``curve · gen²`` for each of C sources in T steps; they may move to where they are needed.
+
+    The highest of the tangents is a polygon, which rises between two corners as its tangent does. So output is cut
+    into K segments with rising prices, of which the cheapest are used first: a linear programme needs no more rows when
+    the tangents move, only other bounds and prices. Unlike chords, tangents never overstate the cost.
+
+    Args:
+        curve: (C,) cost of a step per MW².
+        most_mw: (C,) largest output.
+        steps: T.
+    """
+
+    def __init__(self, curve: np.ndarray, most_mw: np.ndarray, steps: int) -> None:
+        self.curve, self.most_mw = curve, most_mw
+        self._touch_mw = np.tile(np.linspace(0.0, 1.0, SEGMENTS)[:, None] * most_mw, (steps, 1, 1))  # (T, K, C)
+
+    def widths_mw(self) -> np.ndarray:
+        """(T, K, C) length of each segment; together they are the whole range."""
+        touch = self._touch_mw
+        corners = (touch[:, 1:] + touch[:, :-1]) / 2  # where two tangents meet
+        ends = np.zeros_like(touch[:, :1]), np.broadcast_to(self.most_mw, touch[:, :1].shape)
+        return np.diff(np.concatenate([ends[0], corners, ends[1]], axis=1), axis=1)
+
+    def prices(self) -> np.ndarray:
+        """(T, K, C) cost of a step per MW in each segment."""
+        prices: np.ndarray = 2.0 * self.curve * self._touch_mw
+        return prices
+
+    def missing(self, gen_mw: np.ndarray) -> np.ndarray:
+        """(T, C) cost by which the tangents stay below the curves at outputs (T, C)."""
+        apart_mw = np.abs(gen_mw[:, None] - self._touch_mw[: len(gen_mw)]).min(axis=1)
+        missing: np.ndarray = self.curve * apart_mw**2
+        return missing
+
+    def gather(self, gen_mw: np.ndarray, least_mw: np.ndarray) -> None:
+        """Move most of the tangents between the two that stood next to the outputs (T, C), and beyond by as much.
+
+        Tangents come no closer to each other than ``least_mw`` (C,).
+        """
+        steps = len(gen_mw)
+        gen_mw, touch = np.clip(gen_mw, 0.0, self.most_mw), self._touch_mw[:steps]
+        above = np.where(touch >= gen_mw[:, None], touch, self.most_mw).min(axis=1)
+        below = np.where(touch <= gen_mw[:, None], touch, 0.0).max(axis=1)
+        reach_mw = np.maximum(above - below, CLOSE * least_mw)
+
+        def away(room_mw: np.ndarray) -> np.ndarray:
+            first = np.minimum(reach_mw, room_mw)
+            growth = np.maximum(room_mw, _TINY_MW) / np.maximum(first, _TINY_MW)
+            return np.concatenate([_SIDE[0] * first, first * growth ** _SIDE[1]])
+
+        left, right = gen_mw - away(gen_mw), gen_mw + away(self.most_mw - gen_mw)
+        moved = np.concatenate([left[::-1], gen_mw[None], right]).transpose(1, 0, 2)
+        moved[:, 0] = 0.0  # no cost at no output
+        touch[:] = np.maximum.accumulate(np.clip(moved, 0.0, self.most_mw), axis=1)
