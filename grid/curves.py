@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from grid.errors import GridError
+from grid.solver import ROW_TOLERANCE, Model, StepBlock
+
+COST_TOLERANCE = 1e-7  # what tangents may leave out, relative to the cost
+MOST_ROUNDS = 30  # of moving them; three are usual
 CLOSE, FAR = 6, 3  # tangents on either side of an output: evenly spaced beside it, then ever further apart
 SEGMENTS = 2 * (CLOSE + FAR) + 1
 _SIDE = np.arange(1.0, CLOSE + 1)[:, None, None] / CLOSE, np.arange(1.0, FAR + 1)[:, None, None] / FAR
@@ -24,7 +29,7 @@ class Tangents:
     """
 
     def __init__(self, curve: np.ndarray, most_mw: np.ndarray, steps: int) -> None:
-        self.curve, self.most_mw = curve, most_mw
+        self.curve, self.most_mw, self.steps = curve, most_mw, steps
         self._touch_mw = np.tile(np.linspace(0.0, 1.0, SEGMENTS)[:, None] * most_mw, (steps, 1, 1))  # (T, K, C)
 
     def widths_mw(self) -> np.ndarray:
@@ -65,3 +70,59 @@ class Tangents:
         moved = np.concatenate([left[::-1], gen_mw[None], right]).transpose(1, 0, 2)
         moved[:, 0] = 0.0  # no cost at no output
         touch[:] = np.maximum.accumulate(np.clip(moved, 0.0, self.most_mw), axis=1)
+
+
+def add_segments(step: StepBlock, outputs: np.ndarray) -> None:
+    """Give these columns (C,) of a step their segments, and the rows that hold them together."""
+    rows = step.add_rows("curve", len(outputs))
+    step.put(rows, outputs, -1.0)
+    step.put(np.tile(rows, SEGMENTS), step.add_columns("segment", SEGMENTS * len(outputs)), 1.0)
+
+
+class CurvedModel:
+    """A model with quadratic costs, solved in rounds: tangents move to the last solution until they are close enough.
+
+    Args:
+        model: of T steps.
+        step: what one of them is made of, with segments.
+        outputs: (C,) columns of a step whose cost is quadratic.
+        tangents: of these costs.
+        tolerance: what the tangents may leave out, relative to the cost.
+    """
+
+    def __init__(
+        self, model: Model, step: StepBlock, outputs: np.ndarray, tangents: Tangents, tolerance: float
+    ) -> None:
+        self.model, self.tangents, self.tolerance = model, tangents, tolerance
+        self._outputs = step.every_column(outputs, tangents.steps)
+        self._segments = step.every_column(step.columns["segment"], tangents.steps)
+        self.place(tangents.steps)
+
+    def place(self, steps: int) -> None:
+        """Bring widths and prices of the segments into the model; after so many steps output costs nothing."""
+        if self._segments.size:
+            widths, prices = self.tangents.widths_mw(), self.tangents.prices()
+            prices[steps:] = 0.0
+            self.model.set_columns(self._segments, np.zeros_like(widths), widths)
+            self.model.set_cost(prices, self._segments)
+
+    def solve(self, steps: int, constant: float) -> tuple[float, np.ndarray, np.ndarray]:
+        """Return the least cost, ``constant`` included, the value of each column and the dual of each row.
+
+        Raises:
+            GridError: the solver finds no optimum.
+        """
+        tangents = self.tangents
+        for _ in range(MOST_ROUNDS):
+            cost, values, duals = self.model.solve()
+            cost += constant
+            gen = values[self._outputs[:steps]]
+            missing = tangents.missing(gen)
+            allowed = self.tolerance * max(abs(cost), 0.01 * float((gen**2 @ tangents.curve).sum()))
+            each = max(allowed / max(missing.size, 1), ROW_TOLERANCE)
+            if missing.sum() <= allowed or missing.max() <= each:
+                return cost, values, duals
+            tangents.gather(gen, 2.0 * np.sqrt(each / tangents.curve))
+            self.place(steps)
+        found = f"quadratic costs still {missing.sum():g} off after {MOST_ROUNDS} rounds of tangents"
+        raise GridError("optimum", found, f"{allowed:g}", "look for extreme costs")

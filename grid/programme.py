@@ -10,14 +10,12 @@ from scipy.sparse import csr_array
 from grid.arrays import GridArrays
 from grid.check_inputs import check_inputs
 from grid.costs import Prices, marginal_cost_per_mwh, store_value_per_mwh
-from grid.curves import SEGMENTS, Tangents
+from grid.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
 from grid.errors import GridError
 from grid.network import Network
-from grid.solver import ROW_TOLERANCE, Model, StepBlock
+from grid.solver import Model, StepBlock
 from grid.state import Inputs
 
-COST_TOLERANCE = 1e-7
-MOST_ROUNDS = 50  # of adding tangents
 LEAST_WEAR = 1e-6  # cost of a MW discharged for a step: nothing is charged and discharged at once for no gain
 
 
@@ -68,7 +66,6 @@ class Programme:
             raise GridError("inputs", found, "at least one step, longer than 0 h", "give load_mw as (steps, nodes)")
         self.arrays, self.steps, self.dt_h = arrays, steps, float(dt_h)
         self.prices = Prices() if prices is None else prices
-        self.tolerance = tolerance
         self._step, self._network = StepBlock(), Network(arrays)
         self._add_lines()
         self._add_sources()
@@ -77,7 +74,7 @@ class Programme:
         bounds = self._step.repeat("low", steps), self._step.repeat("high", steps)
         row_bounds = self._step.repeat("row_low", steps), self._step.repeat("row_high", steps)
         self._model = Model(self._cost(steps), bounds, row_bounds, self._step.matrix(steps))
-        self._place_tangents()
+        self._curved = CurvedModel(self._model, self._step, self._curved_gen, self._tangents, tolerance)
 
     def _cost(self, end: int) -> np.ndarray:
         """(T, width) of each column, where the episode ends after so many steps."""
@@ -127,13 +124,9 @@ class Programme:
         step.put(rows, spill, -1.0)
 
         curved = a.gen_cost_per_mw2h[source] > 0
-        self._curve = a.gen_cost_per_mw2h[source][curved]
-        self._curved_gen = gen[curved]
-        self._tangents = Tangents(dt_h * self._curve, a.gen_max_mw[source][curved], self.steps)
-        width, count = len(self._curve), SEGMENTS * len(self._curve)
-        rows = step.add_rows("curve", width)
-        step.put(rows, self._curved_gen, -1.0)
-        step.put(np.tile(rows, SEGMENTS), step.add_columns("segment", count), 1.0)
+        curve, most_mw = dt_h * a.gen_cost_per_mw2h[source][curved], a.gen_max_mw[source][curved]
+        add_segments(step, gen[curved])
+        self._curved_gen, self._tangents = gen[curved], Tangents(curve, most_mw, self.steps)
 
     def _add_stores_and_consumers(self) -> None:
         """Charging, discharging, energy above the minimum at the end of the step; and demand served."""
@@ -181,7 +174,7 @@ class Programme:
         if end != self._end:
             model.set_cost(self._cost(end))
             self._end = end
-            self._place_tangents()
+            self._curved.place(end)
         self._start_mwh = np.clip(self._start_mwh, a.store_min_mwh, a.store_max_mwh)  # rounding of a simulated state
         start_mwh = (self._start_mwh - a.store_min_mwh)[self._store]
         shed_all = (self._load_mw @ a.shed_cost_per_mwh).sum() * self.dt_h
@@ -199,12 +192,12 @@ class Programme:
         low = np.minimum(np.minimum.accumulate(low - climb) + climb, high)
         load = np.zeros((self.steps, len(self._consumer)))
         load[:end] = self._load_mw[:, self._consumer]
-        model.set_columns(self._every("columns", "gen"), low.ravel(), high.ravel())
-        model.set_columns(self._every("columns", "served"), np.zeros(load.size), load.ravel())
+        model.set_columns(step.every_column(step.columns["gen"], self.steps), low, high)
+        model.set_columns(step.every_column(step.columns["served"], self.steps), np.zeros_like(load), load)
 
         fall = np.maximum(self._fall_mw, high[:-1] - high[1:])[:, self._ramped]
         rise = np.broadcast_to(self._rise_mw[self._ramped], fall.shape)
-        model.set_rows(self._every("rows", "ramp")[fall.shape[1] :], -fall.ravel(), rise.ravel())
+        model.set_rows(step.every_row(step.rows["ramp"], self.steps)[1:], -fall, rise)
         kept = self._kept_frac * start_mwh
         model.set_rows(step.rows["stored"], kept, kept)
 
@@ -223,15 +216,9 @@ class Programme:
             model.set_weights(rows + step.height * t, columns + step.width * t, after[rows, columns])
         if net.shifted_mw.any():
             leaving, bounds = net.balance_mw(now), net.flow_bounds_mw(now)
-            model.set_rows(self._every("rows", "balance"), leaving.ravel(), leaving.ravel())
-            model.set_rows(self._every("rows", "capacity"), bounds[0].ravel(), bounds[1].ravel())
+            model.set_rows(step.every_row(step.rows["balance"], self.steps), leaving, leaving)
+            model.set_rows(step.every_row(step.rows["capacity"], self.steps), *bounds)
         self._in_service = now
-
-    def _every(self, kind: str, name: str) -> np.ndarray:
-        """Positions of a block of "columns" or "rows" in every step."""
-        step = self._step
-        block, size = (step.columns[name], step.width) if kind == "columns" else (step.rows[name], step.height)
-        return (block + size * np.arange(self.steps)[:, None]).ravel()
 
     def solve(self) -> Solution:
         """Solve for the inputs that were set last, from the last basis.
@@ -240,28 +227,9 @@ class Programme:
             GridError: the solver finds no optimum.
         """
         step = self._step
-        for _ in range(MOST_ROUNDS):
-            cost, values, duals = self._model.solve()
-            x = values.reshape(self.steps, step.width)[: self._end]
-            cost += self._constant_cost - self._extra_wear * x[:, step.columns["discharge"]].sum()
-            gen = x[:, self._curved_gen]
-            missing = self._tangents.missing(gen)
-            allowed = self.tolerance * max(abs(cost), 0.01 * self.dt_h * (gen**2 @ self._curve).sum())
-            each = max(allowed / max(missing.size, 1), ROW_TOLERANCE)
-            if missing.sum() <= allowed or missing.max() <= each:
-                return self._solution(cost, x, duals)
-            self._tangents.gather(gen, 2.0 * np.sqrt(each / self._tangents.curve))
-            self._place_tangents()
-        found = f"quadratic costs still {missing.sum():g} off after {MOST_ROUNDS} rounds of tangents"
-        raise GridError("optimum", found, f"{allowed:g}", "look for extreme costs")
-
-    def _place_tangents(self) -> None:
-        segments = self._every("columns", "segment")
-        if segments.size:
-            self._model.set_columns(segments, np.zeros(segments.size), self._tangents.widths_mw().ravel())
-            prices = self._tangents.prices()
-            prices[self._end :] = 0
-            self._model.set_cost(prices.ravel(), segments)
+        cost, values, duals = self._curved.solve(self._end, self._constant_cost)
+        x = values.reshape(self.steps, step.width)[: self._end]
+        return self._solution(cost - self._extra_wear * x[:, step.columns["discharge"]].sum(), x, duals)
 
     def _solution(self, cost: float, x: np.ndarray, duals: np.ndarray) -> Solution:
         a, step, steps = self.arrays, self._step, self._end

@@ -66,6 +66,14 @@ class StepBlock:
         """(T, width) "cost", "low", "high" or (T, height) "row_low", "row_high"."""
         return np.tile(np.concatenate(self._bounds[bound]), (steps, 1))
 
+    def every_column(self, columns: np.ndarray, steps: int) -> np.ndarray:
+        """(T, size) the positions of these columns in every step."""
+        return columns + self.width * np.arange(steps)[:, None]
+
+    def every_row(self, rows: np.ndarray, steps: int) -> np.ndarray:
+        """(T, size) the positions of these rows in every step."""
+        return rows + self.height * np.arange(steps)[:, None]
+
     def matrix(self, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Start of each column, row numbers and values of the matrix of all steps."""
         rows, columns, values, in_next_step = (np.concatenate(part) for part in zip(*self._entries, strict=True))
@@ -122,15 +130,17 @@ class Model:
 
     def set_cost(self, cost: np.ndarray, index: np.ndarray | None = None) -> None:
         """Change the cost of some columns, or of all."""
-        index = np.arange(cost.size) if index is None else index
+        index = np.arange(cost.size) if index is None else index.ravel()
         self._check(self.highs.changeColsCost(cost.size, index.astype(np.int32), cost.ravel()))
 
     def set_columns(self, index: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-        """Change the bounds of some columns."""
-        self._check(self.highs.changeColsBounds(index.size, index.astype(np.int32), low, high))
+        """Change the bounds of some columns; all of one shape."""
+        index = index.ravel().astype(np.int32)
+        self._check(self.highs.changeColsBounds(index.size, index, low.ravel(), high.ravel()))
 
     def set_rows(self, index: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         """Change the bounds of some rows; meant for few, because older releases of HiGHS take them one by one."""
+        index, low, high = index.ravel(), low.ravel(), high.ravel()
         changed = (self._row_low[index] != low) | (self._row_high[index] != high)
         for row, least, most in zip(
             index[changed].tolist(), low[changed].tolist(), high[changed].tolist(), strict=True
