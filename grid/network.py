@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array, vstack
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import coo_array, csr_array
 
 from grid.arrays import GridArrays
 
@@ -12,8 +11,8 @@ from grid.arrays import GridArrays
 class Network:
     """DC power flow in B-theta form (MATPOWER User's Manual, "DC Modeling").
 
-    The M columns are the angles of P points (times base_mva) and the flows of connectors; the R rows are the balance
-    of each node, the flow of each of the L lines with a limit, and ties, which hold the ends of a connector at one
+    The columns are the angles of P points (times base_mva) and the flows of connectors; the rows are the balance of
+    each of N nodes, the flow of each of the L lines with a limit, and ties, which hold the ends of a connector at one
     angle. Where one end of a connector has no other line, both ends are one point instead. A line out of service has
     no weight in any row, so nothing has to be known of the parts that a grid falls into.
 
@@ -23,48 +22,62 @@ class Network:
 
     def __init__(self, arrays: GridArrays) -> None:
         start, end = arrays.line_from, arrays.line_to
-        nodes, lines = len(arrays.node_names), np.arange(len(start))
+        self.nodes, lines = len(arrays.node_names), np.arange(len(start))
         ideal = arrays.reactance_pu == 0
-        degree = np.bincount(np.concatenate([start, end]), minlength=nodes)
+        degree = np.bincount(np.concatenate([start, end]), minlength=self.nodes)
         merged = ideal & (np.minimum(degree[start], degree[end]) == 1)
-        joined = coo_array((np.ones(merged.sum()), (start[merged], end[merged])), shape=(nodes, nodes))
-        self.points, self._point = connected_components(joined, directed=False)
-        self.links = int(ideal.sum())
-        width = self.points + self.links
+        first_is_leaf = degree[start] == 1
+        same = np.arange(self.nodes)
+        same[np.where(first_is_leaf, start, end)[merged]] = np.where(first_is_leaf, end, start)[merged]
+        kept, point = np.unique(same, return_inverse=True)
+        self.points, self.links = len(kept), int(ideal.sum())
         self.free = np.full(self.points, np.inf)  # (P,) bound of each angle
-        self.free[self._point[np.unique(arrays.part, return_index=True)[1]]] = 0.0  # one reference in each part
+        self.free[point[np.unique(arrays.part, return_index=True)[1]]] = 0.0  # one reference in each part
 
-        # flow = weights x columns + shifted: two angles a line, or the connector's own column
-        suscept = 1.0 / np.where(ideal, 1.0, arrays.reactance_pu * arrays.tap)[~ideal]
-        self.shifted_mw = np.zeros(len(lines))  # (E,) flow that a phase shift causes
-        self.shifted_mw[~ideal] = -arrays.base_mva * suscept * np.deg2rad(arrays.shift_deg[~ideal])
-        line = np.concatenate([lines[~ideal], lines[~ideal], lines[ideal]])
-        links = np.arange(self.points, width)
-        column = np.concatenate([self._point[start[~ideal]], self._point[end[~ideal]], links])
-        weight = np.concatenate([suscept, -suscept, np.ones(self.links)])
-        self.flow_matrix = coo_array((weight, (line, column)), shape=(len(lines), width)).tocsr()  # (E, M)
+        # flow = weight x (first column − second column) + shifted; connectors have one column, of their own
+        self._weight = 1.0 / np.where(ideal, 1.0, arrays.reactance_pu * arrays.tap)  # (E,)
+        self._second_weight = np.where(ideal, 0.0, self._weight)  # (E,)
+        self._first, self._second = point[start], point[end]  # (E,) columns
+        self._first[ideal] = self.points + np.arange(self.links)
+        self._shifted_mw = np.where(ideal, 0.0, -arrays.base_mva * self._weight * np.deg2rad(arrays.shift_deg))
+        self.shifts = bool(self._shifted_mw.any())
 
-        signs, ends = np.repeat([-1.0, 1.0], len(lines)), np.concatenate([start, end])
-        self._arriving = coo_array((signs, (ends, np.tile(lines, 2))), shape=(nodes, len(lines))).tocsr()  # (N, E)
+        self._start, self._end = start, end
         self.limited = np.flatnonzero(np.isfinite(arrays.capacity_mw))  # (L,) lines
         self._capacity_mw = arrays.capacity_mw[self.limited]
-        self._tied = np.flatnonzero(ideal & ~merged)  # lines
-        rows, signs = np.tile(np.arange(len(self._tied)), 2), np.repeat([1.0, -1.0], len(self._tied))
-        ends = self._point[np.concatenate([start[self._tied], end[self._tied]])]
-        self._ties = coo_array((signs, (rows, ends)), shape=(len(self._tied), width)).tocsr()
-        self.ties = len(self._tied)
+        tied = np.flatnonzero(ideal & ~merged)
+        self.ties = len(tied)
+        capacity_row = self.nodes + np.arange(len(self.limited))
+        tie_row = self.nodes + len(self.limited) + np.arange(self.ties)
+        flows = [(start, lines, -1.0), (end, lines, 1.0), (capacity_row, self.limited, 1.0)]
+        entries = [(row, self._first[of], sign * self._weight[of], of) for row, of, sign in flows]
+        entries += [(row, self._second[of], -sign * self._second_weight[of], of) for row, of, sign in flows]
+        entries += [(tie_row, point[start[tied]], np.ones(self.ties), tied)]
+        entries += [(tie_row, point[end[tied]], -np.ones(self.ties), tied)]
+        self.rows, self.columns, self.weights, self._line = (
+            np.concatenate([entry[k] for entry in entries]) for k in range(4)
+        )
 
     def matrix(self, in_service: np.ndarray) -> csr_array:
-        """(R, M) weights where only these lines (E,) are in service."""
-        on = np.asarray(in_service, dtype=float)
-        flow = self.flow_matrix * on[:, None]
-        return csr_array(vstack([self._arriving @ flow, flow[self.limited], self._ties * on[self._tied][:, None]]))
+        """Weights where only these lines (E,) are in service."""
+        shape = (self.nodes + len(self.limited) + self.ties, self.points + self.links)
+        weights = self.weights * in_service[self._line]
+        return coo_array((weights, (self.rows, self.columns)), shape=shape).tocsr()
 
-    def balance_mw(self, in_service: np.ndarray) -> np.ndarray:
-        """(T, N) right side of the balance: what shifted lines in service (T, E) take from a node."""
-        return -((in_service * self.shifted_mw) @ self._arriving.T)
+    def leaving_mw(self, in_service: np.ndarray) -> np.ndarray:
+        """(T, N) what shifted lines in service (T, E) take from each node: the right side of its balance."""
+        leaving, shifted = np.zeros((self.nodes, len(in_service))), (in_service * self._shifted_mw).T
+        np.add.at(leaving, self._start, shifted)
+        np.subtract.at(leaving, self._end, shifted)
+        return leaving.T
 
     def flow_bounds_mw(self, in_service: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(T, L) least and largest flow apart from what is shifted, by lines in service (T, E)."""
-        shifted = (in_service * self.shifted_mw)[:, self.limited]
+        shifted = (in_service * self._shifted_mw)[:, self.limited]
         return -self._capacity_mw - shifted, self._capacity_mw - shifted
+
+    def flow_mw(self, x: np.ndarray, in_service: np.ndarray) -> np.ndarray:
+        """(T, E) flows for columns x (T, ...) of steps with these lines (T, E) in service."""
+        driven_mw = self._weight * x[:, self._first] - self._second_weight * x[:, self._second]
+        flow_mw: np.ndarray = (driven_mw + self._shifted_mw) * in_service
+        return flow_mw

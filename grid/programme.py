@@ -73,8 +73,8 @@ class Programme:
         self._end, self._in_service = steps, np.ones((steps, len(arrays.line_from)), dtype=bool)
         bounds = self._step.repeat("low", steps), self._step.repeat("high", steps)
         row_bounds = self._step.repeat("row_low", steps), self._step.repeat("row_high", steps)
-        self._model = Model(self._cost(steps), bounds, row_bounds, self._step.matrix(steps))
-        self._curved = CurvedModel(self._model, self._step, self._curved_gen, self._tangents, tolerance)
+        self.model = Model(self._cost(steps), bounds, row_bounds, self._step.matrix(steps))
+        self._curved = CurvedModel(self.model, self._step, self._curved_gen, self._tangents, tolerance)
 
     def _cost(self, end: int) -> np.ndarray:
         """(T, width) of each column, where the episode ends after so many steps."""
@@ -89,12 +89,11 @@ class Programme:
         step.add_columns("angle", net.points, low=-net.free, high=net.free)
         step.add_columns("link", net.links, low=-np.inf)
         all_lines = np.ones((1, len(self.arrays.line_from)))
-        leaving = net.balance_mw(all_lines)[0]
+        leaving = net.leaving_mw(all_lines)[0]
         step.add_rows("balance", len(leaving), leaving, leaving)
         rows = step.add_rows("capacity", len(net.limited), *(bound[0] for bound in net.flow_bounds_mw(all_lines)))
         step.add_rows("tie", net.ties)
-        weights = net.matrix(all_lines[0]).tocoo()
-        step.put(weights.row, weights.col, weights.data)
+        step.put(net.rows, net.columns, net.weights)
         price = self.prices.overload_per_mwh * self.dt_h
         step.put(rows, step.add_columns("above", len(rows), price), -1.0)
         step.put(rows, step.add_columns("below", len(rows), price), 1.0)
@@ -166,7 +165,7 @@ class Programme:
         Raises:
             GridError: an array has the wrong shape or a value that no step could have.
         """
-        a, source, model, step = self.arrays, self._source, self._model, self._step
+        a, source, model, step = self.arrays, self._source, self.model, self._step
         self._start_mwh = a.store_init_mwh if store_start_mwh is None else np.asarray(store_start_mwh, dtype=float)
         end = min(max(len(inputs.load_mw), 1), self.steps)
         self._load_mw, avail_frac, in_service = check_inputs(a, inputs, end, self.dt_h, self._start_mwh)
@@ -203,7 +202,7 @@ class Programme:
 
     def _set_in_service(self, in_service: np.ndarray) -> None:
         """Take lines out and put them back, in the first (T, E) steps; in the others all are in service."""
-        net, model, step = self._network, self._model, self._step
+        net, model, step = self._network, self.model, self._step
         now = np.ones_like(self._in_service)
         now[: len(in_service)] = in_service
         changed = np.flatnonzero((now != self._in_service).any(axis=1))
@@ -214,8 +213,8 @@ class Programme:
             )
             rows, columns = (after - before).nonzero()
             model.set_weights(rows + step.height * t, columns + step.width * t, after[rows, columns])
-        if net.shifted_mw.any():
-            leaving, bounds = net.balance_mw(now), net.flow_bounds_mw(now)
+        if net.shifts and changed.size:
+            leaving, bounds = net.leaving_mw(now), net.flow_bounds_mw(now)
             model.set_rows(step.every_row(step.rows["balance"], self.steps), leaving, leaving)
             model.set_rows(step.every_row(step.rows["capacity"], self.steps), *bounds)
         self._in_service = now
@@ -241,7 +240,7 @@ class Programme:
 
         net, duals = self._network, duals.reshape(self.steps, step.height)[:steps]
         prices = duals[:, step.rows["balance"]] / self.dt_h
-        flow_mw = (x[:, : net.flow_matrix.shape[1]] @ net.flow_matrix.T + net.shifted_mw) * self._in_service[:steps]
+        flow_mw = net.flow_mw(x, self._in_service[:steps])
         line_rent = np.zeros_like(flow_mw)
         line_rent[:, net.limited] = -duals[:, step.rows["capacity"]] * flow_mw[:, net.limited]
         return Solution(

@@ -21,6 +21,7 @@ BATCH_SIZES = (1, 64, 1024)
 PPO_GRID = "classic"
 PPO_POLICIES = ("mlp", "extractor", "free_env")
 LEAST_RUNS = 3
+RATIOS = ("optimum_per_solver", "pypsa_per_optimum", "warm_per_cold")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -30,7 +31,7 @@ class Benchmark(CommonJson):
 
     An env-step is one step of one episode, with observation, reward and fresh series every episode.
 
-    The free env of PPO costs nothing: what is left is the learner itself.
+    The free env of PPO costs nothing: what is left is the learner itself. The optimum is that of a day.
     """
 
     grids: Annotated[
@@ -49,7 +50,7 @@ class Benchmark(CommonJson):
         from topologies import names
 
         grids = list(self.grids) or names()
-        figures = len(grids) * (len(BATCH_SIZES) + 1) + len(PPO_POLICIES)
+        figures = len(grids) * (len(BATCH_SIZES) + 2) + len(PPO_POLICIES)
         with console.progress("measuring", figures) as report:
             value = _measure(grids, self.seconds, _Counter(report))
         header = ("grid", *(f"{size} env{'s' if size > 1 else ''}" for size in BATCH_SIZES), "frames")
@@ -57,12 +58,23 @@ class Benchmark(CommonJson):
         rows = [[grid, *map(amount, steps[grid].values()), amount(frames[grid])] for grid in grids]
         lines = ["env-steps a second with so many envs in a batch; frames drawn a second", ""]
         lines += [*table(header, rows), ""]
+        header = ("optimum of 24 h", "ms", "x solver alone", "PyPSA x optimum", "MPC warm / cold")
+        solves = value["optimum"]
+        rows = [
+            [grid, amount(1e3 * solves[grid]["optimum_s"]), *map(_ratio, RATIOS, [solves[grid]] * 3)] for grid in grids
+        ]
+        lines += [*table(header, rows), ""]
         if value["ppo_steps_per_s"] is None:
             lines.append("PPO: not measured; it needs: pip install load-balancer[train]")
         else:
             rows = [[name, amount(rate)] for name, rate in value["ppo_steps_per_s"].items()]
             lines += table((f"PPO on {PPO_GRID}", "env-steps/s"), rows)
         console.result(lines, value)
+
+
+def _ratio(name: str, figures: dict[str, float | None]) -> str:
+    figure = figures[name]
+    return "-" if figure is None else f"{figure:.2f}" if figure < 10 else f"{figure:.0f}"
 
 
 class _Counter:
@@ -76,9 +88,11 @@ class _Counter:
 
 def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> dict[str, Any]:
     from grid import GridError
+    from scripts.solve_speed import solve_speed
 
     env_steps: dict[str, dict[str, float]] = {}
     frames: dict[str, float] = {}
+    solves: dict[str, dict[str, float | None]] = {}
     for grid in grids:
         env_steps[grid] = {}
         for size in BATCH_SIZES:
@@ -86,6 +100,8 @@ def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> d
             env_steps[grid][str(size)] = env_steps_per_s(grid, size, seconds)
         tell(f"{grid}, pictures")
         frames[grid] = frames_per_s(grid, seconds)
+        tell(f"{grid}, optimum")
+        solves[grid] = solve_speed(grid, seconds, LEAST_RUNS)
     ppo: dict[str, float] | None = {}
     for name in PPO_POLICIES:
         tell(f"PPO, {name}")
@@ -94,7 +110,12 @@ def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> d
         except GridError:  # the training extra is not installed
             ppo = None
             break
-    return {"env_steps_per_s": env_steps, "ppo_steps_per_s": ppo, "render_frames_per_s": frames}
+    return {
+        "env_steps_per_s": env_steps,
+        "ppo_steps_per_s": ppo,
+        "render_frames_per_s": frames,
+        "optimum": solves,
+    }
 
 
 def rate(work: Callable[[], int], seconds: float) -> float:

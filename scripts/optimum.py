@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from scripts.console import Console, amount, table
-from scripts.options import CommonJson, Count, GridName, MaybePath, Seed, default
+from scripts.options import CommonJson, Count, GridName, MaybePath, Seed, default, one_of
 
 if TYPE_CHECKING:
     import numpy as np
 
+Convention = Literal["matpower", "powermodels"]
 MOST_LINES = 5
 FULL_FRAC = 0.999  # of the capacity: a line that carries more is called full
 
@@ -28,10 +29,14 @@ class OptimumCommand(CommonJson):
     out: Annotated[MaybePath, default("no file")] = None
     """also write the episode to this .npz file, for `render`"""
 
-    def run(self, console: Console) -> None:
-        """Print cost by term and the most congested lines."""
-        import numpy as np
+    convention: Annotated[Convention, one_of(Convention)] = "matpower"
+    """of the lines; `powermodels`: one hour of a .m file with hard limits, as published tables (PGLib-OPF) have it"""
 
+    def run(self, console: Console) -> None:
+        """Print cost by term, the most congested lines and the range of nodal prices."""
+        if self.convention == "powermodels":
+            self._run_case(console)
+            return
         from envs import EnvConfig, GridBatch
         from grid.costs import overload_mw
         from grid.optimum import optimum
@@ -43,16 +48,6 @@ class OptimumCommand(CommonJson):
         batch.reset()
         arrays, inputs = batch.arrays, batch.episode_inputs(0)
         best = optimum(arrays, inputs, batch.prices)
-        loading = np.abs(best.flow_mw) / arrays.capacity_mw
-        lines = [
-            {
-                "line": arrays.line_names[e],
-                "loading_most_frac": loading[:, e].max(),
-                "loading_mean_frac": loading[:, e].mean(),
-                "full_h": (loading[:, e] >= FULL_FRAC).sum() * inputs.dt_h,
-            }
-            for e in _most_loaded(loading)
-        ]
         value = {
             "grid": arrays.name,
             "status": best.status,
@@ -63,35 +58,96 @@ class OptimumCommand(CommonJson):
             "seed": self.seed,
             "unserved_mwh": best.shed_mw.sum() * inputs.dt_h,
             "overload_mwh": overload_mw(arrays, best.flow_mw).sum() * inputs.dt_h,
-            "lines": lines,
+            "nodal_price_per_mwh": _range(best.nodal_price_per_mwh, arrays.node_names),
+            "lines": _congested(arrays.line_names, best.flow_mw, arrays.capacity_mw, best.line_rent, inputs.dt_h),
         }
         path = None if self.out is None else record(Schedule([best]), config, self.seed).save(self.out)
         console.result(_text(value), value)
         if path is not None:
             console.say("", f"episode: {path}")
 
+    def _run_case(self, console: Console) -> None:
+        from pathlib import Path
 
-def _most_loaded(loading: np.ndarray) -> list[int]:
-    """Positions of lines with a limit: by hours at the limit, then by mean loading, most first."""
-    used = [e for e in range(loading.shape[1]) if loading[:, e].max() > 0]
-    used.sort(key=lambda e: ((loading[:, e] >= FULL_FRAC).sum(), loading[:, e].mean()), reverse=True)
-    return used[:MOST_LINES]
+        from grid import GridError
+        from topologies.dc_opf import dc_opf
+
+        if Path(self.grid).suffix.lower() != ".m":
+            raise GridError(self.grid, "no MATPOWER case", "a .m file with --convention powermodels", "name one")
+        if self.out is not None:
+            mend = "leave --out away, or the convention"
+            raise GridError("--out", "--convention powermodels", "an episode of the grid's own physics", mend)
+        best = dc_opf(self.grid)
+        value = {
+            "grid": Path(self.grid).stem,
+            "status": "optimal",
+            "exact": True,
+            "cost": best.cost,
+            "cost_terms": {"generation": best.cost},
+            "nodal_price_per_mwh": _range(best.nodal_price_per_mwh[None], best.buses),
+            "lines": _congested(best.branches, best.flow_mw[None], best.rate_mw, best.line_rent[None], 1.0),
+        }
+        head = f"{value['grid']}: optimum of one hour in the convention of PowerModels: {best.cost:.7g}"
+        console.result([head, "", *_network_text(value)], value)
+
+
+def _range(price: np.ndarray, nodes: tuple[str, ...]) -> dict[str, Any]:
+    """The lowest and the highest of the prices (T, N), and where they are."""
+    low, high = int(price.min(axis=0).argmin()), int(price.max(axis=0).argmax())
+    return {"lowest": price.min(), "lowest_at": nodes[low], "highest": price.max(), "highest_at": nodes[high]}
+
+
+def _congested(
+    names: tuple[str, ...], flow_mw: np.ndarray, capacity_mw: np.ndarray, rent: np.ndarray, dt_h: float
+) -> list[dict[str, Any]]:
+    """The most congested lines: by rent, then by hours at the limit, then by mean loading."""
+    import numpy as np
+
+    loading = np.abs(flow_mw) / capacity_mw
+    rows = [
+        {
+            "line": names[e],
+            "rent": round(rent[:, e].sum(), 6) + 0.0,  # without what the solver leaves of a zero
+            "full_h": (loading[:, e] >= FULL_FRAC).sum() * dt_h,
+            "loading_mean_frac": loading[:, e].mean(),
+            "loading_most_frac": loading[:, e].max(),
+        }
+        for e in np.flatnonzero(loading.max(axis=0) > 0)
+    ]
+    rows.sort(key=lambda row: (row["rent"], row["full_h"], row["loading_mean_frac"]), reverse=True)
+    return rows[:MOST_LINES]
 
 
 def _text(value: dict[str, Any]) -> list[str]:
     exact = "exact: the schedule costs this" if value["exact"] else "only a bound: no schedule may be this cheap"
     head = f"{value['grid']}: optimum of {value['horizon_h']:g} h, seed {value['seed']} ({exact})"
-    rows = [[name, amount(cost)] for name, cost in value["cost_terms"].items()]
+    rows = [[name, _amount(cost)] for name, cost in value["cost_terms"].items()]
     lines = [head, "", *table(("cost term", "currency"), [*rows, ["total", amount(value["cost"])]])]
-    lines += ["", f"not served  {amount(value['unserved_mwh'])} MWh"]
-    lines += [f"overload    {amount(value['overload_mwh'])} MWh", ""]
+    lines += ["", f"not served  {_amount(value['unserved_mwh'])} MWh"]
+    return [*lines, f"overload    {_amount(value['overload_mwh'])} MWh", "", *_network_text(value)]
+
+
+def _amount(value: float) -> str:
+    """An amount of money or energy, without what the solver's rounding leaves of a zero."""
+    return amount(round(value, 6) + 0.0)
+
+
+def _network_text(value: dict[str, Any]) -> list[str]:
+    """Nodal prices and the most congested lines."""
+    price = value["nodal_price_per_mwh"]
+    low, high = (f"{_amount(price[end])} at {price[f'{end}_at']}" for end in ("lowest", "highest"))
+    lines = [f"nodal prices per MWh  from {low} to {high}", ""]
     if not value["lines"]:
         return [*lines, "no line has a limit"]
-    header = ("most congested lines", "highest", "mean loading", "hours at the limit")
-    return lines + table(
-        header,
+    header = ("most congested lines", "rent", "hours at the limit", "mean loading", "highest")
+    rows = [
         [
-            [row["line"], f"{row['loading_most_frac']:.3f}", f"{row['loading_mean_frac']:.3f}", f"{row['full_h']:g}"]
-            for row in value["lines"]
-        ],
-    )
+            row["line"],
+            _amount(row["rent"]),
+            f"{row['full_h']:g}",
+            f"{row['loading_mean_frac']:.3f}",
+            f"{row['loading_most_frac']:.3f}",
+        ]
+        for row in value["lines"]
+    ]
+    return lines + table(header, rows)

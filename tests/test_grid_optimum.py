@@ -568,8 +568,8 @@ def test_a_store_value_above_what_energy_can_save_is_refused():
 def test_a_solver_that_gives_up_is_an_error_and_not_a_number():
     programme = Programme(meshed(0), 6, 1.0)
     programme.set_inputs(random_inputs(meshed(0), np.random.default_rng(0), 6, 1.0))
-    programme._model.highs.setOptionValue("simplex_iteration_limit", 0)
-    programme._model.highs.setOptionValue("presolve", "off")
+    programme.model.highs.setOptionValue("simplex_iteration_limit", 0)
+    programme.model.highs.setOptionValue("presolve", "off")
     with pytest.raises(GridError, match=r"optimum: found solver status '.*'; allowed: 'Optimal'; look for extreme"):
         programme.solve()
 

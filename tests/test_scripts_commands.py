@@ -99,10 +99,15 @@ def test_optimum_adds_up(run: CommandLine) -> None:
     assert value["cost"] != run.json("optimum", "classic", "--horizon", 12)["cost"]
     rows = value["lines"]
     assert 0 < len(rows) <= 5
-    assert [row["full_h"] for row in rows] == sorted((row["full_h"] for row in rows), reverse=True)
+    assert [row["rent"] for row in rows] == sorted((row["rent"] for row in rows), reverse=True)
+    assert rows[0]["rent"] > 0 < rows[0]["full_h"]
+    price = value["nodal_price_per_mwh"]
+    assert price["lowest"] < price["highest"]
+    assert price["lowest_at"] != price["highest_at"]
     text = run.ok("optimum", "classic", "--horizon", 12, "--seed", 3)
     assert rows[0]["line"] in text
     assert "exact: the schedule costs this" in text
+    assert f"at {price['highest_at']}" in text
 
 
 def test_optimum_writes_an_episode_that_costs_as_much(run: CommandLine, tmp_path: Path) -> None:
@@ -115,6 +120,30 @@ def test_optimum_writes_an_episode_that_costs_as_much(run: CommandLine, tmp_path
 def test_optimum_says_nothing_before_a_path_that_cannot_be_written(run: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "file/best.npz" in run.fault("optimum", "triangle", "--out", "file/best.npz")
+
+
+LOADING = ("loading_mean_frac", "loading_most_frac")
+CASE = """
+mpc.baseMVA = 100;
+mpc.bus = [1 3 0 0 0 0 1 1 0 1 1 1 1; 2 1 80 0 0 0 1 1 0 1 1 1 1];
+mpc.gen = [1 0 0 0 0 1 100 1 200 0; 2 0 0 0 0 1 100 1 200 0];
+mpc.gencost = [2 0 0 2 10 0; 2 0 0 2 50 0];
+mpc.branch = [1 2 0 0.1 0 60 0 0 0 0 1 0 0];
+"""
+
+
+def test_optimum_of_a_case_in_the_convention_of_published_tables(run: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "pair.m").write_text(CASE, encoding="utf-8")
+    words = ("optimum", "pair.m", "--convention", "powermodels")
+    value = run.json(*words)
+    assert (value["grid"], value["status"], value["exact"]) == ("pair", "optimal", True)
+    assert value["cost"] == pytest.approx(60 * 10 + 20 * 50)
+    (line,) = value["lines"]
+    assert (line.pop("line"), line) == ("1-2", pytest.approx({"rent": 2400, "full_h": 1, **dict.fromkeys(LOADING, 1)}))
+    assert "pair: optimum of one hour in the convention of PowerModels: 1600" in run.ok(*words)
+    assert "--out: found --convention powermodels; allowed: an episode of" in run.fault(*words, "--out", "best.npz")
+    found = run.fault("optimum", "classic", "--convention", "powermodels")
+    assert "classic: found no MATPOWER case; allowed: a .m file with --convention powermodels" in found
 
 
 def test_without_torch_everything_but_agents_works(tmp_path: Path) -> None:
@@ -138,12 +167,15 @@ def test_benchmark_has_its_shape(run: CommandLine, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(benchmark, "PPO_POLICIES", ("mlp", "free_env"))
     monkeypatch.setattr(benchmark, "PPO_GRID", "triangle")
     value = run.json("benchmark", "triangle", "--seconds", 0.01)
-    assert set(value) == {"env_steps_per_s", "ppo_steps_per_s", "render_frames_per_s"}
+    assert set(value) == {"env_steps_per_s", "ppo_steps_per_s", "render_frames_per_s", "optimum"}
     assert list(value["env_steps_per_s"]["triangle"]) == ["1", "64", "1024"]
     assert list(value["ppo_steps_per_s"]) == ["mlp", "free_env"]
     rates = [*value["env_steps_per_s"]["triangle"].values(), *value["ppo_steps_per_s"].values()]
     assert min(rates) > 100
     assert value["render_frames_per_s"]["triangle"] > 1
+    solve = value["optimum"]["triangle"]
+    assert set(solve) == {"optimum_s", *benchmark.RATIOS}
+    assert 0 < solve["warm_per_cold"] < 1 < solve["optimum_per_solver"] < solve["pypsa_per_optimum"]
 
 
 def test_rates_are_medians_after_a_run_to_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:

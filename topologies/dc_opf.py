@@ -1,7 +1,7 @@
 """DC optimal power flow of a MATPOWER case in PowerModels' convention, which published tables (PGLib-OPF) use.
 
 It differs from the physics of ``grid``: a branch has the susceptance x / (r² + x²), whatever its tap and shift; limits
-of lines and angles are hard; shunt conductances are demand; and nothing is shed or spilled, so there may be no solution.
+of lines and angles are hard; shunt conductances are demand; nothing is shed or spilled, so there may be no solution.
 Source: PowerModels.jl, ``DCPPowerModel``, and what its parser corrects (``correct_voltage_angle_differences!``).
 """
 
@@ -39,6 +39,7 @@ class DcOpf:
     rate_mw: np.ndarray  # (E,) inf: unlimited
     angle_deg: np.ndarray  # (N,)
     nodal_price_per_mwh: np.ndarray  # (N,)
+    line_rent: np.ndarray  # (E,) flow times what one more MW of rate would save
 
 
 def dc_opf(path: str | Path) -> DcOpf:
@@ -82,8 +83,7 @@ class _Problem:
         rows = self.case.tables["bus"]
         self.bus_of = {row.cells[BUS]: i for i, row in enumerate(rows)}
         if len(self.bus_of) < len(rows):
-            seen: set[float] = set()
-            twice = next(row for row in rows if row.cells[BUS] in seen or seen.add(row.cells[BUS]))
+            twice = next(row for i, row in enumerate(rows) if self.bus_of[row.cells[BUS]] != i)
             raise self.fail(twice, "bus", f"bus {twice.cells[BUS]:g} twice", "each bus once")
         unit_mw = 1e-3 if self.case.kw_to_mw else 1.0
         self.live = np.array([row.cells[BUS_TYPE] != ISOLATED for row in rows])
@@ -141,7 +141,9 @@ class _Problem:
         gens, costs = self.case.tables["gen"], self.case.tables["gencost"]
         if len(costs) not in (len(gens), 2 * len(gens)):
             found = f"{len(costs)} rows of mpc.gencost"
-            raise GridError(str(self.path), found, f"{len(gens)}, one a generator (or twice that)", "add or remove rows")
+            raise GridError(
+                str(self.path), found, f"{len(gens)}, one a generator (or twice that)", "add or remove rows"
+            )
         bus = np.array([self.bus(row, "gen", GEN_BUS) for row in gens], dtype=int)
         running = np.array([row.cells[GEN_STATUS] > 0 for row in gens], dtype=bool)
         self.running = on = np.flatnonzero(running & self.live[bus])
@@ -218,6 +220,9 @@ class _Problem:
         gen_mw, flow_mw = np.zeros(len(tables["gen"])), np.zeros(len(tables["branch"]))
         gen_mw[self.running] = self.low_mw + x[self.outputs]
         flow_mw[self.on] = self.suscept * (x[self.angles[self.ends[0]]] - x[self.angles[self.ends[1]]])
+        rent = np.zeros(len(flow_mw))
+        rated = self.on[np.isfinite(self.rate_mw[self.on])]
+        rent[rated] = -duals[step.rows["rate"]] * flow_mw[rated]
         return DcOpf(
             cost=cost,
             buses=tuple(f"{row.cells[BUS]:g}" for row in tables["bus"]),
@@ -227,4 +232,5 @@ class _Problem:
             rate_mw=self.rate_mw,
             angle_deg=np.rad2deg(x[self.angles] / self.case.base_mva),
             nodal_price_per_mwh=duals[balance],
+            line_rent=rent,
         )

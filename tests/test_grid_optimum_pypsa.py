@@ -1,0 +1,20 @@
+"""PyPSA, another program with another formulation, finds the same optimum."""
+
+import pytest
+
+from envs import EnvConfig, GridBatch
+from grid.costs import overload_mw
+from grid.optimum import optimum
+
+
+@pytest.mark.parametrize("topology", ["triangle", "classic", "case14"])
+def test_pypsa_agrees(topology):
+    pytest.importorskip("pypsa")
+    from scripts.peers import pypsa_cost
+
+    batch = GridBatch(EnvConfig(topology=topology, horizon=24, split="test"), 1, 1)
+    batch.reset()
+    inputs = batch.episode_inputs(0)
+    best = optimum(batch.arrays, inputs, batch.prices)
+    assert max(overload_mw(batch.arrays, best.flow_mw).max(), best.spill_mw.max()) < 1e-6  # it is given neither
+    assert pypsa_cost(batch.arrays, inputs, batch.prices) == pytest.approx(best.cost, rel=1e-6)
