@@ -92,11 +92,11 @@ def test_convert_refuses_a_format_it_cannot_write(run: CommandLine, tmp_path: Pa
 
 
 def test_optimum_adds_up(run: CommandLine) -> None:
-    value = run.json("optimum", "classic", "--horizon", 12, "--seed", 3)
-    assert (value["grid"], value["status"], value["exact"]) == ("classic", "optimal", True)
+    value = run.json("optimum", "case14", "--seed", 1)
+    assert (value["grid"], value["status"], value["exact"]) == ("case14", "optimal", True)
     assert tuple(value["cost_terms"]) == TERMS
     assert sum(value["cost_terms"].values()) == pytest.approx(value["cost"])
-    assert value["cost"] != run.json("optimum", "classic", "--horizon", 12)["cost"]
+    assert value["cost"] != run.json("optimum", "case14")["cost"]
     rows = value["lines"]
     assert 0 < len(rows) <= 5
     assert [row["rent"] for row in rows] == sorted((row["rent"] for row in rows), reverse=True)
@@ -104,7 +104,7 @@ def test_optimum_adds_up(run: CommandLine) -> None:
     price = value["nodal_price_per_mwh"]
     assert price["lowest"] < price["highest"]
     assert price["lowest_at"] != price["highest_at"]
-    text = run.ok("optimum", "classic", "--horizon", 12, "--seed", 3)
+    text = run.ok("optimum", "case14", "--seed", 1)
     assert rows[0]["line"] in text
     assert "exact: the schedule costs this" in text
     assert f"at {price['highest_at']}" in text
