@@ -20,7 +20,8 @@ MOST_NODES = 60
 class Mpc:
     """Plans a window ahead, takes the first step of the plan, and plans again.
 
-    The coming step is known; the later ones are forecast with the errors that an agent sees at its own leads. The
+    The coming step is known; the later ones are forecast with the errors that an agent sees at its own leads. Of the
+    lines, planned outages are known, and when those that are out come back. The
     window ends with the episode, and at its end stored energy is worth what the settlement pays. The plan is the
     linear programme of the optimum, so with perfect forecasts of the whole episode this is the optimum. What it plans
     to shed or spill is left to the balance of the step, as for every policy.
@@ -49,7 +50,8 @@ class Mpc:
 
         def plan(i: int) -> Solution:
             programme = self._programmes[i]
-            inputs = Inputs(ahead.gen_avail_frac[:, i], ahead.load_mw[:, i], ahead.dt_h)
+            lines = None if ahead.in_service is None else ahead.in_service[:, i]
+            inputs = Inputs(ahead.gen_avail_frac[:, i], ahead.load_mw[:, i], ahead.dt_h, lines)
             programme.set_inputs(inputs, batch.state.store_mwh[i], batch.state.gen_mw[i] if started else None)
             return programme.solve()
 

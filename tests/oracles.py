@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 
 from grid import GridArrays, Inputs, Prices
 from grid.costs import store_value_per_mwh
-from grid.flow import sensitivities
+from grid.sensitivities import sensitivities
 
 
 def remaining(g: GridArrays, on: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -44,6 +44,13 @@ def failing(inputs: Inputs, rng: np.random.Generator) -> Inputs:
     return replace(inputs, gen_avail_frac=np.clip(rng.uniform(0.1, 1.6, inputs.load_mw.shape), 0, 1))
 
 
+def with_outages(arrays: GridArrays, inputs: Inputs, rng: np.random.Generator) -> Inputs:
+    """The same, half of the time with lines out of service in some steps."""
+    if rng.random() < 0.5:
+        return inputs
+    return replace(inputs, in_service=rng.random((len(inputs.load_mw), len(arrays.line_names))) > 0.2)
+
+
 def run(arrays: GridArrays, inputs: Inputs, prices: Prices, ask, rows: int) -> tuple[np.ndarray, dict[str, bool]]:
     """(rows,) costs of episodes in which ``ask(t)`` gives the setpoints, and what happened in every fourth of them."""
     state = initial_state(arrays, rows)
@@ -51,7 +58,8 @@ def run(arrays: GridArrays, inputs: Inputs, prices: Prices, ask, rows: int) -> t
     stores = arrays.is_store & (arrays.store_max_mwh > arrays.store_min_mwh)
     for t in range(len(inputs.load_mw)):
         here = [np.tile(each[t], (rows, 1)) for each in (inputs.gen_avail_frac, inputs.load_mw)]
-        state, outcome = step(arrays, state, ask(t), Inputs(*here, inputs.dt_h))
+        lines = None if inputs.in_service is None else np.tile(inputs.in_service[t], (rows, 1))
+        state, outcome = step(arrays, state, ask(t), Inputs(*here, inputs.dt_h, lines))
         cost += sum(step_costs(arrays, prices, outcome, inputs.dt_h).values())
         seen["congestion"] |= bool((np.abs(outcome.flow_mw) > arrays.capacity_mw + 1e-6)[::4].any())
         seen["shortage"] |= bool((outcome.shed_mw > 1e-6)[::4].any())
@@ -88,7 +96,7 @@ def test_no_policy_beats_the_optimum_and_the_cases_cover_every_kind_of_trouble()
     def check(grid, prices, seed, steps, fails):
         arrays, rng = grid.compile(), np.random.default_rng(seed)
         inputs = random_inputs(arrays, rng, steps, float(rng.choice([0.25, 1.0, 2.0])))
-        inputs = failing(inputs, rng) if fails else inputs
+        inputs = with_outages(arrays, failing(inputs, rng) if fails else inputs, rng)
         best = optimum(arrays, inputs, prices)
         cost, seen = run(arrays, inputs, prices, askers(arrays, best, rng, 24), 24)
         assert cost.min() >= best.cost - 1e-6 * scale(best, inputs)
@@ -107,7 +115,7 @@ def test_the_schedule_replayed_through_the_step_costs_what_the_optimum_says():
     def check(grid, prices, seed, steps, fails):
         arrays, rng = grid.compile(), np.random.default_rng(seed)
         inputs = random_inputs(arrays, rng, steps, float(rng.choice([0.25, 1.0, 2.0])))
-        inputs = failing(inputs, rng) if fails else inputs
+        inputs = with_outages(arrays, failing(inputs, rng) if fails else inputs, rng)
         best = optimum(arrays, inputs, prices)
         episode = replay(arrays, best, inputs, prices)
         margin = 1e-6 * scale(best, inputs)

@@ -1,10 +1,13 @@
 """MPC: never below the optimum, at it when it sees all, and far ahead of rules that leave stores idle."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from envs import EnvConfig, GridBatch
+from envs.outages import Outage
 from grid.optimum import optimum
 from policies.baselines import Merit
 from policies.evaluation import evaluate, run
@@ -73,3 +76,15 @@ def test_windows_are_hours_whatever_the_step_and_end_with_the_episode():
     for _ in range(60):
         batch.step_setpoint(policy.act(batch))
     assert asked == [(t, 0, min(47, 59 - t)) for t in range(60)]
+
+
+def test_with_perfect_forecasts_it_is_the_optimum_around_planned_outages_too():
+    outages = (Outage("6-11", start_h=5, duration_h=6), Outage("10-11", start_h=13, duration_h=3))
+    config = EnvConfig(topology="case14", horizon=20, forecast_error_frac=0.0, split="test")
+    batch = GridBatch(replace(config, outages=outages), 3)
+    best = optima(batch, 2)
+    out = batch.arrays.line_names.index("6-11")
+    assert not any(plan.flow_mw[5:11, out].any() for plan in best)
+    intact = optima(GridBatch(config, 3), 2)
+    assert all(plan.cost > other.cost for plan, other in zip(best, intact, strict=True))
+    np.testing.assert_allclose(run(Mpc(window_h=20), batch, 2).cost, [plan.cost for plan in best], rtol=1e-6)
