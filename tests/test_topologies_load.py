@@ -14,7 +14,7 @@ from grid import GridError
 from topologies import load, names
 from topologies.formats import READERS, WRITERS
 
-BUNDLED = "a bundled grid (case14, classic, triangle) or the path of a .json or .m file"
+BUNDLED = "a bundled grid (case14, classic, triangle), a generated one (gen:NODES:SEED, such as gen:40:7) or the path of a .json or .m file"
 DATA = Path(topologies.__file__).parent / "data"
 
 
