@@ -57,9 +57,9 @@ def test_the_network_and_demand_of_ieee_cases_are_the_published_ones(name, lines
     assert arrays.peak_load_mw == pytest.approx(peak_mw)
 
 
-@pytest.mark.parametrize(("name", "episodes"), [("classic", 20), ("case14", 20), ("case118", 8)])
-def test_the_merit_order_loses_to_the_optimum_by_congestion_and_by_idle_stores(name, episodes):
-    batch = GridBatch(EnvConfig(topology=name, horizon=48, split="test"), episodes, seed=0)
+@pytest.mark.parametrize(("name", "episodes", "hours"), [("classic", 20, 48), ("case14", 20, 48), ("case118", 5, 24)])
+def test_the_merit_order_loses_to_the_optimum_by_congestion_and_by_idle_stores(name, episodes, hours):
+    batch = GridBatch(EnvConfig(topology=name, horizon=hours, split="test"), episodes, seed=0)
     batch.reset()
     arrays, reference = batch.arrays, batch.reference_cost.sum()
     inputs = [batch.episode_inputs(i) for i in range(episodes)]
@@ -78,4 +78,4 @@ def test_the_merit_order_loses_to_the_optimum_by_congestion_and_by_idle_stores(n
     assert sum(plan.shed_mw.sum() for plan in plans) < 1e-4 * load_mwh
     assert overload_mwh < 1e-4 * load_mwh
     used = np.mean([plan.discharge_mw for plan in plans], axis=(0, 1))[arrays.is_store]
-    assert (used * 48 > 0.1 * arrays.store_max_mwh[arrays.is_store]).all()  # every store is of use
+    assert (used * hours > 0.1 * arrays.store_max_mwh[arrays.is_store]).all()  # every store is of use
