@@ -1,4 +1,4 @@
-"""``inspect``: what a grid consists of, what had to be assumed, and everything that is wrong with it."""
+"""``inspect``: what a grid consists of, where it is weak, what had to be assumed, and everything wrong with it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from grid import Grid, GridArrays
 
 
+MOST_SHOWN = 3
+
+
 @dataclass(frozen=True, kw_only=True)
 class Inspect(CommonJson):
-    """Check a grid and say what it consists of; the exit code is 2 if it has faults."""
+    """Check a grid and say what it consists of and where it is weak; the exit code is 2 if it has faults."""
 
     grid: GridName
-    """bundled name or path of a grid file"""
+    """bundled name, gen:NODES:SEED or path of a grid file"""
     picture: Annotated[MaybePath, default("no picture")] = None
     """also draw the grid in the first hour of an episode under the merit-order rule, to this .png file"""
 
@@ -29,6 +32,7 @@ class Inspect(CommonJson):
             GridError: the grid has faults.
         """
         from grid import GridError
+        from scripts.weak_spots import weak_spots
         from topologies import load
         from topologies.profiles import ProfileSource
 
@@ -41,7 +45,7 @@ class Inspect(CommonJson):
                 faults = [str(fault) for fault in error.faults]
                 console.result([], {"grid": self.grid, "nodes": None, "lines": None, "assumed": [], "faults": faults})
             raise
-        facts = _facts(grid, arrays)
+        facts = _facts(grid, arrays) | weak_spots(grid, arrays)
         console.result(_lines(facts), facts)
         if self.picture is not None:
             from envs import EnvConfig
@@ -106,8 +110,11 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         ("nodes", f"{facts['nodes']}: {', '.join(kinds)}"),
         ("lines", f"{facts['lines']}: {limits}"),
         ("connected parts", str(facts["parts"])),
+        ("bridges", _bridges(facts["bridges"])),
+        ("overloaded", _overloaded(facts["loaded"])),
         ("peak demand", f"{amount(demand)} MW"),
         ("source capacity", f"{amount(supply)} MW{ratio}; {amount(facts['gen_weather_mw'])} MW depend on a profile"),
+        ("tightest hour", _tightest(facts["tightest"])),
         ("storage", store),
         ("controlled", f"{facts['controllable']} units"),
         ("profiles", (", ".join(facts["profiles"]) or "none: demand is constant") + series),
@@ -115,3 +122,29 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         ("faults", "none"),
     ]
     return pairs(rows)
+
+
+def _bridges(bridges: list[dict[str, Any]]) -> str:
+    if not bridges:
+        return "none: every line can fail without splitting the grid"
+    rows = [f"{row['line']} (cuts off {amount(row['load_max_mw'])} MW of demand)" for row in bridges[:MOST_SHOWN]]
+    return _first(rows, len(bridges))
+
+
+def _overloaded(loaded: list[dict[str, Any]]) -> str:
+    over = [row for row in loaded if row["overloaded_frac"] > 0]
+    rows = [
+        f"{row['line']} (up to {row['loading_most_frac']:.0%} of capacity, {row['overloaded_frac']:.1%} of the hours)"
+        for row in over[:MOST_SHOWN]
+    ]
+    return "by the merit order: " + (_first(rows, len(over)) if rows else "none")
+
+
+def _tightest(hour: dict[str, float] | None) -> str:
+    if hour is None:
+        return "unknown: the series are too short for a day"
+    return f"demand {amount(hour['load_mw'])} MW, sources could give {amount(hour['supply_mw'])} MW"
+
+
+def _first(rows: list[str], total: int) -> str:
+    return ", ".join(rows) + (f" and {total - len(rows)} more" if total > len(rows) else "")

@@ -18,6 +18,7 @@ class Topologies(CommonJson):
     def run(self, console: Console) -> None:
         """Print one row a grid."""
         from topologies import load, names
+        from topologies.generate import FORM
 
         rows: list[dict[str, Any]] = []
         for name in names():
@@ -29,4 +30,5 @@ class Topologies(CommonJson):
         header = ("name", "nodes", "lines", "sources", "storages", "consumers")
         lines = table(header, [[str(row[column]) for column in header] for row in rows])
         lines += ["", *pairs([(row["name"], f"{row['origin']}; licence: {row['licence']}") for row in rows])]
+        lines += ["", f"more of any size: {FORM}"]
         console.result(lines, {"topologies": rows})

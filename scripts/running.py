@@ -17,6 +17,7 @@ from grid.optimum import Optimum
 from policies.baselines import BASELINES, Policy
 from policies.evaluation import run, run_episodes
 from topologies import load, names
+from topologies.generate import PREFIX
 
 if TYPE_CHECKING:
     from policies.bundle import Agent
@@ -74,8 +75,8 @@ def source_config(source: str) -> tuple[EnvConfig, Agent | None]:
     """
     if find_run(source) is not None:
         return run_config(source)
-    if source not in names() and not Path(source).exists():
-        allowed = f"a run's folder, an episode (.npz), a grid file or a bundled grid ({', '.join(names())})"
+    if source not in names() and not source.startswith(PREFIX) and not Path(source).exists():
+        allowed = f"a run's folder, an episode (.npz), a grid file, {PREFIX}NODES:SEED or one of {', '.join(names())}"
         raise GridError(source, "nothing of that name", allowed, nearest(source, names()))
     return EnvConfig(topology=load(source), split="test"), None
 

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -329,6 +330,21 @@ def test_layout_is_the_same_each_time_inside_and_apart(nodes, known):
     assert (points <= [1021, 671]).all()
     apart = np.hypot(*(points[:, None] - points).T) + 1000 * np.eye(nodes)
     assert apart.min() > 18
+
+
+def test_layout_of_symmetric_grids_is_the_same_in_every_process_and_on_every_processor():
+    code = (
+        "import networkx as nx, numpy as np; from envs.rendering.layout import Box, positions\n"
+        "for graph in (nx.cycle_graph(12), nx.star_graph(9), nx.hypercube_graph(3), nx.empty_graph(4)):\n"
+        "    ends = np.array(nx.convert_node_labels_to_integers(graph).edges, int).reshape(-1, 2)\n"
+        "    nowhere, radius = np.full(len(graph), np.nan), np.full(len(graph), 7.0)\n"
+        "    print(*(positions(nowhere, nowhere, *ends.T, Box(0, 0, 900, 400), radius) + 0.0).round(3).ravel())"
+    )
+    shown = set()
+    for settings in ({}, {"OPENBLAS_CORETYPE": "Nehalem"}, {"OPENBLAS_CORETYPE": "Haswell"}):
+        command = [sys.executable, "-c", code]
+        shown.add(subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=True).stdout)
+    assert len(shown) == 1
 
 
 def test_nodes_that_touch_no_line_and_separate_parts_are_laid_out():

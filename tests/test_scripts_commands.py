@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from command_line import CommandLine, separate
-from grid import Episode
+from grid import Episode, Grid
 from grid.costs import TERMS
 from policies.extras import TRAIN_EXTRA
 from scripts import benchmark
 from topologies import load, names
+from topologies.formats import WRITERS
 
 
 @pytest.fixture
@@ -53,6 +54,55 @@ def test_inspect_describes_a_grid(run: CommandLine) -> None:
     ratio = arrays.gen_max_mw.sum() / arrays.peak_load_mw
     assert f"{ratio:.2f} times the peak demand" in text
     assert "faults           none" in text
+
+
+def barbell(folder: Path, **line: float) -> None:
+    """Two triangles joined by one line, with a town at the end of a line of its own; parallel lines in one triangle."""
+    grid = Grid("barbell")
+    grid.add_source("plant", gen_max_mw=60, gen_cost_per_mwh=20)
+    grid.add_source("spare", gen_max_mw=60, gen_cost_per_mwh=90)
+    for name, load_max_mw in (("a", 5), ("b", 7), ("c", 11), ("d", 13), ("end", 3)):
+        grid.add_consumer(name, load_max_mw=load_max_mw)
+    for start, end in (("plant", "a"), ("a", "b"), ("b", "plant"), ("b", "plant"), ("c", "d"), ("d", "spare")):
+        grid.add_line(start, end, capacity_mw=50)
+    grid.add_line("spare", "c", capacity_mw=50)
+    grid.add_line("b", "c", "tie", **line)
+    grid.add_line("d", "end", capacity_mw=50)
+    WRITERS[".json"](grid, folder / "barbell.json")
+
+
+def test_inspect_names_bridges_by_the_demand_they_cut_off(run: CommandLine, tmp_path: Path) -> None:
+    barbell(tmp_path, capacity_mw=50)
+    facts = run.json("inspect", "barbell.json")
+    assert facts["bridges"] == [{"line": "tie", "load_max_mw": 12.0}, {"line": "d-end", "load_max_mw": 3.0}]
+    assert "bridges          tie (cuts off 12 MW of demand), d-end" in run.ok("inspect", "barbell.json")
+    assert run.json("inspect", "triangle")["bridges"] == []
+    assert len(run.json("inspect", "gen:30:0")["bridges"]) == load("gen:30:0").graph.number_of_edges() == 29
+
+
+def test_inspect_names_lines_too_small_for_the_merit_order(run: CommandLine, tmp_path: Path) -> None:
+    barbell(tmp_path, capacity_mw=18)
+    facts = run.json("inspect", "barbell.json")
+    worst = facts["loaded"][0]
+    assert (worst["line"], worst["overloaded_frac"]) == ("tie", 1.0)
+    assert worst["loading_most_frac"] == pytest.approx((11 + 13 + 3) / 18)
+    assert [row["overloaded_frac"] for row in facts["loaded"][1:]] == [0.0] * 8
+    assert facts["tightest"] == {"load_mw": 39.0, "supply_mw": 120.0}
+    text = " ".join(run.ok("inspect", "barbell.json").split())
+    assert "overloaded by the merit order: tie (up to 150% of capacity, 100.0% of the hours) peak" in text
+    assert "tightest hour demand 39 MW, sources could give 120 MW" in text
+
+
+def test_inspect_says_when_nothing_is_overloaded_or_the_series_end_too_soon(run: CommandLine, tmp_path: Path) -> None:
+    barbell(tmp_path, capacity_mw=50)
+    assert "overloaded       by the merit order: none" in run.ok("inspect", "barbell.json")
+    graph = json.loads((tmp_path / "barbell.json").read_text("utf-8"))
+    graph["graph"]["profiles"] = "short.csv"
+    graph["nodes"][2]["load_profile"] = "street"
+    (tmp_path / "barbell.json").write_text(json.dumps(graph), encoding="utf-8")
+    (tmp_path / "short.csv").write_text("time_h,street\n0,1\n1,0.5\n2,0.7\n", encoding="utf-8")
+    assert run.json("inspect", "barbell.json")["tightest"] is None
+    assert "the series are too short for a day" in run.ok("inspect", "barbell.json")
 
 
 def test_inspect_tells_what_it_assumes(run: CommandLine, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from grid import GridError
 from topologies import load, names
 from topologies.formats import READERS, WRITERS
 
-BUNDLED = "a bundled grid (case14, classic, triangle) or the path of a .json or .m file"
+BUNDLED = "a bundled grid (case118, case14, classic, triangle), a generated one (gen:NODES:SEED, such as gen:40:7) or the path of a .json or .m file"
 DATA = Path(topologies.__file__).parent / "data"
 
 
@@ -36,7 +36,7 @@ def with_profiles(folder: Path, csv: str, **graph) -> Path:
 
 
 def test_bundled_names_are_sorted_and_load():
-    assert names() == ["case14", "classic", "triangle"]
+    assert names() == ["case118", "case14", "classic", "triangle"]
     assert [load(name).name for name in names()] == names()
 
 
@@ -108,11 +108,11 @@ def test_a_file_of_series_that_is_missing_is_named(tmp_path):
     ("name", "message"),
     [
         ("clasic", f"clasic: found no such grid; allowed: {BUNDLED}; did you mean 'classic'?"),
-        ("zebra", f"zebra: found no such grid; allowed: {BUNDLED}; use one of: case14, classic, triangle"),
-        ("", f": found no such grid; allowed: {BUNDLED}; use one of: case14, classic, triangle"),
+        ("zebra", f"zebra: found no such grid; allowed: {BUNDLED}; use one of: case118, case14, classic, triangle"),
+        ("", f": found no such grid; allowed: {BUNDLED}; use one of: case118, case14, classic, triangle"),
         ("case41.m", f"case41.m: found no such file; allowed: {BUNDLED}; did you mean 'case14'?"),
-        (Path("no") / "grid.json", f"no/grid.json: found no such file; allowed: {BUNDLED}; use one of: case14, classic, triangle"),
-        ("x" * 5000, f"{'x' * 5000}: found no such grid; allowed: {BUNDLED}; use one of: case14, classic, triangle"),
+        (Path("no") / "grid.json", f"no/grid.json: found no such file; allowed: {BUNDLED}; use one of: case118, case14, classic, triangle"),
+        ("x" * 5000, f"{'x' * 5000}: found no such grid; allowed: {BUNDLED}; use one of: case118, case14, classic, triangle"),
     ],
     ids=range(6),
 )  # fmt: skip

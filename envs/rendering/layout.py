@@ -66,10 +66,12 @@ def _by_stress(count: int, line_from: Indices, line_to: Indices) -> Floats:
     way = shortest_path(links.tocsr(), directed=False)
     apart = np.max(way, where=np.isfinite(way), initial=0.0) / 2 + 1  # nodes that no line connects
     way = np.where(np.isfinite(way), way, apart)
+    uneven = np.random.default_rng(0).random(way.shape)  # one best answer on symmetric grids too, on every processor
+    way *= 1 + 0.01 * (uneven + uneven.T)
     centred = way**2 - (way**2).mean(0)
     gram = -(centred - centred.mean(1, keepdims=True)) / 2
     values, vectors = eigh(gram, subset_by_index=[count - 2, count - 1])
-    start = vectors * np.sqrt(np.maximum(values, 0))
+    start = _upright(vectors) * np.sqrt(np.maximum(values, 0))
     points: Floats = start + np.random.default_rng(0).normal(0, 0.05, start.shape)  # parts nodes with equal neighbours
 
     weight = 1 / np.where(way > 0, way, np.inf) ** 2
@@ -83,8 +85,13 @@ def _by_stress(count: int, line_from: Indices, line_to: Indices) -> Floats:
         points = inverse @ (pull @ points)
     points -= points.mean(0)
     axes = np.linalg.svd(points, full_matrices=False)[2]
-    points = points @ axes.T
-    return points * np.where(points[np.abs(points).argmax(0), [0, 1]] < 0, -1.0, 1.0)
+    return _upright(points @ axes.T)
+
+
+def _upright(points: Floats) -> Floats:
+    """(N, 2) the same points, mirrored so that the farthest in each direction is on the positive side."""
+    mirrored: Floats = points * np.where(points[np.abs(points).argmax(0), [0, 1]] < 0, -1.0, 1.0)
+    return mirrored
 
 
 def _between_known(points: Floats, known: Mask, line_from: Indices, line_to: Indices) -> Floats:

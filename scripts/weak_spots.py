@@ -1,0 +1,95 @@
+"""Where a grid is weak: lines without which it splits, lines that the merit order overloads, the tightest hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any, cast
+
+import networkx as nx
+import numpy as np
+
+from envs import EnvConfig, GridBatch
+from envs.batch import Transition
+from grid import Grid, GridArrays, GridError
+from policies.baselines import Merit
+from policies.evaluation import run
+
+EPISODES = 16
+HOURS = 24
+
+
+def weak_spots(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
+    """What ``inspect`` adds to its facts: ``bridges``, ``loaded`` and ``tightest``."""
+    facts: dict[str, Any] = {"bridges": bridges(grid, arrays), "loaded": [], "tightest": None}
+    with suppress(GridError):  # series too short for a day are no fault of the grid
+        facts |= stress(grid)
+    return facts
+
+
+def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
+    """Lines without which the grid splits, with the demand (MW) on the side that has less of it; most first."""
+    multi = grid.graph
+    simple = nx.Graph(multi)
+    cut = [(a, b) for a, b in cast("Iterable[tuple[str, str]]", nx.bridges(simple)) if multi.number_of_edges(a, b) == 1]
+    simple.remove_edges_from(cut)
+    blocks = list(nx.connected_components(simple))
+    block = {node: i for i, nodes in enumerate(blocks) for node in nodes}
+    tree: nx.Graph[int] = nx.Graph()
+    tree.add_nodes_from(range(len(blocks)))
+    tree.add_edges_from((block[a], block[b]) for a, b in cut)
+    demand_mw = dict(zip(arrays.node_names, arrays.load_max_mw.tolist(), strict=True))
+    beyond_mw = [sum(demand_mw[node] for node in nodes) for nodes in blocks]
+    above: dict[int, tuple[int, int]] = {}  # of each block but the roots: the next one towards its root, and the root
+    for root in (min(nodes) for nodes in nx.connected_components(tree)):
+        for upper, lower in nx.bfs_edges(tree, root):
+            above[lower] = upper, root
+    for lower in reversed(above):
+        beyond_mw[above[lower][0]] += beyond_mw[lower]
+    rows = []
+    for name, start, end, _ in grid.lines():
+        a, b = block[start], block[end]
+        if a != b and multi.number_of_edges(start, end) == 1:
+            lower = b if above.get(b, (-1, -1))[0] == a else a
+            side_mw = beyond_mw[lower]
+            rows.append({"line": name, "load_max_mw": min(side_mw, beyond_mw[above[lower][1]] - side_mw)})
+    return sorted(rows, key=lambda row: -row["load_max_mw"])
+
+
+def stress(grid: Grid) -> dict[str, Any]:
+    """What the merit-order rule does to the grid in 16 days of the test part.
+
+    Returns:
+        ``loaded``: lines with a limit, by their highest loading, with the share of hours above the limit;
+        ``tightest``: demand and available supply in MW in the hour in which they are closest.
+
+    Raises:
+        GridError: the grid's series are too short for a day.
+    """
+    config = EnvConfig(topology=grid, horizon=HOURS, split="test", forecast_h=())
+    batch = GridBatch(config, EPISODES)
+    arrays = batch.arrays
+    loading: list[np.ndarray] = []
+    hours: list[tuple[float, float]] = []
+
+    def note() -> None:
+        transition = cast(Transition, batch.last)
+        loading.append(np.abs(transition.outcome.flow_mw) / arrays.capacity_mw)
+        load_mw = transition.inputs.load_mw.sum(axis=1)
+        supply_mw = (transition.inputs.gen_avail_frac * arrays.gen_max_mw).sum(axis=1)
+        hours.extend(zip(load_mw.tolist(), supply_mw.tolist(), strict=True))
+
+    run(Merit(), batch, 0, note)
+    share = np.concatenate(loading)
+    limited = np.flatnonzero(np.isfinite(arrays.capacity_mw))
+    most = share.max(axis=0)
+    loaded = [
+        {
+            "line": arrays.line_names[e],
+            "loading_most_frac": float(most[e]),
+            "overloaded_frac": float((share[:, e] > 1).mean()),
+        }
+        for e in limited[np.argsort(-most[limited], kind="stable")].tolist()
+    ]
+    load_mw, supply_mw = min(hours, key=lambda hour: hour[1] - hour[0])
+    return {"loaded": loaded, "tightest": {"load_mw": load_mw, "supply_mw": supply_mw}}
