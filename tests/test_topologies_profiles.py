@@ -8,8 +8,8 @@ import pytest
 
 from grid import Grid, GridError
 from grid.graph import Series
-from topologies.profiles import PROFILES, ProfileSource
-from topologies.series import TimedSeries, read_series, resample, write_series
+from topologies.profiles import ProfileSource, built_in
+from topologies.series import TimedSeries, resample
 
 LOADS = ("household", "commerce", "industry", "constant", "classic")
 
@@ -58,7 +58,8 @@ def test_shapes_bounds_and_certain_availability():
     assert (out.load_mw[..., names.index("c3")] == 20).all()  # "constant"
     assert set(out.start_hour.tolist()) <= set(range(168))
     assert len(set((out.start_hour % 24).tolist())) == 24
-    assert set(LOADS) | {"sun", "wind"} == set(PROFILES)
+    formulas = {name for shapes in built_in().values() for name, shape in shapes.items() if not shape.of_year}
+    assert set(LOADS) | {"sun", "wind"} == formulas | {"constant"}
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 255, 256, 257])
@@ -213,9 +214,9 @@ def test_a_series_is_drawn_at_the_step_of_the_env():
     ("make", "message"),
     [
         (lambda: ProfileSource(made().compile(), None, "tset"), "split: found 'tset'; allowed: train or test; did you mean 'test'?"),
-        (lambda: draw(with_series(), steps=21, split="test"), "series: found 20 h in the test part; allowed: at least 21 h: an episode and what its forecasts reach for; give a longer series or take a shorter horizon"),
-        (lambda: draw(made(loads=("hosehold",))), "node 'c0': found load_profile 'hosehold'; allowed: household, commerce, industry, classic, constant, or a column of the grid's CSV file of profiles; did you mean 'household'?"),
-        (lambda: draw(made(gens=("commerce",))), "node 'g0': found gen_profile 'commerce'; allowed: sun, wind, constant, or a column of the grid's CSV file of profiles; use one of: constant, sun, wind"),
+        (lambda: draw(with_series(), steps=21, split="test"), "series: found at most 20 h in a row in the test part; allowed: at least 21 h: an episode and what its forecasts reach for; give a longer series or take a shorter horizon"),
+        (lambda: draw(made(loads=("hosehold",))), "node 'c0': found load_profile 'hosehold'; allowed: household, commerce, industry, classic, h0_household, g0_business, g1_office, g2_evening, g3_continuous, g4_shop, l0_farm, constant, or a column of the grid's file of profiles; did you mean 'household'?"),
+        (lambda: draw(made(gens=("commerce",))), "node 'g0': found gen_profile 'commerce'; allowed: sun, wind, pv_south, pv_east_west, pv_tracker, wind_inland, wind_coast, wind_offshore, constant, or a column of the grid's file of profiles; use one of: constant, pv_east_west, pv_south, pv_tracker, sun, wind, wind_coast, wind_inland, wind_offshore"),
         (lambda: ProfileSource(made(gens=("roof",)).compile(), Series(("roof",), 1.0, np.array([[0.5], [1.5]]))), "series, row 1, column 'roof': found 1.5; allowed: a share in [0, 1] of gen_max_mw; correct the value"),
         (lambda: ProfileSource(made().compile(), Series(("roof",), 1.0, np.array([[np.nan], [1]]))), "series, row 0, column 'roof': found nan; allowed: a number >= 0; correct the value"),
     ],
@@ -225,81 +226,3 @@ def test_what_cannot_be_drawn_is_refused(make, message):
     with pytest.raises(GridError) as error:
         make()
     assert str(error.value) == message
-
-
-GOOD_CSV = "time_h,roof,street\n0,0.5,1\n1,1,1.5\n2,0,0\n"
-
-
-def csv_file(folder, content: str | bytes):
-    path = folder / "profiles.csv"
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("content", "dt_h", "start_hour"),
-    [
-        (GOOD_CSV, 1.0, 0.0),
-        (GOOD_CSV.replace("\n", "\r\n") + "\r\n", 1.0, 0.0),
-        ("\ufeff" + GOOD_CSV, 1.0, 0.0),
-        ("time_h,roof,street\n5,0.5,1\n5.25,1,1.5\n5.5,0,0\n", 0.25, 5.0),
-        ("time_h,roof,street\n0,0.5,1\n0.333,1,1.5\n0.667,0,0\n", 0.3335, 0.0),
-        ("time,roof,street\n2030-01-01T06:00,0.5,1\n2030-01-01T06:30,1,1.5\n2030-01-01 07:00:00,0,0\n", 0.5, 30.0),
-        ("time,roof,street\n2030-03-31T01:00+01:00,.5,1\n2030-03-31T03:00+02:00,1,1.5\n2030-03-31T04:00+02:00,0,0\n",
-         1.0, 145.0),
-    ],
-)  # fmt: skip
-def test_series_files_that_are_read(tmp_path, content, dt_h, start_hour):
-    series = read_series(csv_file(tmp_path, content), gen_columns=["roof"])
-    assert series.columns == ("roof", "street")
-    assert series.dt_h == pytest.approx(dt_h)
-    assert series.start_hour == pytest.approx(start_hour)
-    assert series.values_frac.tolist() == [[0.5, 1], [1, 1.5], [0, 0]]
-
-
-def test_a_written_series_is_read_back_the_same(tmp_path):
-    series = TimedSeries(("a", "b, c"), 0.5, np.random.default_rng(0).random((30, 2)), 12.0)
-    write_series(series, tmp_path / "out.csv")
-    again = read_series(tmp_path / "out.csv", ["a", "b, c"])
-    assert (again.columns, again.dt_h, again.start_hour) == (series.columns, 0.5, 12.0)
-    assert np.array_equal(again.values_frac, series.values_frac)
-
-
-STEP = "steps of 1 h, as in the first two rows"
-BAD_CSV = {
-    "empty": ("", ": found an empty file; allowed: a header and one row a step; write the header first"),
-    "no rows": ("time_h,a\n0,1\n", ": found 1 rows under the header; allowed: at least 2 rows; add the rows of the series"),
-    "no time": ("hour,a\n0,1\n1,1", ", line 1: found the first column 'hour'; allowed: time_h or time; put the time first: hours as time_h, or ISO timestamps as time"),
-    "no profile": ("time_h\n0\n1", ", line 1: found no profile; allowed: one or more columns beside the time; add a column a profile"),
-    "semicolons": ("time_h;a\n0;0,5\n1;0,5", ", line 1: found semicolons between the cells; allowed: commas; save the file with commas between cells and points in decimals"),
-    "double column": ("time_h,a,a\n0,1,1\n1,1,1", ", line 1: found the column 'a' twice; allowed: a name of its own for each column; rename it"),
-    "no column name": ("time_h,a,\n0,1,1\n1,1,1", ", line 1: found no name for column 3; allowed: a name of its own for each column; rename it"),
-    "decimal commas": ("time_h,a\n0,0,5\n1,0,5", ", line 2: found 3 cells; allowed: 2, as in the header; give every column one value; write decimals with a point"),
-    "quoted comma": ('time_h,a\n0,1\n1,"0,5"', ", line 3, column 'a': found '0,5'; allowed: a finite number; write decimals with a point"),
-    "blank line": ("time_h,a\n0,1\n\n1,1", ", line 3: found 0 cells; allowed: 2, as in the header; give every column one value; write decimals with a point"),
-    "empty cell": ("time_h,a\n0,1\n1,", ", line 3, column 'a': found an empty cell; allowed: a finite number; fill the gap"),
-    "NaN": ("time_h,a\n0,1\n1,nan", ", line 3, column 'a': found 'nan'; allowed: a finite number; correct the value"),
-    "word": ("time_h,a\n0,1\n1,x", ", line 3, column 'a': found 'x'; allowed: a finite number; correct the value"),
-    "negative": ("time_h,a\n0,1\n1,-0.5", ", line 3, column 'a': found -0.5; allowed: a number >= 0; correct the value"),
-    "above 1": ("time_h,roof\n0,1\n1,1.01", ", line 3, column 'roof': found 1.01; allowed: a share in [0, 1] of gen_max_mw; correct the value"),
-    "gap": ("time_h,a\n0,1\n1,1\n3,1", f", line 4: found a step of 2 h; allowed: {STEP}; fill the gap or remove the extra row"),
-    "double time": ("time_h,a\n0,1\n1,1\n1,1", f", line 4: found the time of the line before again; allowed: {STEP}; remove one of the two"),
-    "unsorted": ("time_h,a\n0,1\n1,1\n0.5,1", f", line 4: found a time before that of the line before; allowed: {STEP}; sort the rows by time"),
-    "backwards": ("time_h,a\n1,1\n0,1\n-1,1", ", line 3: found a time before that of the line before; allowed: rising times; sort the rows by time"),
-    "twice at once": ("time_h,a\n1,1\n1,1\n2,1", ", line 3: found the time of the line before again; allowed: rising times; remove one of the two"),
-    "time no number": ("time_h,a\n0,1\n1 h,1", ", line 3, column 'time_h': found '1 h'; allowed: a finite number; correct the value"),
-    "no timestamp": ("time,a\n2030-01-01,1\n1.1.2030,1", ", line 3, column 'time': found '1.1.2030'; allowed: a timestamp of ISO 8601; write it like 2030-01-31T14:00"),
-    "mixed zones": ("time,a\n2030-01-01T00:00,1\n2030-01-01T01:00Z,1", ", line 3, column 'time': found '2030-01-01T01:00Z', while line 2 has '2030-01-01T00:00'; allowed: a time zone in every row or in none; write them alike"),
-    "local clock change": ("time,a\n2030-03-31T00:00,1\n2030-03-31T01:00,1\n2030-03-31T03:00,1", f", line 4: found a step of 2 h; allowed: {STEP}; fill the gap or remove the extra row"),
-    "encoding": ("time_h,Stra\u00dfe\n0,1\n1,1".encode("latin-1"), ", line 1: found the byte 0xdf; allowed: text in UTF-8; save the file as UTF-8"),
-    "open quote": ('time_h,a\n0,"1\n1,1', ": found no CSV (unexpected end of data); allowed: a CSV file of profiles; correct the file"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", BAD_CSV)
-def test_bad_series_are_refused_in_one_clear_line(tmp_path, name):
-    content, message = BAD_CSV[name]
-    path = csv_file(tmp_path, content)
-    with pytest.raises(GridError) as error:
-        read_series(path, gen_columns=["roof"])
-    assert str(error.value) == f"{path}{message}"
