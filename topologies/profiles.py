@@ -118,7 +118,8 @@ class ProfileSource:
         self._built_in = [use for use in uses if use.name not in columns]
         self._memory_h = np.array([ERROR_MEMORY_H, ERROR_MEMORY_H, *self._channels()])
         if series is not None:
-            check_range(series, {use.name for use in self._from_series if use.table == "gen"}, "series", "row", 0)
+            gen_columns = {use.name for use in self._from_series if use.table == "gen"}
+            check_range(series, gen_columns, lambda row, column: f"series, row {row}, column {column!r}")
 
     def draw(self, rngs: Sequence[np.random.Generator], steps: int, dt_h: float) -> Draw:
         """Draw one episode from each random stream; episode i depends on stream i alone, to the bit.

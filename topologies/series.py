@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache, cached_property
@@ -84,20 +84,25 @@ def write_shipped(about: Shipped, values_frac: np.ndarray, path: str | Path) -> 
         np.savez_compressed(file, steps=np.asfortranarray(steps), **texts)
 
 
-def check_range(series: Series, gen_columns: Collection[str], where: str, row_word: str, first: int) -> None:
+def check_range(series: Series, gen_columns: Collection[str], place: Callable[[int, str], str]) -> None:
     """Refuse values that are not finite or negative, and shares of generation above 1.
 
+    Args:
+        series: the series.
+        gen_columns: the columns that are shares of ``gen_max_mw``.
+        place: the words for a row and column.
+
     Raises:
-        GridError: the first such value, its row counted from ``first``.
+        GridError: the first such value.
     """
     is_gen = np.array([name in gen_columns for name in series.columns], dtype=bool)
     values = series.values_frac
     bad = np.argwhere(~np.isfinite(values) | (values < 0) | (is_gen & (values > 1)))
     if bad.size:
-        row, column = bad[0]
+        row, column = map(int, bad[0])
         allowed = "a share in [0, 1] of gen_max_mw" if is_gen[column] else "a number >= 0"
-        spot = f"{where}, {row_word} {row + first}, column {series.columns[column]!r}"
-        raise GridError(spot, f"{values[row, column]:g}", allowed, "correct the value")
+        where = place(row, series.columns[column])
+        raise GridError(where, f"{values[row, column]:g}", allowed, "correct the value")
 
 
 def part_of(series: Series, split: str) -> list[slice]:

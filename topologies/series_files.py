@@ -97,7 +97,7 @@ def shares(table: Table, uses: Iterable[Use]) -> TimedSeries:
             values[:, column] /= _one_size(table.path, followers[name], values[:, column])
     series = TimedSeries(names, table.dt_h, values, table.start_hour, table.start)
     gen_columns = {name for name in names if any(use.kind == "gen" for use in followers[name])}
-    check_range(series, gen_columns, str(table.path), *place(table.path))
+    check_range(series, gen_columns, lambda row, column: place(table.path, row, column))
     return series
 
 
@@ -118,18 +118,19 @@ def write_series(series: Series, path: str | Path) -> None:
 
 def _one_size(path: Path, uses: Sequence[Use], values_mw: np.ndarray) -> float:
     """The maximum in MW of the nodes that follow a column in MW."""
-    first, where = uses[0], f"column {uses[0].profile!r}"
+    first = uses[0]
     for use in uses:
         if use.max_mw != first.max_mw:
             unlike = " and ".join(f"{one.node!r} with {one.max_mw:g} MW" for one in (first, use))
             mend = "give shares, or one column a node"
-            raise GridError(f"{path}, {where}", f"MW for nodes of unlike size: {unlike}", "nodes of one size", mend)
+            raise GridError(
+                f"{path}, column {first.profile!r}", f"MW for nodes of unlike size: {unlike}", "nodes of one size", mend
+            )
     row = int(values_mw.argmax())
     bounded = any(use.kind == "gen" for use in uses) or not first.max_mw
     if bounded and values_mw[row] > first.max_mw:
-        word, start = place(path)
         limit = f"{first.kind}_max_mw"
         allowed = f"at most {limit} of node {first.node!r}, {first.max_mw:g} MW"
         mend = f"correct the value or raise {limit}"
-        raise GridError(f"{path}, {word} {row + start}, {where}", f"{values_mw[row]:g} MW", allowed, mend)
+        raise GridError(place(path, row, first.profile), f"{values_mw[row]:g} MW", allowed, mend)
     return first.max_mw or 1.0

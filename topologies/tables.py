@@ -28,30 +28,31 @@ LEAST_STEP_H = 1 / 3600
 class Clock:
     """The times of the rows: hours from the Monday 00:00 before the first one, or as they stand if not dated."""
 
+    path: Path
     dated: bool
     first: datetime | None = None  # the first timestamp, in its own zone
     _first_instant: datetime = datetime.min
     hours: array[float] = field(default_factory=lambda: array("d"))
 
-    def add(self, time: Any, where: str) -> None:
+    def add(self, time: Any) -> None:
         """Take the time of the next row: a timestamp or its text, or the text of a number of hours."""
-        self.hours.append(self._since(time, where) if self.dated else _number(time, f"{where}, column 'time_h'"))
+        self.hours.append(self._since(time) if self.dated else _number(time, self.path, len(self.hours), "time_h"))
 
-    def _since(self, time: Any, where: str) -> float:
+    def _since(self, time: Any) -> float:
         try:
             moment = time if isinstance(time, datetime) else datetime.fromisoformat(time)
             instant = moment if moment.tzinfo is None else moment.astimezone(UTC)
         except (OverflowError, TypeError, ValueError):
             found = repr(time) if time else "an empty cell"
-            raise GridError(
-                f"{where}, column 'time'", found, "a timestamp of ISO 8601", "write it like 2030-01-31T14:00"
-            ) from None
+            where = place(self.path, len(self.hours), "time")
+            raise GridError(where, found, "a timestamp of ISO 8601", "write it like 2030-01-31T14:00") from None
         if self.first is None:
             self.first, self._first_instant = moment, instant
         first = self.first
         if (moment.tzinfo is None) != (first.tzinfo is None):
             found = f"{time!r}, while the first row has {first.isoformat()!r}"
-            raise GridError(f"{where}, column 'time'", found, "a time zone in every row or in none", "write them alike")
+            where = place(self.path, len(self.hours), "time")
+            raise GridError(where, found, "a time zone in every row or in none", "write them alike")
         return _hour_of_week(first) + (instant - self._first_instant).total_seconds() / 3600
 
 
@@ -78,14 +79,13 @@ def read_csv(path: Path, unit: str | None) -> Content:
     try:
         header = next(rows)
         names, units = _csv_header(path, header, unit)
-        clock, values = Clock(header[0] == "time"), array("d")
-        for line, row in enumerate(rows, start=2):
-            where = f"{path}, line {line}"
+        clock, values = Clock(path, header[0] == "time"), array("d")
+        for number, row in enumerate(rows):
             if len(row) != len(header):
                 mend = "give every column one value; write decimals with a point"
-                raise GridError(where, f"{len(row)} cells", f"{len(header)}, as in the header", mend)
-            clock.add(row[0], where)
-            values.extend(_numbers(names, row[1:], where))
+                raise GridError(place(path, number), f"{len(row)} cells", f"{len(header)}, as in the header", mend)
+            clock.add(row[0])
+            values.extend(_numbers(row[1:], path, number, names))
     except csv.Error as error:
         raise GridError(str(path), f"no CSV ({error})", "a CSV file of profiles", "correct the file") from None
     return Content(names, units, clock, np.array(values).reshape(-1, len(names)))
@@ -134,17 +134,17 @@ def _names_and_units(where: str, header: Sequence[str], unit: str | None) -> tup
     return tuple(names), tuple(names.values())
 
 
-def _numbers(names: Sequence[str], cells: Sequence[str], where: str) -> list[float]:
+def _numbers(cells: Sequence[str], path: Path, row: int, names: Sequence[str]) -> list[float]:
     try:
         values = list(map(float, cells))
     except ValueError:
         values = [math.nan]
-    if all(map(math.isfinite, values)) and not any("_" in cell for cell in cells):  # Python reads 1_0 as 10
+    if all(map(math.isfinite, values)) and "_" not in "".join(cells):  # Python reads 1_0 as 10
         return values
-    return [_number(cell, f"{where}, column {name!r}") for name, cell in zip(names, cells, strict=True)]
+    return [_number(cell, path, row, name) for name, cell in zip(names, cells, strict=True)]
 
 
-def _number(cell: str, where: str) -> float:
+def _number(cell: str, path: Path, row: int, column: str) -> float:
     try:
         value = float(cell) if "_" not in cell else math.nan
     except ValueError:
@@ -152,7 +152,8 @@ def _number(cell: str, where: str) -> float:
     if math.isfinite(value):
         return value
     mend = "write decimals with a point" if "," in cell else "correct the value" if cell.strip() else "fill the gap"
-    raise GridError(where, repr(cell) if cell.strip() else "an empty cell", "a finite number", mend)
+    found = repr(cell) if cell.strip() else "an empty cell"
+    raise GridError(place(path, row, column), found, "a finite number", mend)
 
 
 def read_parquet(path: Path, unit: str | None) -> Content:
@@ -181,12 +182,12 @@ def read_parquet(path: Path, unit: str | None) -> Content:
         found = f"{(str(error) or type(error).__name__).splitlines()[0]}"
         raise GridError(str(path), found, "a Parquet file of profiles", "check the path, or write it again") from None
     names, units = _names_and_units(f"{path}, columns", header, unit)
-    clock = Clock(time == "time")
-    for row, moment in enumerate(times):
-        clock.add(moment if clock.dated else "" if moment is None else str(moment), f"{path}, row {row}")
+    clock = Clock(path, time == "time")
+    for moment in times:
+        clock.add(moment if clock.dated else "" if moment is None else str(moment))
     values = np.stack(columns, axis=1)
-    for row, column in np.argwhere(~np.isfinite(values))[:1]:
-        _number("" if np.isnan(values[row, column]) else "inf", f"{path}, row {row}, column {names[column]!r}")
+    for row, column in np.argwhere(~np.isfinite(values))[:1].tolist():
+        _number("" if np.isnan(values[row, column]) else "inf", path, row, names[column])
     return Content(names, units, clock, values)
 
 
@@ -228,17 +229,16 @@ def even_step(path: Path, hours: np.ndarray, local: bool) -> float:
     Raises:
         GridError: the first time that is doubled, out of order or not one step after the one before.
     """
-    word, first = place(path)
     if np.abs(hours).max() > LARGEST_TIME_H:
         row = int(np.abs(hours).argmax())
         found = f"{hours[row]:g} h"
-        raise GridError(f"{path}, {word} {row + first}", found, f"at most {LARGEST_TIME_H:g} h", "correct the time")
+        raise GridError(place(path, row), found, f"at most {LARGEST_TIME_H:g} h", "correct the time")
     steps = np.diff(hours)
     dt_h = float(steps[0])
     wrong = np.flatnonzero((steps <= 0) | (np.abs(steps - dt_h) > 0.01 * abs(dt_h)))
     if wrong.size:
         row = int(wrong[0])
-        step = steps[row]
+        step, word = steps[row], _word(path)
         if step == 0:
             found, mend = f"the time of the {word} before again", "remove one of the two"
         elif step < 0:
@@ -247,7 +247,7 @@ def even_step(path: Path, hours: np.ndarray, local: bool) -> float:
             found, mend = f"a step of {step:g} h", "fill the gap or remove the extra row"
         mend += "; where clocks change, write times in UTC" if local else ""
         even = f"steps of {dt_h:g} h, as in the first two rows" if dt_h > 0 else "rising times"
-        raise GridError(f"{path}, {word} {row + 1 + first}", found, even, mend)
+        raise GridError(place(path, row + 1), found, even, mend)
     if dt_h < LEAST_STEP_H:
         raise GridError(str(path), f"steps of {dt_h * 3600:g} s", "steps of a second or more", "thin out the rows")
     return float(hours[-1] - hours[0]) / (len(hours) - 1)
@@ -257,6 +257,11 @@ def _hour_of_week(moment: datetime) -> float:
     return moment.weekday() * 24 + moment.hour + moment.minute / 60 + (moment.second + moment.microsecond / 1e6) / 3600
 
 
-def place(path: Path) -> tuple[str, int]:
-    """What a row is called in a file of this kind, and the number of the first."""
-    return ("row", 0) if path.suffix.lower() == PARQUET else ("line", 2)
+def place(path: Path, row: int, column: str = "") -> str:
+    """Where a value is, as its reader would count: lines of a text with its header from 1, rows of Parquet from 0."""
+    number = row if _word(path) == "row" else row + 2
+    return f"{path}, {_word(path)} {number}" + (f", column {column!r}" if column else "")
+
+
+def _word(path: Path) -> str:
+    return "row" if path.suffix.lower() == PARQUET else "line"
