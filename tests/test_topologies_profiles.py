@@ -3,13 +3,16 @@
 # ruff: noqa: E501 -- each message stands in one piece, as its reader sees it
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 
 from grid import Grid, GridError
 from grid.graph import Series
 from topologies.profiles import ProfileSource, built_in
-from topologies.series import TimedSeries, resample
+from topologies.series import TimedSeries, resample, shipped_year
+from topologies.shapes import YEAR_NOISE
 
 LOADS = ("household", "commerce", "industry", "constant", "classic")
 
@@ -152,6 +155,93 @@ def test_forecast_errors_have_variance_1_and_a_memory_of_hours(dt_h):
         assert error.std(axis=0) == pytest.approx(1, abs=0.06)
         assert np.corrcoef(error[:, 9], error[:, 10])[0, 1] == pytest.approx(np.exp(-dt_h / 6), abs=0.05)
     assert abs(np.corrcoef(out.load_error.ravel(), out.gen_error.ravel())[0, 1]) < 0.05
+
+
+# --- the shipped year ---------------------------------------------------------------------------------------------
+
+OF_YEAR = {table: [name for name, shape in shapes.items() if shape.of_year] for table, shapes in built_in().items()}
+
+
+def test_every_shipped_profile_stays_within_its_bounds():
+    out = draw(made(loads=OF_YEAR["load"], gens=OF_YEAR["gen"], load_mw=1.0))
+    loads, gens = out.load_mw[..., 1 + len(OF_YEAR["gen"]) :], out.gen_avail_frac[..., 1 : 1 + len(OF_YEAR["gen"])]
+    for values in (loads, gens):
+        assert values.min() >= 0
+        assert values.max() <= 1
+        assert (values.std(axis=(0, 1)) > 0.05).all()
+
+
+NOISE = dict(YEAR_NOISE)
+
+
+@pytest.fixture
+def still(monkeypatch):
+    """The shipped year without noise."""
+    monkeypatch.setattr("topologies.shapes.YEAR_NOISE", {"load": (0.0, 0.0, 1.0, 1.0), "gen": (0.0, 0.0, 1.0, 1.0)})
+    built_in.cache_clear()
+    yield
+    built_in.cache_clear()
+
+
+def test_train_and_test_share_no_hour_of_the_shipped_year(still):
+    """The hour of the year is found again from all its columns, in every step that an episode or its forecasts reach."""
+    grid = made(loads=OF_YEAR["load"], gens=OF_YEAR["gen"], load_mw=1.0)
+    columns = [shipped_year().columns.index(name) for name in (*OF_YEAR["gen"], *OF_YEAR["load"])]
+    known = {row.tobytes(): hour for hour, row in enumerate(shipped_year().values_frac[:, columns].astype(np.float32))}
+    assert len(known) > 8700  # nights without wind may be alike
+    seen = {}
+    for split in ("train", "test"):
+        out = draw(grid, count=1500, steps=73, split=split, seed=split == "test")
+        rows = np.concatenate([out.gen_avail_frac[..., 1:7], out.load_mw[..., 7:]], axis=-1).astype(np.float32)
+        hours = np.array([[known[row.tobytes()] for row in episode] for episode in rows])
+        assert (np.median(np.diff(hours, axis=1), axis=1) == 1).all()
+        assert np.array_equal(out.start_hour, hours[:, 0] % 168)
+        seen[split] = set(hours.ravel().tolist())
+    assert not seen["train"] & seen["test"]
+    assert len(seen["train"]) > 6000
+    assert len(seen["test"]) > 1500
+
+
+def test_noise_on_the_shipped_year_is_shared_between_sites_and_lasts(still):
+    calm = draw(made(gens=("pv_south",) * 3, loads=("g1_office",) * 3)).gen_avail_frac[..., 1:4]
+    built_in.cache_clear()
+    shared, own, shared_h, own_h = NOISE["gen"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("topologies.shapes.YEAR_NOISE", NOISE)
+        noisy = draw(made(gens=("pv_south",) * 3, loads=("g1_office",) * 3)).gen_avail_frac[..., 1:4]
+    day = (calm > 0.02).all(axis=-1) & (noisy > 0).all(axis=-1)
+    assert (noisy[calm == 0] == 0).all()  # nights stay nights
+    log_odds = [np.log(values[day] / (1 - values[day])) for values in (noisy, calm)]
+    noise = log_odds[0] - log_odds[1]
+    assert noise.std() == pytest.approx(np.hypot(shared, own), rel=0.05)
+    assert np.corrcoef(noise.T)[0, 1] == pytest.approx(shared**2 / (shared**2 + own**2), abs=0.04)
+    next_hour = day[:, :-1] & day[:, 1:]
+    all_odds = np.log(noisy / (1 - noisy), where=noisy > 0, out=np.zeros_like(noisy))
+    all_odds -= np.log(calm / (1 - calm), where=calm > 0, out=np.zeros_like(calm))
+    lag = np.corrcoef(all_odds[:, :-1][next_hour][:, 0], all_odds[:, 1:][next_hour][:, 0])[0, 1]
+    keep = (shared**2 * np.exp(-1 / shared_h) + own**2 * np.exp(-1 / own_h)) / (shared**2 + own**2)
+    assert lag == pytest.approx(keep, abs=0.03)
+    assert noisy.sum() == pytest.approx(calm.sum(), rel=0.03)  # the energy of the year is kept
+
+
+def test_the_shipped_year_and_formulas_follow_the_clock_of_a_dated_series(still):
+    grid = made(loads=("street", "h0_household"), gens=("pv_south", "sun"))
+    rows = np.arange(8760.0)
+    grid.series = TimedSeries(("street",), 1.0, rows[:, None], 24.0, datetime(2030, 1, 1))
+    out = draw(grid, count=600, steps=24)
+    hour = out.load_mw[..., 3] / 20  # of the year
+    assert np.array_equal(out.start_hour, (24 + hour[:, 0]) % 168)
+    pv, sun = out.gen_avail_frac[..., 1], out.gen_avail_frac[..., 2]
+    assert (pv[np.isin(hour % 24, [22, 23, 0, 1, 2])] == 0).all()
+    summer, winter = (np.isin(hour[:, 0] // 730, months) for months in ([5, 6], [0, 11]))
+    for values in (pv, sun):
+        assert values[summer].mean() > 2 * values[winter].mean()
+
+
+def test_the_shipped_year_keeps_its_mean_at_every_step(still):
+    grid = made(loads=("g0_business",), gens=("wind_coast",))
+    means = [draw(grid, count=1500, steps=int(48 / dt_h), dt_h=dt_h).load_mw[..., 2].mean() for dt_h in (0.5, 1.0, 4.0)]
+    assert means == pytest.approx([means[1]] * 3, rel=0.01)
 
 
 def with_series(hours: int = 100, dt_h: float = 1.0, start_hour: float = 30.0) -> Grid:

@@ -200,11 +200,12 @@ def power_curve() -> pd.DataFrame:
 
 
 def _signal(rng: np.random.Generator, memory_h: float) -> np.ndarray:
-    """First-order autoregressive noise (8760,) of mean 0 and variance 1 that decays to 1/e in ``memory_h``."""
-    keep = np.exp(-1 / memory_h)
-    shocks = rng.standard_normal(HOURS) * np.sqrt(1 - keep**2)
-    shocks[0] /= np.sqrt(1 - keep**2)
-    return lfilter([1.0], [1.0, -keep], shocks)
+    """First-order autoregressive noise (8760,) that decays to 1/e in ``memory_h``.
+
+    Its mean is 0 and its variance 1 in this year, so that the year is neither calm nor stormy.
+    """
+    noise = lfilter([1.0], [1.0, -np.exp(-1 / memory_h)], rng.standard_normal(HOURS + 24 * 14))[-HOURS:]
+    return (noise - noise.mean()) / noise.std()
 
 
 if __name__ == "__main__":

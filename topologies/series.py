@@ -37,7 +37,7 @@ class TimedSeries(Series):
     start: datetime | None = None  # local time of the first row
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Shipped:
     """What the file of shipped series says of itself; C profiles."""
 
@@ -108,7 +108,7 @@ def check_range(series: Series, gen_columns: Collection[str], place: Callable[[i
 def part_of(series: Series, split: str) -> list[slice]:
     """The rows of the train or the test part, as blocks without a gap; no row belongs to both."""
     size = len(series.values_frac)
-    cycle = min(size, round(CYCLE_H / series.dt_h))
+    cycle = min(size, max(10, round(CYCLE_H / series.dt_h)))
     cut = int(cycle * TRAIN_FRAC)
     first, last = (0, cut) if split == "train" else (cut, cycle)
     starts = range(first, size, max(cycle, 1))
