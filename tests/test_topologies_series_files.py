@@ -212,7 +212,10 @@ def test_bad_parquet_is_refused_in_one_clear_line(tmp_path, name):
 
 
 def test_what_is_no_parquet_is_refused(tmp_path):
-    pytest.importorskip("pyarrow")
+    pa = pytest.importorskip("pyarrow")
+    path = parquet_file(tmp_path, **{"time": pa.array([0, 2**50], pa.timestamp("ms")), "a [MW]": [1, 2]})
+    with pytest.raises(GridError, match="found date value out of range"):
+        read_table(path)
     for content in (b"", b"time_h,a\n", b"PAR1" + bytes(20) + b"PAR1"):
         (tmp_path / "a.parquet").write_bytes(content)
         with pytest.raises(GridError, match="allowed: a Parquet file of profiles; check the path, or write it again"):

@@ -178,7 +178,7 @@ def read_parquet(path: Path, unit: str | None) -> Content:
         columns = [np.asarray(table[name].to_numpy(), dtype=float) for name in header]
     except GridError:
         raise
-    except (pa.ArrowException, OSError, LookupError, TypeError, ValueError) as error:
+    except (pa.ArrowException, ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:
         found = f"{(str(error) or type(error).__name__).splitlines()[0]}"
         raise GridError(str(path), found, "a Parquet file of profiles", "check the path, or write it again") from None
     names, units = _names_and_units(f"{path}, columns", header, unit)
