@@ -20,7 +20,7 @@ YEAR_H = 8760
 
 @dataclass(frozen=True, kw_only=True)
 class Profiles(CommonJson):
-    """Check a file of time series (.csv or .parquet) and say what it holds; without a file, the shipped year."""
+    """Check a file of time series (.csv, .parquet) and describe it; without one, the shipped year."""
 
     file: Annotated[
         Path | None,
