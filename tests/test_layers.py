@@ -20,6 +20,11 @@ ALLOWED = {
     "envs": {"numpy", "scipy", "networkx", "gymnasium", "matplotlib", "PIL", "imageio_ffmpeg"},  # PIL: of matplotlib
 }
 MODULES = sorted(path.relative_to(ROOT).as_posix() for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
+OF_PROFILES = {
+    "topologies/make_year.py": {"demandlib", "pandas", "pvlib", "windpowerlib"},
+    "topologies/tables.py": {"pyarrow"},
+}
+"""What the extra `profiles` brings, and who may use it."""
 
 
 def package_of(path: str) -> list[str]:
@@ -102,7 +107,7 @@ def test_imports_only_go_right(path):
 @pytest.mark.parametrize("path", [path for path in MODULES if path.split("/")[0] in ALLOWED])
 def test_the_lower_packages_need_only_what_they_declare(path):
     layer = path.split("/")[0]
-    known = ALLOWED[layer] | set(LAYERS) | set(sys.stdlib_module_names)
+    known = ALLOWED[layer] | OF_PROFILES.get(path, set()) | set(LAYERS) | set(sys.stdlib_module_names)
     tops = {name.partition(".")[0] for name, _ in imports_of(path)}
     assert tops <= known
     if not path.startswith("envs/rendering/"):
@@ -113,6 +118,11 @@ def test_the_lower_packages_need_only_what_they_declare(path):
 def test_scripts_load_learning_and_pictures_only_when_they_need_them(path):
     eager = {name.partition(".")[0] for name, lazy in imports_of(path) if not lazy}
     assert not eager & (LEARNING | {"matplotlib", "imageio_ffmpeg"})
+
+
+def test_nothing_needs_the_extra_for_profiles_to_be_imported():
+    assert not [path for path in MODULES if "topologies.make_year" in {name for name, _ in imports_of(path)}]
+    assert "pyarrow" not in {name for name, lazy in imports_of("topologies/tables.py") if not lazy}
 
 
 def test_every_layer_is_there():

@@ -168,7 +168,7 @@ def test_a_profile_with_a_gap_is_named_with_its_line(run: CommandLine, tmp_path:
     grid = small_grid()
     grid["graph"]["profiles"] = "town.csv"
     grid["nodes"][2]["load_profile"] = "town"
-    (tmp_path / "town.csv").write_text("time_h,town\n0,0.5\n1,0.6\n3,0.7\n4,0.7\n", encoding="utf-8")
+    (tmp_path / "town.csv").write_text("time_h,town [share]\n0,0.5\n1,0.6\n3,0.7\n4,0.7\n", encoding="utf-8")
     fault = run.fault("inspect", write(grid, tmp_path / "grid.json"))
     assert "town.csv, line 4" in fault
     assert "fill the gap" in fault

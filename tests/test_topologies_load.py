@@ -70,7 +70,7 @@ def test_every_writer_is_read_back(tmp_path, suffix):
 
 
 def test_the_series_of_a_file_come_with_it_whatever_the_working_directory(tmp_path, monkeypatch):
-    path = with_profiles(tmp_path, "time_h,street,roof\n0,1.5,0.25\n1,2,0.5\n")
+    path = with_profiles(tmp_path, "time_h,street [share],roof [share]\n0,1.5,0.25\n1,2,0.5\n")
     monkeypatch.chdir("/")
     series = load(path).series
     assert (series.columns, series.dt_h) == (("street", "roof"), 1.0)
@@ -78,7 +78,7 @@ def test_the_series_of_a_file_come_with_it_whatever_the_working_directory(tmp_pa
 
 
 def test_shares_of_generation_are_checked_where_they_are_used(tmp_path):
-    path = with_profiles(tmp_path, "time_h,street,roof\n0,1.5,0.25\n1,2,1.5\n")
+    path = with_profiles(tmp_path, "time_h,street [share],roof [share]\n0,1.5,0.25\n1,2,1.5\n")
     with pytest.raises(GridError) as error:
         load(path)
     csv = tmp_path / "series" / "my.csv"
@@ -87,12 +87,13 @@ def test_shares_of_generation_are_checked_where_they_are_used(tmp_path):
 
 
 def test_a_column_that_is_missing_is_named_with_its_nearest(tmp_path):
-    path = with_profiles(tmp_path, "time_h,strett,roof\n0,1.5,0.25\n1,2,0.5\n")
+    path = with_profiles(tmp_path, "time_h,strett [share],roof [share]\n0,1.5,0.25\n1,2,0.5\n")
     with pytest.raises(GridError) as error:
         load(path)
     assert str(error.value) == (
-        f"{path}: node 'c': found load_profile 'street'; allowed: household, commerce, industry, classic, constant, "
-        "or a column of the grid's CSV file of profiles; did you mean 'strett'?"
+        f"{path}: node 'c': found load_profile 'street'; allowed: household, commerce, industry, classic, "
+        "h0_household, g0_business, g1_office, g2_evening, g3_continuous, g4_shop, l0_farm, constant, or a column of the "
+        "grid's file of profiles; did you mean 'strett'?"
     )
 
 

@@ -3,13 +3,16 @@
 # ruff: noqa: E501 -- each message stands in one piece, as its reader sees it
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 
 from grid import Grid, GridError
 from grid.graph import Series
-from topologies.profiles import PROFILES, ProfileSource
-from topologies.series import TimedSeries, read_series, resample, write_series
+from topologies.profiles import ProfileSource, built_in
+from topologies.series import TimedSeries, resample, shipped_year
+from topologies.shapes import YEAR_NOISE
 
 LOADS = ("household", "commerce", "industry", "constant", "classic")
 
@@ -58,7 +61,8 @@ def test_shapes_bounds_and_certain_availability():
     assert (out.load_mw[..., names.index("c3")] == 20).all()  # "constant"
     assert set(out.start_hour.tolist()) <= set(range(168))
     assert len(set((out.start_hour % 24).tolist())) == 24
-    assert set(LOADS) | {"sun", "wind"} == set(PROFILES)
+    formulas = {name for shapes in built_in().values() for name, shape in shapes.items() if not shape.of_year}
+    assert set(LOADS) | {"sun", "wind"} == formulas | {"constant"}
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 255, 256, 257])
@@ -153,6 +157,104 @@ def test_forecast_errors_have_variance_1_and_a_memory_of_hours(dt_h):
     assert abs(np.corrcoef(out.load_error.ravel(), out.gen_error.ravel())[0, 1]) < 0.05
 
 
+# --- the shipped year ---------------------------------------------------------------------------------------------
+
+OF_YEAR = {table: [name for name, shape in shapes.items() if shape.of_year] for table, shapes in built_in().items()}
+
+
+def test_every_shipped_profile_stays_within_its_bounds():
+    out = draw(made(loads=OF_YEAR["load"], gens=OF_YEAR["gen"], load_mw=1.0))
+    loads, gens = out.load_mw[..., 1 + len(OF_YEAR["gen"]) :], out.gen_avail_frac[..., 1 : 1 + len(OF_YEAR["gen"])]
+    for values in (loads, gens):
+        assert values.min() >= 0
+        assert values.max() <= 1
+        assert (values.std(axis=(0, 1)) > 0.05).all()
+
+
+NOISE = dict(YEAR_NOISE)
+
+
+@pytest.fixture
+def still(monkeypatch):
+    """The shipped year without noise."""
+    monkeypatch.setattr("topologies.shapes.YEAR_NOISE", {"load": (0.0, 0.0, 1.0, 1.0), "gen": (0.0, 0.0, 1.0, 1.0)})
+    built_in.cache_clear()
+    yield
+    built_in.cache_clear()
+
+
+def test_train_and_test_share_no_hour_of_the_shipped_year(still):
+    """The hour of the year is found again from all its columns, in every step that an episode or its forecasts reach."""
+    grid = made(loads=OF_YEAR["load"], gens=OF_YEAR["gen"], load_mw=1.0)
+    columns = [shipped_year().columns.index(name) for name in (*OF_YEAR["gen"], *OF_YEAR["load"])]
+    known = {row.tobytes(): hour for hour, row in enumerate(shipped_year().values_frac[:, columns].astype(np.float32))}
+    assert len(known) > 8700  # nights without wind may be alike
+    seen = {}
+    for split in ("train", "test"):
+        out = draw(grid, count=1500, steps=73, split=split, seed=split == "test")
+        rows = np.concatenate([out.gen_avail_frac[..., 1:7], out.load_mw[..., 7:]], axis=-1).astype(np.float32)
+        hours = np.array([[known[row.tobytes()] for row in episode] for episode in rows])
+        assert (np.median(np.diff(hours, axis=1), axis=1) == 1).all()
+        assert np.array_equal(out.start_hour, hours[:, 0] % 168)
+        seen[split] = set(hours.ravel().tolist())
+    assert not seen["train"] & seen["test"]
+    assert len(seen["train"]) > 6000
+    assert len(seen["test"]) > 1500
+
+
+def test_noise_on_the_shipped_year_is_shared_between_sites_and_lasts(still):
+    calm = draw(made(gens=("pv_south",) * 3, loads=("g1_office",) * 3)).gen_avail_frac[..., 1:4]
+    built_in.cache_clear()
+    shared, own, shared_h, own_h = NOISE["gen"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("topologies.shapes.YEAR_NOISE", NOISE)
+        noisy = draw(made(gens=("pv_south",) * 3, loads=("g1_office",) * 3)).gen_avail_frac[..., 1:4]
+    day = (calm > 0.02).all(axis=-1) & (noisy > 0).all(axis=-1)
+    assert (noisy[calm == 0] == 0).all()  # nights stay nights
+    log_odds = [np.log(values[day] / (1 - values[day])) for values in (noisy, calm)]
+    noise = log_odds[0] - log_odds[1]
+    assert noise.std() == pytest.approx(np.hypot(shared, own), rel=0.05)
+    assert np.corrcoef(noise.T)[0, 1] == pytest.approx(shared**2 / (shared**2 + own**2), abs=0.04)
+    next_hour = day[:, :-1] & day[:, 1:]
+    all_odds = np.log(noisy / (1 - noisy), where=noisy > 0, out=np.zeros_like(noisy))
+    all_odds -= np.log(calm / (1 - calm), where=calm > 0, out=np.zeros_like(calm))
+    lag = np.corrcoef(all_odds[:, :-1][next_hour][:, 0], all_odds[:, 1:][next_hour][:, 0])[0, 1]
+    keep = (shared**2 * np.exp(-1 / shared_h) + own**2 * np.exp(-1 / own_h)) / (shared**2 + own**2)
+    assert lag == pytest.approx(keep, abs=0.03)
+
+
+def test_noise_keeps_the_energy_of_the_shipped_year(still):
+    grid = made(loads=OF_YEAR["load"], gens=OF_YEAR["gen"], load_mw=1.0)
+    calm = draw(grid, count=1000)
+    built_in.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("topologies.shapes.YEAR_NOISE", NOISE)
+        noisy = draw(grid, count=1000)
+    for table in ("load_mw", "gen_avail_frac"):
+        means = [getattr(out, table).mean(axis=(0, 1)) for out in (noisy, calm)]
+        assert np.allclose(*means, rtol=0.02, atol=1e-12), means[0] / means[1]
+
+
+def test_the_shipped_year_and_formulas_follow_the_clock_of_a_dated_series(still):
+    grid = made(loads=("street", "h0_household"), gens=("pv_south", "sun"))
+    rows = np.arange(8760.0)
+    grid.series = TimedSeries(("street",), 1.0, rows[:, None], 24.0, datetime(2030, 1, 1))
+    out = draw(grid, count=600, steps=24)
+    hour = out.load_mw[..., 3] / 20  # of the year
+    assert np.array_equal(out.start_hour, (24 + hour[:, 0]) % 168)
+    pv, sun = out.gen_avail_frac[..., 1], out.gen_avail_frac[..., 2]
+    assert (pv[np.isin(hour % 24, [22, 23, 0, 1, 2])] == 0).all()
+    summer, winter = (np.isin(hour[:, 0] // 730, months) for months in ([5, 6], [0, 11]))
+    for values in (pv, sun):
+        assert values[summer].mean() > 2 * values[winter].mean()
+
+
+def test_the_shipped_year_keeps_its_mean_at_every_step(still):
+    grid = made(loads=("g0_business",), gens=("wind_coast",))
+    means = [draw(grid, count=1500, steps=int(48 / dt_h), dt_h=dt_h).load_mw[..., 2].mean() for dt_h in (0.5, 1.0, 4.0)]
+    assert means == pytest.approx([means[1]] * 3, rel=0.01)
+
+
 def with_series(hours: int = 100, dt_h: float = 1.0, start_hour: float = 30.0) -> Grid:
     """A grid whose series tell their own row: the load is the row's number, the availability that over 1000."""
     grid = made(loads=("street", "household"), gens=("roof", "sun"))
@@ -213,9 +315,9 @@ def test_a_series_is_drawn_at_the_step_of_the_env():
     ("make", "message"),
     [
         (lambda: ProfileSource(made().compile(), None, "tset"), "split: found 'tset'; allowed: train or test; did you mean 'test'?"),
-        (lambda: draw(with_series(), steps=21, split="test"), "series: found 20 h in the test part; allowed: at least 21 h: an episode and what its forecasts reach for; give a longer series or take a shorter horizon"),
-        (lambda: draw(made(loads=("hosehold",))), "node 'c0': found load_profile 'hosehold'; allowed: household, commerce, industry, classic, constant, or a column of the grid's CSV file of profiles; did you mean 'household'?"),
-        (lambda: draw(made(gens=("commerce",))), "node 'g0': found gen_profile 'commerce'; allowed: sun, wind, constant, or a column of the grid's CSV file of profiles; use one of: constant, sun, wind"),
+        (lambda: draw(with_series(), steps=21, split="test"), "series: found at most 20 h in a row in the test part; allowed: at least 21 h: an episode and what its forecasts reach for; give a longer series or take a shorter horizon"),
+        (lambda: draw(made(loads=("hosehold",))), "node 'c0': found load_profile 'hosehold'; allowed: household, commerce, industry, classic, h0_household, g0_business, g1_office, g2_evening, g3_continuous, g4_shop, l0_farm, constant, or a column of the grid's file of profiles; did you mean 'household'?"),
+        (lambda: draw(made(gens=("commerce",))), "node 'g0': found gen_profile 'commerce'; allowed: sun, wind, pv_south, pv_east_west, pv_tracker, wind_inland, wind_coast, wind_offshore, constant, or a column of the grid's file of profiles; use one of: constant, pv_east_west, pv_south, pv_tracker, sun, wind, wind_coast, wind_inland, wind_offshore"),
         (lambda: ProfileSource(made(gens=("roof",)).compile(), Series(("roof",), 1.0, np.array([[0.5], [1.5]]))), "series, row 1, column 'roof': found 1.5; allowed: a share in [0, 1] of gen_max_mw; correct the value"),
         (lambda: ProfileSource(made().compile(), Series(("roof",), 1.0, np.array([[np.nan], [1]]))), "series, row 0, column 'roof': found nan; allowed: a number >= 0; correct the value"),
     ],
@@ -225,81 +327,3 @@ def test_what_cannot_be_drawn_is_refused(make, message):
     with pytest.raises(GridError) as error:
         make()
     assert str(error.value) == message
-
-
-GOOD_CSV = "time_h,roof,street\n0,0.5,1\n1,1,1.5\n2,0,0\n"
-
-
-def csv_file(folder, content: str | bytes):
-    path = folder / "profiles.csv"
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("content", "dt_h", "start_hour"),
-    [
-        (GOOD_CSV, 1.0, 0.0),
-        (GOOD_CSV.replace("\n", "\r\n") + "\r\n", 1.0, 0.0),
-        ("\ufeff" + GOOD_CSV, 1.0, 0.0),
-        ("time_h,roof,street\n5,0.5,1\n5.25,1,1.5\n5.5,0,0\n", 0.25, 5.0),
-        ("time_h,roof,street\n0,0.5,1\n0.333,1,1.5\n0.667,0,0\n", 0.3335, 0.0),
-        ("time,roof,street\n2030-01-01T06:00,0.5,1\n2030-01-01T06:30,1,1.5\n2030-01-01 07:00:00,0,0\n", 0.5, 30.0),
-        ("time,roof,street\n2030-03-31T01:00+01:00,.5,1\n2030-03-31T03:00+02:00,1,1.5\n2030-03-31T04:00+02:00,0,0\n",
-         1.0, 145.0),
-    ],
-)  # fmt: skip
-def test_series_files_that_are_read(tmp_path, content, dt_h, start_hour):
-    series = read_series(csv_file(tmp_path, content), gen_columns=["roof"])
-    assert series.columns == ("roof", "street")
-    assert series.dt_h == pytest.approx(dt_h)
-    assert series.start_hour == pytest.approx(start_hour)
-    assert series.values_frac.tolist() == [[0.5, 1], [1, 1.5], [0, 0]]
-
-
-def test_a_written_series_is_read_back_the_same(tmp_path):
-    series = TimedSeries(("a", "b, c"), 0.5, np.random.default_rng(0).random((30, 2)), 12.0)
-    write_series(series, tmp_path / "out.csv")
-    again = read_series(tmp_path / "out.csv", ["a", "b, c"])
-    assert (again.columns, again.dt_h, again.start_hour) == (series.columns, 0.5, 12.0)
-    assert np.array_equal(again.values_frac, series.values_frac)
-
-
-STEP = "steps of 1 h, as in the first two rows"
-BAD_CSV = {
-    "empty": ("", ": found an empty file; allowed: a header and one row a step; write the header first"),
-    "no rows": ("time_h,a\n0,1\n", ": found 1 rows under the header; allowed: at least 2 rows; add the rows of the series"),
-    "no time": ("hour,a\n0,1\n1,1", ", line 1: found the first column 'hour'; allowed: time_h or time; put the time first: hours as time_h, or ISO timestamps as time"),
-    "no profile": ("time_h\n0\n1", ", line 1: found no profile; allowed: one or more columns beside the time; add a column a profile"),
-    "semicolons": ("time_h;a\n0;0,5\n1;0,5", ", line 1: found semicolons between the cells; allowed: commas; save the file with commas between cells and points in decimals"),
-    "double column": ("time_h,a,a\n0,1,1\n1,1,1", ", line 1: found the column 'a' twice; allowed: a name of its own for each column; rename it"),
-    "no column name": ("time_h,a,\n0,1,1\n1,1,1", ", line 1: found no name for column 3; allowed: a name of its own for each column; rename it"),
-    "decimal commas": ("time_h,a\n0,0,5\n1,0,5", ", line 2: found 3 cells; allowed: 2, as in the header; give every column one value; write decimals with a point"),
-    "quoted comma": ('time_h,a\n0,1\n1,"0,5"', ", line 3, column 'a': found '0,5'; allowed: a finite number; write decimals with a point"),
-    "blank line": ("time_h,a\n0,1\n\n1,1", ", line 3: found 0 cells; allowed: 2, as in the header; give every column one value; write decimals with a point"),
-    "empty cell": ("time_h,a\n0,1\n1,", ", line 3, column 'a': found an empty cell; allowed: a finite number; fill the gap"),
-    "NaN": ("time_h,a\n0,1\n1,nan", ", line 3, column 'a': found 'nan'; allowed: a finite number; correct the value"),
-    "word": ("time_h,a\n0,1\n1,x", ", line 3, column 'a': found 'x'; allowed: a finite number; correct the value"),
-    "negative": ("time_h,a\n0,1\n1,-0.5", ", line 3, column 'a': found -0.5; allowed: a number >= 0; correct the value"),
-    "above 1": ("time_h,roof\n0,1\n1,1.01", ", line 3, column 'roof': found 1.01; allowed: a share in [0, 1] of gen_max_mw; correct the value"),
-    "gap": ("time_h,a\n0,1\n1,1\n3,1", f", line 4: found a step of 2 h; allowed: {STEP}; fill the gap or remove the extra row"),
-    "double time": ("time_h,a\n0,1\n1,1\n1,1", f", line 4: found the time of the line before again; allowed: {STEP}; remove one of the two"),
-    "unsorted": ("time_h,a\n0,1\n1,1\n0.5,1", f", line 4: found a time before that of the line before; allowed: {STEP}; sort the rows by time"),
-    "backwards": ("time_h,a\n1,1\n0,1\n-1,1", ", line 3: found a time before that of the line before; allowed: rising times; sort the rows by time"),
-    "twice at once": ("time_h,a\n1,1\n1,1\n2,1", ", line 3: found the time of the line before again; allowed: rising times; remove one of the two"),
-    "time no number": ("time_h,a\n0,1\n1 h,1", ", line 3, column 'time_h': found '1 h'; allowed: a finite number; correct the value"),
-    "no timestamp": ("time,a\n2030-01-01,1\n1.1.2030,1", ", line 3, column 'time': found '1.1.2030'; allowed: a timestamp of ISO 8601; write it like 2030-01-31T14:00"),
-    "mixed zones": ("time,a\n2030-01-01T00:00,1\n2030-01-01T01:00Z,1", ", line 3, column 'time': found '2030-01-01T01:00Z', while line 2 has '2030-01-01T00:00'; allowed: a time zone in every row or in none; write them alike"),
-    "local clock change": ("time,a\n2030-03-31T00:00,1\n2030-03-31T01:00,1\n2030-03-31T03:00,1", f", line 4: found a step of 2 h; allowed: {STEP}; fill the gap or remove the extra row"),
-    "encoding": ("time_h,Stra\u00dfe\n0,1\n1,1".encode("latin-1"), ", line 1: found the byte 0xdf; allowed: text in UTF-8; save the file as UTF-8"),
-    "open quote": ('time_h,a\n0,"1\n1,1', ": found no CSV (unexpected end of data); allowed: a CSV file of profiles; correct the file"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", BAD_CSV)
-def test_bad_series_are_refused_in_one_clear_line(tmp_path, name):
-    content, message = BAD_CSV[name]
-    path = csv_file(tmp_path, content)
-    with pytest.raises(GridError) as error:
-        read_series(path, gen_columns=["roof"])
-    assert str(error.value) == f"{path}{message}"

@@ -1,15 +1,17 @@
 """Demand and availability of an episode: everything that is random in it is drawn here, at reset.
 
 An episode starts at a random hour of the week in a random season. The built-in profiles follow both, with first-order
-autoregressive noise, part of it shared by the grid (weather, habits), part of it a node's own. Their train and test
-parts are whatever random streams the caller hands in; streams that differ share no episode. A user's series is cut in
-time instead: an episode is a window that lies wholly inside its part.
+autoregressive noise, part of it shared by the grid (weather, habits), part of it a node's own. Formulas have no train
+and test part: these are whatever random streams the caller hands in; streams that differ share no episode. A user's
+series and the shipped year are cut in time instead: an episode is a window that lies wholly inside its part. A window
+of the user's series sets the clock, and the season if it is dated; windows of the shipped year and formulas follow it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from math import sqrt
 
@@ -18,17 +20,29 @@ import numpy as np
 from grid.arrays import GridArrays
 from grid.errors import Fault, GridError, nearest
 from grid.graph import Series
-from topologies.series import check_range, part_of, resample
-from topologies.shapes import GEN_SHAPES, HOURS_A_WEEK, LOAD_SHAPES, SAMPLES_AN_HOUR, Moment, Shape
+from topologies.series import Windows, check_range, shipped, shipped_year
+from topologies.shapes import (
+    GEN_SHAPES,
+    HOURS_A_WEEK,
+    LOAD_SHAPES,
+    SAMPLES_AN_HOUR,
+    Moment,
+    Shape,
+    shipped_shape,
+)
 
-_BUILT_IN: dict[str, dict[str, Shape]] = {"load": LOAD_SHAPES, "gen": GEN_SHAPES}
 CONSTANT = "constant"
 
-PROFILES: dict[str, str] = {
-    **{name: shape.meaning for shapes in _BUILT_IN.values() for name, shape in shapes.items()},
-    CONSTANT: "always the maximum, as without a profile",
-}
-"""Name and meaning of the built-in profiles. A column of the user's series goes before a built-in of the same name."""
+
+@cache
+def built_in() -> dict[str, dict[str, Shape]]:
+    """The profiles that come with the program, by table ("load" or "gen") and name."""
+    shapes = {"load": dict(LOAD_SHAPES), "gen": dict(GEN_SHAPES)}
+    about = shipped()
+    for column, (name, table, meaning) in enumerate(zip(about.columns, about.tables, about.meanings, strict=True)):
+        shapes[table][name] = shipped_shape(meaning, column, table)
+    return shapes
+
 
 ERROR_MEMORY_H = 6.0
 BLOCK = 256  # episodes at a time, so that what is in work stays in the processor's cache
@@ -53,6 +67,16 @@ class _Use:
     table: str  # "load" or "gen"
     name: str
     nodes: np.ndarray  # (n,)
+
+
+@dataclass(frozen=True)
+class _When:
+    """When B episodes are, and the windows of series that go with it."""
+
+    start_hour: np.ndarray  # (B,) hours from Monday 00:00
+    season: np.ndarray  # (B,) share of a year since 21 March
+    own: np.ndarray | None  # (T, B, C) rows of the user's series
+    year: np.ndarray | None  # (T, B, C) rows of the shipped year
 
 
 class ProfileSource:
@@ -88,12 +112,14 @@ class ProfileSource:
         self._arrays = arrays
         self._series = series
         self._split = split
-        self._parts: dict[float, np.ndarray] = {}  # rows of the part by length of a step
+        self._columns = columns
+        self._windows: dict[tuple[bool, int, float], Windows] = {}  # of the user's series or the shipped year
         self._from_series = [use for use in uses if use.name in columns]
-        self._synthetic = [use for use in uses if use.name not in columns]
+        self._built_in = [use for use in uses if use.name not in columns]
         self._memory_h = np.array([ERROR_MEMORY_H, ERROR_MEMORY_H, *self._channels()])
         if series is not None:
-            check_range(series, {use.name for use in self._from_series if use.table == "gen"}, "series", "row", 0)
+            gen_columns = {use.name for use in self._from_series if use.table == "gen"}
+            check_range(series, gen_columns, lambda row, column: f"series, row {row}, column {column!r}")
 
     def draw(self, rngs: Sequence[np.random.Generator], steps: int, dt_h: float) -> Draw:
         """Draw one episode from each random stream; episode i depends on stream i alone, to the bit.
@@ -125,56 +151,63 @@ class ProfileSource:
             rng.random(dtype=np.float32, out=row)
         noise = _autoregress(chance[:, FIXED:].reshape(size, steps, channels), self._memory_h, dt_h)
         start, season = chance[:, :FIXED].astype(float).T
-        start_hour = np.floor(start * HOURS_A_WEEK)
 
         maxima = {"load": self._arrays.load_max_mw, "gen": np.ones(load.shape[-1])}
         outputs = {"load": load, "gen": gen}
         for table, output in outputs.items():
             output[:] = maxima[table]
-        if self._from_series:
-            rows, start_hour = self._windows(start, steps, dt_h)
+        when = self._choose(start, season, steps, dt_h)
+        if when.own is not None:
             for use in self._from_series:
-                share = rows[..., self._column(use.name), None]
+                share = when.own[..., self._columns.index(use.name), None]
                 outputs[use.table][..., use.nodes] = share * maxima[use.table][use.nodes]
         since_h = np.arange(steps)[:, None] * dt_h
-        sample = ((start_hour + since_h + dt_h / 2) * SAMPLES_AN_HOUR).astype(int) % (HOURS_A_WEEK * SAMPLES_AN_HOUR)
-        moment = Moment(since_h, sample, np.sin(2 * np.pi * season).astype(np.float32))
+        sample = ((when.start_hour + since_h + dt_h / 2) * SAMPLES_AN_HOUR).astype(int) % (
+            HOURS_A_WEEK * SAMPLES_AN_HOUR
+        )
+        moment = Moment(since_h, sample, np.sin(2 * np.pi * when.season).astype(np.float32), when.year)
         errors[:] = np.moveaxis(noise[..., :2], -1, 0)
         channel = 2
-        for use in self._synthetic:
-            shape = _BUILT_IN[use.table][use.name]
+        for use in self._built_in:
+            shape = built_in()[use.table][use.name]
             last = channel + 1 + (len(use.nodes) if shape.own_h is not None else 0)
             share = shape.share(moment, noise[..., channel : channel + 1], noise[..., channel + 1 : last])
             outputs[use.table][..., use.nodes] = share * maxima[use.table][use.nodes]
             channel = last
-        return start_hour
+        return when.start_hour
 
     def _channels(self) -> list[float]:
         """Memory of each channel of noise, in the order in which draw() reads them."""
         memory_h = []
-        for use in self._synthetic:
-            shape = _BUILT_IN[use.table][use.name]
+        for use in self._built_in:
+            shape = built_in()[use.table][use.name]
             memory_h += [shape.shared_h] + ([shape.own_h] * len(use.nodes) if shape.own_h is not None else [])
         return memory_h
 
-    def _column(self, name: str) -> int:
-        return 0 if self._series is None else self._series.columns.index(name)
+    def _choose(self, start: np.ndarray, season: np.ndarray, steps: int, dt_h: float) -> _When:
+        """When the episodes are, from two uniform numbers (B,) each."""
+        start_hour, own, year = np.floor(start * HOURS_A_WEEK), None, None
+        if self._series is not None and self._from_series:
+            windows = self._windows_of(self._series, steps, dt_h)
+            chosen = (start * len(windows.first)).astype(int)
+            own, start_hour = windows.at(chosen, steps), windows.start_hour[chosen]
+            season = season if windows.season is None else windows.season[chosen]
+        if any(built_in()[use.table][use.name].of_year for use in self._built_in):
+            windows = self._windows_of(shipped_year(), steps, dt_h)
+            if own is None:
+                chosen = (start * len(windows.first)).astype(int)
+                start_hour = windows.start_hour[chosen]
+                season = season if windows.season is None else windows.season[chosen]
+            else:
+                chosen = windows.like(start_hour, season)
+            year = windows.at(chosen, steps).astype(np.float32)
+        return _When(start_hour, season, own, year)
 
-    def _windows(self, chance: np.ndarray, steps: int, dt_h: float) -> tuple[np.ndarray, np.ndarray]:
-        """Rows (T, B, C) of a window of the part for each chance (B,), and its start_hour (B,)."""
-        if self._series is None:
-            raise GridError("series", "none", "the series of the grid", "hand it over")
-        values, part_start_hour = part_of(self._series, self._split)
-        if dt_h not in self._parts:
-            self._parts[dt_h] = resample(values, self._series.dt_h, dt_h)
-        part = self._parts[dt_h]
-        windows = len(part) - steps + 1
-        if windows < 1:
-            found = f"{len(part) * dt_h:g} h in the {self._split} part"
-            allowed = f"at least {steps * dt_h:g} h: an episode and what its forecasts reach for"
-            raise GridError("series", found, allowed, "give a longer series or take a shorter horizon")
-        start = np.floor(chance * windows).astype(int)
-        return part[start + np.arange(steps)[:, None]], (part_start_hour + start * dt_h) % HOURS_A_WEEK
+    def _windows_of(self, series: Series, steps: int, dt_h: float) -> Windows:
+        key = (series is self._series, steps, dt_h)
+        if key not in self._windows:
+            self._windows[key] = Windows.of(series, self._split, steps, dt_h)
+        return self._windows[key]
 
 
 def profile_faults(
@@ -188,12 +221,12 @@ def profile_faults(
         columns: profiles of the user's series.
         where: what to write before the node.
     """
-    known = {*_BUILT_IN[table], CONSTANT, *columns}
+    known = {*built_in()[table], CONSTANT, *columns}
     return [
         Fault(
             f"{where}node {node!r}",
             f"{table}_profile {name!r}",
-            f"{', '.join([*_BUILT_IN[table], CONSTANT])}, or a column of the grid's CSV file of profiles",
+            f"{', '.join([*built_in()[table], CONSTANT])}, or a column of the grid's file of profiles",
             nearest(name, known),
         )
         for node, name in names

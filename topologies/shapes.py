@@ -1,4 +1,7 @@
-"""The built-in profiles: demand and availability as functions of the time, the season and some noise."""
+"""The built-in profiles: demand and availability as functions of the time, the season and some noise.
+
+Some are formulas; the others are columns of the shipped year, varied between nodes and episodes.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from scipy.special import ndtri
 HOURS_A_WEEK = 168
 SAMPLES_AN_HOUR = 12
 CLASSIC_PEAK_MW = 19.5
+YEAR_NOISE = {"load": (0.08, 0.12, 6.0, 1.5), "gen": (0.15, 0.35, 6.0, 3.0)}
+"""Noise on the shipped year: spread that sites share, spread of each site, and how long each lasts in hours."""
 LATITUDE = radians(45.0)
 TILT_OF_THE_EARTH = radians(23.45)
 
@@ -23,6 +28,7 @@ class Moment:
     since_h: np.ndarray  # (T, 1) hours since the start of the episode, at the start of each step
     sample: np.ndarray  # (T, B) position in the curves of the week
     summer: np.ndarray  # (B,) from −1 at midwinter to 1 at midsummer
+    year: np.ndarray | None = None  # (T, B, C) rows of the shipped year, if a profile needs them
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ class Shape:
     shared_h: float  # memory of the noise that all nodes of the profile share
     own_h: float | None  # memory of each node's own noise; None: it has none
     share: Callable[[Moment, np.ndarray, np.ndarray], np.ndarray]  # of (T, B, 1) and (T, B, n), gives (T, B, n or 1)
+    of_year: bool = False  # whether it reads Moment.year
 
 
 def _week() -> tuple[np.ndarray, np.ndarray]:
@@ -128,3 +135,19 @@ GEN_SHAPES: dict[str, Shape] = {
     "sun": Shape("height of the sun at 45 degrees north, by hour and season, less the clouds", 5.0, 1.5, _sun),
     "wind": Shape("weather of about a day that the grid shares, and a node's own gusts", 24.0, 6.0, _wind),
 }
+
+
+def shipped_shape(meaning: str, column: int, table: str) -> Shape:
+    """A column of the shipped year whose odds, share / (1 − share), are multiplied by log-normal noise.
+
+    So 0 stays 0, by night or in a calm, nothing leaves [0, 1], and no bound needs a cut. Sites of a profile share part
+    of the noise: its correlation between two of them is shared² / (shared² + own²).
+    """
+    shared_sigma, own_sigma, shared_h, own_h = YEAR_NOISE[table]
+
+    def share(moment: Moment, shared: np.ndarray, own: np.ndarray) -> np.ndarray:
+        level = moment.year[..., column, None]  # type: ignore[index] # there for every profile with of_year
+        odds = level * np.exp(shared_sigma * shared + own_sigma * own)
+        return odds / (1 - level + odds)
+
+    return Shape(meaning, shared_h, own_h, share, of_year=True)

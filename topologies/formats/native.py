@@ -19,7 +19,7 @@ from grid.files import atomic_path
 from grid.graph import Grid
 from grid.kinds import COLUMNS
 from topologies.profiles import profile_faults
-from topologies.series import read_series, write_series
+from topologies.series_files import read_table, shares, uses_of, write_series
 from topologies.text import read_text
 
 FORMAT = "load-balancer/1"
@@ -49,16 +49,15 @@ def read(path: str | Path) -> Grid:
         _add_edge(f"{path}: edges[{i}]", graph, edge)
     grid = Grid.from_networkx(graph, where=path.stem)
     faults = grid.faults()
-    if not faults and "profiles" in about:
-        profiles = path.parent / about["profiles"]
-        used = {data["gen_profile"] for _, data in graph.nodes(data=True) if data.get("gen_profile") is not None}
-        grid.series = read_series(profiles, used)
-    columns = () if grid.series is None else grid.series.columns
+    table = read_table(path.parent / about["profiles"]) if not faults and "profiles" in about else None
     if not faults:
-        for table in ("load", "gen"):
-            faults += profile_faults(table, graph.nodes(data=f"{table}_profile"), columns)
+        columns = () if table is None else table.columns
+        for kind in ("load", "gen"):
+            faults += profile_faults(kind, graph.nodes(data=f"{kind}_profile"), columns)
     if faults:
         raise GridError.of([Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in faults])
+    if table is not None:
+        grid.series = shares(table, uses_of(graph))
     return grid
 
 

@@ -1,0 +1,267 @@
+"""Reading tables of series, CSV or Parquet, strictly: names, units, times and numbers as they stand in the file."""
+
+from __future__ import annotations
+
+import csv
+import math
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grid.errors import GridError
+from topologies.text import LARGEST_BYTES, read_text
+
+UNITS = ("share", "MW")
+PARQUET = ".parquet"
+LONGEST_LINE = 100_000  # characters
+MOST_CELLS = 20_000_000
+LARGEST_TIME_H = 1e7
+LEAST_STEP_H = 1 / 3600
+
+
+@dataclass(eq=False)
+class Clock:
+    """The times of the rows: hours from the Monday 00:00 before the first one, or as they stand if not dated."""
+
+    path: Path
+    dated: bool
+    first: datetime | None = None  # the first timestamp, in its own zone
+    _first_instant: datetime = datetime.min
+    hours: array[float] = field(default_factory=lambda: array("d"))
+
+    def add(self, time: Any) -> None:
+        """Take the time of the next row: a timestamp or its text, or the text of a number of hours."""
+        self.hours.append(self._since(time) if self.dated else _number(time, self.path, len(self.hours), "time_h"))
+
+    def _since(self, time: Any) -> float:
+        try:
+            moment = time if isinstance(time, datetime) else datetime.fromisoformat(time)
+            instant = moment if moment.tzinfo is None else moment.astimezone(UTC)
+        except (OverflowError, TypeError, ValueError):
+            found = repr(time) if time else "an empty cell"
+            where = place(self.path, len(self.hours), "time")
+            raise GridError(where, found, "a timestamp of ISO 8601", "write it like 2030-01-31T14:00") from None
+        if self.first is None:
+            self.first, self._first_instant = moment, instant
+        first = self.first
+        if (moment.tzinfo is None) != (first.tzinfo is None):
+            found = f"{time!r}, while the first row has {first.isoformat()!r}"
+            where = place(self.path, len(self.hours), "time")
+            raise GridError(where, found, "a time zone in every row or in none", "write them alike")
+        return _hour_of_week(first) + (instant - self._first_instant).total_seconds() / 3600
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What a reader finds in a file; R rows, C columns."""
+
+    names: tuple[str, ...]  # (C,)
+    units: tuple[str, ...]  # (C,)
+    clock: Clock
+    values: np.ndarray  # (R, C)
+
+
+def read_csv(path: Path, unit: str | None) -> Content:
+    """Read a CSV file; ``unit`` is that of columns that name none.
+
+    Raises:
+        GridError: anything that is no table of numbers, with its line.
+    """
+    text = read_text(path, "a CSV file of profiles").rstrip("\n")
+    if not text:
+        raise GridError(f"{path}", "an empty file", "a header and one row a step", "write the header first")
+    rows = csv.reader(_lines(path, text), strict=True)
+    try:
+        header = next(rows)
+        names, units = _csv_header(path, header, unit)
+        clock, values = Clock(path, header[0] == "time"), array("d")
+        for number, row in enumerate(rows):
+            if len(row) != len(header):
+                mend = "give every column one value; write decimals with a point"
+                raise GridError(place(path, number), f"{len(row)} cells", f"{len(header)}, as in the header", mend)
+            clock.add(row[0])
+            values.extend(_numbers(row[1:], path, number, names))
+    except csv.Error as error:
+        raise GridError(str(path), f"no CSV ({error})", "a CSV file of profiles", "correct the file") from None
+    return Content(names, units, clock, np.array(values).reshape(-1, len(names)))
+
+
+def _lines(path: Path, text: str) -> Iterator[str]:
+    """The lines one by one, none of them huge."""
+    start, number = 0, 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        number += 1
+        if end - start > LONGEST_LINE:
+            where, found = f"{path}, line {number}", f"{end - start} characters"
+            raise GridError(where, found, f"at most {LONGEST_LINE} in a line", "give one row of the table a line")
+        yield text[start:end]
+        start = end
+
+
+def _csv_header(path: Path, header: list[str], unit: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    where = f"{path}, line 1"
+    if len(header) == 1 and ";" in header[0]:
+        mend = "save the file with commas between cells and points in decimals"
+        raise GridError(where, "semicolons between the cells", "commas", mend)
+    if header[:1] not in (["time_h"], ["time"]):
+        mend = "put the time first: hours as time_h, or ISO timestamps as time"
+        raise GridError(where, f"the first column {''.join(header[:1])!r}", "time_h or time", mend)
+    return _names_and_units(where, header[1:], unit)
+
+
+def _names_and_units(where: str, header: Sequence[str], unit: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if not header:
+        raise GridError(where, "no profile", "one or more columns beside the time", "add a column a profile")
+    names: dict[str, str] = {}
+    for i, cell in enumerate(header):
+        name, bracket, own_unit = cell.strip().removesuffix("]").rpartition("[")
+        name, own = (name.strip(), own_unit.strip()) if bracket else (cell.strip(), unit)
+        if not name or not name.isprintable() or name in names:
+            found = f"the column {name!r} twice" if name in names else f"no name for column {i + 2}"
+            found = f"the column {name!r}" if name and name not in names else found
+            raise GridError(where, found, "a name of its own for each column, in one line", "rename it")
+        if own not in UNITS:
+            found = f"the column {name!r} in {own!r}" if own is not None else f"no unit for the column {name!r}"
+            allowed = f"{name} [share], of load_max_mw or gen_max_mw, or {name} [MW]"
+            raise GridError(where, found, allowed, "write the unit behind the name" if own is None else "convert it")
+        names[name] = str(own)
+    return tuple(names), tuple(names.values())
+
+
+def _numbers(cells: Sequence[str], path: Path, row: int, names: Sequence[str]) -> list[float]:
+    try:
+        values = list(map(float, cells))
+    except ValueError:
+        values = [math.nan]
+    if all(map(math.isfinite, values)) and "_" not in "".join(cells):  # Python reads 1_0 as 10
+        return values
+    return [_number(cell, path, row, name) for name, cell in zip(names, cells, strict=True)]
+
+
+def _number(cell: str, path: Path, row: int, column: str) -> float:
+    try:
+        value = float(cell) if "_" not in cell else math.nan
+    except ValueError:
+        value = math.nan
+    if math.isfinite(value):
+        return value
+    mend = "write decimals with a point" if "," in cell else "correct the value" if cell.strip() else "fill the gap"
+    found = repr(cell) if cell.strip() else "an empty cell"
+    raise GridError(place(path, row, column), found, "a finite number", mend)
+
+
+def read_parquet(path: Path, unit: str | None) -> Content:
+    """Read a Parquet file; ``unit`` is that of columns that name none.
+
+    Raises:
+        GridError: anything that is no table of numbers, with its row, or pyarrow is not installed.
+    """
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        mend = "pip install load-balancer[profiles]"
+        raise GridError(str(path), "a Parquet file", "CSV, as pyarrow is not installed", mend) from None
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise GridError(str(path), "more than 50 MB", "at most 50 MB", "give a smaller file")
+        with parquet.ParquetFile(path) as file:
+            time, header = _parquet_header(path, file)
+            table = file.read()
+        times = table[time].to_pylist()
+        columns = [np.asarray(table[name].to_numpy(), dtype=float) for name in header]
+    except GridError:
+        raise
+    except (pa.ArrowException, ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:
+        found = f"{(str(error) or type(error).__name__).splitlines()[0]}"
+        raise GridError(str(path), found, "a Parquet file of profiles", "check the path, or write it again") from None
+    names, units = _names_and_units(f"{path}, columns", header, unit)
+    clock = Clock(path, time == "time")
+    for moment in times:
+        clock.add(moment if clock.dated else "" if moment is None else str(moment))
+    values = np.stack(columns, axis=1)
+    for row, column in np.argwhere(~np.isfinite(values))[:1].tolist():
+        _number("" if np.isnan(values[row, column]) else "inf", path, row, names[column])
+    return Content(names, units, clock, values)
+
+
+def _parquet_header(path: Path, file: Any) -> tuple[str, list[str]]:
+    """The column of time and the other columns, before anything is read."""
+    from pyarrow import types
+
+    schema, cells = file.schema_arrow, file.metadata.num_rows * file.metadata.num_columns
+    if cells > MOST_CELLS:
+        raise GridError(str(path), f"{cells:,} cells", f"at most {MOST_CELLS:,}", "give a smaller file")
+    times = [name for name in schema.names if name in ("time", "time_h")]
+    if len(times) != 1:
+        found = f"{len(times)} columns of time"
+        raise GridError(str(path), found, "one: time_h or time", "name the column of hours time_h, of timestamps time")
+    header = [name for name in schema.names if name not in times]
+    for name in schema.names:
+        kind = schema.field(name).type if schema.names.count(name) == 1 else "two columns of that name"
+        dated = name == "time"
+        if isinstance(kind, str) or not (types.is_timestamp(kind) if dated else _is_number(kind)):
+            allowed = "timestamps" if dated else "one column of numbers"
+            raise GridError(f"{path}, column {name!r}", str(kind), allowed, "convert the column")
+    return times[0], header
+
+
+def _is_number(kind: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_integer(kind) or types.is_floating(kind))
+
+
+def even_step(path: Path, hours: np.ndarray, local: bool) -> float:
+    """The one step in hours between the rows (R,); rounding of up to 1 % of it is let pass.
+
+    Args:
+        path: the file, for the message.
+        hours: the times.
+        local: whether they are timestamps without a zone, which a change of clocks may tear apart.
+
+    Raises:
+        GridError: the first time that is doubled, out of order or not one step after the one before.
+    """
+    if np.abs(hours).max() > LARGEST_TIME_H:
+        row = int(np.abs(hours).argmax())
+        found = f"{hours[row]:g} h"
+        raise GridError(place(path, row), found, f"at most {LARGEST_TIME_H:g} h", "correct the time")
+    steps = np.diff(hours)
+    dt_h = float(steps[0])
+    wrong = np.flatnonzero((steps <= 0) | (np.abs(steps - dt_h) > 0.01 * abs(dt_h)))
+    if wrong.size:
+        row = int(wrong[0])
+        step, word = steps[row], _word(path)
+        if step == 0:
+            found, mend = f"the time of the {word} before again", "remove one of the two"
+        elif step < 0:
+            found, mend = f"a time before that of the {word} before", "sort the rows by time"
+        else:
+            found, mend = f"a step of {step:g} h", "fill the gap or remove the extra row"
+        mend += "; where clocks change, write times in UTC" if local else ""
+        even = f"steps of {dt_h:g} h, as in the first two rows" if dt_h > 0 else "rising times"
+        raise GridError(place(path, row + 1), found, even, mend)
+    if dt_h < LEAST_STEP_H:
+        raise GridError(str(path), f"steps of {dt_h * 3600:g} s", "steps of a second or more", "thin out the rows")
+    return float(hours[-1] - hours[0]) / (len(hours) - 1)
+
+
+def _hour_of_week(moment: datetime) -> float:
+    return moment.weekday() * 24 + moment.hour + moment.minute / 60 + (moment.second + moment.microsecond / 1e6) / 3600
+
+
+def place(path: Path, row: int, column: str = "") -> str:
+    """Where a value is, as its reader would count: lines of a text with its header from 1, rows of Parquet from 0."""
+    number = row if _word(path) == "row" else row + 2
+    return f"{path}, {_word(path)} {number}" + (f", column {column!r}" if column else "")
+
+
+def _word(path: Path) -> str:
+    return "row" if path.suffix.lower() == PARQUET else "line"
