@@ -239,8 +239,8 @@ class Network:
             place = self._badge_points[e]
             if not (np.abs(taken - place) < BADGE).all(1).any():
                 taken = np.vstack([taken, place])
-                text = f"{ceil(100 * loading[e])}%"
-                self._canvas.text(*place.tolist(), text, 8.5, VERMILION, bold=True, align="center", halo=True)
+                text, (x, y) = f"{ceil(100 * loading[e])}%", place.tolist()
+                self._canvas.text(x, y, text, 8.5, VERMILION, bold=True, align="center", halo=True)
 
 
 def _radii(episode: Episode) -> Floats:

@@ -32,14 +32,7 @@ VIEWS = ((980, 470), (620, 440), (540, 620))  # that the network is laid out for
 MARGIN = 30.0
 NAME_CHARACTERS = 80
 OUTAGES = (OUT, TRIPPED)  # 1 and 2 in the page, where 0 is a line in service
-SCRIPTS = (
-    "replay_model.js",
-    "replay_layout.js",
-    "replay_network.js",
-    "replay_chart.js",
-    "replay_legend.js",
-    "replay.js",
-)
+SCRIPTS = [f"replay{part}.js" for part in ("_model", "_layout", "_network", "_chart", "_legend", "")]
 
 LIGHT: dict[str, str] = {
     **{name: getattr(style, name.upper()) for name in ("ink", "muted", "faint", "rule", "paper", "halo", "served")},
