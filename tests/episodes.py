@@ -131,7 +131,9 @@ def make_episode(
 def first_steps(episode: Episode, steps: int) -> Episode:
     """The same episode as it was recorded after the given number of steps."""
     by_step = ("gen_avail_mw", "load_mw", "gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw")
-    cut = {name: getattr(episode, name)[:steps] for name in (*by_step, "flow_mw", "balancing_mw", "reward")}
+    cut = {
+        name: getattr(episode, name)[:steps] for name in (*by_step, "flow_mw", "line_status", "balancing_mw", "reward")
+    }
     costs = {name: term[:steps] for name, term in episode.costs.items()}
     return replace(episode, **cut, store_mwh=episode.store_mwh[: steps + 1], costs=costs)
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from envs.rendering import replay
 from envs.rendering.replay import DARK, LIGHT, _packed
 from episodes import first_steps, make_episode
+from grid.episode import IN_SERVICE, OUT, TRIPPED
 from grid.errors import GridError
 
 HOSTILE = "</script><script>hacked=1</script>\n\"'`<!--<img src=x onerror=hacked=2>&lt;\u2028\u202e${hacked=3}]]>"
@@ -43,7 +44,7 @@ def unpacked(packed, shape):
     return values
 
 
-@pytest.mark.parametrize(("nodes", "most_kb"), [(3, 60), (14, 70), (118, 160), (190, 200)])
+@pytest.mark.parametrize(("nodes", "most_kb"), [(3, 65), (14, 75), (118, 160), (190, 200)])
 def test_pages_are_small(tmp_path, nodes, most_kb):
     assert len(page(tmp_path, make_episode(nodes, 48)).encode()) < 1000 * most_kb
 
@@ -133,6 +134,16 @@ def test_lines_without_a_capacity_are_told_apart(tmp_path):
     _, data, _ = parts(page(tmp_path, episode))
     assert data["capacity"][0] is None
     assert all(mw > 0 for mw in data["capacity"][1:])
+
+
+def test_outages_are_in_the_page_where_they_occur(tmp_path):
+    made = make_episode(14, 6)
+    status = np.full(made.flow_mw.shape, IN_SERVICE)
+    status[2:4, 0], status[3:, 5] = OUT, TRIPPED
+    _, data, _ = parts(page(tmp_path, replace(made, line_status=status)))
+    outage = unpacked(data["runs"][0]["outage"], status.shape)
+    assert np.array_equal(outage, np.select([status == OUT, status == TRIPPED], [1, 2]))
+    assert parts(page(tmp_path, made))[1]["runs"][0]["outage"] == {}
 
 
 def test_parallel_lines_are_bent_apart(tmp_path):

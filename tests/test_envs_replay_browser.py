@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from browser import MISSING, browser
 from envs.rendering import replay
 from envs.rendering.style import number
 from episodes import first_steps, make_episode
+from grid.episode import IN_SERVICE, OUT, TRIPPED
 from test_envs_replay import HOSTILE
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {MISSING}, to be found on the PATH")
@@ -244,6 +246,33 @@ def test_overloads_are_told_from_full_lines(window, tmp_path, episode):
         said.append(window.text("#values").split()[-1])
     assert said[0] in {"99.9%", "100%", "99.8%"}
     assert said[1] in {"120%", "121%"}
+
+
+def test_lines_that_are_out_are_told_counted_and_explained(window, tmp_path, episode):
+    status = np.full(episode.flow_mw.shape, IN_SERVICE)
+    status[5:, 0], status[10:, 1] = OUT, TRIPPED
+    out = replace(episode, line_status=status, flow_mw=np.where(status == IN_SERVICE, episode.flow_mw, 0.0))
+    window.open(replay(out, tmp_path / "replay.html", versus=episode))
+    legend = window.text("#legend")
+    assert "tripped" in legend
+    assert "out of service" in legend
+    counts = (
+        "return [...document.querySelectorAll('.figures')].map(head => head.innerText.match(/(\\d+)\\s+lines out/)[1])"
+    )
+    shown = []
+    for step, line in ((4, 0), (5, 0), (10, 1)):
+        seek(window, step)
+        choose(window, f"line {line}")
+        shown.append((window.run(counts), window.run("return document.querySelector('#values td').innerText")))
+    assert [each for each, _ in shown] == [["0", "0"], ["1", "0"], ["2", "0"]]
+    choose(window, "")
+    x, y = window.run(FIND, episode.line_names[1])
+    window.mouse(x, y)
+    assert "status tripped" in window.text("#tip")
+    assert window.log() == []
+    window.open(replay(episode, tmp_path / "replay.html"))
+    assert "tripped" not in window.text("#legend")
+    assert "lines out" not in window.text("#panels")
 
 
 def test_two_policies_are_shown_side_by_side(window, pair, episode):

@@ -8,7 +8,7 @@ from matplotlib.style import context
 
 from envs.rendering.canvas import Canvas, Image, fit
 from envs.rendering.layout import Box
-from envs.rendering.legend import draw_legend
+from envs.rendering.legend import draw_legend, draw_outage_legend
 from envs.rendering.network import Network
 from envs.rendering.playback import Playback
 from envs.rendering.strip import Strip
@@ -24,7 +24,7 @@ from envs.rendering.video import (
     write_animation,
     write_png,
 )
-from grid.episode import Episode
+from grid.episode import IN_SERVICE, Episode
 from grid.errors import GridError
 from grid.kinds import KIND_NAMES
 
@@ -100,7 +100,8 @@ class GridStateRenderer:
             strip = Box(MARGIN + 34, 46, canvas.width - 2 * MARGIN - 34, STRIP_HEIGHT)
             self._strip = Strip(canvas, strip, episode, self.steps)
             self._draw_title(episode)
-            draw_legend(canvas, self.network, canvas.width - LEGEND_WIDTH, canvas.height - 100)
+            self._legend_x = canvas.width - LEGEND_WIDTH
+            self._legend_end = draw_legend(canvas, self.network, self._legend_x, canvas.height - 100)
             self.network.draw_background()
             self._background = canvas.keep()
         self.update(episode)
@@ -115,10 +116,12 @@ class GridStateRenderer:
             found, allowed = f"an episode of {episode.grid_name!r}", f"one of {self.episode.grid_name!r}"
             raise GridError("renderer", found, allowed, "make a renderer for each grid")
         self.episode, self._playback = episode, Playback(episode)
-        self._policy = fit(episode.policy, 190, 15, bold=True)
+        self._shows_outages = bool((episode.line_status != IN_SERVICE).any())
+        self._policy = fit(episode.policy, 140 if self._shows_outages else 190, 15, bold=True)
         with context(["default", STYLE]):
             self._canvas.restore(self._background)
             self._strip.draw_background(self._playback)
+            draw_outage_legend(self._canvas, self.network, episode, self._legend_x, self._legend_end)
             self._canvas.keep()
 
     def frame(self, t: float) -> Image:
@@ -152,12 +155,19 @@ class GridStateRenderer:
         canvas.text(middle, top - 38, text, 17, INK, bold=True, align="center")
         text = f"step {min(now + 1, self.episode.steps)} / {self.steps}"
         canvas.text(middle, top - 63, text, 9.5, MUTED, align="center")
-        columns = (
+        columns = [
             (362, self._policy, "policy", INK),
             (272, percent(served, demand), "served", BLUE),
             (120, f"{number(unmet)} MW", "unmet", VERMILION if unmet > 0.005 else MUTED),
             (0, number(float(series.reward_sum[now])), "return so far", INK),
-        )
+        ]
+        if self._shows_outages:
+            out = int((series.line_status[now] != IN_SERVICE).sum())
+            columns[0:2] = [
+                (418, self._policy, "policy", INK),
+                (330, str(out), "line out" if out == 1 else "lines out", VERMILION if out else MUTED),
+                (242, percent(served, demand), "served", BLUE),
+            ]
         for back, value, name, colour in columns:
             x = canvas.width - MARGIN - back
             canvas.text(x, top - 38, value, 15, colour, bold=True, align="right")

@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgba
 from envs.rendering.canvas import Canvas
 from envs.rendering.layout import Floats
 from envs.rendering.network import Network
+from envs.rendering.outage_marks import WORDS, OutageMarks
 from envs.rendering.style import (
     CHEVRON,
     CIRCLE,
@@ -26,6 +27,7 @@ from envs.rendering.style import (
     arc,
     filled,
 )
+from grid.episode import Episode
 from grid.kinds import KIND_NAMES
 
 _MEANING = {
@@ -55,8 +57,12 @@ class _Pen:
     def line(self, points: Floats, colour: Any, width: float, cap: str = "round") -> None:
         self._draw(LineCollection([points], colors=[to_rgba(colour)], linewidths=width, capstyle=cap))
 
+    @property
+    def ruler(self) -> Floats:
+        return np.array([(self.x + 5, self.y), (self.x + 39, self.y)])
+
     def rule(self, colour: Any, width: float) -> None:
-        self.line(np.array([(self.x + 2, self.y), (self.x + 44, self.y)]), colour, width)
+        self.line(self.ruler, colour, width)
 
     def _draw(self, artist: LineCollection | PolyCollection) -> None:
         self.canvas.add(artist)
@@ -73,8 +79,8 @@ class _Pen:
         self.y -= 26
 
 
-def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> None:
-    """Rows from (x, y) downwards for the kinds of nodes and the states of lines of this grid."""
+def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> float:
+    """Rows from (x, y) downwards for the kinds of nodes and the loading of lines of this grid; returns their end."""
     pen = _Pen(canvas, x, y)
     pen.heading("NODES")
     for kind in KIND_NAMES:
@@ -85,7 +91,7 @@ def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> None:
         pen.line(arc(0.4) * 11.5 + [pen.x + 13, pen.y], VERMILION, 3.4, "butt")
         pen.words("unmet demand", "arc = share not served")
     if not len(network.segments):
-        return
+        return pen.y
     pen.y -= 8
     pen.heading("LINE LOADING")
     if network.limited.any():
@@ -97,6 +103,16 @@ def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> None:
     for dx in (11, 25, 39):
         pen.shape(CHEVRON, 0.85 * network.chevron_size, INK, PAPER, 0.9, dx - 2)
     pen.word("direction of flow")
+    return pen.y
+
+
+def draw_outage_legend(canvas: Canvas, network: Network, episode: Episode, x: float, y: float) -> None:
+    """Rows from (x, y) downwards for what has kept lines of this episode out of service."""
+    pen, marks = _Pen(canvas, x, y), OutageMarks(canvas, 2.5, 6.5)
+    for status, words in WORDS.items():
+        if (episode.line_status == status).any():
+            marks.draw([pen.ruler], pen.ruler.mean(0, keepdims=True), np.array([status]))
+            pen.word(words)
 
 
 def _node(pen: _Pen, kind: str) -> None:

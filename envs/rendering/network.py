@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgb, to_rgba
 from envs.rendering import layout
 from envs.rendering.canvas import Canvas, text_width
 from envs.rendering.layout import Box, Floats
+from envs.rendering.outage_marks import OutageMarks
 from envs.rendering.playback import Moment
 from envs.rendering.style import (
     AT_CAPACITY_FRAC,
@@ -28,12 +29,14 @@ from envs.rendering.style import (
     filled,
     literal,
 )
-from grid.episode import Episode
+from grid.episode import IN_SERVICE, Episode
 from grid.kinds import KIND_NAMES
 
 MAX_LABELS = 45  # grids with more nodes get none
 LABEL_CHARACTERS = 16
+BADGE = np.array([34.0, 12.0])  # width and height of the words
 MAX_BADGES = 8  # the most overloaded lines carry their loading in words
+END_ROOM = 8.0  # chevrons shrink within so many pixels of the end of a line
 LEAST_SHOWN_FRAC = 0.02  # smaller flows have no chevrons, smaller shares no arc
 CHEVRON_SPEED = 90.0  # pixels a second at full loading
 _CURVE = np.linspace(0, 1, 15)[:, None, None]
@@ -98,8 +101,9 @@ class Network:
             np.vstack([solids.half, self.label_boxes[written] / 2]),
         )
         middle = self._paths[:, self._paths.shape[1] // 2]
+        self._middles = layout.on_curve(*self._curve, (self._first + self._visible / 2)[:, None])  # of what is seen
         reach = np.full(len(middle), 0.7 * (self.line_width + 4))
-        size = np.tile([34.0, 12.0], (len(middle), 1))
+        size = np.tile(BADGE, (len(middle), 1))
         self._badge_points = layout.place_labels(middle, reach, size, solids, paths, room, at_once=False)
 
     def _dots(self, spacing: float) -> Floats:
@@ -118,6 +122,7 @@ class Network:
         self._halo = self._lines_artist(VERMILION, self.line_width)
         self._lines = self._lines_artist(FULL, self.line_width)
         self._lines.set_segments(self.segments)
+        self._outages = OutageMarks(self._canvas, max(1.6, 0.5 * self.line_width), 6.5 if count <= 60 else 5.0)
         self._chevrons: Any = PolyCollection(
             [np.zeros((4, 2))] * len(self.of_line),
             facecolors=INK,
@@ -169,10 +174,13 @@ class Network:
         self._draw_badges(moment)
 
     def line_states(self, moment: Moment) -> tuple[Floats, Floats]:
-        """(E,) loading, and 0 below capacity, 1 at capacity, 2 overloaded; lines without a capacity are never full."""
+        """(E,) loading, and 0 below capacity, 1 at capacity, 2 overloaded; lines without a capacity are never full.
+
+        Neither are lines that are out of service.
+        """
         loading = np.abs(moment.flow_frac)
         state = (loading >= AT_CAPACITY_FRAC).astype(float) + (loading > 1 + 1e-6)
-        return loading, np.where(self.limited, state, 0.0)
+        return loading, np.where(self.limited & (moment.line_status == IN_SERVICE), state, 0.0)
 
     def _draw_lines(self, moment: Moment) -> None:
         loading, state = self.line_states(moment)
@@ -181,6 +189,8 @@ class Network:
         colour = LOADING(shown)
         colour[~self.limited] = to_rgba(UNLIMITED)
         colour[state == 2, :3] = to_rgb(VERMILION)
+        out = np.flatnonzero(moment.line_status != IN_SERVICE)
+        colour[out, 3] = 0.0
         full = np.flatnonzero(state)
         self._halo.set_segments([self.segments[e] for e in full])
         self._halo.set_linewidths(width[full] + np.where(state[full] == 2, 4.0, 5.0))
@@ -188,6 +198,7 @@ class Network:
         self._lines.set_linewidths(width)
         self._lines.set_colors(colour)
         self._canvas.draw(self._halo, self._lines)
+        self._outages.draw([self.segments[e] for e in out], self._middles[out], moment.line_status[out])
 
     def chevrons(self, moment: Moment, seconds_per_step: float = 1.0) -> Floats:
         """(chevrons, 4, 2) corners: spread over the lines, moved on and turned by the flow, small where it is small."""
@@ -201,8 +212,11 @@ class Network:
         ahead = (1 - share) * (bend - start) + share * (end - bend)
         ahead *= np.sign(moment.flow_frac)[of, None] / np.maximum(np.hypot(*ahead.T), 1e-9)[:, None]
         loading = np.clip(np.abs(moment.flow_frac[of]), 0, 1)
-        at_ends = np.clip(np.minimum(place, 1 - place) * length / 8, 0.5, 1)
-        size = self.chevron_size * (0.6 + 0.4 * loading) * at_ends * (loading > LEAST_SHOWN_FRAC)
+        room = np.clip(length / 4, 1.0, END_ROOM)  # on short lines too, they are full-sized on half the way
+        at_ends = np.clip(np.minimum(place, 1 - place) * length / room, 0.5, 1)
+        seen = (loading > LEAST_SHOWN_FRAC) & (moment.line_status[of] == IN_SERVICE)
+        fits = np.clip(length / (3 * self.chevron_size), 0.6, 1)
+        size = self.chevron_size * (0.6 + 0.4 * loading) * at_ends * fits * seen
         across = np.column_stack([-ahead[:, 1], ahead[:, 0]])
         corners = CHEVRON[None, :, :1] * ahead[:, None] + CHEVRON[None, :, 1:] * across[:, None]
         placed: Floats = centre[:, None] + size[:, None, None] * corners
@@ -219,11 +233,13 @@ class Network:
 
     def _draw_badges(self, moment: Moment) -> None:
         loading, state = self.line_states(moment)
-        worst = sorted(np.flatnonzero(state == 2).tolist(), key=lambda e: -loading[e])[:MAX_BADGES]
-        for e in worst:
-            x, y = self._badge_points[e].tolist()
-            if np.isfinite(x):
-                text = f"{ceil(100 * loading[e])}%"
+        worst = np.array(sorted(np.flatnonzero(state == 2).tolist(), key=lambda e: -loading[e])[:MAX_BADGES], int)
+        taken = np.full((0, 2), np.inf)
+        for e in worst[np.isfinite(self._badge_points[worst, 0])].tolist():
+            place = self._badge_points[e]
+            if not (np.abs(taken - place) < BADGE).all(1).any():
+                taken = np.vstack([taken, place])
+                text, (x, y) = f"{ceil(100 * loading[e])}%", place.tolist()
                 self._canvas.text(x, y, text, 8.5, VERMILION, bold=True, align="center", halo=True)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envs.rendering.layout import Floats
 from envs.rendering.style import frac
-from grid.episode import Episode
+from grid.episode import IN_SERVICE, Episode
 from grid.kinds import KIND_NAMES
 
 _FASTEST = 1.25  # chevrons of overloaded lines get no faster than this
@@ -21,6 +22,7 @@ class Moment:
     fill_frac: Floats  # (N,) source: output ÷ available; storage: charge after the step
     unmet_frac: Floats  # (N,) share of the demand that is not served
     flow_frac: Floats  # (E,) flow ÷ capacity, signed; without a capacity: ÷ the largest node of the grid
+    line_status: NDArray[np.int64]  # (E,) as of the finished step: OUT, IN_SERVICE or TRIPPED
     way: Floats  # (E,) how far the flow has moved on; 1 is one step at full loading; signed
     load_mw: Floats  # () of the grid
     served_mw: Floats  # () of the grid
@@ -47,6 +49,7 @@ class Playback:
         output = frac(rows(episode.gen_mw - episode.spill_mw), rows(episode.gen_avail_mw))
         charge = frac(stored, np.broadcast_to(episode.store_max_mwh, stored.shape))
         flow_frac = rows(episode.flow_mw) / reference_mw(episode)
+        status = episode.line_status.astype(int) if episode.steps else np.full(flow_frac.shape, IN_SERVICE)
         pace = np.clip(flow_frac, -_FASTEST, _FASTEST)
         way = np.cumsum((pace[1:] + pace[:-1]) / 2, axis=0)
 
@@ -57,6 +60,7 @@ class Playback:
             fill_frac=np.where(is_source, output, np.where(is_storage, charge, 0.0)),
             unmet_frac=frac(rows(episode.shed_mw), rows(episode.load_mw)),
             flow_frac=flow_frac,
+            line_status=status,
             way=np.vstack([np.zeros((1, flow_frac.shape[1])), way]),
             load_mw=rows(episode.load_mw).sum(1),
             served_mw=rows(episode.served_mw).sum(1),
@@ -75,6 +79,7 @@ class Playback:
             series = getattr(self.series, item.name)
             values[item.name] = series[now] * (1 - part) + series[later] * part
         change = self._pace[later] - self._pace[now]
+        values["line_status"] = self.series.line_status[now]
         values["way"] = self.series.way[now] + part * self._pace[now] + part**2 * change / 2  # the pace is linear
         return Moment(**values)
 

@@ -23,7 +23,7 @@ from envs.rendering.layout import Box, Floats, bend_points
 from envs.rendering.network import MAX_LABELS, Network
 from envs.rendering.style import LOADING, LOOKS, STYLE
 from envs.rendering.video import check_suffix, seconds_per_step
-from grid.episode import SHAPES, Episode
+from grid.episode import OUT, SHAPES, TRIPPED, Episode
 from grid.errors import GridError
 from grid.files import atomic_path
 from grid.kinds import KIND_NAMES
@@ -31,7 +31,8 @@ from grid.kinds import KIND_NAMES
 VIEWS = ((980, 470), (620, 440), (540, 620))  # that the network is laid out for: wide windows, halves of them, phones
 MARGIN = 30.0
 NAME_CHARACTERS = 80
-SCRIPTS = ("replay_model.js", "replay_layout.js", "replay_network.js", "replay_chart.js", "replay.js")
+OUTAGES = (OUT, TRIPPED)  # 1 and 2 in the page, where 0 is a line in service
+SCRIPTS = [f"replay{part}.js" for part in ("_model", "_layout", "_network", "_chart", "_legend", "")]
 
 LIGHT: dict[str, str] = {
     **{name: getattr(style, name.upper()) for name in ("ink", "muted", "faint", "rule", "paper", "halo", "served")},
@@ -159,6 +160,7 @@ def _run(episode: Episode, steps: int) -> dict[str, Any]:
         "discharge": _packed(_steps(episode.discharge_mw - episode.charge_mw, steps)),
         "stored": _packed(episode.store_mwh[-steps:]),
         "flow": _packed(_steps(episode.flow_mw, steps), episode.capacity_mw),
+        "outage": _packed(_steps(np.select([episode.line_status == status for status in OUTAGES], (1.0, 2.0)), steps)),
         "unmet_total": _numbers(_steps(episode.shed_mw, steps).sum(1)),
         "charge_frac": [_numbers(part, 3) for part in (charge.mean(1), charge.min(1), charge.max(1))]
         if stores.any()

@@ -32,6 +32,7 @@ function layOut(width, mostHeight) {
     const outer = (n) => place.radius[n] + (data.load_max[n] > 0 ? place.gap + place.arc : place.gap);
     line.first = Math.min(outer(a) / line.length, 0.5);
     line.visible = Math.max(1 - line.first - outer(b) / line.length, 0);
+    line.middle = onCurve(line, line.first + line.visible / 2); // of what is seen
     line.count = Math.max(1, Math.round((line.visible * line.length) / (LINES <= 60 ? 44 : 34)));
     addLine(place.bed, line);
     return line;

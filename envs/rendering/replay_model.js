@@ -35,6 +35,7 @@ const runs = data.runs.map((raw) => {
   const run = { policy: raw.policy, reward: raw.reward, charge: raw.charge_frac, unmetTotal: raw.unmet_total };
   for (const name of ["output", "spilled", "unmet", "discharge", "stored"]) run[name] = unpack(raw[name], NODES);
   run.flow = unpack(raw.flow, LINES);
+  run.outage = unpack(raw.outage, LINES);
   run.servedTotal = data.demand_total.map((mw, t) => Math.max(mw - raw.unmet_total[t], 0));
   run.returnSum = sums(raw.reward);
   run.costSum = sums(raw.cost);
@@ -70,9 +71,14 @@ function wayAt(run, e, t) {
   return run.way[e][now] + part * pace[now] + (part ** 2 * (pace[Math.min(now + 1, LAST)] - pace[now])) / 2;
 }
 
-/** 0 below capacity, 1 at capacity, 2 overloaded; lines without a capacity are never full. */
-function lineState(e, loading) {
-  if (data.capacity[e] === null) return 0;
+const OUTAGES = ["", "out of service", "tripped"];
+const hasOutage = (kind) => runs.some((run) => run.outage.some((values) => values.includes(kind)));
+const outageAt = (run, e, t) => run.outage[e][Math.min(Math.floor(t + 1e-9), LAST)];
+const linesOut = (run, now) => run.outage.filter((values) => values[now]).length;
+
+/** 0 below capacity, 1 at capacity, 2 overloaded; lines that are out or without a capacity are never full. */
+function lineState(run, e, t, loading) {
+  if (data.capacity[e] === null || outageAt(run, e, t)) return 0;
   return loading > 1 + 1e-6 ? 2 : loading >= 0.95 ? 1 : 0;
 }
 
@@ -125,6 +131,8 @@ function timeTicks(most) {
 function facts(thing, run, t) {
   const now = Math.min(Math.floor(t + 1e-9), LAST), i = thing.index, mw = (value) => `${number(value)} MW`;
   if (thing.kind === "line") {
+    const out = OUTAGES[run.outage[i][now]];
+    if (out) return [["status", out], ["capacity", data.capacity[i] === null ? "none given" : mw(data.capacity[i])]];
     const flow = run.flow[i][now], ends = [data.nodes[data.from[i]], data.nodes[data.to[i]]];
     const said = [["flow", mw(Math.abs(flow))], ["towards", flow === 0 ? "–" : flow > 0 ? ends[1] : ends[0]]];
     if (data.capacity[i] === null) return [...said, ["capacity", "none given"]];

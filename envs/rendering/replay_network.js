@@ -2,6 +2,7 @@
 
 const LEVELS = data.lines.length <= 60 ? 20 : 8; // of width and colour of lines: the fewer, the faster
 const LEAST_SHOWN = 0.02; // smaller flows have no chevrons, smaller shares no arc
+const END_ROOM = 8; // chevrons shrink within so many pixels of the end of a line
 const CHEVRON_SPEED = 90; // pixels a second at full loading
 const look = data.look, FULL_TURN = 2 * Math.PI;
 const KIND_NAMES = ["source", "storage", "consumer", "junction"];
@@ -125,6 +126,7 @@ function drawNetwork(pen, place, colours, run, t, marked) {
   drawLayer(pen, place, place.layers.beds);
   drawMarks(pen, place, colours, marked);
   drawLines(pen, place, colours, run, t);
+  drawOutages(pen, place, colours, run, t);
   drawChevrons(pen, place, colours, run, t);
   drawArcs(pen, place, colours, run, t);
   drawLayer(pen, place, place.layers.bodies);
@@ -158,7 +160,8 @@ function drawMarks(pen, place, colours, marked) {
 function drawLines(pen, place, colours, run, t) {
   const groups = new Map();
   place.lines.forEach((line, e) => {
-    const loading = Math.abs(at(run.loading[e], t)), state = lineState(e, loading);
+    if (outageAt(run, e, t)) return;
+    const loading = Math.abs(at(run.loading[e], t)), state = lineState(run, e, t, loading);
     const key = (data.capacity[e] === null ? 900 : 100 * state) + Math.round(LEVELS * Math.min(loading, 1));
     if (!groups.has(key)) groups.set(key, new Path2D());
     addLine(groups.get(key), line);
@@ -176,20 +179,50 @@ function drawLines(pen, place, colours, run, t) {
   }
 }
 
+/** Lines that are out are dashed, with a mark in the middle. */
+function drawOutages(pen, place, colours, run, t) {
+  for (const kind of [1, 2]) {
+    const out = place.lines.filter((line, e) => outageAt(run, e, t) === kind), path = new Path2D();
+    for (const line of out) addLine(path, line);
+    const width = Math.max(2.2, place.linePx / 2), size = (LINES <= 60 ? 6.5 : 5) * Math.min(Math.max(place.grow, 0.7), 1);
+    pen.lineCap = "butt";
+    pen.setLineDash([2.2 * width, 1.6 * width]);
+    stroke(pen, path, kind === 2 ? colours.vermilion : colours.muted, width);
+    pen.setLineDash([]);
+    pen.lineCap = "round";
+    for (const line of out) drawOutageMark(pen, colours, kind, ...line.middle, size);
+  }
+}
+
+function drawOutageMark(pen, colours, kind, x, y, size) {
+  const disc = new Path2D(), cross = new Path2D(), arm = 0.42 * size, tripped = kind === 2;
+  disc.arc(x, y, size, 0, FULL_TURN);
+  cross.moveTo(x - arm, y - arm);
+  cross.lineTo(x + arm, y + arm);
+  cross.moveTo(x - arm, y + arm);
+  cross.lineTo(x + arm, y - arm);
+  stroke(pen, disc, tripped ? colours.paper : colours.muted, tripped ? 4 : 2.2);
+  pen.fillStyle = tripped ? colours.vermilion : colours.paper;
+  pen.fill(disc);
+  stroke(pen, cross, tripped ? colours.paper : colours.muted, 1.9);
+}
+
 function drawChevrons(pen, place, colours, run, t) {
   const path = new Path2D(), rim = new Path2D();
   place.lines.forEach((line, e) => {
     const flow = at(run.loading[e], t), loading = Math.min(Math.abs(flow), 1), length = line.length * line.visible;
-    if (loading <= LEAST_SHOWN) return;
+    if (loading <= LEAST_SHOWN || outageAt(run, e, t)) return;
+    const room = Math.min(Math.max(length / 4, 1), END_ROOM); // on short lines too, they are full-sized on half the way
+    const fits = Math.min(Math.max(length / (3 * place.chevronPx), 0.6), 1);
     const moved = (wayAt(run, e, t) * CHEVRON_SPEED * data.seconds_per_step) / Math.max(length, 1e-9);
     for (let i = 0; i < line.count; i++) {
       const spot = ((((i + 0.5) / line.count + moved) % 1) + 1) % 1, share = line.first + spot * line.visible;
       const [x, y] = onCurve(line, share);
       let ax = (1 - share) * (line.xb - line.x0) + share * (line.x1 - line.xb);
       let ay = (1 - share) * (line.yb - line.y0) + share * (line.y1 - line.yb);
-      const norm = Math.sign(flow) / Math.max(Math.hypot(ax, ay), 1e-9), ends = (Math.min(spot, 1 - spot) * length) / 8;
+      const norm = Math.sign(flow) / Math.max(Math.hypot(ax, ay), 1e-9), ends = (Math.min(spot, 1 - spot) * length) / room;
       [ax, ay] = [ax * norm, ay * norm];
-      const size = place.chevronPx * (0.6 + 0.4 * loading) * Math.min(Math.max(ends, 0.5), 1);
+      const size = fits * place.chevronPx * (0.6 + 0.4 * loading) * Math.min(Math.max(ends, 0.5), 1);
       addChevron(path, x, y, ax, ay, size);
       addChevron(rim, x, y, ax, ay, size + 1.5);
     }
@@ -224,28 +257,32 @@ function drawGauges(pen, place, colours, run, t) {
   }
 }
 
-/** Beside the middle of a line, on the side where it hides no label or node; above, if there is such a side. */
-function badgePlace(place, line) {
+/** Beside the middle of a line, on the side where it hides nothing; above, if there is such a side; none: undefined. */
+function badgePlace(place, line, taken) {
   const [x, y] = onCurve(line, 0.5), away = 15 / line.length, dx = 1.35 * away * (line.y1 - line.y0);
   const dy = -away * (line.x1 - line.x0), up = dy > 0 ? -1 : 1;
   const spots = [up, -up].map((side) => [x + side * dx, y + side * dy]);
-  const free = ([a, b]) => {
+  return spots.find(([a, b]) => {
     const box = [a - 17, b - 7, a + 17, b + 7];
-    return !place.labels.some((label) => overlap(label.box, box)) && !covers(box, place);
-  };
-  return spots.find(free) ?? spots[0];
+    const free = ![...place.labels, ...taken].some((other) => overlap(other.box, box)) && !covers(box, place);
+    if (free) taken.push({ box });
+    return free;
+  });
 }
 
 /** The most overloaded lines carry their loading in words. */
 function drawBadges(pen, place, colours, run, t) {
   const over = place.lines.map((line, e) => ({ line, loading: Math.abs(at(run.loading[e], t)), e }));
-  const worst = over.filter(({ e, loading }) => lineState(e, loading) === 2).sort((a, b) => b.loading - a.loading);
+  const worst = over.filter(({ e, loading }) => lineState(run, e, t, loading) === 2).sort((a, b) => b.loading - a.loading);
   pen.font = `bold 11.5px ${FONT}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   pen.lineWidth = 3.5;
+  const taken = [];
   for (const { line, loading } of worst.slice(0, 8)) {
-    const text = `${Math.ceil(100 * loading - 1e-9)}%`, [x, y] = badgePlace(place, line);
+    const text = `${Math.ceil(100 * loading - 1e-9)}%`, spot = badgePlace(place, line, taken);
+    if (!spot) continue;
+    const [x, y] = spot;
     pen.strokeStyle = colours.paper;
     pen.strokeText(text, x, y);
     pen.fillStyle = colours.vermilion;

@@ -43,6 +43,7 @@ _TURN = np.linspace(0, 2 * np.pi, 32, endpoint=False)
 CIRCLE: Floats = np.column_stack([np.cos(_TURN), np.sin(_TURN)])
 TRIANGLE: Floats = np.array([(0.0, 1.12), (1.08, -0.78), (-1.08, -0.78)])
 SQUARE: Floats = np.array([(-0.86, 0.94), (0.86, 0.94), (0.86, -0.94), (-0.86, -0.94)])
+CROSS: Floats = 0.42 * np.array([[(-1.0, -1.0), (1.0, 1.0)], [(-1.0, 1.0), (1.0, -1.0)]])  # two strokes
 CHEVRON: Floats = np.array([(-0.95, 1.05), (1.25, 0.0), (-0.95, -1.05), (-0.45, 0.0)])
 
 
