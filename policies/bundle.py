@@ -72,7 +72,7 @@ class Agent:
             own = trained.name if isinstance(trained, Grid) else str(trained)
             mend = "train an agent on this grid; the weights of this kind of policy belong to one grid"
             raise GridError(f"agent {self.name!r}", f"the grid {batch.arrays.name!r}", f"the grid {own!r}", mend)
-        for name in ("observation", "action"):
+        for name in ("observation", "action", "redispatch_moves"):
             wanted, found = getattr(self.env_config, name), getattr(batch.config, name)
             if wanted != found:
                 mend = "make the batch with the agent's env_config"
