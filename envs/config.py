@@ -58,11 +58,8 @@ class EnvConfig:
         self._require("horizon", isinstance(self.horizon, int) and self.horizon >= 1, "a whole number >= 1")
         self._require("dt_h", isfinite(self.dt_h) and self.dt_h > 0, "a number of hours > 0")
         moves = self.redispatch_moves
-        self._require(
-            "redispatch_moves",
-            isinstance(moves, int) and not isinstance(moves, bool) and moves >= 0,
-            "a whole number >= 0",
-        )
+        is_count = isinstance(moves, int) and not isinstance(moves, bool) and moves >= 0
+        self._require("redispatch_moves", is_count, "a whole number >= 0")
         leads = self.forecast_h
         self._require("forecast_h", all(isfinite(lead) and 0 < lead <= 168 for lead in leads), "hours in (0, 168]")
         error = self.forecast_error_frac

@@ -104,11 +104,11 @@ def steered(batch, stores, asarray):
 @pytest.mark.parametrize("topology", ["classic", "case14", congested_grid()])
 def test_torch_makes_the_same_moves_and_their_gradient_equals_finite_differences(topology):
     torch = pytest.importorskip("torch")
-    batch = GridBatch(EnvConfig(topology=topology, redispatch_moves=4), 60, seed=1)
+    batch = GridBatch(EnvConfig(topology=topology, redispatch_moves=4), 300, seed=1)
     batch.reset()
     rng = np.random.default_rng(0)
     is_store = batch.arrays.is_store[batch.arrays.controllable]
-    stores = rng.uniform(-0.9, 0.9, (60, len(is_store))) * is_store
+    stores = rng.uniform(-0.9, 0.9, (300, len(is_store))) * is_store
     asked = torch.tensor(stores, requires_grad=True)
     theirs, cost = steered(batch, asked, lambda a: torch.tensor(np.array(a)))
     ours, _ = steered(batch, stores, np.asarray)
