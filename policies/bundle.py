@@ -7,6 +7,7 @@ A run is a folder::
     weights.safetensors   the best network so far
     resume.pt             what a resume needs, read through torch.load(weights_only=True)
     progress.csv          learning curve
+    stages.csv            what each stage of training reached
     tensorboard/          the same for TensorBoard
 """
 
