@@ -2,8 +2,8 @@
 
 The cost of one step with given stores is piecewise linear (or quadratic) and convex in the sources' output, and its
 kinks lie where a line reaches its capacity. Each move takes the pair with the steepest descent as far as the next
-kink, in closed form; no programme is solved. On torch tensors the moves carry their gradient: which pair moves, and
-what stops it, is constant almost everywhere.
+kink, in closed form; no programme is solved. All lines count as in service. On torch tensors the moves carry their
+gradient: which pair moves, and what stops it, is constant almost everywhere.
 """
 
 from __future__ import annotations
@@ -63,9 +63,14 @@ class Redispatch:
             (B, N) output with the same sum in every part, never dearer in this step.
         """
         xp = namespace(gen_mw)
-        at_start, low, high = (mw[:, self.sources] for mw in (gen_mw, limits.gen_lo_mw, limits.gen_hi_mw))
-        gen = at_start
+        gen, low, high = (mw[:, self.sources] for mw in (gen_mw, limits.gen_lo_mw, limits.gen_hi_mw))
         flow = xp.matmul(gen_mw + other_mw, self.flow_matrix) + self.flow_offset_mw
+        worth = self._is_worth(gen, low, high, flow)
+        rows = xp.nonzero(worth)[0]
+        if count == 0 or rows.shape[0] == 0:
+            return gen_mw
+        before, low, high, flow = gen[rows], low[rows], high[rows], flow[rows]
+        gen = before
         for _ in range(count):
             move, pair = self._move(gen, low, high, flow)
             if not bool(xp.any(move > 0)):
@@ -73,7 +78,18 @@ class Redispatch:
             gen = gen + pair * move
             flow = flow + xp.matmul(pair, self.reach) * move
         gen = xp.minimum(xp.maximum(gen, low), high)
-        return gen_mw + xp.matmul(gen - at_start, self.nodes)
+        moved = xp.matmul(gen - before, self.nodes)
+        row = xp.where(worth, xp.cumulative_sum(xp.astype(worth, xp.int64)) - 1, rows.shape[0])
+        return gen_mw + xp.concat([moved, xp.zeros_like(gen_mw[:1])])[row]
+
+    def _is_worth(self, gen: Array, low: Array, high: Array, flow: Array) -> Array:
+        """(B,) False where no move can save anything: no line is overloaded, and no cheaper source has room."""
+        xp = namespace(gen)
+        price = self.cost + 2.0 * self.curve * gen
+        cheapest = xp.min(xp.where(high - gen > TOLERANCE_MW, price, xp.inf), axis=1)
+        dearest = xp.max(xp.where(gen - low > TOLERANCE_MW, price, -xp.inf), axis=1)
+        overloaded = xp.any(xp.abs(flow) - self.capacity_mw > TOLERANCE_MW, axis=1)
+        return overloaded | (dearest - cheapest > GAIN_PER_MWH)
 
     def _move(self, gen: Array, low: Array, high: Array, flow: Array) -> tuple[Array, Array]:
         """(B, 1) MW to shift, and (B, G) +1 at the source that goes up and −1 at the one that goes down."""

@@ -2,6 +2,7 @@
 
 The step, the action map and the observation are the same code that runs on numpy; only the arrays differ. Demand and
 weather do not depend on the actions, so nothing has to be estimated: the gradient is exact wherever the cost has one.
+All lines stay in service here; outages and trips are left to PPO.
 The critic is fitted to the same episodes' returns, so that PPO can go on from here.
 """
 

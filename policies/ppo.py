@@ -1,4 +1,4 @@
-"""Training with stable-baselines3's PPO: build, train, resume."""
+"""Training a stable-baselines3 model through the stages: build, train, resume."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from policies.training import Report, Training, read_resume, stream_seed
 
 
 def build(config: TrainConfig, env_config: EnvConfig, learning_rate: Callable[[float], float] | None = None) -> PPO:
-    """An untrained PPO with its envs; its first action is 0, which is the merit-order rule.
+    """An untrained PPO with its envs; its first action is 0: the merit order and the env's redispatch moves.
 
     Args:
         config: how to train.

@@ -93,7 +93,8 @@ def test_many_moves_come_near_the_exact_optimum_of_one_step(topology):
 def steered(batch, stores, asarray):
     """Cost of the coming step (B,) by actions that set the stores (B, A) and leave the sources at their zero point."""
     action_map = batch.action_map.convert(asarray)
-    now = Limits(**{name: asarray(value) for name, value in vars(batch.limits).items()})
+    given = {name: value for name, value in vars(batch.limits).items() if value is not None}
+    now = Limits(**{name: asarray(value) for name, value in given.items()})
     inputs = Inputs(asarray(batch.inputs.gen_avail_frac), asarray(batch.inputs.load_mw), batch.inputs.dt_h)
     state = State(asarray(batch.state.store_mwh), asarray(batch.state.gen_mw), asarray(batch.state.t))
     setpoint = action_map.setpoint(stores, now, inputs)
