@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from envs.redispatch import Redispatch
 from grid.arrays import GridArrays
 from grid.balance import TINY_MW
 from grid.costs import Prices, marginal_cost_per_mwh
@@ -73,26 +74,35 @@ class ActionMap:
 
     arrays: GridArrays
     merit: MeritOrder
+    redispatch: Redispatch
     units: Array  # (A, N) 1 where the action belongs to the node
     residual: bool
+    redispatch_moves: int
 
     @classmethod
-    def of(cls, arrays: GridArrays, prices: Prices, residual: bool) -> ActionMap:
+    def of(cls, arrays: GridArrays, prices: Prices, residual: bool, redispatch_moves: int = 0) -> ActionMap:
         """Prepare the map of a grid."""
         units = (arrays.controllable[:, None] == np.arange(len(arrays.node_names))).astype(float)
-        return cls(arrays, MeritOrder.of(arrays, prices), units, residual)
+        merit, redispatch = MeritOrder.of(arrays, prices), Redispatch(arrays, prices)
+        return cls(arrays, merit, redispatch, units, residual, redispatch_moves)
 
     def convert(self, asarray: Callable[[np.ndarray], Array]) -> ActionMap:
         """The same map with every array passed through ``asarray`` (say, to torch tensors)."""
         fields = {item.name: asarray(getattr(self.merit, item.name)) for item in dataclasses.fields(self.merit)}
-        return ActionMap(self.arrays.convert(asarray), MeritOrder(**fields), asarray(self.units), self.residual)
+        return dataclasses.replace(
+            self,
+            arrays=self.arrays.convert(asarray),
+            merit=MeritOrder(**fields),
+            redispatch=self.redispatch.convert(asarray),
+            units=asarray(self.units),
+        )
 
     def setpoint(self, actions: Array, limits: Limits, inputs: Inputs) -> Setpoint:
         """Turn actions into MW.
 
         A storage's action a asks for a·discharge_max_mw (a >= 0) or a·charge_max_mw (a < 0). A source's action is, if
-        residual, the deviation from the merit-order dispatch of what the stores leave over (0 keeps it, +1 is the upper
-        limit, −1 the lower); if absolute, −1..1 spans the limits.
+        residual, the deviation from a dispatch of what the stores leave over (0 keeps it, +1 is the upper limit, −1 the
+        lower), which is the merit order and then ``redispatch_moves``; if absolute, −1..1 spans the limits.
 
         Args:
             actions: (B, A) in [−1, 1].
@@ -108,7 +118,7 @@ class ActionMap:
         if not self.residual:
             return Setpoint(lo + (a + 1.0) / 2.0 * (hi - lo), store)
         feasible = xp.minimum(xp.maximum(store, limits.store_lo_mw), limits.store_hi_mw)
-        zero = self.merit.dispatch(inputs.load_mw - feasible, lo, hi)
+        zero = self._zero(feasible, limits, inputs)
         return Setpoint(zero + up * (hi - zero) + down * (zero - lo), store)
 
     def actions(self, setpoint: Setpoint, limits: Limits, inputs: Inputs) -> Array:
@@ -121,13 +131,20 @@ class ActionMap:
         lo, hi, gen, store = limits.gen_lo_mw, limits.gen_hi_mw, setpoint.gen_mw, setpoint.store_mw
         store_side = xp.where(store >= 0, arrays.discharge_max_mw, arrays.charge_max_mw)
         if self.residual:
-            zero = self.merit.dispatch(inputs.load_mw - store, lo, hi)
+            zero = self._zero(store, limits, inputs)
             gen_side = xp.where(gen >= zero, hi - zero, zero - lo)
             gen_share = _ratio(gen - zero, gen_side)
         else:
             gen_share = xp.where(hi - lo > ROOM_MW, 2.0 * _ratio(gen - lo, hi - lo) - 1.0, 0.0)
         asked = xp.minimum(xp.maximum(gen_share + _ratio(store, store_side), -1.0), 1.0)
         return xp.matmul(asked, self.units.T)
+
+    def _zero(self, store_mw: Array, limits: Limits, inputs: Inputs) -> Array:
+        """(B, N) output that a residual action of 0 stands for, with the stores at ``store_mw`` within their limits."""
+        gen = self.merit.dispatch(inputs.load_mw - store_mw, limits.gen_lo_mw, limits.gen_hi_mw)
+        if self.redispatch_moves == 0:
+            return gen
+        return self.redispatch.moves(gen, store_mw - inputs.load_mw, limits, self.redispatch_moves)
 
     def merit_setpoint(self, limits: Limits, inputs: Inputs) -> Setpoint:
         """The merit-order rule: (B, N) cheapest sources first, stores idle."""

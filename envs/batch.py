@@ -55,7 +55,7 @@ class GridBatch:
         self.prices, self.horizon, self.batch_size = config.prices, config.horizon, batch_size
         self.source = ProfileSource(arrays, self.grid.series, config.split)
         self.store_value_per_mwh = costs.store_value_per_mwh(arrays, self.prices)
-        self.action_map = ActionMap.of(arrays, self.prices, config.action == "residual")
+        self.action_map = ActionMap.of(arrays, self.prices, config.action == "residual", config.redispatch_moves)
         self._copper = MeritOrder.of(arrays, self.prices, copper_plate=True)
         self.encoder = ENCODERS[config.observation](arrays, config, _load_high_mw(arrays, self.grid.series))
         self.observation_space = self.encoder.space

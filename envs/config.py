@@ -35,6 +35,7 @@ class EnvConfig:
     dt_h: float = 1.0  # hours in a step
     observation: Literal["flat", "graph"] = "flat"
     action: Literal["residual", "absolute"] = "residual"
+    redispatch_moves: int = 4  # of output between sources, in the dispatch that a residual action of 0 keeps
     forecast_h: tuple[float, ...] = (1, 2, 3, 4, 6, 8, 12, 18, 24)  # leads at which forecasts are observed
     forecast_error_frac: float = 0.05  # standard deviation of the error at a lead of 24 h; grows with its root
     split: Literal["train", "test"] = "train"  # part of the series that episodes are drawn from
@@ -56,6 +57,9 @@ class EnvConfig:
                 raise GridError(f"config.{name}", repr(value), " or ".join(allowed), nearest(str(value), allowed))
         self._require("horizon", isinstance(self.horizon, int) and self.horizon >= 1, "a whole number >= 1")
         self._require("dt_h", isfinite(self.dt_h) and self.dt_h > 0, "a number of hours > 0")
+        moves = self.redispatch_moves
+        is_count = isinstance(moves, int) and not isinstance(moves, bool) and moves >= 0
+        self._require("redispatch_moves", is_count, "a whole number >= 0")
         leads = self.forecast_h
         self._require("forecast_h", all(isfinite(lead) and 0 < lead <= 168 for lead in leads), "hours in (0, 168]")
         error = self.forecast_error_frac

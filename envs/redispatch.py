@@ -2,16 +2,21 @@
 
 The cost of one step with given stores is piecewise linear (or quadratic) and convex in the sources' output, and its
 kinks lie where a line reaches its capacity. Each move takes the pair with the steepest descent as far as the next
-kink, in closed form; no programme is solved.
+kink, in closed form; no programme is solved. All lines count as in service. On torch tensors the moves carry their
+gradient: which pair moves, and what stops it, is constant almost everywhere.
 """
 
 from __future__ import annotations
+
+import copy
+from collections.abc import Callable
 
 import numpy as np
 
 from grid.arrays import GridArrays
 from grid.costs import Prices, marginal_cost_per_mwh
-from grid.flow import flows
+from grid.namespace import namespace
+from grid.state import Array
 from grid.step import Limits
 
 TOLERANCE_MW = 1e-6
@@ -19,21 +24,33 @@ GAIN_PER_MWH = 1e-6  # a smaller saving is rounding
 
 
 class Redispatch:
-    """Moves between the sources of one grid, within its connected parts."""
+    """Moves between the sources of one grid, within its connected parts. Symbols: G sources, L limited lines."""
 
     def __init__(self, arrays: GridArrays, prices: Prices) -> None:
-        self.arrays = arrays
         self.sources = np.flatnonzero(arrays.is_source)
-        self.lines = np.flatnonzero(np.isfinite(arrays.capacity_mw))
-        self.capacity_mw = arrays.capacity_mw[self.lines]
+        lines = np.flatnonzero(np.isfinite(arrays.capacity_mw))
+        self.capacity_mw = arrays.capacity_mw[lines]
         self.overload_per_mwh = prices.overload_per_mwh
         self.cost = marginal_cost_per_mwh(arrays, prices)[self.sources]
         self.curve = arrays.gen_cost_per_mw2h[self.sources]
-        self.reach = arrays.flow_matrix[np.ix_(self.lines, self.sources)]  # (L, G)
+        self.is_curved = bool((self.curve > 0).any())
+        self.flow_matrix = arrays.flow_matrix[lines].T.copy()  # (N, L)
+        self.flow_offset_mw = arrays.flow_offset_mw[lines]
+        self.reach = self.flow_matrix[self.sources]  # (G, L)
+        self.away = self.reach[:, None] - self.reach  # (G, G, L) flow of a MW from the second source to the first
         part = arrays.part[self.sources]
         self.joined = part[:, None] == part  # (G, G)
+        self.each = np.eye(len(self.sources))
+        self.nodes = np.eye(len(arrays.gen_max_mw))[self.sources]  # (G, N)
 
-    def moves(self, gen_mw: np.ndarray, other_mw: np.ndarray, limits: Limits, count: int) -> np.ndarray:
+    def convert(self, asarray: Callable[[np.ndarray], Array]) -> Redispatch:
+        """The same moves with every array passed through ``asarray`` (say, to torch tensors)."""
+        changed = copy.copy(self)
+        arrays = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        vars(changed).update({name: asarray(value) for name, value in arrays.items()})
+        return changed
+
+    def moves(self, gen_mw: Array, other_mw: Array, limits: Limits, count: int) -> Array:
         """Improve a balanced dispatch.
 
         Args:
@@ -45,50 +62,72 @@ class Redispatch:
         Returns:
             (B, N) output with the same sum in every part, never dearer in this step.
         """
-        gen = gen_mw[:, self.sources].copy()
-        lo, hi = limits.gen_lo_mw[:, self.sources], limits.gen_hi_mw[:, self.sources]
-        flow = flows(self.arrays, gen_mw + other_mw)[:, self.lines]
-        rows = np.arange(len(gen))
+        xp = namespace(gen_mw)
+        gen, low, high = (mw[:, self.sources] for mw in (gen_mw, limits.gen_lo_mw, limits.gen_hi_mw))
+        flow = xp.matmul(gen_mw + other_mw, self.flow_matrix) + self.flow_offset_mw
+        worth = self._is_worth(gen, low, high, flow)
+        rows = xp.nonzero(worth)[0]
+        if count == 0 or rows.shape[0] == 0:
+            return gen_mw
+        before, low, high, flow = gen[rows], low[rows], high[rows], flow[rows]
+        gen = before
         for _ in range(count):
-            sign = np.where(flow < 0, -1.0, 1.0)
-            excess = np.abs(flow) - self.capacity_mw
-            gain, up, down = self._steepest(gen, lo, hi, sign, excess)
-            change = sign * (self.reach.T[up] - self.reach.T[down])  # (B, L) of |flow|, a MW
-            room = np.minimum(hi[rows, up] - gen[rows, up], gen[rows, down] - lo[rows, down])
-            move = np.minimum(room, self._to_kink(excess, change).min(axis=1, initial=np.inf))
-            bend = 2.0 * (self.curve[up] + self.curve[down])
-            move = np.where(bend > 0, np.minimum(move, gain / np.where(bend > 0, bend, 1.0)), move)
-            move = np.where(gain > GAIN_PER_MWH, move, 0.0)
-            if not (move > 0).any():
+            move, pair = self._move(gen, low, high, flow)
+            if not bool(xp.any(move > 0)):
                 break
-            gen[rows, up] += move
-            gen[rows, down] -= move
-            flow = flow + sign * change * move[:, None]
-        out = gen_mw.copy()
-        out[:, self.sources] = np.minimum(np.maximum(gen, lo), hi)
-        return out
+            gen = gen + pair * move
+            flow = flow + xp.matmul(pair, self.reach) * move
+        gen = xp.minimum(xp.maximum(gen, low), high)
+        moved = xp.matmul(gen - before, self.nodes)
+        row = xp.where(worth, xp.cumulative_sum(xp.astype(worth, xp.int64)) - 1, rows.shape[0])
+        return gen_mw + xp.concat([moved, xp.zeros_like(gen_mw[:1])])[row]
 
-    def _steepest(
-        self, gen: np.ndarray, lo: np.ndarray, hi: np.ndarray, sign: np.ndarray, excess: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(B,) saving of the first MW of the best move, and the sources that go up and down."""
-        over = excess > TOLERANCE_MW
-        price = self.cost + 2.0 * self.curve * gen + self.overload_per_mwh * ((sign * over) @ self.reach)
+    def _is_worth(self, gen: Array, low: Array, high: Array, flow: Array) -> Array:
+        """(B,) False where no move can save anything: no line is overloaded, and no cheaper source has room."""
+        xp = namespace(gen)
+        price = self.cost + 2.0 * self.curve * gen
+        cheapest = xp.min(xp.where(high - gen > TOLERANCE_MW, price, xp.inf), axis=1)
+        dearest = xp.max(xp.where(gen - low > TOLERANCE_MW, price, -xp.inf), axis=1)
+        overloaded = xp.any(xp.abs(flow) - self.capacity_mw > TOLERANCE_MW, axis=1)
+        return overloaded | (dearest - cheapest > GAIN_PER_MWH)
+
+    def _move(self, gen: Array, low: Array, high: Array, flow: Array) -> tuple[Array, Array]:
+        """(B, 1) MW to shift, and (B, G) +1 at the source that goes up and −1 at the one that goes down."""
+        xp = namespace(gen)
+        sign = xp.where(flow < 0, -1.0, 1.0)
+        excess = xp.abs(flow) - self.capacity_mw
+        gain, up, down = self._steepest(gen, low, high, sign, excess)
+        pair = up - down
+        change = sign * xp.matmul(pair, self.reach)  # (B, L) of |flow|, a MW
+        room = [xp.sum((high - gen) * up, axis=1)[:, None], xp.sum((gen - low) * down, axis=1)[:, None]]
+        if self.is_curved:
+            bend = 2.0 * xp.matmul(up + down, self.curve)
+            room.append(xp.where(bend > 0, gain / xp.where(bend > 0, bend, 1.0), xp.inf)[:, None])
+        move = xp.min(xp.concat([*room, self._to_kink(excess, change)], axis=1), axis=1)
+        return xp.where(gain > GAIN_PER_MWH, move, 0.0)[:, None], pair
+
+    def _steepest(self, gen: Array, low: Array, high: Array, sign: Array, excess: Array) -> tuple[Array, Array, Array]:
+        """(B,) saving of the first MW of the best move, and (B, G) 1 at the source that goes up, and down."""
+        xp = namespace(gen)
+        over = xp.where(excess > TOLERANCE_MW, sign, 0.0)
+        price = self.cost + 2.0 * self.curve * gen + self.overload_per_mwh * xp.matmul(over, self.reach.T)
         slope = price[:, :, None] - price[:, None, :]
-        at = np.abs(excess) <= TOLERANCE_MW
-        for k in np.flatnonzero(at.any(axis=0)):  # lines on a kink: they cost as soon as they carry more
-            away = self.reach[k][:, None] - self.reach[k]
-            more = np.maximum(sign[:, k, None, None] * away, 0.0)
-            slope = slope + self.overload_per_mwh * at[:, k, None, None] * more
-        free = (hi - gen > TOLERANCE_MW)[:, :, None] & (gen - lo > TOLERANCE_MW)[:, None, :] & self.joined
-        flat = np.where(free, slope, np.inf).reshape(len(gen), -1)
-        best = flat.argmin(axis=1)
-        up, down = np.divmod(best, gen.shape[1])
-        return -flat[np.arange(len(gen)), best], up, down
+        at = xp.abs(excess) <= TOLERANCE_MW  # on a kink: costs as soon as it carries more
+        if bool(xp.any(at)):
+            kinks = xp.any(at, axis=0)
+            more = xp.maximum(sign[:, None, None, kinks] * self.away[:, :, kinks], 0.0)
+            slope = slope + self.overload_per_mwh * xp.sum(xp.where(at[:, None, None, kinks], more, 0.0), axis=-1)
+        free = (high - gen > TOLERANCE_MW)[:, :, None] & (gen - low > TOLERANCE_MW)[:, None, :] & self.joined
+        flat = xp.reshape(xp.where(free, slope, xp.inf), (gen.shape[0], -1))
+        best = xp.argmin(flat, axis=1)
+        gain = -xp.take_along_axis(flat, best[:, None], axis=1)[:, 0]
+        sources = gen.shape[1]
+        return gain, self.each[best // sources], self.each[best % sources]
 
-    def _to_kink(self, excess: np.ndarray, change: np.ndarray) -> np.ndarray:
+    def _to_kink(self, excess: Array, change: Array) -> Array:
         """(B, L) MW to move until each line reaches its capacity, in either direction; inf where it does not."""
+        xp = namespace(excess)
         over = excess > TOLERANCE_MW
-        to_go = np.where(change > 0, -excess, np.where(over, excess, excess + 2.0 * self.capacity_mw))
-        meets = (np.abs(change) > 1e-9) & ~((change > 0) & (excess >= -TOLERANCE_MW))
-        return np.where(meets, to_go / np.where(meets, np.abs(change), 1.0), np.inf)
+        to_go = xp.where(change > 0, -excess, xp.where(over, excess, excess + 2.0 * self.capacity_mw))
+        meets = (xp.abs(change) > 1e-9) & ~((change > 0) & (excess >= -TOLERANCE_MW))
+        return xp.where(meets, to_go / xp.where(meets, xp.abs(change), 1.0), xp.inf)

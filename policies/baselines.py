@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 
 from envs import GridBatch
-from envs.redispatch import Redispatch as Moves
 from grid import Setpoint
 from policies.mpc import Mpc
 
@@ -65,13 +64,12 @@ class Redispatch:
     name = "redispatch"
 
     def reset(self, batch: GridBatch) -> None:
-        """Prepare for the grid of the batch."""
-        self._moves = Moves(batch.arrays, batch.prices)
+        """Nothing to prepare: the rule has no memory."""
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Dispatch the demand of the coming step and mend the dispatch."""
         idle = batch.action_map.merit_setpoint(batch.limits, batch.inputs)
-        gen_mw = self._moves.moves(idle.gen_mw, -batch.inputs.load_mw, batch.limits, MOVES)
+        gen_mw = batch.action_map.redispatch.moves(idle.gen_mw, -batch.inputs.load_mw, batch.limits, MOVES)
         return Setpoint(gen_mw, idle.store_mw)
 
 

@@ -7,6 +7,7 @@ A run is a folder::
     weights.safetensors   the best network so far
     resume.pt             what a resume needs, read through torch.load(weights_only=True)
     progress.csv          learning curve
+    stages.csv            what each stage of training reached
     tensorboard/          the same for TensorBoard
 """
 
@@ -72,7 +73,7 @@ class Agent:
             own = trained.name if isinstance(trained, Grid) else str(trained)
             mend = "train an agent on this grid; the weights of this kind of policy belong to one grid"
             raise GridError(f"agent {self.name!r}", f"the grid {batch.arrays.name!r}", f"the grid {own!r}", mend)
-        for name in ("observation", "action"):
+        for name in ("observation", "action", "redispatch_moves"):
             wanted, found = getattr(self.env_config, name), getattr(batch.config, name)
             if wanted != found:
                 mend = "make the batch with the agent's env_config"

@@ -12,11 +12,20 @@ from grid.errors import nearest
 OBSERVATIONS: dict[str, Literal["flat", "graph"]] = {"mlp": "flat", "extractor": "graph"}
 """Each kind of policy with the observation it reads."""
 
-STAGES = ("gradient", "ppo")
-"""Ways of learning: by the gradient of the cost through the step, and stable-baselines3's PPO."""
+STAGES = ("optimum", "gradient", "ppo")
+"""Ways of learning: from solved schedules, by the gradient through the step, and by stable-baselines3's PPO."""
 
-BEST_STAGES = {"mlp": ("gradient",), "extractor": ("ppo",)}
-"""What each policy learns by unless told otherwise; measured with care for the mlp alone."""
+STAGE_SHARES = {"optimum": 1.0, "gradient": 3.0, "ppo": 3.0}
+"""How the budget is shared out between the stages that run."""
+
+BEST_STAGES = {"mlp": ("optimum", "gradient"), "extractor": ("optimum", "gradient")}
+"""What each policy learns by unless told otherwise."""
+
+PPO_SETTINGS: dict[str, dict[str, Any]] = {
+    "mlp": {"n_envs": 128, "batch_size": 2048, "n_epochs": 6, "learning_rate": 2e-3},
+    "extractor": {"n_envs": 64, "batch_size": 1024, "n_epochs": 3, "learning_rate": 1e-3},
+}
+"""What each policy trains with unless told otherwise: larger networks make smaller, fewer and slower steps."""
 
 DEFAULT_SECONDS = 120.0
 
@@ -30,18 +39,22 @@ class TrainConfig:
     """
 
     policy: Literal["mlp", "extractor"] = "mlp"  # plain network on the flat observation, or GraphExtractor
-    stages: tuple[str, ...] = ()  # out of STAGES, in turn, with equal shares of the budget; none: BEST_STAGES
+    stages: tuple[str, ...] = ()  # out of STAGES, in turn; none: BEST_STAGES
     steps: int | None = None  # env steps to take, summed over the envs
     seconds: float | None = None  # time to take, with everything from the call to the last file
     seed: int = 0
-    n_envs: int = 128  # episodes side by side; each update sees horizon x n_envs steps
-    batch_size: int = 2048  # rounded to a divisor of horizon x n_envs
-    n_epochs: int = 6
-    learning_rate: float = 2e-3  # of PPO; falls to 0 in a straight line
-    gradient_learning_rate: float = 3e-3  # of the gradient stage; the same
+    # the next four, where None: PPO_SETTINGS of the policy, from the moment the config is made
+    n_envs: int = None  # type: ignore[assignment] # episodes side by side; each update sees horizon x n_envs steps
+    batch_size: int = None  # type: ignore[assignment] # rounded to a divisor of horizon x n_envs
+    n_epochs: int = None  # type: ignore[assignment]
+    learning_rate: float = None  # type: ignore[assignment] # of PPO as the first stage; all rates fall to 0
+    tuning_learning_rate: float = 3e-4  # of PPO after another stage
+    optimum_learning_rate: float = 3e-3
+    gradient_learning_rate: float = 3e-3
     gamma: float = 0.99
     gae_lambda: float = 0.8
     log_std: float = -1.5  # of the first exploration, in units of the action
+    tuning_log_std: float = -3.0  # of PPO's first exploration after another stage
     width: int = 128  # of the two hidden layers of actor and critic
     graph_width: int = 32  # features a node; extractor only
     graph_layers: int = 2  # rounds of message passing; extractor only
@@ -51,6 +64,9 @@ class TrainConfig:
         if self.policy not in OBSERVATIONS:
             mend = nearest(str(self.policy), OBSERVATIONS)
             raise GridError("train.policy", repr(self.policy), " or ".join(OBSERVATIONS), mend)
+        for name, value in PPO_SETTINGS[self.policy].items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         for name in ("n_envs", "batch_size", "n_epochs", "width", "graph_width", "graph_layers", "threads"):
             self._require(name, _whole(getattr(self, name)) and getattr(self, name) >= 1, "a whole number >= 1")
         self._require("seed", _whole(self.seed) and self.seed >= 0, "a whole number >= 0")
@@ -61,10 +77,11 @@ class TrainConfig:
             if stage not in STAGES:
                 raise GridError("train.stages", repr(stage), " or ".join(STAGES), nearest(str(stage), STAGES))
         self._require("stages", len(self.stages) == len(set(self.stages)), "each stage at most once")
-        for name in ("learning_rate", "gradient_learning_rate"):
+        for name in ("learning_rate", "tuning_learning_rate", "optimum_learning_rate", "gradient_learning_rate"):
             rate = getattr(self, name)
             self._require(name, isfinite(rate) and rate > 0, "a number > 0")
-        self._require("log_std", isfinite(self.log_std), "a finite number")
+        for name in ("log_std", "tuning_log_std"):
+            self._require(name, isfinite(getattr(self, name)), "a finite number")
         for name in ("gamma", "gae_lambda"):
             self._require(name, 0 <= getattr(self, name) <= 1, "a number in [0, 1]")
         if self.steps is None and self.seconds is None:
@@ -74,6 +91,12 @@ class TrainConfig:
     def plan(self) -> tuple[str, ...]:
         """The stages to run."""
         return self.stages or BEST_STAGES[self.policy]
+
+    def rate(self, stage: str) -> float:
+        """The learning rate that a stage starts with."""
+        if stage == "ppo":
+            return self.learning_rate if self.plan[0] == "ppo" else self.tuning_learning_rate
+        return {"optimum": self.optimum_learning_rate, "gradient": self.gradient_learning_rate}[stage]
 
     def _require(self, name: str, ok: bool, allowed: str) -> None:
         if not ok:

@@ -215,7 +215,7 @@ def _seen_by(policy: Policy, batch: GridBatch, seed: int) -> GridBatch:
     own: EnvConfig | None = getattr(policy, "env_config", None)
     if own is None:
         return batch
-    view = {name: getattr(own, name) for name in ("observation", "action", "forecast_h")}
+    view = {name: getattr(own, name) for name in ("observation", "action", "redispatch_moves", "forecast_h")}
     config = dataclasses.replace(batch.config, **view)
     if config == batch.config:
         return batch

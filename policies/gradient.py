@@ -2,6 +2,7 @@
 
 The step, the action map and the observation are the same code that runs on numpy; only the arrays differ. Demand and
 weather do not depend on the actions, so nothing has to be estimated: the gradient is exact wherever the cost has one.
+All lines stay in service here; outages and trips are left to PPO.
 The critic is fitted to the same episodes' returns, so that PPO can go on from here.
 """
 
@@ -48,9 +49,7 @@ class GradientLearner:
         self.batch.reset()
         self.policy.set_training_mode(True)
         rewards, values, outside = self.episode()
-        returns = rewards.detach().float()
-        for t in range(len(returns) - 2, -1, -1):
-            returns[t] += self.gamma * returns[t + 1]
+        returns = discounted(rewards.detach().float(), self.gamma)
         gain = rewards.sum(0).mean()
         critic = (values - returns).square().mean()
         optimizer.zero_grad(set_to_none=True)
@@ -87,6 +86,14 @@ class GradientLearner:
         costs[-1] = costs[-1] + settlement(self._value_per_mwh, start_mwh, state.store_mwh)
         rewards = (_tensor(batch.references) - torch.stack(costs)) / batch.scale
         return rewards, torch.stack(values), torch.stack(outside).mean()
+
+
+def discounted(rewards: Tensor, gamma: float) -> Tensor:
+    """Returns (T, B) from rewards (T, B)."""
+    returns = rewards.clone()
+    for t in range(len(returns) - 2, -1, -1):
+        returns[t] += gamma * returns[t + 1]
+    return returns
 
 
 def mean_action(policy: ActorCriticPolicy, observation: Any) -> Tensor:

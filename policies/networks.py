@@ -79,7 +79,7 @@ def policy_kwargs(config: TrainConfig, arrays: GridArrays) -> dict[str, Any]:
 
 
 def start_from_merit(policy: ActorCriticPolicy, config: EnvConfig) -> None:
-    """Scale the inputs, and make the first action 0, which is the merit-order rule (with ``action="residual"``)."""
+    """Scale the inputs, and make the first action 0: with ``action="residual"`` the merit order, redispatched."""
     if isinstance(policy.features_extractor, Standardised):
         policy.features_extractor.measure(config)
     for weight in policy.action_net.parameters():

@@ -1,4 +1,4 @@
-"""Training with stable-baselines3's PPO: build, train, resume."""
+"""Training a stable-baselines3 model through the stages: build, train, resume."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from stable_baselines3 import PPO
 
 from envs import EnvConfig
 from grid import GridError
+from policies.budget import Budget
 from policies.bundle import Agent, load_agent, read_config, write_config
 from policies.config import TrainConfig
 from policies.networks import ALIASES, observed, policy_kwargs, start_from_merit, torch_threads
 from policies.sb3_vec_env import make_vec_env
-from policies.training import Budget, Report, Training, batch_of, read_resume, stream_seed
+from policies.stages import batch_of
+from policies.training import Report, Training, read_resume, stream_seed
 
 
 def build(config: TrainConfig, env_config: EnvConfig, learning_rate: Callable[[float], float] | None = None) -> PPO:
-    """An untrained PPO with its envs; its first action is 0, which is the merit-order rule.
+    """An untrained PPO with its envs; its first action is 0: the merit order and the env's redispatch moves.
 
     Args:
         config: how to train.

@@ -17,6 +17,7 @@ from scripts.options import Common, MaybeCount, MaybePath, MaybeSeconds, Seed, d
 Network = Literal["mlp", "extractor"]
 INTERRUPTED = 130
 STOPPED = "stopped"
+COST = "validation_cost_frac"
 RUN_FILES = {
     "config.json",
     "grid.json",
@@ -24,13 +25,17 @@ RUN_FILES = {
     "weights.safetensors",
     "resume.pt",
     "progress.csv",
+    "stages.csv",
     "tensorboard",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Common):
-    """Train an agent; untrained, it is the merit-order rule.
+    """Train an agent; untrained, it is the merit order with a few redispatch moves.
+
+    The stage optimum solves training episodes and imitates their schedules; gradient follows the gradient of the
+    episode's cost through the differentiable step; ppo is stable-baselines3's PPO.
 
     Ctrl-C stops early and keeps the best agent so far.
     """
@@ -43,8 +48,8 @@ class Train(Common):
     """bundled name or path of a grid file"""
     policy: Annotated[Network, one_of(Network)] = "mlp"
     """network: plain, or message passing over the lines of the grid"""
-    stages: Annotated[str, tyro.conf.arg(metavar="STAGES"), default("gradient for mlp, ppo for extractor")] = ""
-    """ways of learning, in turn, with equal shares of the budget: gradient, ppo, or gradient,ppo"""
+    stages: Annotated[str, tyro.conf.arg(metavar="STAGES"), default("optimum,gradient")] = ""
+    """ways of learning, in turn: any of optimum, gradient and ppo, joined by commas"""
     steps: Annotated[MaybeCount, default("no limit")] = None
     """env-steps to train for; with --seconds too, until either is used up"""
     seconds: Annotated[MaybeSeconds, default("120, or no limit if --steps is given")] = None
@@ -65,6 +70,14 @@ class Train(Common):
             run, stopped = self._go_on(self.resume, console, started_s)
         else:
             run, stopped = self._start(console, started_s)
+        from policies.training import read_curve, what_stages_reached
+
+        header = ("stage", "steps", "time", "cost / reference")
+        reached = [
+            (stage["stage"], f"{stage['steps']:,.0f}", words.duration(stage["elapsed_s"]), f"{stage[COST]:.4f}")
+            for stage in what_stages_reached(read_curve(run))
+        ]
+        console.say("least cost on validation episodes by the end of each stage", "", *words.table(header, reached), "")
         console.say(
             f"{'stopped early' if stopped else 'finished'} after {words.duration(time.perf_counter() - started_s)}",
             f"compare  load-balancer evaluate {run}",

@@ -24,6 +24,10 @@ from grid import GridError, Prices
         ({"horizon": 0}, "config.horizon: found 0; allowed: a whole number >= 1; correct the value"),
         ({"dt_h": 0.0}, "config.dt_h: found 0.0; allowed: a number of hours > 0; correct the value"),
         (
+            {"redispatch_moves": -1},
+            "config.redispatch_moves: found -1; allowed: a whole number >= 0; correct the value",
+        ),
+        (
             {"forecast_h": (1, 200)},
             "config.forecast_h: found (1, 200); allowed: hours in (0, 168]; correct the value",
         ),

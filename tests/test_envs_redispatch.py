@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from congested import congested_grid
 from envs import EnvConfig, GridBatch
 from envs.actions import MeritOrder
 from envs.redispatch import Redispatch
-from grid import Grid, Inputs, Prices, Setpoint
+from grid import Grid, Inputs, Prices, Setpoint, State
 from grid.costs import step_costs
 from grid.optimum import optimum
-from grid.step import initial_state, limits, step
+from grid.step import Limits, initial_state, limits, step
+from policies.baselines import MOVES, Merit
+from policies.baselines import Redispatch as Redispatching
 from strategies import CHECKED, grids
 
 
@@ -85,3 +88,51 @@ def test_many_moves_come_near_the_exact_optimum_of_one_step(topology):
         gen = Redispatch(arrays, prices).moves(setpoint.gen_mw, -batch.inputs.load_mw, batch.limits, count)
         costs.append(cost_of(arrays, gen, batch.inputs, prices).sum())
     assert best - 1e-6 <= costs[1] <= best + 0.03 * (costs[0] - best)
+
+
+def steered(batch, stores, asarray):
+    """Cost of the coming step (B,) by actions that set the stores (B, A) and leave the sources at their zero point."""
+    action_map = batch.action_map.convert(asarray)
+    given = {name: value for name, value in vars(batch.limits).items() if value is not None}
+    now = Limits(**{name: asarray(value) for name, value in given.items()})
+    inputs = Inputs(asarray(batch.inputs.gen_avail_frac), asarray(batch.inputs.load_mw), batch.inputs.dt_h)
+    state = State(asarray(batch.state.store_mwh), asarray(batch.state.gen_mw), asarray(batch.state.t))
+    setpoint = action_map.setpoint(stores, now, inputs)
+    outcome = step(action_map.arrays, state, setpoint, inputs, now)[1]
+    return setpoint.gen_mw, sum(step_costs(action_map.arrays, batch.prices, outcome, inputs.dt_h).values())
+
+
+@pytest.mark.parametrize("topology", ["classic", "case14", congested_grid()])
+def test_torch_makes_the_same_moves_and_their_gradient_equals_finite_differences(topology):
+    torch = pytest.importorskip("torch")
+    batch = GridBatch(EnvConfig(topology=topology, redispatch_moves=4), 300, seed=1)
+    batch.reset()
+    rng = np.random.default_rng(0)
+    is_store = batch.arrays.is_store[batch.arrays.controllable]
+    stores = rng.uniform(-0.9, 0.9, (300, len(is_store))) * is_store
+    asked = torch.tensor(stores, requires_grad=True)
+    theirs, cost = steered(batch, asked, lambda a: torch.tensor(np.array(a)))
+    ours, _ = steered(batch, stores, np.asarray)
+    np.testing.assert_allclose(theirs.detach().numpy(), ours, rtol=0, atol=1e-9)
+    plain = dataclasses.replace(batch.action_map, redispatch_moves=0).setpoint(stores, batch.limits, batch.inputs)
+    moved = np.abs(ours - plain.gen_mw).max(1) > 1.0
+    assert moved.sum() > 5
+    cost.sum().backward()
+    h, compared = 1e-5, 0
+    middle = steered(batch, stores, np.asarray)[1]
+    for unit in np.flatnonzero(is_store):
+        nudge = h * np.eye(len(is_store))[unit]
+        right = (steered(batch, stores + nudge, np.asarray)[1] - middle) / h
+        left = (middle - steered(batch, stores - nudge, np.asarray)[1]) / h
+        smooth = np.abs(right - left) < 1e-3 * np.maximum(1.0, np.abs(right))
+        np.testing.assert_allclose(asked.grad[smooth, unit], ((left + right) / 2)[smooth], rtol=1e-4, atol=1e-2)
+        compared += (smooth & moved).sum()
+    assert compared > 5
+
+
+def test_the_zero_point_with_moves_is_the_redispatch_rule():
+    for moves, policy in ((0, Merit()), (MOVES, Redispatching())):
+        batch = GridBatch(EnvConfig(topology="case14", redispatch_moves=moves), 30, seed=2)
+        batch.reset()
+        zero = batch.setpoint(np.zeros((30, *batch.action_space.shape)))
+        np.testing.assert_allclose(zero.gen_mw, policy.act(batch).gen_mw, rtol=0, atol=1e-9)

@@ -85,7 +85,7 @@ def test_stages_follow_each_other_with_their_own_rates(tmp_path):
     with (tmp_path / "run" / "progress.csv").open(encoding="utf-8") as file:
         rates = [float(row["learning_rate"]) for row in csv.DictReader(file)][1:]
     falling = np.arange(6, 0, -1) / 6
-    expected = np.concatenate([config.gradient_learning_rate * falling, config.learning_rate * falling])
+    expected = np.concatenate([config.gradient_learning_rate * falling, config.tuning_learning_rate * falling])
     assert rates == pytest.approx(expected)
 
 
@@ -102,7 +102,10 @@ def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(stage, tmp_path):
 @pytest.mark.parametrize(
     ("stages", "message"),
     [
-        (("gradiant",), "train.stages: found 'gradiant'; allowed: gradient or ppo; did you mean 'gradient'?"),
+        (
+            ("gradiant",),
+            "train.stages: found 'gradiant'; allowed: optimum or gradient or ppo; did you mean 'gradient'?",
+        ),
         (("ppo", "ppo"), "train.stages: found ('ppo', 'ppo'); allowed: each stage at most once; correct the value"),
     ],
 )
@@ -113,5 +116,4 @@ def test_bad_stages_are_refused(stages, message):
 
 
 def test_without_stages_each_policy_takes_its_best():
-    assert TrainConfig().plan == ("gradient",)
-    assert TrainConfig(policy="extractor").plan == ("ppo",)
+    assert TrainConfig().plan == TrainConfig(policy="extractor").plan == ("optimum", "gradient")

@@ -14,9 +14,11 @@ from envs import EnvConfig
 from grid import GridError
 from grid.graph import Series
 from policies import TrainConfig, load_agent, resume, train
+from policies.budget import Budget
+from policies.config import PPO_SETTINGS
 from policies.evaluation import evaluate
 from policies.ppo import build
-from policies.training import Budget, read_resume
+from policies.training import read_resume
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=12)
 SMALL = TrainConfig(steps=600, n_envs=5, batch_size=30, width=16, graph_width=8, threads=1, seed=4)
@@ -47,15 +49,25 @@ def test_untrained_agents_are_the_merit_order(policy, tmp_path):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_training_leaves_a_complete_run_and_changes_the_network(policy, tmp_path):
     run, told = tmp_path / "run", []
-    agent = train(CONFIG, small(policy=policy), run, progress=lambda done, text: told.append((done, text)))
+    agent = train(
+        CONFIG, small(policy=policy, stages=("gradient",)), run, progress=lambda done, text: told.append((done, text))
+    )
     names = {path.name for path in run.iterdir()}
-    assert names == {"config.json", "grid.json", "weights.safetensors", "resume.pt", "progress.csv", "tensorboard"}
+    assert names == {
+        "config.json",
+        "grid.json",
+        "weights.safetensors",
+        "resume.pt",
+        "progress.csv",
+        "stages.csv",
+        "tensorboard",
+    }
     assert list((run / "tensorboard").iterdir())
     first = build(small(policy=policy), CONFIG).policy.state_dict()
     assert any(not torch.equal(first[name], value) for name, value in weights(run).items())
     rows = curve(run)
     assert [int(row["steps"]) for row in rows] == list(range(0, 601, 60))
-    rate = {"mlp": SMALL.gradient_learning_rate, "extractor": SMALL.learning_rate}[policy]
+    rate = SMALL.gradient_learning_rate
     assert float(rows[0]["learning_rate"]) == pytest.approx(rate)
     rates = [float(row["learning_rate"]) for row in rows[1:]]
     assert rates == pytest.approx(rate * np.arange(10, 0, -1) / 10)
@@ -111,12 +123,19 @@ def test_the_same_seed_trains_the_same_agent_and_another_seed_another(tmp_path):
 
 def test_seconds_cover_everything(tmp_path):
     started_s = time.perf_counter() - 1.0
-    train(CONFIG, small(steps=None, seconds=4.0), tmp_path / "run", started_s=started_s)
+    train(CONFIG, small(stages=("gradient",), steps=None, seconds=4.0), tmp_path / "run", started_s=started_s)
     assert time.perf_counter() - started_s <= 4.3
     rows = curve(tmp_path / "run")
-    assert len(rows) > 5
+    assert len(rows) > 4
     assert float(rows[-1]["elapsed_s"]) > 3.0
     assert float(rows[-1]["learning_rate"]) < 0.2 * SMALL.learning_rate
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_each_policy_has_settings_of_its_own_unless_told_otherwise(policy):
+    own = PPO_SETTINGS[policy]
+    assert own == {name: getattr(TrainConfig(policy=policy), name) for name in own}
+    assert TrainConfig(policy=policy, n_envs=7).n_envs == 7
 
 
 def test_a_budget_of_both_ends_with_the_first():
@@ -129,11 +148,11 @@ def test_a_budget_of_both_ends_with_the_first():
 
 
 def test_an_agent_acts_in_the_evaluation_and_training_pays(tmp_path):
-    config = TrainConfig(steps=48 * 64 * 25, n_envs=64, threads=1)
+    config = TrainConfig(steps=48 * 32 * 24, n_envs=32, threads=1)
     env_config = EnvConfig(topology=congested_grid())
     agent = train(env_config, config, tmp_path / "run")
-    row = evaluate([agent, "merit"], agent.env_config, episodes=20)["agent"]
-    assert row.score.low > 10
+    rows = evaluate([agent, "redispatch"], agent.env_config, episodes=20)
+    assert rows["agent"].score.low > rows["redispatch"].score.high + 5
 
 
 def test_time_series_of_the_user_travel_with_the_run(tmp_path):

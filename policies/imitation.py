@@ -1,0 +1,127 @@
+"""Learning from the optimum: episodes are solved with perfect foresight, and their schedules are imitated.
+
+Only the start: a schedule knows the future, and a policy that imitates it drifts into states that no schedule visits.
+The gradient stage mends both in less time than rounds of solving from the policy's own states would take.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch import Tensor, nn
+
+from envs import GridBatch
+from grid import Setpoint
+from grid.programme import Programme, Solution
+from policies.gradient import CRITIC_WEIGHT, MOST_NORM, discounted, mean_action
+
+TOLERANCE = 1e-4  # for quadratic costs, relative to the cost of the episode: far below what a network imitates
+CHUNK = 16  # episodes that one programme solves in turn, each from the basis of the one before
+PASSES = 16  # over the schedules of an update
+BATCH_SIZE = 512  # steps in a batch of the regression
+
+
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What the schedules of B episodes teach; S = T·B steps."""
+
+    observation: Any  # (S, ...) or a dict of them
+    actions: Tensor  # (S, A)
+    returns: Tensor  # (S,) discounted
+    reward: float  # mean sum of an episode
+
+    def batches(self, size: int) -> Iterator[tuple[Any, Tensor, Tensor]]:
+        """All steps once, shuffled, in batches of observations, actions and returns."""
+        for chosen in torch.randperm(len(self.actions)).split(size):
+            seen = self.observation
+            some = {name: value[chosen] for name, value in seen.items()} if isinstance(seen, dict) else seen[chosen]
+            yield some, self.actions[chosen], self.returns[chosen]
+
+
+class ImitationLearner:
+    """Fits a policy's mean to the actions of optimal schedules, and its critic to their returns.
+
+    Each update solves B fresh episodes, in threads, as the solver lets go of the interpreter, and makes several passes
+    over them. It needs no more than a policy, a batch and the batch's action map, so it works on any grid.
+
+    Args:
+        policy: reads the batch's observations; its own optimizer is used.
+        batch: the envs; reset here before each update.
+        gamma: discount of the returns that the critic learns.
+    """
+
+    def __init__(self, policy: ActorCriticPolicy, batch: GridBatch, gamma: float) -> None:
+        self.policy, self.batch, self.gamma = policy, batch, gamma
+
+    def update(self, learning_rate: float) -> float:
+        """Solve B episodes, imitate them, and give back the mean reward of the schedules."""
+        lessons = self.lessons()
+        optimizer = self.policy.optimizer
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.policy.set_training_mode(True)
+        for _ in range(PASSES):
+            for observation, actions, returns in lessons.batches(BATCH_SIZE):
+                actor = (mean_action(self.policy, observation) - actions).square().mean()
+                critic = (self.policy.predict_values(observation).squeeze(-1) - returns).square().mean()
+                optimizer.zero_grad(set_to_none=True)
+                (actor + CRITIC_WEIGHT * critic).backward()
+                nn.utils.clip_grad_norm_(self.policy.parameters(), MOST_NORM)
+                optimizer.step()
+        return lessons.reward
+
+    def lessons(self) -> Lessons:
+        """Start new episodes, solve them, and run the schedules through the env."""
+        batch = self.batch
+        observation = batch.reset()
+        plans = self._solve()
+        gen_mw = np.stack([plan.gen_mw - plan.spill_mw for plan in plans], axis=1)
+        store_mw = np.stack([plan.discharge_mw - plan.charge_mw for plan in plans], axis=1)
+        seen, actions, rewards = [], [], []
+        for gen, store in zip(gen_mw, store_mw, strict=True):
+            now = batch.limits  # the solver may miss them by a rounding
+            setpoint = Setpoint(
+                np.clip(gen, now.gen_lo_mw, now.gen_hi_mw), np.clip(store, now.store_lo_mw, now.store_hi_mw)
+            )
+            seen.append(observation)
+            actions.append(batch.action_map.actions(setpoint, now, batch.inputs))
+            observation, reward, *_ = batch.step_setpoint(setpoint)
+            rewards.append(reward)
+        total = torch.as_tensor(np.stack(rewards)).float()
+        return Lessons(
+            observation=_joined(seen),
+            actions=torch.as_tensor(np.concatenate(actions)).float(),
+            returns=discounted(total, self.gamma).flatten(),
+            reward=float(total.sum(0).mean()),
+        )
+
+    def _solve(self) -> list[Solution]:
+        """The best schedule of each running episode, the same with any number of threads."""
+        batch = self.batch
+
+        def chunk(first: int) -> list[Solution]:
+            programme = Programme(batch.arrays, batch.horizon, batch.config.dt_h, batch.prices, TOLERANCE)
+            plans = []
+            for i in range(first, min(first + CHUNK, batch.batch_size)):
+                programme.set_inputs(batch.episode_inputs(i))
+                plans.append(programme.solve())
+            return plans
+
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            chunks = pool.map(chunk, range(0, batch.batch_size, CHUNK))
+            return [plan for plans in chunks for plan in plans]
+
+
+def _joined(observations: list[Any]) -> Any:
+    """The observations (B, ...) of T steps as tensors (T·B, ...)."""
+    first = observations[0]
+    if isinstance(first, dict):
+        return {name: torch.as_tensor(np.concatenate([each[name] for each in observations])) for name in first}
+    return torch.as_tensor(np.concatenate(observations))

@@ -1,0 +1,61 @@
+"""The stages of training: ways of learning that follow each other, each from where the last one left the policy."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from envs import GridBatch
+from policies.config import TrainConfig
+from policies.gradient import GradientLearner
+from policies.imitation import ImitationLearner
+from policies.sb3_vec_env import GridVecEnv
+
+
+class Learner(Protocol):
+    """A way of learning. It knows a policy, a batch and the batch's action map, whatever grid they are of."""
+
+    def update(self, learning_rate: float) -> float:
+        """Run one episode in every env, learn from all of them, and return their mean reward."""
+
+
+class PPOLearner:
+    """stable-baselines3's PPO."""
+
+    def __init__(self, model: PPO) -> None:
+        self.model = model
+
+    def update(self, learning_rate: float) -> float:
+        """Collect and learn; the rate is read through the model's own schedule."""
+        model = self.model
+        model.learn(model.n_steps * model.n_envs, reset_num_timesteps=False)
+        return float(model.rollout_buffer.rewards.sum()) / model.n_envs
+
+
+def batch_of(model: PPO) -> GridBatch:
+    """The batch behind the envs of a model."""
+    return cast(GridVecEnv, model.get_env()).batch
+
+
+def learners(model: PPO, config: TrainConfig) -> dict[str, Learner]:
+    """Each stage by its name."""
+    policy, batch = model.policy, batch_of(model)
+    return {
+        "optimum": ImitationLearner(policy, batch, config.gamma),
+        "gradient": GradientLearner(policy, batch, config.gamma),
+        "ppo": PPOLearner(model),
+    }
+
+
+def hand_over(policy: ActorCriticPolicy, stage: str, config: TrainConfig) -> None:
+    """Prepare a trained policy for the next stage, which must improve it and not throw it away.
+
+    What the optimizer knows is of another objective, and PPO explores only close to what it was handed.
+    """
+    policy.optimizer.state.clear()
+    if stage == "ppo":
+        with torch.no_grad():
+            policy.log_std.fill_(config.tuning_log_std)

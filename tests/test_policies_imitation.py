@@ -1,0 +1,120 @@
+"""The stage optimum teaches what the provable optimum does, and hands a policy over that later stages improve."""
+
+import csv
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from congested import congested_grid
+from envs import EnvConfig, GridBatch
+from grid.optimum import optimum
+from policies.bundle import read_weights
+from policies.config import TrainConfig
+from policies.gradient import discounted
+from policies.imitation import ImitationLearner
+from policies.networks import make_policy, observed, start_from_merit
+from policies.ppo import build, train
+from policies.training import read_resume
+
+CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
+
+
+def learner(policy="mlp", episodes=24):
+    torch.manual_seed(0)
+    config = TrainConfig(policy=policy, width=32, graph_width=16)
+    batch = GridBatch(observed(CONFIG, config), episodes, seed=3)
+    network = make_policy(config, batch)
+    start_from_merit(network, batch.config)
+    return ImitationLearner(network, batch, gamma=0.9), network, batch
+
+
+def test_the_lessons_are_the_optimum_and_its_rewards():
+    teacher, _, batch = learner()
+    start = GridBatch(batch.config, 24, seed=3)
+    start.reset()
+    lessons = teacher.lessons()
+    best = [optimum(batch.arrays, start.episode_inputs(i), batch.prices).cost for i in range(24)]
+    expected = (start.reference_cost.sum() - sum(best)) / batch.scale / 24
+    assert lessons.reward == pytest.approx(expected, rel=1e-3)
+    actions = lessons.actions.reshape(10, 24, -1)
+    assert (actions.abs() <= 1).all()
+    rewards = torch.stack([torch.as_tensor(start.step(action.numpy())[1]) for action in actions])
+    assert float(rewards.sum()) / 24 == pytest.approx(expected, rel=1e-3)
+    np.testing.assert_allclose(lessons.returns, discounted(rewards, 0.9).flatten(), atol=1e-3)
+
+
+def test_returns_are_discounted_sums():
+    assert discounted(torch.tensor([[1.0], [2.0], [4.0]]), 0.5).flatten().tolist() == [3.0, 4.0, 4.0]
+
+
+def test_the_lessons_do_not_depend_on_the_number_of_threads(monkeypatch):
+    teacher, _, batch = learner()
+    one = teacher.lessons()
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    batch.reset(3)
+    again, _, _ = learner()
+    other = again.lessons()
+    assert torch.equal(one.actions, other.actions)
+    assert torch.equal(one.returns, other.returns)
+
+
+@pytest.mark.parametrize("policy", ["mlp", "extractor"])
+def test_imitation_comes_near_the_actions_and_the_returns(policy):
+    teacher, network, _ = learner(policy)
+
+    def distance():
+        lessons = teacher.lessons()
+        ((seen, actions, returns),) = lessons.batches(len(lessons.actions))
+        with torch.no_grad():
+            mean = network.get_distribution(seen).distribution.mean
+            values = network.predict_values(seen).squeeze(-1)
+        return float((mean - actions).square().mean()), float((values - returns).square().mean())
+
+    before = distance()
+    for _ in range(5):
+        teacher.update(3e-3)
+    after = distance()
+    assert after[0] < 0.8 * before[0]
+    assert after[1] < 0.7 * before[1]
+
+
+def test_all_stages_run_in_turn_and_each_starts_from_the_best_so_far(tmp_path):
+    config = TrainConfig(stages=("optimum", "gradient", "ppo"), steps=8 * 40, n_envs=4, batch_size=40, width=16)
+    run = tmp_path / "run"
+
+    def stop(done, text):
+        if text.startswith("240 steps"):  # the first update of the last stage
+            raise KeyboardInterrupt
+
+    train(CONFIG, config, run, progress=stop)
+    state = read_resume(run)
+    assert (state["stage"], state["steps"]) == ("ppo", 200)
+    assert (state["policy"]["log_std"] == config.tuning_log_std).all()
+    best = build(config, CONFIG).policy
+    read_weights(run, best)
+    assert all(
+        torch.equal(value, state["policy"][name]) for name, value in best.state_dict().items() if name != "log_std"
+    )
+
+    train(CONFIG, config, tmp_path / "whole")
+    with (tmp_path / "whole" / "stages.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["stage"], int(row["steps"])) for row in rows] == [
+        ("untrained", 0),
+        ("optimum", 80),
+        ("gradient", 200),
+        ("ppo", 320),
+    ]
+    costs = [float(row["validation_cost_frac"]) for row in rows]
+    assert costs == sorted(costs, reverse=True)
+    assert costs[-1] == pytest.approx(read_resume(tmp_path / "whole")["best"])
+
+
+def test_each_stage_has_a_rate_of_its_own():
+    config = TrainConfig(stages=("optimum", "gradient", "ppo"))
+    rates = [config.rate(stage) for stage in config.stages]
+    assert rates == [config.optimum_learning_rate, config.gradient_learning_rate, config.tuning_learning_rate]
+    assert dataclasses.replace(config, stages=("ppo",)).rate("ppo") == config.learning_rate
