@@ -1,5 +1,7 @@
 """Pictures of episodes: words, layout, results over time, and files. The network: test_envs_grid_state.py."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
