@@ -268,12 +268,13 @@ def test_a_folder_that_shadows_a_package_is_named(tmp_path: Path) -> None:
     )
 
 
-def test_the_light_commands_start_without_the_heavy_packages(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("line", "needed"), [("topologies --quiet", []), ("inspect triangle", ["gymnasium"])])
+def test_the_light_commands_start_without_the_heavy_packages(tmp_path: Path, line: str, needed: list[str]) -> None:
     code = (
-        "from scripts.cli import main; main(['topologies', '--quiet']); main(['inspect', 'triangle']);"
+        f"from scripts.cli import main; main({line.split()!r});"
         "print(sorted({'torch', 'matplotlib', 'gymnasium', 'highspy', 'stable_baselines3'} & set(sys.modules)))"
     )
-    assert separate(code, tmp_path).stdout.splitlines()[-1] == "[]"
+    assert separate(code, tmp_path).stdout.splitlines()[-1] == str(needed)
 
 
 def test_no_argument_means_the_words_of_the_process(

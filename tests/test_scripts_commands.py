@@ -100,7 +100,7 @@ def test_inspect_says_when_nothing_is_overloaded_or_the_series_end_too_soon(run:
     graph["graph"]["profiles"] = "short.csv"
     graph["nodes"][2]["load_profile"] = "street"
     (tmp_path / "barbell.json").write_text(json.dumps(graph), encoding="utf-8")
-    (tmp_path / "short.csv").write_text("time_h,street\n0,1\n1,0.5\n2,0.7\n", encoding="utf-8")
+    (tmp_path / "short.csv").write_text("time_h,street [share]\n0,1\n1,0.5\n2,0.7\n", encoding="utf-8")
     assert run.json("inspect", "barbell.json")["tightest"] is None
     assert "the series are too short for a day" in run.ok("inspect", "barbell.json")
 

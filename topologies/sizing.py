@@ -52,7 +52,8 @@ def size_lines(grid: Grid, rng: np.random.Generator, overload_cost_frac: float) 
         low, high = (scale, high) if overload_mw > allowed_mwh else (low, scale)
     if overload_cost_frac == 0:
         high *= 1.5
-    for (*_, columns), most_mw in zip(grid.lines(), np.maximum(least_mw, high * wish_mw).tolist(), strict=True):
+    capacity_mw = np.round(np.maximum(least_mw, high * wish_mw), 6)  # the last bits, which differ between processors,
+    for (*_, columns), most_mw in zip(grid.lines(), capacity_mw.tolist(), strict=True):  # do not settle a tie below
         columns["capacity_mw"] = float(f"{most_mw:.3g}")
 
 
