@@ -34,8 +34,7 @@ RUN_FILES = {
 class Train(Common):
     """Train an agent; untrained, it is the merit order with a few redispatch moves.
 
-    The stage optimum solves training episodes and imitates their schedules; gradient follows the gradient of the
-    episode's cost through the differentiable step; ppo is stable-baselines3's PPO.
+    Stages: optimum imitates solved schedules, gradient follows that of the cost, ppo is PPO.
 
     Ctrl-C stops early and keeps the best agent so far.
     """
