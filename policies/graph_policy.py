@@ -228,10 +228,9 @@ def observation_sizes(space: spaces.Space) -> dict[str, int]:
     Raises:
         GridError: the space is not that of the observation ``graph``.
     """
-    found = set(space.spaces) - {"grid"} if isinstance(space, spaces.Dict) else set()
-    if not isinstance(space, spaces.Dict) or found != set(PARTS):
-        allowed = "the space of envs with observation='graph'"
-        raise GridError("observation_space", str(space), allowed, "make the envs with observation='graph'")
+    if not isinstance(space, spaces.Dict) or set(space.spaces) - {"grid"} != set(PARTS):
+        found, allowed = type(space).__name__, "the space of envs with observation='graph'"
+        raise GridError("observation_space", found, allowed, "make the envs with observation='graph'")
     return {name: (space[name].shape or (0,))[-1] for name in PARTS}
 
 

@@ -173,5 +173,5 @@ def make_vec_env(
     if config is None or isinstance(config, EnvConfig):
         return GridVecEnv(GridBatch(configure(config, fields), n_envs, seed))
     grids = TrainingGrids([configure(each, fields) for each in config])
-    root = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    root = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
     return GridVecEnv(SideBySide(grids, Rotation(len(grids), len(grids), root), n_envs))
