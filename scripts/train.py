@@ -57,7 +57,7 @@ class Train(Common):
     """time to train for in seconds, start-up included"""
     seed: Seed = 0
     """of everything random"""
-    out: Annotated[MaybePath, default("runs/GRID-POLICY")] = None
+    out: Annotated[MaybePath, default("runs/GRID-POLICY, or runs/many-POLICY")] = None
     """folder of the run"""
     resume: Annotated[MaybePath, default("start a new run")] = None
     """go on with the run in this folder; --steps or --seconds then say how much more"""
@@ -79,10 +79,11 @@ class Train(Common):
             for stage in what_stages_reached(read_curve(run))
         ]
         console.say("least cost on validation episodes by the end of each stage", "", *words.table(header, reached), "")
+        where = " --grid GRID" if not (run / "grid.json").exists() else ""
         console.say(
             f"{'stopped early' if stopped else 'finished'} after {words.duration(time.perf_counter() - started_s)}",
-            f"compare  load-balancer evaluate {run}",
-            f"watch    load-balancer render {run} --out grid_state.gif",
+            f"compare  load-balancer evaluate {run}{where}",
+            f"watch    load-balancer render {run}{where} --out grid_state.gif",
             f"go on    load-balancer train --resume {run} --seconds 60",
         )
         console.result([f"run: {run}"])
