@@ -23,4 +23,6 @@ def find_run(source: str | Path) -> Path | None:
 
 def allowed_runs() -> str:
     """What may stand for a run, for error messages."""
-    return " or ".join(["the folder of a run", "its name in runs/", *shipped()])
+    if shipped():
+        return f"the folder of a run, its name in runs/, or a shipped agent: {', '.join(shipped())}"
+    return "the folder of a run or its name in runs/"

@@ -61,7 +61,7 @@ def test_the_lessons_do_not_depend_on_the_number_of_threads(monkeypatch):
     assert torch.equal(one.returns, other.returns)
 
 
-@pytest.mark.parametrize("policy", ["mlp", "extractor"])
+@pytest.mark.parametrize("policy", ["mlp", "extractor", "graph"])
 def test_imitation_comes_near_the_actions_and_the_returns(policy):
     teacher, network, _ = learner(policy)
 

@@ -116,7 +116,7 @@ def test_train_takes_many_grids_and_the_agent_runs_any_other(run: CommandLine, t
             "--grid classic: found no agent to run it, but triangle; allowed: the fold",
         ),
         ("train triangle classic --policy mlp", "train.policy: found 'mlp' for 2 grids; allowed: 'graph'"),
-        ("train triangle --start nowhere", "nowhere: found no such run; allowed: the folder of a run or its name in"),
+        ("train triangle --start nowhere", "nowhere: found no such run; allowed: the folder of a run"),
         ("train gen:6..5x2", "gen:6..5x2: found sizes from 6 to 5"),
     ):
         assert said in run.fault(*line.split())
