@@ -58,12 +58,12 @@ def run_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agent]:
             agents need are missing.
     """
     folder = find_run(source)
-    if folder is None:
+    if folder is None and not Path(source).is_file():  # loading a file says what is wrong with it
         mend = f"for the grid write --grid {source}" if source in names() else "make one by `load-balancer train`"
         raise GridError(source, "no such run", allowed_runs(), mend)
     from policies import load_agent
 
-    agent = load_agent(folder)
+    agent = load_agent(folder or source)
     if grid is not None:
         return replace(agent.env_config, topology=load(grid), split="test"), agent
     if len(agent.grids) > 1:
