@@ -174,7 +174,9 @@ def read_config(run: Path) -> Settings:
     """
     path = run / CONFIG
     if not path.is_file():
-        found = "no such folder" if not run.exists() else f"no {CONFIG} in it"
+        found = "no such folder" if not run.exists() else f"no {CONFIG} in it" if run.is_dir() else "a file"
+        if found == "a file" and run.suffix in PICKLES:
+            found = f"a {run.suffix} file, which may run code when it is read"
         raise GridError(str(run), found, allowed_runs(), MEND)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
