@@ -41,7 +41,8 @@ class GradientLearner:
     def __init__(self, policy: ActorCriticPolicy, batch: GridBatch, gamma: float) -> None:
         self.policy, self.batch, self.gamma = policy, batch, gamma
         self._action_map = batch.action_map.convert(_tensor)
-        self._judged = range(0, batch.horizon, GRAPH_JUDGED if isinstance(policy, GraphActorCriticPolicy) else 1)
+        self._is_graph = isinstance(policy, GraphActorCriticPolicy)
+        self._judged = range(0, batch.horizon, GRAPH_JUDGED if self._is_graph else 1)
         self._value_per_mwh = _tensor(np.asarray(batch.store_value_per_mwh))
 
     def update(self, learning_rate: float) -> float:
@@ -55,6 +56,8 @@ class GradientLearner:
         returns = discounted(rewards.detach().float(), self.gamma)[list(self._judged)]
         gain = rewards.sum(0).mean()
         critic = (values - returns).square().mean()
+        if self._is_graph:  # whose rewards are in parts of what there is to gain, so that returns are large
+            critic = critic / returns.var().clamp(min=1.0)
         loss = OUTSIDE_WEIGHT * outside + CRITIC_WEIGHT * critic - gain / self.batch.horizon
         yield loss, float(gain.detach())
 

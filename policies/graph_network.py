@@ -63,7 +63,7 @@ class GraphNetwork(nn.Module):
         moves: of redispatch in the cleared step.
     """
 
-    def __init__(self, width: int = 64, layers: int = 2, neighbours: int = 1, refine: int = 2, moves: int = 8) -> None:
+    def __init__(self, width: int = 64, layers: int = 2, neighbours: int = 1, refine: int = 2, moves: int = 12) -> None:
         super().__init__()
         self.refine, self.moves, self.neighbours = refine, moves, neighbours
         line_width = width // 2
@@ -98,7 +98,8 @@ class GraphNetwork(nn.Module):
         return self._worth(*self._understood(wiring, observation)[2:])
 
     def _worth(self, unit: Tensor, grid: Tensor) -> Tensor:
-        return self.value(torch.cat([unit.mean(0), grid], -1)).squeeze(-1)
+        """(B,) values: the critic reads what the actor makes of the grid, and does not shape it."""
+        return self.value(torch.cat([unit.mean(0), grid], -1).detach()).squeeze(-1)
 
     def _understood(self, w: Wiring, observation: dict[str, Tensor]) -> tuple[Day, Tensor, Tensor, Tensor]:
         """The day ahead, features of the units (U, B, ·), what is made of them (U, B, W), and of the grid (B, W)."""
