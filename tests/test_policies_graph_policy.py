@@ -177,7 +177,9 @@ def test_stock_ppo_trains_it_on_one_grid_and_on_several(tmp_path):
     one = make_vec_env(config("triangle"), 4)
     several = make_vec_env([config(topology) for topology in TOPOLOGIES], 6)
     for env, grids in ((one, [(one.arrays, one.batch.config)]), (several, several.batch.grids.compiled)):
-        model = PPO(GraphActorCriticPolicy, env, n_steps=3, batch_size=6, n_epochs=2, policy_kwargs={"grids": grids, "width": 8})
+        model = PPO(
+            GraphActorCriticPolicy, env, n_steps=3, batch_size=6, n_epochs=2, policy_kwargs={"grids": grids, "width": 8}
+        )
         before = {name: value.clone() for name, value in model.policy.state_dict().items()}
         model.learn(3 * env.num_envs)
         after = model.policy.state_dict()
