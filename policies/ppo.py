@@ -10,13 +10,14 @@ from stable_baselines3 import PPO
 
 from envs import EnvConfig
 from grid import GridError
+from grid.files import remove_leftovers
 from policies.budget import Budget
 from policies.bundle import Agent, load_agent, read_config, write_config
 from policies.config import TrainConfig
 from policies.networks import ALIASES, observed, policy_kwargs, start_from_merit, torch_threads
 from policies.sb3_vec_env import make_vec_env
 from policies.stages import batch_of
-from policies.training import Report, Training, read_resume, stream_seed
+from policies.training import Report, Training, is_begun, read_resume, stream_seed, write_tables
 
 
 def build(config: TrainConfig, env_config: EnvConfig, learning_rate: Callable[[float], float] | None = None) -> PPO:
@@ -88,7 +89,7 @@ def resume(
     progress: Report | None = None,
     started_s: float | None = None,
 ) -> Agent:
-    """Go on with a run from its last checkpoint.
+    """Go on with a run from its last checkpoint, or from the start if it was stopped before the first.
 
     Args:
         run: its folder.
@@ -102,22 +103,28 @@ def resume(
     """
     folder = Path(run)
     env_config, config, _ = read_config(folder)
-    state = read_resume(folder)
+    remove_leftovers(folder)
+    state = read_resume(folder) if is_begun(folder) else None
+    steps_done, spent_s = 0, 0.0
+    if state:
+        steps_done, spent_s = state["steps"], state["elapsed_s"]
+        write_tables(folder, state["rows"])
     if steps is not None or seconds is not None:
         config = dataclasses.replace(
             config,
-            steps=None if steps is None else state["steps"] + steps,
-            seconds=None if seconds is None else state["elapsed_s"] + seconds,
+            steps=None if steps is None else steps_done + steps,
+            seconds=None if seconds is None else spent_s + seconds,
         )
-    budget = Budget(config, started_s=started_s, spent_s=state["elapsed_s"])
-    if budget.is_spent(state["steps"]):
-        done = f"{state['steps']} steps in {state['elapsed_s']:.0f} s"
+    budget = Budget(config, started_s=started_s, spent_s=spent_s)
+    if state and budget.is_spent(steps_done):
+        done = f"{steps_done} steps in {spent_s:.0f} s"
         raise GridError(str(folder), f"a run that is finished ({done})", "an unfinished run", "ask for more steps")
     with torch_threads(config.threads):
         model = build(config, env_config, budget.learning_rate)
         write_config(folder, batch_of(model), config)
         training = Training(model, config, budget, folder, progress)
-        training.restore(state)
+        if state:
+            training.restore(state)
         return _finish(training)
 
 
@@ -125,6 +132,8 @@ def _finish(training: Training) -> Agent:
     try:
         training.loop()
     except KeyboardInterrupt:
+        if not is_begun(training.run):
+            raise
         training.report("stopped")
     finally:
         training.close()
