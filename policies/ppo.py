@@ -134,6 +134,7 @@ def _finish(training: Training) -> Agent:
     except KeyboardInterrupt:
         if not is_begun(training.run):
             raise
+        write_tables(training.run, read_resume(training.run)["rows"])  # it may have been on its way to them
         training.report("stopped")
     finally:
         training.close()

@@ -9,14 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
 from command_line import ROOT, separate
+from grid.files import remove_leftovers
 from policies import load_agent
 from policies.training import read_curve, read_resume
+from scripts.run_folder import PAGE, RUN_FILES
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 
@@ -72,7 +76,8 @@ def assert_same_end(run: Path, whole: Path) -> None:
     rows = [[{**row, "elapsed_s": 0} for row in read_curve(each)] for each in (run, whole)]
     assert repr(rows[0]) == repr(rows[1])
     assert (run / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
-    assert sorted(path.name for path in run.iterdir()) == sorted(path.name for path in whole.iterdir())
+    names = [{path.name for path in each.iterdir()} - {PAGE} for each in (run, whole)]
+    assert names[0] == names[1]
 
 
 def test_killed_at_any_file_it_ends_as_if_it_had_never_stopped(tmp_path: Path) -> None:
@@ -84,38 +89,64 @@ def test_killed_at_any_file_it_ends_as_if_it_had_never_stopped(tmp_path: Path) -
         assert_same_end(run, tmp_path / "whole")
 
 
-def command(words: str, folder: Path) -> subprocess.Popen[str]:
+@contextmanager
+def command(words: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A command line in a process of its own; what it says goes to the file ``said``."""
     line = [sys.executable, "-m", "scripts.cli", *words.split()]
-    return subprocess.Popen(
-        line, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True,
-    )  # fmt: skip
+    with (
+        (folder / "said").open("w") as said,
+        subprocess.Popen(
+            line, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=said, stderr=said, text=True
+        ) as process,
+    ):
+        yield process
+
+
+def until(process: subprocess.Popen[str], run: Path, steps: float) -> None:
+    """Wait for a checkpoint after so many steps, or for the end."""
+    while process.poll() is None and (not (run / "resume.pt").exists() or read_resume(run)["steps"] <= steps):
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_training_that_is_told_to_stop_leaves_a_usable_run(tmp_path: Path, sent: signal.Signals) -> None:
+    run = tmp_path / "run"
+    with command("train triangle --seconds 600 --out run", tmp_path) as process:
+        until(process, run, -1)
+        process.send_signal(sent)
+    said = (tmp_path / "said").read_text("utf-8")
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "run: run"
+    assert "stopped early after" in said
+    load_agent(run)
+    assert {path.name for path in run.iterdir()} <= set(RUN_FILES)
 
 
 @pytest.mark.slow
 def test_killed_twenty_times_at_any_moment_it_ends_as_if_it_had_never_stopped(tmp_path: Path) -> None:
-    draw = random.Random(0)
-    whole = command(f"train triangle {SETTINGS} --out whole", tmp_path)
-    assert whole.wait() == 0
-    kills, stages, run = 0, set(), tmp_path / "run"
+    draw, run = random.Random(0), tmp_path / "run"
+    with command(f"train triangle {SETTINGS} --out whole", tmp_path) as process:
+        assert process.wait() == 0
+    last = read_resume(tmp_path / "whole")["steps"]
+    kills, stages = 0, set()
     while kills < KILLS:
         shutil.rmtree(run, ignore_errors=True)
         words, seen = f"train triangle {SETTINGS} --out run", -1.0
-        while True:
-            process = command(words, tmp_path)
-            while process.poll() is None and (not (run / "resume.pt").exists() or read_resume(run)["steps"] <= seen):
-                time.sleep(0.02)
-            time.sleep(draw.uniform(0, 1))
-            process.send_signal(signal.SIGKILL)
-            if process.wait() != -signal.SIGKILL:
-                break
-            kills += 1
+        while seen < last:
+            with command(words, tmp_path) as process:
+                until(process, run, seen)
+                time.sleep(draw.uniform(0, 1))
+                process.kill()
+            assert process.returncode in (0, -signal.SIGKILL), (tmp_path / "said").read_text("utf-8")
+            kills += process.returncode != 0
             state = read_resume(run)
             assert state["steps"] > seen
             seen = state["steps"]
             stages.add(state["stage"])
             load_agent(run)
             words = "train --resume run"
-        assert process.returncode == 0, process.communicate()[0]
+        with command(words, tmp_path) as process:  # nothing is left to do, but the tables may be
+            process.wait()
+        remove_leftovers(run)
         assert_same_end(run, tmp_path / "whole")
     assert stages == {"optimum", "gradient", "ppo"}
