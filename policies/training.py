@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from math import ceil, inf, isnan, nan
 from pathlib import Path
 from typing import Any
@@ -168,8 +169,10 @@ class Training:
             "best": self._best,
             "rows": self._rows,
         }
-        with atomic_path(self.run / RESUME) as temporary:
-            torch.save(state, temporary)
+        content = BytesIO()
+        torch.save(state, content)
+        with atomic_path(self.run / RESUME) as temporary:  # written here, a full disk is told from other faults
+            temporary.write_bytes(content.getbuffer())
         write_tables(self.run, self._rows)
         model.logger.record("validation/cost_frac", cost_frac)
         model.logger.dump(model.num_timesteps)

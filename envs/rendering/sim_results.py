@@ -14,6 +14,7 @@ from matplotlib.style import context
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from envs.rendering.canvas import Canvas, Image, fit
+from envs.rendering.header import NAME_SIZE, VALUE_SIZE, right_edges
 from envs.rendering.layout import Box
 from envs.rendering.panels import PANELS
 from envs.rendering.style import (
@@ -161,12 +162,14 @@ class _Header:
         terms = np.sum([np.zeros(episode.steps), *episode.costs.values()], axis=0)
         energy = [episode.dt_h * power.sum(1) for power in (episode.load_mw, episode.served_mw, episode.shed_mw)]
         self._sums = np.cumsum([*energy, episode.dt_h * over, terms, episode.reward], axis=1)
+        rows = [self._figures(step) for step in range(episode.steps)]
+        columns = [(each[0][0], [value for _, value, _ in each]) for each in zip(*rows, strict=True)]
+        self._edges = right_edges(SIZE[0] - MARGIN, columns)
 
     def words(self, step: int | None) -> list[_Word]:
         """As of the end of a step; None: of the whole episode."""
         episode, top = self._episode, SIZE[1]
         title, note = top - 38.0, top - 63.0
-        load, served, unmet, over, cost, reward = self._sums[:, -1 if step is None else step].tolist()
         if step is None:
             when, count = (
                 f"{number(episode.steps * episode.dt_h)} h",
@@ -176,23 +179,28 @@ class _Header:
             time, day = clock(episode, step)
             when = f"day {day} · {time}" if days(episode, episode.steps) > 1 else time
             count = f"step {step + 1} / {episode.steps}"
-        columns = (
-            (522, percent(served, load), "served", BLUE),
-            (368, _energy(unmet), "unmet", VERMILION if unmet > 0.005 else MUTED),
-            (218, _energy(over), "overload", VERMILION if over > 0.005 else MUTED),
-            (106, number(cost), "cost", INK),
-            (0, number(reward), "return", INK),
-        )
+        figures = self._figures(-1 if step is None else step)
         words = [
             _Word(MARGIN, title, self._name, 17, INK, True, "left"),
             _Word(MARGIN, note, self._policy, 9.5, MUTED, False, "left"),
             _Word(0.42 * SIZE[0], title, when, 17, INK, True, "center"),
             _Word(0.42 * SIZE[0], note, count, 9.5, MUTED, False, "center"),
         ]
-        for back, value, name, colour in columns:
-            words.append(_Word(SIZE[0] - MARGIN - back, title, value, 15, colour, True, "right"))
-            words.append(_Word(SIZE[0] - MARGIN - back, note, name, 9, MUTED, False, "right"))
+        for edge, (name, value, colour) in zip(self._edges, figures, strict=True):
+            words.append(_Word(edge, title, value, VALUE_SIZE, colour, True, "right"))
+            words.append(_Word(edge, note, name, NAME_SIZE, MUTED, False, "right"))
         return words
+
+    def _figures(self, step: int) -> list[tuple[str, str, str]]:
+        """Name, value and colour of each sum as of the end of a step."""
+        load, served, unmet, over, cost, reward = self._sums[:, step].tolist()
+        return [
+            ("served", percent(served, load), BLUE),
+            ("unmet", _energy(unmet), VERMILION if unmet > 0.005 else MUTED),
+            ("overload", _energy(over), VERMILION if over > 0.005 else MUTED),
+            ("cost", number(cost), INK),
+            ("return", number(reward), INK),
+        ]
 
 
 def _energy(mwh: float) -> str:

@@ -26,6 +26,7 @@ from envs.rendering.style import (
 )
 from grid.episode import Episode
 
+LEAST_REWARD_SPAN = 0.04  # of the axis: smaller rewards are drawn as what they are, next to nothing
 GAP = 54.0  # between plots, with room for the numbers of the next
 
 
@@ -94,7 +95,7 @@ class Strip:
         return box.left + box.width * step / max(self._steps - 1, 1)
 
     def _draw_frame(self, box: Box, plot: _Plot) -> None:
-        ticks = np.asarray(MaxNLocator(nbins=3, steps=[1, 2, 2.5, 5, 10]).tick_values(plot.low, plot.high))
+        ticks = np.asarray(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(plot.low, plot.high))
         right, top = box.left + box.width, box.bottom + box.height
         rules = []
         for value in ticks[(ticks >= plot.low - 1e-9) & (ticks <= plot.high + 1e-9)].tolist():
@@ -166,5 +167,7 @@ def _storage(mean: Floats, stored: Floats) -> _Plot:
 
 def _reward(series: Moment) -> _Plot:
     low, high = min(float(series.reward.min()), 0.0), max(float(series.reward.max()), 0.0)
-    margin = 0.08 * (high - low) or 0.5
+    middle, least = (low + high) / 2, LEAST_REWARD_SPAN / 2
+    low, high = min(low, middle - least), max(high, middle + least)
+    margin = 0.08 * (high - low)
     return _Plot("Reward per step", (), series.reward, INK, (), low - margin, high + margin)
