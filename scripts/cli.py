@@ -97,6 +97,9 @@ def _report(error: Exception) -> int:
         return EXIT_BAD_INPUT
     from grid import GridError
 
+    if isinstance(error, PermissionError) and error.filename is not None:
+        mend = "choose another path, or change its permissions"
+        error = GridError(str(error.filename), str(error.strerror), "a path that can be reached", mend)
     if isinstance(error, GridError):
         for fault in error.faults:
             console.error(str(fault))

@@ -10,7 +10,7 @@ import tyro
 
 from scripts.console import Console
 from scripts.options import Common, MaybePath, MaybeSeed, default, one_of
-from scripts.pictures import EPISODE_SUFFIX, PAGE_SUFFIX, Kind, draw, kind_of
+from scripts.pictures import EPISODE_SUFFIX, Kind, draw, kind_of
 from scripts.run_folder import RENDERS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Render(Common):
     seed: Annotated[MaybeSeed, default("0")] = None
     """of the episode; the first one that `evaluate` runs with the same seed"""
     versus: Annotated[str | None, tyro.conf.arg(metavar="POLICY|EPISODE"), default("nobody")] = None
-    """beside it in the .html, in the same episode: merit, optimum or another policy, or an episode file"""
+    """beside it, in the same episode: merit, optimum or another policy, or an episode file"""
     live: bool = False
     """show each step as it happens: in a window, or without a display one line a step"""
 
@@ -64,9 +64,10 @@ class Render(Common):
     def _check_versus(self, versus: str, out: Path | None) -> None:
         from grid import GridError
 
-        if out is None or out.suffix.lower() != PAGE_SUFFIX:
-            mend = "write --out replay.html, or leave out --versus"
-            raise GridError("--versus", f"--out {out}" if out else "no file to write", "a .html file", mend)
+        if out is None or out.suffix.lower() == EPISODE_SUFFIX:
+            mend = "write --out replay.html or grid_state.gif, or leave out --versus"
+            found = f"--out {out}, which holds one episode" if out else "no file to write"
+            raise GridError("--versus", found, "a picture, an animation or a page", mend)
         if _is_episode(self.source) and not _is_episode(versus):
             mend = "give a second episode file, or a run or a grid in place of the first"
             raise GridError(f"--versus {versus}", "an episode file, which holds no grid to run", "a .npz file", mend)

@@ -249,9 +249,18 @@ def test_render_writes_a_page_of_one_episode_or_two(run: CommandLine, tmp_path: 
     assert "<title>triangle: merit and optimum</title>" in pair
 
 
-def test_render_compares_no_episodes_that_differ(run: CommandLine) -> None:
+@pytest.mark.parametrize("name", ["grid_state.png", "sim_results.svg"])
+def test_render_shows_two_policies_side_by_side(run: CommandLine, tmp_path: Path, name: str) -> None:
+    run.ok("render", "triangle", "--out", name)
+    alone = (tmp_path / name).read_bytes()
+    run.ok("render", "triangle", "--versus", "optimum", "--out", name)
+    assert (tmp_path / name).read_bytes() != alone
+
+
+@pytest.mark.parametrize("out", ["replay.html", "grid_state.png", "sim_results.png"])
+def test_render_compares_no_episodes_that_differ(run: CommandLine, out: str) -> None:
     run.ok("render", "triangle", "--seed", 1, "--out", "other.npz")
-    fault = run.fault("render", "triangle", "--seed", 2, "--versus", "other.npz")
+    fault = run.fault("render", "triangle", "--seed", 2, "--versus", "other.npz", "--out", out)
     assert "versus: found another episode of 'triangle'; allowed: the same hours, demand and availability" in fault
 
 
@@ -276,10 +285,13 @@ def test_live_prints_one_line_a_step(run: CommandLine, tmp_path: Path) -> None:
         ("render triangle --out replay.html --versus agent", "--versus agent: found a grid without an agent"),
         ("render triangle --out replay.html --versus nowhere.npz", "nowhere.npz: found no such file"),
         (
-            "render triangle --out grid_state.gif --versus merit",
-            "--versus: found --out grid_state.gif; allowed: a .html",
+            "render triangle --out episode.npz --versus merit",
+            "--versus: found --out episode.npz, which holds one episode; allowed: a picture",
         ),
-        ("render triangle --live --versus merit", "--versus: found no file to write; allowed: a .html file"),
+        (
+            "render triangle --live --versus merit",
+            "--versus: found no file to write; allowed: a picture, an",
+        ),
         ("render best.npz --versus merit", "--versus merit: found an episode file, which holds no grid to run"),
     ],
 )

@@ -51,19 +51,21 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1400, usual[1]))  # larger files fail
 full = say("full")
 resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 os.chmod("locked", 0o555)
+os.chmod("hidden", 0)
 if os.geteuid() == 0:
     os.setuid(65534)  # root may write everywhere
-print(json.dumps([full, say("locked")]))
+print(json.dumps([full, say("locked"), say("hidden")]))
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs limits on files, and permissions of folders")
 def test_where_nothing_can_be_written_one_line_names_the_file(tmp_path: Path) -> None:
-    for name in ("full", "locked"):
+    tmp_path.chmod(0o755)
+    for name in ("full", "locked", "hidden"):
         (tmp_path / name).mkdir()
     done = separate(RUN, tmp_path, input=json.dumps(WRITING))
     assert done.returncode == 0, done.stderr
-    full, locked = json.loads(done.stdout)
+    full, locked, hidden = json.loads(done.stdout)
     for name, (code, said) in full.items():
         inside = "/config.json" if name == "run" else ""
         assert (code, said.count("\n")) == (2, 1), said
@@ -74,6 +76,11 @@ def test_where_nothing_can_be_written_one_line_names_the_file(tmp_path: Path) ->
         allowed = "found Permission denied; allowed: a path that can be written"
         assert (code, said.count("\n")) == (2, 1), said
         assert said.startswith(f"error: locked/{name}{inside}: {allowed}"), said
+    for name, (code, said) in hidden.items():
+        assert (code, said.count("\n")) == (2, 1), said
+        assert said.startswith(f"error: hidden/{name}"), said
+        assert "found Permission denied; allowed: a path that can be " in said
+    (tmp_path / "hidden").chmod(0o700)
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["run"]
     assert [path.name for path in (tmp_path / "full" / "run").iterdir()] == ["grid.json"]
     assert not list((tmp_path / "locked").iterdir())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.style import context
@@ -14,7 +15,7 @@ from envs.rendering.layout import Box
 from envs.rendering.legend import draw_legend, draw_outage_legend
 from envs.rendering.network import Network
 from envs.rendering.playback import Playback
-from envs.rendering.strip import Strip
+from envs.rendering.strip import Strip, plots_of
 from envs.rendering.style import BLUE, INK, LOOKS, MUTED, SIZE, STYLE, VERMILION, clock, days, number, percent
 from envs.rendering.video import (
     GIF_SIZE,
@@ -39,7 +40,12 @@ STRIP_HEIGHT = 104.0
 
 
 def grid_state(
-    episode: Episode, path: str | Path, *, step: int | None = None, progress: Progress | None = None
+    episode: Episode,
+    path: str | Path,
+    *,
+    step: int | None = None,
+    versus: Episode | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Draw an episode on its grid: an animation (.gif, .mp4) or a picture (.png) of one step.
 
@@ -47,13 +53,15 @@ def grid_state(
         episode: what to show.
         path: the file to write; its suffix says what.
         step: of a picture, counted from 0; None: the step with the highest demand.
+        versus: what another policy did in the same episode, to be shown beside it.
         progress: called after each frame of an animation with the number of frames done and of all frames.
 
     Returns:
         The path.
 
     Raises:
-        GridError: another suffix, no such step, a path that cannot be written, .mp4 without ffmpeg.
+        GridError: another suffix, no such step, two different episodes, a path that cannot be written, .mp4 without
+            ffmpeg.
     """
     suffix = check_suffix(path, SUFFIXES)
     steps = max(episode.steps, 1)
@@ -61,15 +69,25 @@ def grid_state(
         shown = int(episode.load_mw.sum(1).argmax()) if step is None and episode.steps else step or 0
         if not 0 <= shown < steps:
             raise GridError("step", str(step), f"0 to {steps - 1}", "choose a step of the episode")
-        return write_png(path, GridStateRenderer(episode).frame(shown))
-    size, fps = (GIF_SIZE, _gif_fps(episode)) if suffix == ".gif" else (SIZE, MP4_FPS)
-    renderer = GridStateRenderer(episode, size, seconds_per_step=seconds_per_step(steps))
+        return write_png(path, _renderer(episode, versus, still=True).frame(shown))
+    fps = _gif_fps(episode, versus) if suffix == ".gif" else MP4_FPS
+    renderer = _renderer(episode, versus, small=suffix == ".gif")
     return write_animation(path, Clip(renderer.frame, steps, fps), progress)
 
 
-def _gif_fps(episode: Episode) -> float:
+def _renderer(episode: Episode, versus: Episode | None, *, small: bool = False, still: bool = False) -> Any:
+    """What paints one episode or two."""
+    pace = SECONDS_PER_STEP if still else seconds_per_step(max(episode.steps, 1))
+    if versus is None:
+        return GridStateRenderer(episode, GIF_SIZE if small else SIZE, seconds_per_step=pace)
+    from envs.rendering import versus as pair  # which builds on this module
+
+    return pair.VersusRenderer(episode, versus, pair.GIF_SIZE if small else pair.SIZE, seconds_per_step=pace)
+
+
+def _gif_fps(episode: Episode, versus: Episode | None) -> float:
     """Large grids have more that moves: fewer frames keep the file small. GIF counts in hundredths of a second."""
-    return 100 / 10 if len(episode.line_from) <= 60 else 100 / 13
+    return 100 / (10 if len(episode.line_from) <= 60 else 13 if versus is None else 16)
 
 
 class GridStateRenderer:
@@ -102,8 +120,8 @@ class GridStateRenderer:
             self._box = Box(MARGIN, bottom, canvas.width - MARGIN - LEGEND_WIDTH - 28, canvas.height - 94 - bottom)
             self.network = Network(canvas, episode, self._box)
             strip = Box(MARGIN + 34, 46, canvas.width - 2 * MARGIN - 34, STRIP_HEIGHT)
-            self._strip = Strip(canvas, strip, episode, self.steps)
-            self._draw_title(episode)
+            self._strip = Strip(canvas, strip, episode, self.steps, 3 if (episode.store_max_mwh > 0).any() else 2)
+            draw_title(canvas, episode, self.network.kinds)
             self._legend_x = canvas.width - LEGEND_WIDTH
             self._legend_end = draw_legend(canvas, self.network, self._legend_x, canvas.height - 100)
             self.network.draw_background()
@@ -127,7 +145,7 @@ class GridStateRenderer:
         self._policy_edge = start
         with context(["default", STYLE]):
             self._canvas.restore(self._background)
-            self._strip.draw_background(self._playback)
+            self._strip.draw_background(plots_of(self._playback))
             end = draw_outage_legend(self._canvas, self.network, episode, self._legend_x, self._legend_end) - 8
             low = self._box.bottom
             below = Box(self._legend_x, low, self._canvas.width - MARGIN - self._legend_x, end - low)
@@ -140,19 +158,10 @@ class GridStateRenderer:
         t = min(max(t, 0.0), float(self._playback.last))
         self._canvas.restore()
         self.network.draw(moment, self._seconds_per_step)
-        self._strip.draw_cursor(t, moment)
+        self._strip.draw_cursor(t)
         self._draw_header(t)
         self._fullest.draw(int(t))
         return self._canvas.image()
-
-    def _draw_title(self, episode: Episode) -> None:
-        canvas, top = self._canvas, self._canvas.height
-        canvas.text(MARGIN, top - 38, fit(episode.grid_name, 440, 17, bold=True), 17, INK, bold=True)
-        kinds = self.network.kinds
-        counts = [(kinds.count(kind), kind, LOOKS[kind].plural) for kind in KIND_NAMES]
-        counts.append((len(episode.line_from), "line", "lines"))
-        words = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
-        canvas.text(MARGIN, top - 63, " · ".join(words), 9.5, MUTED)
 
     def _draw_header(self, t: float) -> None:
         """Time in the middle; policy, served share, unmet power and return, as of the finished step, on the right."""
@@ -187,3 +196,13 @@ class GridStateRenderer:
             words = [str(one) for one in out]
             figures.insert(0, ("lines out", words, [VERMILION if one else MUTED for one in out]))
         return figures
+
+
+def draw_title(canvas: Canvas, episode: Episode, kinds: list[str]) -> None:
+    """Name and size of the grid, in the upper left corner."""
+    top = canvas.height
+    canvas.text(MARGIN, top - 38, fit(episode.grid_name, 440, 17, bold=True), 17, INK, bold=True)
+    counts = [(kinds.count(kind), kind, LOOKS[kind].plural) for kind in KIND_NAMES]
+    counts.append((len(episode.line_from), "line", "lines"))
+    words = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
+    canvas.text(MARGIN, top - 63, " · ".join(words), 9.5, MUTED)
