@@ -134,7 +134,8 @@ class VersusRenderer:
 
 
 def _cost(episode: Episode) -> Floats:
-    """(T,) cost of all steps so far."""
-    steps = max(episode.steps, 1)
-    so_far: Floats = np.cumsum(np.sum([np.zeros(steps), *episode.costs.values()], axis=0))
+    """(T,) cost of all steps so far; 0 before the first."""
+    if not episode.steps:
+        return np.zeros(1)
+    so_far: Floats = np.cumsum(np.sum([np.zeros(episode.steps), *episode.costs.values()], axis=0))
     return so_far
