@@ -123,7 +123,7 @@ def continued(config: TrainConfig, start: str, env_config: EnvConfig) -> TrainCo
     if settings.train.policy != "graph":
         mend = "start from an agent of the policy 'graph'; the weights of the others belong to one grid"
         raise GridError(f"train.start: {start}", f"the policy {settings.train.policy!r}", "'graph'", mend)
-    check_seen(f"train.start: {start}", observed(settings.env, settings.train), observed(env_config, settings.train))
+    check_seen(f"train.start: {start}", settings.env, observed(env_config, settings.train))
     network = {name: getattr(settings.train, name) for name in ("policy", "graph_width", "graph_layers")}
     return dataclasses.replace(config, **network)
 
