@@ -42,7 +42,7 @@ def test_the_idle_day_meets_the_forecast_at_the_marginal_price(topology):
 
 
 def test_beyond_the_end_of_the_episode_nothing_counts():
-    batch, seen, wiring = batch_of("case14", 40)
+    _, seen, wiring = batch_of("case14", 40)
     day = idle_day(wiring, seen)
     assert (hours_left(wiring, seen["globals"]) == 8).all()
     assert (day.counts.sum(1) == 8).all()
