@@ -142,7 +142,7 @@ def _relieved(
     wiring: Wiring, day: Day, output: Tensor, cost: Tensor, slope: Tensor, low: Tensor, high: Tensor
 ) -> Tensor:
     """The output (B, H, U) after a few moves in the hours whose lines it would overload."""
-    w, units = wiring, output.shape[-1]
+    w = wiring
     flow = output @ w.reach + day.load_flow
     hours = ((flow.abs() > w.capacity + TOLERANCE_PU).any(-1) & (day.counts > 0)).nonzero(as_tuple=True)
     if not len(hours[0]):
