@@ -36,7 +36,7 @@ def training_grids(config: TrainConfig, env_configs: Sequence[EnvConfig]) -> Tra
 
 
 def build(config: TrainConfig, grids: TrainingGrids, learning_rate: Callable[[float], float] | None = None) -> PPO:
-    """An untrained PPO with its envs; its first action is 0: the merit order and the env's redispatch moves.
+    """An untrained PPO with its envs; but for the policy graph, its first action is 0: the merit order, redispatched.
 
     Args:
         config: how to train.

@@ -21,7 +21,7 @@ STOPPED = "stopped"
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Common):
-    """Train an agent; untrained, it is the merit order with a few redispatch moves.
+    """Train an agent; untrained, a plain one is the merit order with a few redispatch moves.
 
     Stages: optimum imitates solved schedules, gradient follows that of the cost, ppo is PPO.
 
@@ -36,7 +36,7 @@ class Train(Common):
     """bundled names or paths of grid files; gen:40..60x200 stands for 200 generated grids"""
     policy: Annotated[Network | None, one_of(Network), default("mlp, or graph for several grids")] = None
     """network: plain, message passing over the lines of the grid, or one network for any grid"""
-    stages: Annotated[str, tyro.conf.arg(metavar="STAGES"), default("optimum,gradient, or gradient with --start")] = ""
+    stages: Annotated[str, tyro.conf.arg(metavar="STAGES"), default("optimum,gradient; for graph gradient")] = ""
     """ways of learning, in turn: any of optimum, gradient and ppo, joined by commas"""
     start: Annotated[str | None, tyro.conf.arg(metavar="RUN"), default("nothing learned")] = None
     """go on from the network of this agent, a graph run or a shipped one, which fits any grid"""
