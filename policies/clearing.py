@@ -37,6 +37,8 @@ def clear(
     Returns:
         Output (B, U), and the price of each part (B, P).
     """
+    if cost.shape[-1] == 0:
+        return cost, torch.zeros_like(need)
     steep = 1.0 / torch.maximum(slope, LEAST_RISE / (high - low).detach().clamp(min=1e-3))
     outputs, prices = [], []
     for mine, wanted in zip(own, need.split(1, dim=-1), strict=True):
@@ -94,6 +96,8 @@ def relieve(
         (B, U) output of the same sum in every part, never dearer.
     """
     units = output.shape[1]
+    if not len(capacity):
+        return output
     for _ in range(moves):
         with torch.no_grad():
             excess = flow.abs() - capacity
