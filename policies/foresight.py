@@ -181,8 +181,10 @@ def _cleared(
 ) -> tuple[Tensor, Tensor]:
     """``clear`` for every hour: output (B, H, U) and prices (B, H, P)."""
     batch, hours, units = low.shape
-    many = [each.expand(batch, hours, units).reshape(batch * hours, units) for each in (cost, slope, low, high)]
-    output, price = clear(*many, need.reshape(batch * hours, -1), own, ROUNDS)
+    cost, slope, low, high = (
+        each.expand(batch, hours, units).reshape(batch * hours, units) for each in (cost, slope, low, high)
+    )
+    output, price = clear(cost, slope, low, high, need.reshape(batch * hours, -1), own, ROUNDS)
     return output.view(batch, hours, units), price.view(batch, hours, -1)
 
 
@@ -195,8 +197,9 @@ def _relieved(
     hours = ((flow.abs() > w.capacity + TOLERANCE_PU).any(-1) & (day.counts > 0)).nonzero(as_tuple=True)
     if not len(hours[0]):
         return output
-    some = [each.expand(output.shape)[hours] for each in (output, cost, slope, low, high)]
-    better = relieve(some[0], flow[hours], *some[1:], w.capacity, w.reach, w.joined, w.overload, MOVES)
+    some, cost, slope, low, high = (each.expand(output.shape)[hours] for each in (output, cost, slope, low, high))
+    lines = (w.capacity, w.reach, w.joined, w.overload)
+    better = relieve(some, flow[hours], cost, slope, low, high, *lines, MOVES)
     return output.index_put(hours, better)
 
 

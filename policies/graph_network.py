@@ -81,9 +81,8 @@ class GraphNetwork(nn.Module):
         self.look = nn.Linear(PLAN_SIZE + width + 3, width)
         self.compare, self.compared = nn.Linear(2 * width, width), nn.LayerNorm(width)
         self.correct = nn.Linear(width, 3)
-        for last in (self.unit[-1], self.correct):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+        for weight in (*self.unit[-1].parameters(), *self.correct.parameters()):
+            nn.init.zeros_(weight)
 
     def forward(self, observation: dict[str, Tensor], wiring: Wiring) -> tuple[Tensor, Tensor]:
         """Nodes (B, N, F), lines (B, E, 5) and globals (B, K) to mean actions (B, A) and values (B,)."""
@@ -155,10 +154,8 @@ class GraphNetwork(nn.Module):
             nodes = each(nodes, w.edge_index, lines)
         return nodes[w.units]
 
-    def _bids(
-        self, w: Wiring, day: Day, stored: Tensor, store: Tensor, asked: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Value, spread and slope (B, S) of the stores' bids, from what is made of them (S, B, W) and asked (S, B, 3)."""
+    def _bids(self, w: Wiring, day: Day, stored: Tensor, store: Tensor, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Value, spread and slope (B, S) of the bids, from what is made of the stores (S, B, W) and asked (S, B, 3)."""
         with torch.no_grad():
             value = critical_value(w, day, stored)
             plans, answer = around(w, day, value, stored)
