@@ -6,7 +6,19 @@ import torch
 
 from envs import EnvConfig, GridBatch
 from envs.observations import unit_mw
-from policies.foresight import STORED_H, hours_left, idle_day, planned_day
+from policies.clearing import clear, relieve
+from policies.foresight import (
+    BISECTIONS,
+    MARGIN,
+    MOVES,
+    ROUNDS,
+    around,
+    critical_value,
+    hours_left,
+    idle_day,
+    planned_day,
+    sides,
+)
 from policies.graph_network import GraphNetwork
 from policies.wiring import HOURS, Wiring
 
@@ -50,49 +62,70 @@ def test_beyond_the_end_of_the_episode_nothing_counts():
     assert (day.sign[:, 8:] == 0).all()
 
 
-def test_a_plan_is_shown_as_plain_loops_find_it():
+def test_a_plan_is_what_plain_loops_find():
     _, seen, wiring = batch_of("gen:30:4", 30)  # 18 hours are left
     day = idle_day(wiring, seen)
     stores, rows = len(wiring.stores), 6
     value = day.price[:, :, len(wiring.sources) :].mean(1)
-    narrow = torch.full_like(value, 0.01)
     stored = seen["nodes"][:, wiring.stores, 4]
-    plan = planned_day(wiring, day, value, narrow, narrow, stored)
-    share = plan[:, :, 6 + len(STORED_H) + 13 : 6 + len(STORED_H) + 26]  # power at the hours that are shown
-    assert share.abs().max() > 0.5
+    plan = planned_day(wiring, day, value, 0.02, 0.05, stored)
+    assert plan.power.abs().max() > 0.5
     decided = 0
-    for store in range(stores):
-        most = (wiring.discharge_max[store], wiring.charge_max[store])
-        for row in range(rows):
-            level, full, empty, near, first = float(stored[row, store]), HOURS, HOURS, 1.0, {}
+    for row in range(rows):
+        powers = every_hour(wiring, day, value[row], 0.02, 0.05, row)
+        for store in range(stores):
+            level, full, empty, near = float(stored[row, store]), HOURS, HOURS, 1.0
             bounds = (float(wiring.store_max[store]), float(wiring.store_min[store]))
-            powers = every_hour(wiring, day, value, narrow, narrow, row)[:, store]
             for hour in range(HOURS):
-                power = float(powers[hour]) * float(day.counts[row, hour])
-                used = (
-                    power / float(wiring.discharge_eff[store]) if power > 0 else power * float(wiring.charge_eff[store])
-                )
-                level -= used
+                power = float(powers[hour, store]) * float(day.counts[row, hour])
+                side = (1 / wiring.discharge_eff[store]) if power > 0 else wiring.charge_eff[store]
+                most = wiring.discharge_max[store] if power > 0 else wiring.charge_max[store]
+                level -= power * float(side)
                 full = min(full, hour) if level > bounds[0] else full
                 empty = min(empty, hour) if level < bounds[1] else empty
                 near = min(near, abs(level - bounds[0]), abs(level - bounds[1]))
-                first.setdefault("power", power / float(most[0] if power > 0 else most[1]))
-            found = plan[store, row]
+                np.testing.assert_allclose(plan.power[row, hour, store], power / float(most), atol=2e-2)
             if near > 0.03:  # else a rounding may decide
-                np.testing.assert_allclose(found[0], np.sign(empty - full))
-                np.testing.assert_allclose(found[1:3] * HOURS, [full, empty], atol=1e-4)
+                assert (plan.full[row, store], plan.empty[row, store]) == (full, empty)
                 decided += 1
-            np.testing.assert_allclose(found[5], first["power"], atol=1e-2)
     assert decided > stores * rows // 2
+
+
+def test_the_critical_value_parts_filling_up_from_running_empty():
+    """With a single store: every value above it fills the store first, every value below it empties it first."""
+    _, seen, wiring = batch_of("triangle", 10)
+    day, stored = idle_day(wiring, seen), seen["nodes"][:, wiring.stores, 4]
+    value = critical_value(wiring, day, stored)
+    bracket = day.price[..., -1].amax(1) - day.price[..., -1].amin(1) + 2 * MARGIN
+    step, checked = (bracket / 2**BISECTIONS)[:, None], 0
+    for way in (1, -1):
+        plan = planned_day(wiring, day, value + 1.5 * way * step, 0.02, 0.05, stored)
+        first, last = (plan.full, plan.empty) if way > 0 else (plan.empty, plan.full)
+        hits = torch.minimum(first, last) < HOURS
+        assert (first <= last).all()
+        checked += int(hits.sum())
+    assert checked > 0
+
+
+def test_more_energy_is_worth_less():
+    """The answer of the critical value to what is stored has the sign, and the size, of what finite differences say."""
+    _, seen, wiring = batch_of("case14", 20)
+    day, stored = idle_day(wiring, seen), seen["nodes"][:, wiring.stores, 4]
+    _, answer = around(wiring, day, critical_value(wiring, day, stored), stored)
+    more = (wiring.store_max - stored) / 4
+    change = critical_value(wiring, day, stored + more) - critical_value(wiring, day, stored)
+    assert (answer <= 0).all()
+    assert (answer < 0).any()
+    assert (change <= 0.05).all()
+    assert change.mean() < -0.01
+    assert 0.1 < (answer * more).mean() / change.mean() < 10
 
 
 def every_hour(wiring, day, value, spread, slope, row):
     """(H, S) power of the stores, each hour cleared and relieved by itself."""
-    from policies.clearing import clear, relieve
-    from policies.foresight import MOVES, ROUNDS, sides
-
     sources, stores, out = len(wiring.sources), len(wiring.stores), []
-    cost, rise, low, high = sides(wiring, value[row], spread[row], slope[row])
+    even = torch.ones_like(value)
+    cost, rise, low, high = sides(wiring, value, spread * even, slope * even)
     for hour in range(HOURS):
         bids = (torch.cat([wiring.cost, cost])[None], torch.cat([wiring.slope, rise])[None])
         limits = (torch.cat([day.low[row, hour], low])[None], torch.cat([day.high[row, hour], high])[None])
