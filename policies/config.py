@@ -94,6 +94,8 @@ class TrainConfig:
     threads: int = 1  # of torch, while it trains; with two, PPO on a busy machine was eight times slower
 
     def __post_init__(self) -> None:
+        if self.start is not None:
+            object.__setattr__(self, "policy", "graph")  # the weights of the others belong to one grid
         if self.policy not in OBSERVATIONS:
             mend = nearest(str(self.policy), OBSERVATIONS)
             raise GridError("train.policy", repr(self.policy), " or ".join(OBSERVATIONS), mend)

@@ -191,8 +191,18 @@ def test_fine_tuning_begins_with_the_start_and_never_ends_worse(trained, tmp_pat
     assert [row["stage"] for row in rows] == ["start", "gradient"]
     assert rows[0]["validation_cost_frac"] == rows[1]["validation_cost_frac"]
     settings = json.loads((tmp_path / "run" / "config.json").read_text())["train"]
+    assert settings["batch_size"] == TrainConfig(policy="graph").batch_size
     assert (settings["policy"], settings["graph_width"], settings["graph_layers"]) == ("graph", 8, 1)
     resume(tmp_path / "run", steps=12)
+
+
+def test_a_fine_tuning_that_was_killed_at_once_begins_with_the_start_again(trained, tmp_path):
+    config = TrainConfig(start=str(trained / "many"), steps=12, n_envs=4, seed=1, gradient_learning_rate=100.0)
+    train(configs(["gen:8:5"])[0], config, tmp_path / "run")
+    for name in ("resume.pt", "progress.csv", "stages.csv", "weights.safetensors"):
+        (tmp_path / "run" / name).unlink()
+    agent = resume(tmp_path / "run")
+    assert same(load_agent(trained / "many").policy.state_dict(), agent.policy.state_dict())
 
 
 def test_a_start_that_does_not_fit_is_refused_before_anything_is_written(trained, tmp_path):

@@ -109,6 +109,7 @@ def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
     agent = train(CONFIG, SMALL, parts, progress=stop)
     assert agent.predict(np.zeros(agent.policy.observation_space.shape, dtype=np.float32)).shape == (6,)
     assert 0 < read_resume(parts)["steps"] <= 300
+    assert int(curve(parts)[-1]["steps"]) == read_resume(parts)["steps"]
     resume(parts)
     assert read_resume(parts)["steps"] == read_resume(whole)["steps"] == 600
     assert all(torch.equal(value, weights(parts)[name]) for name, value in weights(whole).items())
