@@ -11,7 +11,7 @@ import tyro
 from scripts.console import Console
 from scripts.options import CommonJson, MaybePath, MaybeSeed, default, one_of
 from scripts.pictures import EPISODE_SUFFIX, Kind, draw, kind_of
-from scripts.run_folder import RENDERS
+from scripts.run_folder import RENDERS, folder_of
 
 if TYPE_CHECKING:
     from grid import Episode
@@ -56,9 +56,7 @@ class Render(CommonJson):
         console.result([] if path is None else [path], value)
 
     def _default_out(self) -> Path:
-        from scripts.running import find_run
-
-        run = None if _is_episode(self.source) else find_run(self.source)
+        run = None if _is_episode(self.source) else folder_of(self.source)
         name = DEFAULT_PAGE if self.versus else DEFAULT_OUT
         return name if run is None else run / RENDERS / name
 
