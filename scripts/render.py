@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from scripts.console import Console
-from scripts.options import Common, MaybePath, MaybeSeed, default, one_of
+from scripts.options import CommonJson, MaybePath, MaybeSeed, default, one_of
 from scripts.pictures import EPISODE_SUFFIX, Kind, draw, kind_of
-from scripts.run_folder import RENDERS
+from scripts.run_folder import RENDERS, folder_of
 
 if TYPE_CHECKING:
     from grid import Episode
@@ -23,7 +23,7 @@ OUT = "grid_state.gif, or replay.html with --versus, for a run in its folder ren
 
 
 @dataclass(frozen=True, kw_only=True)
-class Render(Common):
+class Render(CommonJson):
     """Show one episode of the test part as a picture, an animation, or step by step."""
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|EPISODE|GRID")]
@@ -53,13 +53,12 @@ class Render(Common):
         if self.versus is not None:
             self._check_versus(self.versus, out)
         episode = self._episode()
-        if out is not None:
-            console.result([str(draw(episode, out, what, console, self._versus()))])
+        path = None if out is None else str(draw(episode, out, what, console, self._versus()))
+        value = {"path": path, "policy": episode.policy, "cost": episode.cost}
+        console.result([] if path is None else [path], value)
 
     def _default_out(self) -> Path:
-        from policies.runs import find_run
-
-        run = None if _is_episode(self.source) or self.grid is not None else find_run(self.source)
+        run = None if _is_episode(self.source) or self.grid is not None else folder_of(self.source)
         name = DEFAULT_PAGE if self.versus else DEFAULT_OUT
         return name if run is None else run / RENDERS / name
 

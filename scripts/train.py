@@ -11,7 +11,7 @@ import tyro
 
 from scripts import console as words
 from scripts.console import Console, Report
-from scripts.options import Common, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
+from scripts.options import CommonJson, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
 from scripts.run_folder import explain, make_room, stages_reached
 
 Network = Literal["mlp", "extractor", "graph"]
@@ -20,7 +20,7 @@ STOPPED = "stopped"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Common):
+class Train(CommonJson):
     """Train an agent; untrained, a plain one is the merit order with a few redispatch moves.
 
     Stages: optimum imitates solved schedules, gradient follows that of the cost, ppo is PPO.
@@ -60,6 +60,8 @@ class Train(Common):
             run, stopped = self._go_on(self.resume, console, started_s)
         else:
             run, stopped = self._start(console, started_s)
+        from policies.training import read_curve, what_stages_reached
+
         explain(run)
         title = "least cost on validation episodes by the end of each stage"
         console.say(title, "", *stages_reached(run), "")
@@ -70,7 +72,8 @@ class Train(Common):
             f"watch    load-balancer render {run}{where} --out grid_state.gif",
             f"go on    load-balancer train --resume {run} --seconds 60",
         )
-        console.result([f"run: {run}"])
+        reached = what_stages_reached(read_curve(run))
+        console.result([f"run: {run}"], {"run": str(run), "stopped": stopped, "stages": reached})
         return INTERRUPTED if stopped else 0
 
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
