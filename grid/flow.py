@@ -19,6 +19,8 @@ def flows(arrays: GridArrays, injection_mw: Array, outages: Outages | None = Non
     Returns:
         (B, E) MW, positive from line_from to line_to; 0 on lines out of service.
     """
-    xp = namespace(injection_mw)
-    intact_mw = xp.matmul(injection_mw, arrays.flow_matrix.T) + arrays.flow_offset_mw
+    if arrays.flow_matrix is None:
+        intact_mw = arrays.line_model.flows(injection_mw)
+    else:
+        intact_mw = namespace(injection_mw).matmul(injection_mw, arrays.flow_matrix.T) + arrays.flow_offset_mw
     return intact_mw if outages is None else outages.flows(intact_mw, injection_mw)
