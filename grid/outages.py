@@ -89,6 +89,33 @@ class Outages:
             corrections.append(_correct(arrays, rows, lines)[0])
         return cls(in_service, _islands(arrays, parts), corrections, solved)
 
+    @property
+    def is_corrected(self) -> np.ndarray:
+        """(B,) whether the identity gives the flows by itself: the grid has not split, and few lines are out."""
+        is_corrected = np.ones(len(self.in_service), dtype=bool)
+        for rows in (*([] if self.islands is None else [self.islands.rows]), *(rows for rows, *_ in self.solved)):
+            is_corrected[rows] = False
+        return is_corrected
+
+    def take(self, rows: np.ndarray) -> Outages:
+        """The same of some envs (b,), all of which are corrected."""
+        place = np.full(len(self.in_service), -1)
+        place[rows] = np.arange(len(rows))
+        corrections = []
+        for one in self.corrections:
+            own = place[one.rows] >= 0
+            effect = [each[own] for each in one.effect]
+            corrections.append(Correction(place[one.rows[own]], one.lines[own], one.inverse[own], effect))
+        return Outages(self.in_service[rows], None, corrections, [])
+
+    def intact_weights(self, weights: np.ndarray) -> np.ndarray:
+        """(B, E) how much each flow of the intact grid adds to the sum of the flows weighted by (B, E)."""
+        intact = weights * self.in_service
+        for one in self.corrections:
+            felt = np.stack([(effect * intact[one.rows]).sum(1) for effect in one.effect], axis=1)
+            intact[one.rows[:, None], one.lines] = (one.inverse * felt[:, :, None]).sum(1)
+        return intact
+
     def flows(self, intact_mw: np.ndarray, injection_mw: np.ndarray) -> np.ndarray:
         """(B, E) flows, from those of the intact grid (B, E) and the injections (B, N), balanced in every part."""
         flow_mw = intact_mw.copy()
