@@ -76,7 +76,8 @@ class Outages:
             correction, sound = _correct(arrays, rows, lines)
             odd[rows[~sound]] = True
             corrections.append(correction)
-        solved, again, parts = [], {}, []
+        solved, parts = [], []
+        again: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
         for rows, solution in _solutions(arrays, in_service, np.flatnonzero(odd)):
             parts.append((rows, solution.part))
             if solution.model is not None:
@@ -110,7 +111,7 @@ class Outages:
 
     def intact_weights(self, weights: np.ndarray) -> np.ndarray:
         """(B, E) how much each flow of the intact grid adds to the sum of the flows weighted by (B, E)."""
-        intact = weights * self.in_service
+        intact: np.ndarray = weights * self.in_service
         for one in self.corrections:
             felt = np.stack([(effect * intact[one.rows]).sum(1) for effect in one.effect], axis=1)
             intact[one.rows[:, None], one.lines] = (one.inverse * felt[:, :, None]).sum(1)
@@ -174,7 +175,7 @@ def _effects(arrays: GridArrays, lines: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _correct(arrays: GridArrays, rows: np.ndarray, lines: np.ndarray) -> tuple[Correction, np.ndarray]:
     """Take out the lines (b, k); the envs for which that can be done, and whether (b,) it can."""
     table, slot = _effects(arrays, lines)
-    count, k = lines.shape
+    k = lines.shape[1]
     effect = table[slot[lines][:, :, None], lines[:, None, :]]  # (b, k, k)
     matrix = np.eye(k) - effect.swapaxes(1, 2)
     smallest = np.abs(matrix[:, 0, 0]) if k == 1 else np.linalg.svd(matrix, compute_uv=False)[:, -1]

@@ -89,6 +89,18 @@ class LineModel:
             flow_mw[:, self._connectors] = power_mw @ self._side.T - flow_mw @ self._leaving.T
         return flow_mw
 
+    def felt(self, weights: np.ndarray) -> np.ndarray:
+        """(B, N) how much each injected MW changes the sum of the flows weighted by (B, E): ``driven``, transposed."""
+        power = np.zeros((len(weights), len(self._part)))
+        if self._connectors.size:
+            own = weights[:, self._connectors]
+            power, weights = own @ self._side, weights - own @ self._leaving
+        if self._factor is not None:
+            angle = self._factor.solve((weights @ self._drive).T)  # the nodal matrix is symmetric
+            power = power + (self._gather.T @ angle).T
+        felt: np.ndarray = power - (power @ self._mean.T)[:, self._part]
+        return felt
+
     def matrix(self) -> np.ndarray:
         """(E, N) flow per injection."""
         return np.ascontiguousarray(self.driven(np.eye(len(self._part))).T)

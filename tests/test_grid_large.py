@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tracemalloc
+from dataclasses import replace
 from unittest import mock
 
 import numpy as np
@@ -12,14 +13,15 @@ from hypothesis import given
 
 from envs import EnvConfig, GridBatch
 from envs.contingency import contingencies
-from grid import Grid, Inputs, outages
+from grid import Grid, Inputs, optimum, outages
 from grid.arrays import DENSE_NODES
 from grid.flow import flows
 from grid.ledger import ledger
+from grid.optimum import replay
 from grid.outages import Outages
 from grid.step import initial_state, step
 from slow_step import slow_flows
-from strategies import CHECKED, SEEDS, grids, random_setpoint, random_status
+from strategies import CHECKED, SEEDS, grids, random_inputs, random_setpoint, random_status
 from topologies import load
 
 
@@ -89,6 +91,27 @@ def test_flows_of_two_thousand_nodes_equal_a_plain_solve(large):
     np.testing.assert_allclose(flows(arrays, power[None])[0], slow_flows(arrays, power.tolist()), rtol=0, atol=1e-6)
 
 
+@CHECKED
+@given(grids(), SEEDS)
+def test_limits_that_come_when_they_are_needed_give_the_same_optimum(grid, seed):
+    dense, solved = grid.compile(), sparse(grid)
+    rng = np.random.default_rng(seed)
+    inputs = random_inputs(dense, rng, 3, 1.0)
+    inputs = replace(inputs, in_service=random_status(dense, rng, 3))
+    ours, wanted = optimum(solved, inputs), optimum(dense, inputs)
+    scale = max(abs(wanted.cost), float((inputs.load_mw @ dense.shed_cost_per_mwh).sum()), 1.0)
+    assert ours.cost == pytest.approx(wanted.cost, abs=2e-7 * scale)
+    assert sum(ours.cost_terms.values()) == pytest.approx(ours.cost, abs=2e-6 * scale)
+    if ours.exact:
+        np.testing.assert_allclose(replay(solved, ours, inputs).flow_mw, ours.flow_mw, rtol=0, atol=1e-5)
+    injection = ours.gen_mw - ours.spill_mw + ours.store_mw - (inputs.load_mw - ours.shed_mw)
+    earned = (injection * ours.nodal_price_per_mwh).sum()
+    if not dense.shift_deg.any():
+        assert -earned == pytest.approx(ours.line_rent.sum(), abs=2e-6 * scale)
+    full = np.abs(ours.flow_mw) > dense.capacity_mw - 1e-5
+    assert abs(ours.line_rent[~full]).max(initial=0.0) <= 1e-6 * scale
+
+
 def test_contingencies_of_a_large_grid_equal_those_of_a_small_one():
     config = EnvConfig(topology=load("case14"), split="test")
     wanted = contingencies(config, hour=18)
@@ -117,7 +140,7 @@ def test_what_is_kept_of_outages_is_bounded_and_changes_nothing():
 
 def test_a_large_grid_goes_to_another_process():
     arrays = sparse(load("case14"))
-    copy = pickle.loads(pickle.dumps(arrays))
+    copy = pickle.loads(pickle.dumps(arrays))  # noqa: S301 # what this process has just written
     power = np.random.default_rng(0).normal(0, 5, (2, len(arrays.node_names)))
     assert (flows(copy, power) == flows(arrays, power)).all()
 
