@@ -67,7 +67,7 @@ def _by_few_distances(links: Any) -> Floats:
     count = links.shape[0]
     ways, pivots, nearest = [], [int(np.diff((links + links.T).tocsr().indptr).argmax())], np.full(count, np.inf)
     for _ in range(PIVOTS):
-        way = dijkstra(links, directed=False, indices=pivots[-1])
+        way = dijkstra(links, directed=False, indices=[pivots[-1]])[0]
         ways.append(np.where(np.isfinite(way), way, np.max(way, where=np.isfinite(way), initial=0.0) / 2 + 1))
         nearest = np.minimum(nearest, ways[-1])
         pivots.append(int(nearest.argmax()))
