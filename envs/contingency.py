@@ -101,8 +101,8 @@ class _Outages:
         def each(row: np.ndarray) -> np.ndarray:
             return np.repeat(row, count, axis=0)
 
-        power = (now.gen_lo_mw, now.gen_hi_mw, now.store_lo_mw, now.store_hi_mw, now.store_mwh)
-        here = Limits(*map(each, power), self.outages)
+        gen, store = (each(now.gen_lo_mw), each(now.gen_hi_mw)), (each(now.store_lo_mw), each(now.store_hi_mw))
+        here = Limits(*gen, *store, each(now.store_mwh), self.outages)
         setpoint = Setpoint(each(merit.gen_mw), each(merit.store_mw))
         given = Inputs(each(inputs.gen_avail_frac), each(inputs.load_mw), inputs.dt_h, self.status)
         start = initial_state(arrays, count)

@@ -1,8 +1,9 @@
-"""Line limits of a large grid in a linear programme: only those that a plan would break, added when it does.
+"""Line limits of a grid in a linear programme: only those that a plan would break, added when it does.
 
-Most lines of a large grid are never full. Without them a programme needs one balance for each connected part; the
-limit of a line in a step is one row over all injections (Sun and Tinney, "Network reduction for optimal power flow by
-constraint relaxation", is the idea of it). A plan of the relaxed programme that breaks no limit is optimal for all.
+Most lines of all but the smallest grids are never full. Without them a programme needs one balance for each connected
+part; the limit of a line in a step is one row over all injections. A plan that breaks none of the limits left out is
+optimal for all of them (Stott and Marinho, "Linear programming for power-system network security applications", IEEE
+Trans. PAS 98(3), 1979).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Injections:
 
 
 class LineLimits:
-    """Stands for ``grid.network.Network`` in a large programme: P balances, and limits of lines as they are needed."""
+    """Stands for ``grid.network.Network`` in a programme: P balances, and limits of lines as they are needed."""
 
     points = links = ties = 0
     shifts = False

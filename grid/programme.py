@@ -17,6 +17,7 @@ from grid.network import Network
 from grid.solver import Model, StepBlock
 from grid.state import Inputs
 
+MANY_NODES = 50  # from here on it pays to add the limits of lines as plans break them: at 118 buses three times as fast
 LEAST_WEAR = 1e-6  # cost of a MW discharged for a step: nothing is charged and discharged at once for no gain
 
 
@@ -69,7 +70,7 @@ class Programme:
         self.prices = Prices() if prices is None else prices
         self._step = StepBlock()
         self._network: Network | LineLimits
-        self._network = LineLimits(arrays) if arrays.flow_matrix is None else Network(arrays)
+        self._network = LineLimits(arrays) if len(arrays.node_names) > MANY_NODES else Network(arrays)
         self._add_lines()
         self._add_sources()
         self._add_stores_and_consumers()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from scripts.console import Console
-from scripts.options import Common, MaybePath, MaybeSeed, default, one_of
+from scripts.options import Common, Lines, MaybePath, MaybeSeed, default, one_of
 from scripts.pictures import EPISODE_SUFFIX, PAGE_SUFFIX, Kind, draw, kind_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ DEFAULT_OUT, DEFAULT_PAGE = Path("grid_state.gif"), Path("replay.html")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Render(Common):
+class Render(Common, Lines):
     """Show one episode of the test part as a picture, an animation, or step by step."""
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|EPISODE|GRID")]
@@ -67,18 +67,20 @@ class Render(Common):
         if _is_episode(self.versus):
             return Episode.load(self.versus)
         config, agent = running.source_config(self.source)
-        return running.record(running.choose(self.versus, agent, "--versus"), config, self.seed or 0)
+        decider = running.choose(self.versus, agent, "--versus")
+        return running.record(decider, self.with_lines(config), self.seed or 0)
 
     def _episode(self) -> Episode:
         from grid import Episode, GridError
         from scripts import running
 
         if _is_episode(self.source):
-            if self.policy is not None or self.seed is not None or self.live:
-                mend = "leave out --policy, --seed and --live, or give a run or a grid"
+            if self.policy is not None or self.seed is not None or self.live or self.overload or self.outages:
+                mend = "leave out --policy, --seed, --live, --overload and --outages, or give a run or a grid"
                 raise GridError(self.source, "an episode that has already happened", "a run or a grid", mend)
             return Episode.load(self.source)
         config, agent = running.source_config(self.source)
+        config = self.with_lines(config)
         policy, seed = running.choose(self.policy, agent), self.seed or 0
         if self.live:
             return running.record_live(policy, config, seed)

@@ -12,7 +12,7 @@ import tyro
 
 from scripts import console as words
 from scripts.console import Console, Report
-from scripts.options import Common, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
+from scripts.options import Common, Lines, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
 
 Network = Literal["mlp", "extractor"]
 INTERRUPTED = 130
@@ -31,7 +31,7 @@ RUN_FILES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Common):
+class Train(Common, Lines):
     """Train an agent; untrained, it is the merit order with a few redispatch moves.
 
     Stages: optimum imitates solved schedules, gradient follows that of the cost, ppo is PPO.
@@ -93,7 +93,7 @@ class Train(Common):
 
         if self.grid is None:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
-        env_config = EnvConfig(topology=load(self.grid))
+        env_config = self.with_lines(EnvConfig(topology=load(self.grid)))
         from policies import TrainConfig, train  # before an older run is removed, as torch may be missing
 
         stages = tuple(filter(None, self.stages.split(",")))
@@ -112,6 +112,9 @@ class Train(Common):
         if self.grid is not None or self.out is not None:
             mend = "leave out the grid and --out; they are those of the run"
             raise GridError("train --resume", "a grid or --out beside it", "the run alone", mend)
+        if self.overload is not None or self.outages:
+            mend = "leave out --overload and --outages; they are those of the run"
+            raise GridError("train --resume", "--overload or --outages beside it", "the run alone", mend)
         with console.progress(f"training {run}", 1.0) as report:
             watch = Watch(report)
             resume(run, self.steps, self.seconds, watch, started_s)
