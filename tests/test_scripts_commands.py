@@ -218,7 +218,8 @@ def test_benchmark_has_its_shape(run: CommandLine, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(benchmark, "PPO_POLICIES", ("mlp", "free_env"))
     monkeypatch.setattr(benchmark, "PPO_GRID", "triangle")
     value = run.json("benchmark", "triangle", "--seconds", 0.01)
-    assert set(value) == {"env_steps_per_s", "ppo_steps_per_s", "render_frames_per_s", "optimum"}
+    kinds = {"env_steps_per_s", "ppo_steps_per_s", "render_frames_per_s", "outage_per_intact", "optimum"}
+    assert set(value) == kinds
     assert list(value["env_steps_per_s"]["triangle"]) == ["1", "64", "1024"]
     assert list(value["ppo_steps_per_s"]) == ["mlp", "free_env"]
     rates = [*value["env_steps_per_s"]["triangle"].values(), *value["ppo_steps_per_s"].values()]
@@ -291,7 +292,7 @@ def test_lines_trip_and_go_out_on_the_command_line(run: CommandLine, tmp_path: P
     [
         (
             "evaluate merit --grid case14 --outages 1-2,5",
-            "--outages: found '1-2,5'; allowed: LINE,START,HOURS, such as",
+            "--outages: found '1-2,5'; allowed: LINE,START,HOURS",
         ),
         ("evaluate merit --grid case14 --outages 1-3,5,6", "config.outages: found line '1-3'"),
         ("evaluate merit --grid case14 --overload explode", "found 'explode'; allowed: penalty, trip"),
