@@ -86,6 +86,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> Path:
     """
     from matplotlib.figure import Figure
     from matplotlib.style import context
+    from matplotlib.ticker import NullLocator
 
     from envs.rendering.style import STYLE
     from envs.rendering.video import check_suffix
@@ -100,14 +101,15 @@ def draw(rows: list[dict[str, Any]], path: Path) -> Path:
             (line,) = times.plot(nodes, [row[name] for row in rows], marker="o", markersize=3.5)
             times.annotate(f" {text}", (nodes[-1], rows[-1][name]), color=line.get_color(), va="center", fontsize=9)
         memory.plot(nodes, [row["memory_mb"] for row in rows], marker="o", markersize=3.5)
-        times.set(
-            title="Seconds of one core",
-            xlabel="nodes",
-            xscale="log",
-            yscale="log",
-            xlim=(0.9 * nodes[0], 12 * nodes[-1]),
-        )
-        memory.set(title="Most memory of the process (MB)", xlabel="nodes", xscale="log", ylim=(0, None))
+        times.set(title="Seconds of one core", yscale="log", xlim=(0.85 * nodes[0], 3.5 * nodes[-1]))
+        memory.set(title="Most memory (MB)", ylim=(0, 1.1 * max(row["memory_mb"] for row in rows)))
+        for axes in (times, memory):
+            axes.set(xlabel="nodes", xscale="log", xticks=(20, 100, 500, 2000))
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+        times.yaxis.set_major_formatter("{x:g}")
+        times.grid(axis="y", alpha=0.3)
         with atomic_path(path) as temporary:
             figure.savefig(temporary, format=suffix[1:], dpi=130)
     return path
