@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZES = (1, 64, 1024)
 PPO_GRID = "classic"
-PPO_POLICIES = ("mlp", "extractor", "free_env")
+PPO_POLICIES = ("mlp", "extractor", "graph", "free_env")
 LEAST_RUNS = 3
 RATIOS = ("optimum_per_solver", "pypsa_per_optimum", "warm_per_cold")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -62,10 +62,17 @@ class Benchmark(CommonJson):
         figures = len(grids) * (len(BATCH_SIZES) + 3) + len(PPO_POLICIES)
         with console.progress("measuring", figures) as report:
             value = _measure(grids, self.seconds, _Counter(report))
-        header = ("grid", *(f"{size} env{'s' if size > 1 else ''}" for size in BATCH_SIZES), "frames")
-        steps, frames = value["env_steps_per_s"], value["render_frames_per_s"]
-        rows = [[grid, *map(amount, steps[grid].values()), amount(frames[grid])] for grid in grids]
-        lines = ["env-steps a second with so many envs in a batch; frames drawn a second", ""]
+        header = ("grid", *(f"{size} env{'s' if size > 1 else ''}" for size in BATCH_SIZES), "frames", "x nx.draw")
+        steps, frames, plain = (value[f"{name}_per_s"] for name in ("env_steps", "render_frames", "nx_draw_frames"))
+        rows = [
+            [grid, *map(amount, steps[grid].values()), amount(frames[grid]), f"{frames[grid] / plain[grid]:.1f}"]
+            for grid in grids
+        ]
+        lines = [
+            "env-steps a second with so many envs in a batch; frames of grid_state a second, and how many times",
+            "as fast that is as networkx draws a plainer picture",
+            "",
+        ]
         lines += [*table(header, rows), ""]
         ratios = [f"{grid} {_ratio(grid, value['outage_per_intact'])}" for grid in grids]
         lines += [f"a step of 1,024 envs with a random outage in each, x the intact step: {', '.join(ratios)}", ""]
@@ -126,11 +133,13 @@ class _Counter:
 
 def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> dict[str, Any]:
     from grid import GridError
+    from scripts.draw_speed import draw_speed
     from scripts.outage_speed import outage_per_intact
     from scripts.solve_speed import solve_speed
 
     env_steps: dict[str, dict[str, float]] = {}
     frames: dict[str, float] = {}
+    plain: dict[str, float] = {}
     solves: dict[str, dict[str, float | None]] = {}
     outages: dict[str, float] = {}
     for grid in grids:
@@ -139,7 +148,7 @@ def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> d
             tell(f"{grid}, {size} envs")
             env_steps[grid][str(size)] = env_steps_per_s(grid, size, seconds)
         tell(f"{grid}, pictures")
-        frames[grid] = frames_per_s(grid, seconds)
+        frames[grid], plain[grid] = draw_speed(grid, seconds, rate)
         tell(f"{grid}, outages")
         outages[grid] = outage_per_intact(grid, seconds, LEAST_RUNS)
         tell(f"{grid}, optimum")
@@ -157,6 +166,7 @@ def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> d
         "ppo_steps_per_s": ppo,
         "render_frames_per_s": frames,
         "outage_per_intact": outages,
+        "nx_draw_frames_per_s": plain,
         "optimum": solves,
     }
 
@@ -204,11 +214,12 @@ def ppo_steps_per_s(name: str, seconds: float) -> float:
     with train_extra():
         from policies import TrainConfig
         from policies.networks import torch_threads
-        from policies.ppo import build
+        from policies.ppo import build, training_grids
 
     with torch_threads(1):
         free = name == "free_env"
-        model = build(TrainConfig.from_fields({"policy": "mlp" if free else name}), EnvConfig(topology=PPO_GRID))
+        config = TrainConfig.from_fields({"policy": "mlp" if free else name})
+        model = build(config, training_grids(config, [EnvConfig(topology=PPO_GRID)]))
         if free:
             model = _on_free_env(model)
         steps = model.n_steps * model.n_envs
@@ -232,20 +243,3 @@ def _on_free_env(model: PPO) -> PPO:
     observation, reward = env.batch.reset(), np.zeros(env.num_envs)
     env.batch.step = lambda actions: (observation, reward, False, None)  # type: ignore[method-assign] # free on purpose
     return model
-
-
-def frames_per_s(grid: str, seconds: float) -> float:
-    """Frames of one episode, from its arrays to pixels; encoding a file is not counted."""
-    from envs import EnvConfig
-    from envs.rendering.grid_state import GridStateRenderer
-    from scripts.running import choose, record
-
-    episode = record(choose("merit", None), EnvConfig(topology=grid, split="test"), 0)
-    renderer = GridStateRenderer(episode)
-
-    def play() -> int:
-        for t in range(episode.steps):
-            renderer.frame(t)
-        return episode.steps
-
-    return rate(play, seconds)
