@@ -9,11 +9,11 @@ from typing import Any, cast
 import networkx as nx
 import numpy as np
 
-from grid.arrays import GridArrays, fingerprint
+from grid.arrays import DENSE_NODES, GridArrays, fingerprint
 from grid.check import find_faults
 from grid.errors import Fault, GridError
 from grid.kinds import KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
-from grid.sensitivities import connected, sensitivities
+from grid.sensitivities import LINE_FIELDS, LineModel, connected
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +185,7 @@ def _derived(columns: dict[str, Any], size: int) -> dict[str, Any]:
     prices, tier = np.unique(columns["shed_cost_per_mwh"], return_inverse=True)
     used = np.unique(tier[columns["load_max_mw"] > 0])
     profiled = np.array([name is not None for name in columns["gen_profile"]])
-    matrix, offset = sensitivities(columns, part)
+    model = LineModel({name: columns[name] for name in LINE_FIELDS}, part)
     return {
         "controllable": np.flatnonzero((columns["gen_max_mw"] > 0) | (columns["store_max_mwh"] > 0)),
         "gen_ramp_down_mw_per_h": np.where(profiled, np.inf, columns["gen_ramp_mw_per_h"]),
@@ -194,8 +194,9 @@ def _derived(columns: dict[str, Any], size: int) -> dict[str, Any]:
         "each_node": np.ones(size),
         "each_line": np.ones(len(start)),
         "shed_tiers": (tier == (used if used.size else np.arange(len(prices)))[:, None]).astype(float),
-        "flow_matrix": matrix,
-        "flow_offset_mw": offset,
+        "line_model": model,
+        "flow_matrix": model.matrix() if size <= DENSE_NODES else None,
+        "flow_offset_mw": model.offset_mw,
         "edge_index": np.stack([np.concatenate([start, end]), np.concatenate([end, start])]),
     }
 

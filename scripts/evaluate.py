@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 import tyro
 
 from scripts.console import Console
-from scripts.options import CommonJson, Count, MaybePath, Seed, default, one_of
+from scripts.options import CommonJson, Count, Lines, MaybePath, Seed, default, one_of
 
 Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(CommonJson):
+class Evaluate(CommonJson, Lines):
     """Run baselines and agent on the same episodes and compare them with the optimum.
 
     redispatch: merit order, then moves that relieve lines. mpc: optimum of the day ahead as forecast.
@@ -66,7 +66,7 @@ class Evaluate(CommonJson):
             raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
         grid = config.topology if self.grid is None else load(self.grid)
         grid = grid if isinstance(grid, Grid) else load(grid)
-        config = replace(config, topology=grid, split=self.split)
+        config = self.with_lines(replace(config, topology=grid, split=self.split))
         too_large = len(policies) > 1 and len(grid.graph) > MOST_NODES
         if too_large:
             policies.remove(Mpc.name)
