@@ -7,6 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
+MOST_SHOWN = 100
+"""Faults that a message lists; ``GridError.faults`` holds them all."""
+
+LONGEST_FOUND = 300  # characters
+
+
 @dataclass(frozen=True)
 class Fault:
     """One thing that is wrong with the input."""
@@ -17,7 +23,8 @@ class Fault:
     mend: str
 
     def __str__(self) -> str:
-        return f"{self.where}: found {self.found}; allowed: {self.allowed}; {self.mend}"
+        found = self.found if len(self.found) <= LONGEST_FOUND else f"{self.found[:LONGEST_FOUND]}…"
+        return f"{self.where}: found {found}; allowed: {self.allowed}; {self.mend}"
 
 
 class GridError(ValueError):
@@ -33,7 +40,9 @@ class GridError(ValueError):
         first = faults[0]
         error = cls(first.where, first.found, first.allowed, first.mend)
         error.faults = tuple(faults)
-        error.args = ("\n".join(str(fault) for fault in faults),)
+        lines = [str(fault) for fault in faults[:MOST_SHOWN]]
+        lines += [f"and {len(faults) - MOST_SHOWN:,} more faults"] if len(faults) > MOST_SHOWN else []
+        error.args = ("\n".join(lines),)
         return error
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from grid import Grid, GridError
 from topologies import load, names
-from topologies.formats import native
+from topologies.formats import native, rows
 from topologies.series import TimedSeries
 
 NODES = [
@@ -26,7 +26,7 @@ EDGES = [{"source": "a", "target": "b", "capacity_mw": 4.0, "reactance_pu": 0.2}
 
 def text(**changes) -> str:
     """A small valid file with some of its top fields changed; None leaves one out."""
-    data = {"directed": False, "multigraph": True, "graph": {"format": native.FORMAT}, "nodes": NODES, "edges": EDGES}
+    data = {"directed": False, "multigraph": True, "graph": {"format": rows.FORMAT}, "nodes": NODES, "edges": EDGES}
     return json.dumps({key: value for key, value in (data | changes).items() if value is not None})
 
 
