@@ -79,6 +79,9 @@ class _Reader:
             raise GridError(self.where, f"the element <{name[:60]}>", "<graphml>", "give a GraphML file")
         parent = self.open[-1] if self.open else ""
         self.open.append(name)
+        if len(self.nodes) > rows.MOST_NODES or len(self.edges) > rows.MOST_LINES:
+            allowed = f"at most {rows.MOST_NODES:,} nodes and {rows.MOST_LINES:,} edges"
+            raise GridError(self.where, "too many nodes or edges", allowed, "give a smaller grid")
         if name == "key":
             self._declare(attributes)
         elif name == "graph":
@@ -206,10 +209,12 @@ def write(grid: Grid, path: str | Path) -> None:
     """
     path = Path(path)
     about, nodes, edges = rows.from_grid(grid, path)
-    graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(**about)  # directed, so that ends keep their order
+    graph: nx.MultiGraph[str] = nx.MultiGraph(**about)
     for node in nodes:
         graph.add_node(node.pop("id"), **node)
     for edge in edges:
-        graph.add_edge(edge.pop("source"), edge.pop("target"), edge.pop("key"), **edge)
+        start, end, key = (edge.pop(name) for name in ("source", "target", "key"))
+        graph.add_edge(start, end, key, **edge)
+        graph.edges[start, end, key]["line_from"] = start  # an undirected edge may be written the other way round
     with atomic_path(path) as temporary:
         nx.write_graphml_xml(graph, temporary)
