@@ -87,7 +87,7 @@ def _value_fault(where: str, value: object, column: Column) -> Fault:
     allowed, mend = column.allowed, "correct the name" if column.is_text else "correct the value"
     if not column.is_text and isinstance(value, str):
         mend = "write a number, without quotes" + (" and with a decimal point" if "," in value else "")
-    elif _is_number(value) and LARGEST < abs(value) < inf:  # type: ignore[operator, arg-type]
+    elif _is_number(value) and LARGEST < abs(value) < inf:  # type: ignore[arg-type]
         allowed += f", at most {LARGEST:g} in size"
     return Fault(where, f"{column.name} {_shown(value)}", allowed, mend)
 
@@ -115,7 +115,9 @@ def _is_allowed(value: Any, column: Column) -> bool:
         return False
     if column.default == inf and number == inf:
         return True
-    return abs(number) <= LARGEST and column.low <= number <= column.high and not (column.above and number == column.low)
+    return (
+        abs(number) <= LARGEST and column.low <= number <= column.high and not (column.above and number == column.low)
+    )
 
 
 def _node_rule_faults(where: str, data: dict[str, Any]) -> list[Fault]:

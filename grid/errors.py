@@ -6,7 +6,6 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-
 MOST_SHOWN = 100
 """Faults that a message lists; ``GridError.faults`` holds them all."""
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 from math import inf, isfinite
-from pathlib import Path
 from typing import Any
 
 from grid.errors import Fault, GridError
@@ -68,9 +67,7 @@ def parse(path: str, text: str) -> tuple[Any, list[Fault]]:
         return doubled
 
     try:
-        data = json.loads(
-            text, parse_constant=constant, parse_float=number, parse_int=whole, object_pairs_hook=unique
-        )
+        data = json.loads(text, parse_constant=constant, parse_float=number, parse_int=whole, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         where = f"{path}, line {error.lineno}, column {error.colno}"
         found = "the end of the file" if error.pos >= len(text.rstrip()) else error.msg

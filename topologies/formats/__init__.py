@@ -11,7 +11,6 @@ from topologies.formats.matpower import read as read_matpower
 from topologies.json_text import parse
 from topologies.text import read_text
 
-
 FOLDER = ""
 """What stands for the suffix of a folder of CSV files, as PyPSA writes them."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from typing import Any
 
 MOST_BYTES = 200_000_000
 MEMORY_BYTES = 3_000_000_000  # addresses, most of which the libraries only reserve
@@ -33,7 +34,10 @@ def main() -> None:
             sys.exit(f"more than {MOST_BYTES // 1_000_000} MB when unpacked")
         for name, variable in data.variables.items():
             chunks = variable.chunking()
-            if isinstance(chunks, list) and np.prod(np.array(chunks, dtype=float)) * _width(variable.dtype) > MOST_BYTES:
+            if (
+                isinstance(chunks, list)
+                and np.prod(np.array(chunks, dtype=float)) * _width(variable.dtype) > MOST_BYTES
+            ):
                 sys.exit(f"chunks of {name} of more than {MOST_BYTES // 1_000_000} MB")
         about = {
             "attributes": {name: str(data.getncattr(name)) for name in data.ncattrs()},
@@ -49,7 +53,7 @@ def _width(kind: object) -> int:
     return 100 if kind is str else int(getattr(kind, "itemsize", 8))
 
 
-def _values(variable: object):  # type: ignore[no-untyped-def]
+def _values(variable: Any) -> Any:
     """Numbers, true and false, or texts; times as texts of ISO 8601."""
     import netCDF4
     import numpy as np
@@ -58,7 +62,7 @@ def _values(variable: object):  # type: ignore[no-untyped-def]
     values = variable[:]
     if " since " in attributes.get("units", ""):
         calendar = attributes.get("calendar", "standard")
-        moments = netCDF4.num2date(
+        moments: Any = netCDF4.num2date(
             np.ma.filled(values, 0), attributes["units"], calendar, only_use_cftime_datetimes=False
         )
         return np.array([str(moment) for moment in np.ravel(moments)]).reshape(np.shape(values))

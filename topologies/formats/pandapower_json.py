@@ -7,7 +7,7 @@ made but tables: each is a JSON text with columns, index and data. Other objects
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,18 @@ TABLES = (
     *("ward", "xward", "line", "trafo", "trafo3w", "impedance", "switch", "dcline", "tcsc", "poly_cost", "pwl_cost"),
     *("trafo_characteristic_table",),
 )
-NOT_MODELLED = ("svc", "ssc", "vsc", "b2b_vsc", "line_dc", "bus_dc", "load_dc", "source_dc", "vsc_stacked", "vsc_bipolar")
+NOT_MODELLED = (
+    *("svc", "ssc", "vsc", "b2b_vsc", "line_dc", "bus_dc", "load_dc", "source_dc", "vsc_stacked", "vsc_bipolar"),
+)
 BUSES = ("bus", "from_bus", "to_bus", "hv_bus", "mv_bus", "lv_bus")  # columns that name a bus
 FLAGS = ("in_service", "closed", "slack", "controllable", "tap_dependency_table", "tap_at_star_point", "oltc")
 TEXTS = ("name", "std_type", "type", "zone", "geo", "et", "tap_side", "tap_changer_type", "vector_group", "power_type")
+NUMBERS = (
+    *("p_mw", "max_p_mw", "min_p_mw", "scaling", "vn_kv", "x_ohm_per_km", "length_km", "max_i_ka", "sn_mva"),
+    *("vk_percent", "max_e_mwh", "min_e_mwh", "soc_percent", "cp1_eur_per_mw", "cp2_eur_per_mw2", "xft_pu", "xtf_pu"),
+)
 MOST_ROWS = 200_000
+LARGEST_KEY = 100_000_000
 LARGEST = 1e12
 
 
@@ -117,76 +124,65 @@ def _table(path: Path, name: str, value: Any, faults: list[Fault]) -> Table | No
         faults.extend(error.faults)
         return None
     faults += more
-    parts = [data.get(key) for key in ("columns", "index", "data")] if isinstance(data, dict) else [None]
-    if not all(isinstance(part, list) for part in parts):
+    names, index, rows = (data.get(key) if isinstance(data, dict) else None for key in ("columns", "index", "data"))
+    if not (isinstance(names, list) and isinstance(index, list) and isinstance(rows, list)):
         faults.append(Fault(where, word(data), "columns, index and data", "write the file with pandapower 2 or later"))
         return None
-    names, index, rows = parts
     if len(rows) > MOST_ROWS:
         faults.append(Fault(where, f"{len(rows):,} rows", f"at most {MOST_ROWS:,}", "give a smaller network"))
         return None
-    before = len(faults)
+    problems = []
     if not all(isinstance(column, str) for column in names) or len(set(map(str, names))) < len(names):
-        faults.append(Fault(where, "columns without a name of their own", "one text a column", "rename them"))
-    whole = all(isinstance(key, int) and not isinstance(key, bool) and 0 <= key < MOST_ROWS * 100 for key in index)
+        problems.append(Fault(where, "columns without a name of their own", "one text a column", "rename them"))
+    whole = all(isinstance(key, int) and not isinstance(key, bool) and 0 <= key < LARGEST_KEY for key in index)
     if not whole or len(set(index)) < len(index):
-        faults.append(Fault(f"{where}.index", "doubled or odd keys", "a whole number a row, each once", "renumber them"))
+        problems.append(Fault(f"{where}.index", "doubled or odd keys", "a whole number a row, each once", "renumber"))
     if len(index) != len(rows) or not all(isinstance(row, list) and len(row) == len(names) for row in rows):
-        found = f"{len(index)} keys and {len(rows)} rows of {len(names)} columns, some of another length"
-        faults.append(Fault(where, found, "one key and one cell a column for each row", "write the file anew"))
-    if len(faults) > before:
+        found = f"{len(index)} keys, {len(rows)} rows and {len(names)} columns that do not fit"
+        problems.append(Fault(where, found, "one key and one cell a column for each row", "write the file anew"))
+    if problems:
+        faults += problems
         return None
+    keyed = list(zip(index, rows, strict=True))
     columns = {
-        column: [_cell(name, column, f"{where}[{key}].{column}", row[i], faults) for key, row in zip(index, rows, strict=True)]
+        column: [_cell(name, column, f"{where}[{key}].{column}", row[i], faults) for key, row in keyed]
         for i, column in enumerate(names)
     }
     return Table(name, index, columns)
 
 
 def _cell(table: str, column: str, where: str, value: Any, faults: list[Fault]) -> Any:
-    """A cell that later code may use without looking: texts and lists only where they belong, numbers bounded."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, float) and not isfinite(value):
-        return None  # a fault of the text, and reported there
-    if column in BUSES or (table, column) in {("switch", "element"), ("poly_cost", "element"), ("pwl_cost", "element")}:
-        if not isinstance(value, int | float) or value != int(value):
-            faults.append(Fault(where, word(value), "a whole number", "correct it"))
-            return None
-        return int(value)
-    if column in FLAGS:
-        if value in (0, 1):
-            return bool(value)
-        faults.append(Fault(where, word(value), "true or false", "correct it"))
+    """A cell that later code may use without looking; None where it is wrong."""
+    if value is None or (isinstance(value, float) and not isfinite(value)):  # the latter is a fault of the text
         return None
-    if column in TEXTS or (isinstance(value, str) and column not in _NUMBERS):
-        return value if isinstance(value, str) else word(value)
-    if column == "points":
-        good = isinstance(value, list) and all(_is_segment(part) for part in value)
-        if not good:
-            faults.append(Fault(where, word(value), "segments of start, end and price", "correct it"))
-        return value if good else []
-    if isinstance(value, dict | list):
-        return None
-    if isinstance(value, str) or abs(value) > LARGEST:
+    keyed = column in BUSES or (column == "element" and table in ("switch", "poly_cost", "pwl_cost"))
+    good, allowed = value, ""
+    if keyed:
+        good, allowed = _whole(value), "a whole number"
+    elif column in FLAGS:
+        good, allowed = bool(value) if value in (0, 1) else None, "true or false"
+    elif column == "points":
+        segments = isinstance(value, list) and all(map(_is_segment, value))
+        good, allowed = value if segments else None, "segments of start, end and price"
+    elif column in TEXTS or (isinstance(value, dict | list | str) and column not in NUMBERS):
+        good = value if isinstance(value, str) else word(value)
+    elif not isinstance(value, bool):
+        small = isinstance(value, int | float) and abs(value) <= LARGEST
+        good, allowed = value if small else None, f"a number of at most {LARGEST:g} in size"
+    if good is None:
         mend = "write decimals with a point" if isinstance(value, str) and "," in value else "correct the value"
-        faults.append(Fault(where, repr(value), f"a number of at most {LARGEST:g} in size", mend))
-        return nan
-    return value
+        faults.append(Fault(where, repr(value) if isinstance(value, str) else word(value), allowed, mend))
+    return good
 
 
-_NUMBERS = {
-    *("p_mw", "max_p_mw", "min_p_mw", "scaling", "vn_kv", "x_ohm_per_km", "length_km", "max_i_ka", "sn_mva", "vk_percent"),
-    *("max_e_mwh", "min_e_mwh", "soc_percent", "cp1_eur_per_mw", "cp2_eur_per_mw2", "xft_pu", "xtf_pu", "shift_degree"),
-}
+def _whole(value: Any) -> int | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_KEY
+    return int(value) if number and value == int(value) else None
 
 
 def _is_segment(part: Any) -> bool:
-    return (
-        isinstance(part, list)
-        and len(part) == 3
-        and all(isinstance(x, int | float) and not isinstance(x, bool) and isfinite(x) and abs(x) < LARGEST for x in part)
-    )
+    numbers = isinstance(part, list) and len(part) == 3 and all(type(x) in (int, float) for x in part)
+    return numbers and all(abs(x) < LARGEST for x in part)  # NaN is none
 
 
 def _check_buses(network: Network, faults: list[Fault]) -> None:

@@ -6,12 +6,7 @@ tables. Its sign is that of ours for generation; loads and stores count what the
 
 from __future__ import annotations
 
-import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from math import isfinite, sqrt
 from pathlib import Path
 from typing import Any
@@ -20,11 +15,11 @@ import numpy as np
 
 from grid.errors import Fault, GridError, nearest
 from grid.graph import Grid
-from topologies.formats.pandapower_json import Network, Table, read_network
-from topologies.formats.pandapower_units import read_units
+from topologies.formats.library import library
+from topologies.formats.pandapower_json import Network, read_network
+from topologies.formats.pandapower_units import read_units, value
 from topologies.formats.units import Buses
 from topologies.json_text import parse
-from topologies.text import read_text
 
 PREFIX = "pandapower:"
 UNLIMITED = 9999.0  # kA or MVA; pandapower writes 99999 where a limit is missing
@@ -39,7 +34,7 @@ def from_data(path: Path, data: dict[str, Any], faults: list[Fault]) -> Grid:
         GridError: anything that is not a network, with its table and row; or pandapower is not installed.
     """
     network = read_network(path, data, faults)
-    with _library(str(path)) as pandapower:
+    with library("pandapower", "pandapower", str(path)) as pandapower:
         return _to_grid(network, pandapower)
 
 
@@ -50,8 +45,10 @@ def built_in(name: str) -> Grid:
         GridError: no such network, one that needs arguments, or pandapower is not installed.
     """
     plain = name.removeprefix(PREFIX)
-    with _library(name) as pandapower:
-        known = _networks(pandapower.networks)
+    with library("pandapower", "pandapower", name) as pandapower:
+        from pandapower import networks
+
+        known = _networks(networks)
         if plain not in known:
             raise GridError(name, "no such network", "one of pandapower.networks", nearest(plain, known))
         try:
@@ -71,31 +68,6 @@ def _networks(module: Any) -> dict[str, Any]:
     """The functions of pandapower.networks that make networks."""
     made = {name: value for name, value in vars(module).items() if not name.startswith("_") and callable(value)}
     return {name: make for name, make in made.items() if make.__module__.startswith(module.__name__)}
-
-
-@contextmanager
-def _library(where: str) -> Iterator[Any]:
-    """The library, made quiet; whatever it fails with is bad input."""
-    try:
-        import pandapower
-        import pandapower.networks
-    except ImportError:
-        mend = "pip install load-balancer[pandapower]"
-        raise GridError(where, "a pandapower network", "other formats, as pandapower is not installed", mend) from None
-    level = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield pandapower
-    except GridError:
-        raise
-    except Exception as error:  # on tables that are sound by themselves it may raise anything
-        found = f"tables that pandapower cannot use ({type(error).__name__}: {' '.join(str(error).split())[:150]})"
-        mend = "correct the network until pandapower.rundcpp runs on it"
-        raise GridError(where, found, "a network that pandapower can solve", mend) from error
-    finally:
-        logging.disable(level)
 
 
 def _to_grid(network: Network, pandapower: Any) -> Grid:
@@ -148,7 +120,7 @@ def _net(network: Network, pandapower: Any) -> Any:
                 net[name][column] = pd.to_numeric(net[name][column])
             elif kind.kind == "b":
                 default = column in ("in_service", "closed")
-                net[name][column] = net[name][column].map(lambda v, d=default: d if v is None or v != v else bool(v))
+                net[name][column] = net[name][column].map(lambda cell, d=default: d if pd.isna(cell) else bool(cell))
             elif kind.kind in "iu":
                 net[name][column] = net[name][column].astype(kind)
     return net
@@ -231,25 +203,20 @@ def _limit_mw(net: Any, kind: str, element: int, block: int, name: str, buses: B
         buses.note("no limit: pandapower knows none for this element", name)
         return None
     row = net[kind].loc[element]
-    share = _number(row, "max_loading_percent", 100.0) / 100
+    share = value(row, "max_loading_percent", 100.0) / 100
     if kind == "line":
-        rating = _number(row, "max_i_ka", np.nan)
-        factor = _number(row, "df", 1.0) * _number(row, "parallel", 1.0)
+        rating = value(row, "max_i_ka", np.nan)
+        factor = value(row, "df", 1.0) * value(row, "parallel", 1.0)
         limit = rating * factor * sqrt(3) * float(net.bus.vn_kv.at[row.from_bus]) * share
     else:
-        rating = _number(row, "sn_mva" if kind == "trafo" else f"sn_{SIDES[block]}_mva", np.nan)
-        limit = rating * _number(row, "df", 1.0) * _number(row, "parallel", 1.0) * share
+        rating = value(row, "sn_mva" if kind == "trafo" else f"sn_{SIDES[block]}_mva", np.nan)
+        limit = rating * value(row, "df", 1.0) * value(row, "parallel", 1.0) * share
     if not isfinite(rating) or rating >= UNLIMITED or not 0 < limit < 1e12:
         buses.note("no limit: pandapower's rating is missing, 0 or 99999", name)
         return None
-    if "max_loading_percent" not in row or not isfinite(_number(row, "max_loading_percent", np.nan)):
+    if "max_loading_percent" not in row or not isfinite(value(row, "max_loading_percent", np.nan)):
         buses.note("limit at 100 % loading, as the file states no other", kind)
     return limit
-
-
-def _number(row: Any, column: str, default: float) -> float:
-    value = row.get(column, default)
-    return default if value is None or value != value else float(value)
 
 
 def _drop_unsupplied(grid: Grid, buses: Buses) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any
 
 from topologies.formats.units import Buses
@@ -31,7 +31,9 @@ def read_units(net: Any, name_of: dict[int, str], buses: Buses) -> None:
         power_mw = value(row, "p_mw")
         arrives_mw = power_mw * (1 - value(row, "loss_percent") / 100) - value(row, "loss_mw")
         other = name_of.get(int(row["to_bus"]))
-        buses.note("a DC line taken as constant demand at its one end and constant output at the other", f"dcline {key}")
+        buses.note(
+            "a DC line taken as constant demand at its one end and constant output at the other", f"dcline {key}"
+        )
         constant_mw[node] = constant_mw.get(node, 0.0) + power_mw
         if other is not None:
             constant_mw[other] = constant_mw.get(other, 0.0) - arrives_mw
@@ -75,10 +77,12 @@ NOTES = {
 def value(row: dict[str, Any], column: str, default: float = 0.0) -> float:
     """A number of a row; the default where it is missing."""
     found = row.get(column, default)
-    return default if found is None or found != found else float(found)
+    return default if found is None or isnan(found) else float(found)
 
 
-def _rows(net: Any, table: str, column: str, name_of: dict[int, str], buses: Buses) -> Iterator[tuple[int, dict[str, Any], str]]:
+def _rows(
+    net: Any, table: str, column: str, name_of: dict[int, str], buses: Buses
+) -> Iterator[tuple[int, dict[str, Any], str]]:
     """Each row in service with its key and the node that it stands at."""
     frame = net[table]
     for key, fields in zip(map(int, frame.index), frame.to_dict("records"), strict=True):

@@ -116,7 +116,8 @@ class Network:
         seen: set[str] = set()
         for row, name in enumerate(names):
             if not name or not name.isprintable() or len(name) > LONGEST_NAME:
-                table.fault(row, "name", repr(name), f"a text of one line, at most {LONGEST_NAME} characters", "rename it")
+                allowed = f"a text of one line, at most {LONGEST_NAME} characters"
+                table.fault(row, "name", repr(name), allowed, "rename it")
             elif name in seen:
                 table.fault(row, "name", f"{name!r} twice", "each name once", "rename one of them")
             seen.add(name)

@@ -6,12 +6,8 @@ the bus it hangs on. Columns that PyPSA has no place for are written under their
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -22,7 +18,8 @@ from grid.errors import GridError
 from grid.files import atomic_path
 from grid.graph import Grid
 from grid.kinds import COLUMNS
-from topologies.formats.pypsa_network import IDEAL_PU
+from topologies.formats.library import library
+from topologies.formats.pypsa_lines import IDEAL_PU
 from topologies.series import TimedSeries
 
 OWN = {
@@ -39,7 +36,7 @@ def write_netcdf(grid: Grid, path: str | Path) -> None:
     Raises:
         GridError: the grid has faults, the file cannot be written, or PyPSA is not installed.
     """
-    with _library(str(path)) as pypsa, atomic_path(path) as temporary:
+    with library("pypsa", "PyPSA", str(path)) as pypsa, atomic_path(path) as temporary:
         _network(grid, pypsa).export_to_netcdf(temporary)
 
 
@@ -54,7 +51,10 @@ def write_folder(grid: Grid, path: str | Path) -> None:
         raise GridError(str(path), "something else of that name", "a new folder or one of PyPSA", "choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _library(str(path)) as pypsa, tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as made:
+        with (
+            library("pypsa", "PyPSA", str(path)) as pypsa,
+            tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as made,
+        ):
             _network(grid, pypsa).export_to_csv_folder(made)
             if path.exists():
                 shutil.rmtree(path)
@@ -64,29 +64,10 @@ def write_folder(grid: Grid, path: str | Path) -> None:
         raise GridError(str(path), error.strerror or str(error), "a path that can be written", mend) from error
 
 
-@contextmanager
-def _library(where: str) -> Iterator[Any]:
-    try:
-        import pypsa
-    except ImportError:
-        mend = "pip install load-balancer[pypsa]"
-        raise GridError(where, "a PyPSA network", "other formats, as pypsa is not installed", mend) from None
-    level = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield pypsa
-    finally:
-        logging.disable(level)
-
-
 def _network(grid: Grid, pypsa: Any) -> Any:
     grid.check()
     network = pypsa.Network(name=str(grid.name))
-    network.meta = {
-        "load_balancer": {"base_mva": float(grid.base_mva), "origin": grid.origin, "licence": grid.licence}
-    }
+    network.meta = {"load_balancer": {"base_mva": float(grid.base_mva), "origin": grid.origin, "licence": grid.licence}}
     _add_snapshots(network, grid)
     host = _hosts(grid)
     nodes = grid.graph.nodes
@@ -101,14 +82,15 @@ def _network(grid: Grid, pypsa: Any) -> Any:
 
 def _value(data: dict[str, Any], name: str, default: float | None = None) -> float:
     given = data.get(name)
-    return float(given if given is not None else COLUMNS[name].default if default is None else default)
+    return float(next(value for value in (given, default, COLUMNS[name].default, 0.0) if value is not None))
 
 
 def _hosts(grid: Grid) -> dict[str, str]:
     """Pendant nodes whose connector has nothing to say, with the node that they hang on."""
     host: dict[str, str] = {}
     for _, start, end, data in grid.lines():
-        plain = data.get("reactance_pu") == 0 and _value(data, "capacity_mw") == inf and not data.get("outage_rate_per_h")
+        ideal = data.get("reactance_pu") == 0
+        plain = ideal and _value(data, "capacity_mw") == inf and not data.get("outage_rate_per_h")
         for leaf, other in ((end, start), (start, end)):
             if plain and grid.graph.degree[leaf] == 1 and leaf not in host.values() and other not in host:
                 host[leaf] = other

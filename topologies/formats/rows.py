@@ -152,7 +152,7 @@ def _add_series(path: Path, grid: Grid, profiles: str | None, where: str, faults
         table = read_table(csv)
     columns = () if table is None else table.columns
     for kind in ("load", "gen"):
-        names = grid.graph.nodes(data=f"{kind}_profile")
+        names = [(node, data.get(f"{kind}_profile")) for node, data in grid.graph.nodes(data=True)]
         faults += [
             Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in profile_faults(kind, names, columns)
         ]
