@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 MOST_SHOWN = 100
@@ -43,6 +44,26 @@ class GridError(ValueError):
         lines += [f"and {len(faults) - MOST_SHOWN:,} more faults"] if len(faults) > MOST_SHOWN else []
         error.args = ("\n".join(lines),)
         return error
+
+
+class Faults:
+    """Faults of one file, gathered so that they come in one report."""
+
+    def __init__(self) -> None:
+        self.found: list[Fault] = []
+
+    @contextmanager
+    def gather(self) -> Iterator[None]:
+        """Keep the faults of a GridError that is raised in the block, and go on after it."""
+        try:
+            yield
+        except GridError as error:
+            self.found += error.faults
+
+    def report(self) -> None:
+        """Raise one GridError that lists all that was found, if anything was."""
+        if self.found:
+            raise GridError.of(self.found)
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from grid.errors import GridError
+from grid.errors import Fault, Faults, GridError
 from topologies.text import read_text
 
 FEWEST_COLUMNS = {"bus": 13, "gen": 10, "branch": 11, "gencost": 5}
@@ -49,7 +49,7 @@ def parse(path: Path) -> Case:
     """
     text = _without_comments(read_text(path, "a MATPOWER case file"))
     tables: dict[str, list[Row]] = {name: [] for name in FEWEST_COLUMNS}
-    ignored = []
+    ignored, faults = [], Faults()
     for found in _TABLE.finditer(text):
         name, body, after = found.groups()
         if name not in tables:
@@ -58,7 +58,8 @@ def parse(path: Path) -> Case:
         line = _line(text, found.start(2))
         if after.strip():
             raise _computed(path, _line(text, found.start(3)), f"]{after.strip()}")
-        tables[name] = _rows(path, name, line, body)
+        tables[name] = _rows(path, name, line, body, faults)
+    faults.report()
     rest = _TABLE.sub(lambda table: "\n" * table.group().count("\n"), text)
     open_table = re.search(r"(\w+)[ \t]*=[ \t]*\[[^\]]*$", rest)
     if open_table is not None:
@@ -102,21 +103,25 @@ def _line(text: str, position: int) -> int:
     return text.count("\n", 0, position) + 1
 
 
-def _rows(path: Path, name: str, first_line: int, body: str) -> list[Row]:
+def _rows(path: Path, name: str, first_line: int, body: str, faults: Faults) -> list[Row]:
     rows: list[Row] = []
     for line, code in enumerate(body.split("\n"), start=first_line):
         for part in code.split(";"):
             words = part.replace(",", " ").split()
             if words:
-                rows.append(Row(line, [_number(f"{path}, line {line}, mpc.{name}", word) for word in words]))
+                with faults.gather():
+                    rows.append(Row(line, [_number(f"{path}, line {line}, mpc.{name}", word) for word in words]))
     for row in rows:
-        where, width = f"{path}, line {row.line}, mpc.{name}", len(rows[0].cells)
+        width = len(rows[0].cells)
+        if len(row.cells) == width >= FEWEST_COLUMNS[name]:
+            continue
+        where, found = f"{path}, line {row.line}, mpc.{name}", f"{len(row.cells)} columns"
         if len(row.cells) != width and name != "gencost":
             mend = "end each row with a semicolon and give every row all columns"
-            raise GridError(where, f"{len(row.cells)} columns", f"{width}, as in the row above", mend)
-        if len(row.cells) < FEWEST_COLUMNS[name]:
-            found, allowed = f"{len(row.cells)} columns", f"{FEWEST_COLUMNS[name]} or more"
-            raise GridError(where, found, allowed, "add the columns of the MATPOWER manual")
+            faults.found.append(Fault(where, found, f"{width}, as in the row above", mend))
+        elif len(row.cells) < FEWEST_COLUMNS[name]:
+            mend = "add the columns of the MATPOWER manual"
+            faults.found.append(Fault(where, found, f"{FEWEST_COLUMNS[name]} or more", mend))
     return rows
 
 
