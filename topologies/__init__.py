@@ -39,8 +39,9 @@ def load(name_or_path: str | os.PathLike[str]) -> Grid:
     if name.startswith(pandapower_net.PREFIX):
         return pandapower_net.built_in(name)
     path, suffixes = Path(name_or_path), ", ".join(suffix for suffix in READERS if suffix)
-    suffix = FOLDER if os.path.isdir(path) else path.suffix.lower()
-    if suffix == FOLDER and os.path.isdir(path) and not os.path.exists(path / "buses.csv"):
+    is_folder = os.path.isdir(name_or_path)
+    suffix = FOLDER if is_folder else path.suffix.lower()
+    if is_folder and not os.path.exists(path / "buses.csv"):
         found, allowed = "a folder without buses.csv", "a file, or a folder of CSV files as PyPSA writes it"
         raise GridError(name, found, allowed, "give the path of a file in it")
     if not os.path.lexists(name_or_path):
@@ -50,7 +51,7 @@ def load(name_or_path: str | os.PathLike[str]) -> Grid:
         )
         found = "no such file" if suffix and suffix in READERS else "no such grid"
         raise GridError(name, found, allowed, nearest(path.stem, known))
-    if suffix not in READERS or (suffix == FOLDER and not os.path.isdir(path)):
+    if suffix not in READERS or (suffix == FOLDER and not is_folder):
         mend = "give a file in one of these formats"
         raise GridError(name, f"the suffix {path.suffix!r}", f"a file that ends in {suffixes}", mend)
     return READERS[suffix](path)

@@ -247,7 +247,7 @@ def even_step(path: Path, hours: np.ndarray, local: bool) -> float:
         raise GridError(place(path, row), found, f"at most {LARGEST_TIME_H:g} h", "correct the time")
     steps = np.diff(hours)
     dt_h = float(steps[0])
-    wrong = np.flatnonzero((steps <= 0) | (np.abs(steps - dt_h) > 0.01 * abs(dt_h)))
+    wrong = np.flatnonzero((steps <= 0) | ((dt_h > 0) & (np.abs(steps - dt_h) > 0.01 * dt_h)))
     faults = []
     for row in map(int, wrong[:MOST_SHOWN]):
         step, word = steps[row], _word(path)

@@ -7,7 +7,7 @@ expanded, fetched or run; networkx's reader would take NaN, unknown ends and ids
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -165,13 +165,13 @@ class _Reader:
                 self.fault(f"{key.name} {plain[:60]!r}", "true or false", "correct the value")
             return plain.lower() in ("true", "1")
         try:
-            value = float(plain) if "_" not in plain else float("nan")
+            value = float(plain) if "_" not in plain else nan
         except ValueError:
-            value = float("nan")
+            value = nan
         if not isfinite(value):
             mend = "write decimals with a point" if "," in plain else "leave it out where there is no value or no limit"
             self.fault(f"{key.name} {plain[:60]!r}", "a finite number", mend)
-            return None
+            return nan
         return int(value) if key.kind in ("int", "long") and value.is_integer() else value
 
 

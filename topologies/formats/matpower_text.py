@@ -105,13 +105,14 @@ def _line(text: str, position: int) -> int:
 
 def _rows(path: Path, name: str, first_line: int, body: str, faults: Faults) -> list[Row]:
     rows: list[Row] = []
+    before = len(faults.found)
     for line, code in enumerate(body.split("\n"), start=first_line):
         for part in code.split(";"):
             words = part.replace(",", " ").split()
             if words:
                 with faults.gather():
                     rows.append(Row(line, [_number(f"{path}, line {line}, mpc.{name}", word) for word in words]))
-    for row in rows:
+    for row in rows if len(faults.found) == before else ():
         width = len(rows[0].cells)
         if len(row.cells) == width >= FEWEST_COLUMNS[name]:
             continue

@@ -58,6 +58,8 @@ def from_data(path: Path, data: Any, faults: list[Fault]) -> Grid:
     if by_position:
         ids = [node.get("id") for _, node in nodes]
         edges = [(where, edge | {end: ids[edge[end]] for end in ("source", "target")}) for where, edge in edges]
+    if faults and not nodes:
+        raise GridError.of(faults)
     grid = rows.to_grid(path, (f"{path}: graph", about), nodes, edges, faults)
     if by_position:
         grid.notes.append("ends of lines read as positions in the list of nodes, as networkx before 2.0 wrote them")

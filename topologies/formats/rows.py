@@ -42,16 +42,17 @@ def to_grid(path: Path, about: Row, nodes: Iterable[Row], edges: Iterable[Row], 
     faults = list(faults)
     about_fields, notes = _about(about, faults)
     graph: nx.MultiGraph[str] = nx.MultiGraph()
-    for where, fields in nodes:
-        _add_node(where, graph, dict(fields), faults)
+    refused = sum(not _add_node(where, graph, dict(fields), faults) for where, fields in nodes)
     for where, fields in edges:
-        _add_edge(where, graph, dict(fields), faults)
+        _add_edge(where, graph, dict(fields), faults, all_nodes=not refused)
     for rows, most, what in ((graph.number_of_nodes(), MOST_NODES, "nodes"), (graph.size(), MOST_LINES, "lines")):
         if rows > most:
             raise GridError(str(path), f"{rows:,} {what}", f"at most {most:,}", "give a smaller grid")
     graph.graph.update({key: about_fields[key] for key in GRAPH_FIELDS[1:5] if key in about_fields})
     grid = Grid.from_networkx(graph, where=path.stem)
-    faults += [Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in grid.faults(whole=not faults)]
+    said = (" nan", " inf", " -inf") if faults else ()  # faults of the text, which are there already
+    more = [fault for fault in grid.faults(whole=not faults) if not fault.found.endswith(said)]
+    faults += [Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in more]
     if not faults:
         _add_series(path, grid, about_fields.get("profiles"), about[0], faults)
     if faults:
@@ -83,21 +84,24 @@ def _about(about: Row, faults: list[Fault]) -> tuple[dict[str, Any], list[str]]:
     return good, notes
 
 
-def _add_node(where: str, graph: nx.MultiGraph[str], fields: dict[str, Any], faults: list[Fault]) -> None:
+def _add_node(where: str, graph: nx.MultiGraph[str], fields: dict[str, Any], faults: list[Fault]) -> bool:
+    """Add a node; False if it has no id to add it by."""
     name = _id(f"{where}.id", fields.pop("id", None), faults)
-    if name is None:
-        return
     if name in graph:
         faults.append(Fault(f"{where}.id", f"{name!r} twice", "ids that differ as text", "rename one of them"))
-        return
-    graph.add_node(name)
-    graph.nodes[name].update(fields)
+    elif name is not None:
+        graph.add_node(name)
+        graph.nodes[name].update(fields)
+    return name is not None
 
 
-def _add_edge(where: str, graph: nx.MultiGraph[str], fields: dict[str, Any], faults: list[Fault]) -> None:
+def _add_edge(
+    where: str, graph: nx.MultiGraph[str], fields: dict[str, Any], faults: list[Fault], all_nodes: bool
+) -> None:
+    """Add an edge; ends that are unknown are faults only where all nodes are known."""
     ends = [_id(f"{where}.{end}", fields.pop(end, None), faults) for end in ("source", "target")]
     for end, name in zip(("source", "target"), ends, strict=True):
-        if name is not None and name not in graph:
+        if name is not None and name not in graph and all_nodes:
             faults.append(Fault(f"{where}.{end}", repr(name), "the id of a node", nearest_node(name, graph)))
     source, target = (name if name in graph else None for name in ends)
     key = fields.pop("key", None)
