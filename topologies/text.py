@@ -29,6 +29,8 @@ def read_bytes(path: str | Path, what: str) -> bytes:
             raw = file.read(LARGEST_BYTES + 1)
     except FileNotFoundError:
         raise GridError(str(path), "no such file", what, "check the path") from None
+    except GridError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         found = getattr(error, "strerror", None) or str(error)
         raise GridError(repr(path) if "\0" in str(path) else str(path), found, what, "check the path") from None
