@@ -187,7 +187,9 @@ def _is_segment(part: Any) -> bool:
 
 def _check_buses(network: Network, faults: list[Fault]) -> None:
     """Every element stands at buses that exist."""
-    known = set(network.tables["bus"].index) if "bus" in network.tables else set()
+    if "bus" not in network.tables:
+        return
+    known = set(network.tables["bus"].index)
     for table in network.tables.values():
         for column in BUSES if table.name != "bus" else ():
             for key, bus in zip(table.index, table.columns.get(column, ()), strict=False):

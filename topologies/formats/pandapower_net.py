@@ -74,8 +74,10 @@ def _to_grid(network: Network, pandapower: Any) -> Grid:
     from pandapower.converter.pypower.to_ppc import to_ppc
 
     net = _net(network, pandapower)
-    to_ppc(net, mode="pf", calculate_voltage_angles=True, init="flat", check_connectivity=False)
-    branch, lookup = np.real(net._ppc["branch"]), net._pd2ppc_lookups
+    case = to_ppc(net, mode="pf", calculate_voltage_angles=True, init="flat", check_connectivity=False)
+    in_service, lookup = case["internal"]["branch_is"], net._pd2ppc_lookups
+    branch = np.zeros((len(in_service), case["branch"].shape[1]))  # a row a branch, zeros where it is out of service
+    branch[in_service] = np.real(case["branch"])
     number = {int(bus): int(lookup["bus"][bus]) for bus in net.bus.index[net.bus.in_service.astype(bool)]}
     named = _names(net, number)
     name_of = {bus: named[place] for bus, place in number.items()}  # of the node, by the index of the bus

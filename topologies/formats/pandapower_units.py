@@ -31,9 +31,7 @@ def read_units(net: Any, name_of: dict[int, str], buses: Buses) -> None:
         power_mw = value(row, "p_mw")
         arrives_mw = power_mw * (1 - value(row, "loss_percent") / 100) - value(row, "loss_mw")
         other = name_of.get(int(row["to_bus"]))
-        buses.note(
-            "a DC line taken as constant demand at its one end and constant output at the other", f"dcline {key}"
-        )
+        buses.note("a DC line taken as demand at its one end and infeed at the other, both constant", f"dcline {key}")
         constant_mw[node] = constant_mw.get(node, 0.0) + power_mw
         if other is not None:
             constant_mw[other] = constant_mw.get(other, 0.0) - arrives_mw
