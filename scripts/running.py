@@ -16,7 +16,7 @@ from grid.optima import optima
 from grid.optimum import Optimum
 from policies.baselines import BASELINES, Policy
 from policies.evaluation import run, run_episodes
-from topologies import load, names
+from topologies import PREFIXES, is_grid_folder, load, names
 from topologies.generate import PREFIX
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Schedule:
 
 def find_run(source: str) -> Path | None:
     """The folder of a run, named by its path or by its name in ``runs/``; None if it is neither."""
-    return next((path for path in (Path(source), RUNS / source) if path.is_dir()), None)
+    folders = [path for path in (Path(source), RUNS / source) if path.is_dir()]
+    return next((path for path in folders if not is_grid_folder(path)), None)
 
 
 def run_config(source: str) -> tuple[EnvConfig, Agent]:
@@ -75,7 +76,7 @@ def source_config(source: str) -> tuple[EnvConfig, Agent | None]:
     """
     if find_run(source) is not None:
         return run_config(source)
-    if source not in names() and not source.startswith(PREFIX) and not Path(source).exists():
+    if source not in names() and not source.startswith(PREFIXES) and not Path(source).exists():
         allowed = f"a run's folder, an episode (.npz), a grid file, {PREFIX}NODES:SEED or one of {', '.join(names())}"
         raise GridError(source, "nothing of that name", allowed, nearest(source, names()))
     return EnvConfig(topology=load(source), split="test"), None

@@ -10,7 +10,10 @@ from grid.graph import Grid
 from topologies.formats import FOLDER, READERS, pandapower_net
 from topologies.generate import FORM, PREFIX, expand, generate
 
-__all__ = ["expand", "load", "names"]
+__all__ = ["PREFIXES", "expand", "is_grid_folder", "load", "names"]
+
+PREFIXES = (PREFIX, pandapower_net.PREFIX)
+"""What names of grids that are not files begin with."""
 
 _DATA = Path(__file__).parent / "data"
 
@@ -18,6 +21,11 @@ _DATA = Path(__file__).parent / "data"
 def names() -> list[str]:
     """Names of the bundled grids."""
     return sorted(path.stem for path in _DATA.glob("*.json"))
+
+
+def is_grid_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a folder of CSV files as PyPSA writes it."""
+    return os.path.exists(os.path.join(path, "buses.csv"))
 
 
 def load(name_or_path: str | os.PathLike[str]) -> Grid:
@@ -41,7 +49,7 @@ def load(name_or_path: str | os.PathLike[str]) -> Grid:
     path, suffixes = Path(name_or_path), ", ".join(suffix for suffix in READERS if suffix)
     is_folder = os.path.isdir(name_or_path)
     suffix = FOLDER if is_folder else path.suffix.lower()
-    if is_folder and not os.path.exists(path / "buses.csv"):
+    if is_folder and not is_grid_folder(path):
         found, allowed = "a folder without buses.csv", "a file, or a folder of CSV files as PyPSA writes it"
         raise GridError(name, found, allowed, "give the path of a file in it")
     if not os.path.lexists(name_or_path):

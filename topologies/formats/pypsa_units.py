@@ -101,13 +101,13 @@ def _read_loads(reading: Reading) -> None:
                 reading.buses.note("negative demand taken as a source of that constant output, free of cost", name)
             if power_mw:
                 reading.buses.add_constant(bus, power_mw, name)
-                reading.buses.units[bus][-1].columns.update(own if power_mw > 0 else {})
+                reading.buses.units[bus][-1].columns.update(own | {"load_max_mw": power_mw} if power_mw > 0 else {})
             else:
                 reading.buses.note("left out: no demand", f"load {name}")
             continue
         if course_mw.min() < 0:
             reading.buses.note("negative hours of demand taken as 0", f"load {name}")
-        high_mw = max(float(course_mw.max()), own.pop("load_max_mw", 0.0))
+        high_mw = own.pop("load_max_mw", float(course_mw.max()))
         if high_mw <= 0:
             reading.buses.note("left out: no demand", f"load {name}")
             continue
@@ -141,7 +141,7 @@ def _read_generators(reading: Reading, demand_mw: float) -> None:
         if 0 < min(ramps) < inf:
             columns["gen_ramp_mw_per_h"] = min(ramps) * nominal_mw
             if max(ramps) > min(ramps):
-                note("the smaller of both ramp limits taken", whom)
+                note("the smaller of both ramp limits taken both ways", whom)
         emissions = co2.get(table.text(row, "carrier"), 0.0)
         efficiency = table.number(row, "efficiency", 1.0, 0.0)
         columns |= {"co2_t_per_mwh": emissions / efficiency} if emissions and efficiency else {}

@@ -172,6 +172,7 @@ def _add_loads(network: Any, grid: Grid, host: dict[str, str]) -> None:
     courses = _courses(grid, names, "load_profile", "load_max_mw")
     if courses is not None:
         network.loads_t.p_set = courses.set_axis(network.snapshots)
+        network.loads["load_max_mw"] = network.loads.p_set.where(network.loads.index.isin(courses.columns))
 
 
 def _add_stores(network: Any, grid: Grid, host: dict[str, str]) -> None:
