@@ -153,7 +153,7 @@ def _other_formats(place: Callable[[str, str], Path], small: list[Grid], series_
     try:
         from pandapower import networks, to_json
 
-        for name in ("case4gs", "case9", "example_multivoltage"):
+        for name in ("case4gs", "example_simple"):
             to_json(getattr(networks, name)(), str(place("pandapower", name)))
     except ImportError:
         pass

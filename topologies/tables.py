@@ -20,6 +20,7 @@ UNITS = ("share", "MW")
 PARQUET = ".parquet"
 LONGEST_LINE = 100_000  # characters
 MOST_CELLS = 20_000_000
+MOST_CSV_CELLS = 5_000_000
 MOST_UNPACKED_BYTES = 400_000_000
 LARGEST_TIME_H = 1e7
 LEAST_STEP_H = 1 / 3600
@@ -74,6 +75,10 @@ def read_csv(path: Path, unit: str | None) -> Content:
         GridError: anything that is no table of numbers, with its line.
     """
     text = read_text(path, "a CSV file of profiles").rstrip("\n")
+    cells = text.count(",") + text.count("\n")
+    if cells > MOST_CSV_CELLS:
+        mend = "give a smaller file, or Parquet"
+        raise GridError(f"{path}", f"{cells:,} cells", f"at most {MOST_CSV_CELLS:,}", mend)
     if not text:
         raise GridError(f"{path}", "an empty file", "a header and one row a step", "write the header first")
     rows = csv.reader(_lines(path, text), strict=True)

@@ -6,6 +6,7 @@ expanded, fetched or run; networkx's reader would take NaN, unknown ends and ids
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from math import isfinite, nan
 from pathlib import Path
@@ -22,6 +23,8 @@ from topologies.text import read_text
 
 DEEPEST = 20
 MOST_ELEMENTS = 2_000_000
+MOST_KEYS = 1000
+LONGEST_TAG = 20_000  # characters
 NUMBERS = ("int", "long", "float", "double")
 TYPES = (*NUMBERS, "boolean", "string")
 IGNORED = ("desc", "locator", "port")
@@ -99,6 +102,8 @@ class _Reader:
             self.fault(f"the type {kind!r}", ", ".join(TYPES), nearest(kind, TYPES))
             kind = "string"
         number = attributes.get("id", "")
+        if len(self.keys) >= MOST_KEYS:
+            raise GridError(self.where, "too many keys", f"at most {MOST_KEYS:,}", "remove those that are not used")
         if number in self.keys:
             self.fault(f"the key {number!r} twice", "each key once", "rename one of them")
         self.key = _Key(attributes.get("attr.name", number), kind, attributes.get("for", "all"))
@@ -140,6 +145,9 @@ class _Reader:
     def characters(self, text: str) -> None:
         if self.open and self.open[-1] in ("data", "default"):
             self.text.append(text)
+            if sum(map(len, self.text)) > rows.LONGEST_TEXT:
+                allowed = f"at most {rows.LONGEST_TEXT:,} characters"
+                raise GridError(self.where, "a longer value", allowed, "shorten it")
 
     def end(self, tag: str) -> None:
         name = self.open.pop()
@@ -183,6 +191,13 @@ def read(path: str | Path) -> Grid:
     """
     path = Path(path)
     text = read_text(path, "a grid in GraphML")
+    tag = re.search(rf"<[^<>]{{{LONGEST_TAG}}}", text)
+    if tag:
+        where, allowed = (
+            f"{path}, line {text.count(chr(10), 0, tag.start()) + 1}",
+            f"at most {LONGEST_TAG:,} characters",
+        )
+        raise GridError(where, "a longer tag", allowed, "correct the file")
     parser = expat.ParserCreate(encoding="utf-8")  # whatever the file declares: it has been decoded already
     reader = _Reader(path, parser)
     parser.buffer_text = True

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from grid.errors import Fault, Faults, GridError
+from grid.errors import MOST_SHOWN, Fault, Faults, GridError
 from grid.graph import Grid
 from topologies.formats.matpower_text import Case, Row, parse
 
@@ -246,7 +246,7 @@ def _pu_per_ohm(reading: _Reading) -> float:
 def _notes(reading: _Reading) -> list[str]:
     case = reading.case
     notes = [f"{text}: {_some(whom)}" for text, whom in reading.noted.items()]
-    notes += [f"table mpc.{name} ignored" for name in case.ignored]
+    notes += [f"table mpc.{name} ignored" for name in case.ignored[:MOST_SHOWN]]
     notes += ["loads converted from kW to MW, as the file says"] if case.kw_to_mw else []
     notes += ["impedances converted from ohm to per unit, as the file says"] if case.ohm_to_pu else []
     return notes

@@ -18,6 +18,7 @@ from topologies.formats import rows
 from topologies.json_text import parse, word
 from topologies.text import read_text
 
+MOST_FIELDS = 100
 TOP_FIELDS = ("directed", "multigraph", "graph", "nodes", "edges")
 
 
@@ -40,7 +41,7 @@ def from_data(path: Path, data: Any, faults: list[Fault]) -> Grid:
         mend = "write one with networkx.node_link_data(graph, edges='edges')"
         raise GridError.of([*faults, Fault(str(path), word(data), "an object with nodes and edges", mend)])
     lines = "links" if "links" in data else "edges"
-    for key in data:
+    for key in list(data)[:MOST_FIELDS]:
         if key == "edges" and lines == "links":
             faults.append(Fault(str(path), "both edges and links", "one of the two", "remove one"))
         elif key not in (*TOP_FIELDS, "links"):
@@ -53,7 +54,8 @@ def from_data(path: Path, data: Any, faults: list[Fault]) -> Grid:
         mend = "write the grid's name and the like as fields"
         faults.append(Fault(f"{path}: graph", word(about), "an object", mend))
         about = {}
-    nodes, edges = _rows(path, data, "nodes", faults), _rows(path, data, lines, faults)
+    nodes = _rows(path, data, "nodes", rows.MOST_NODES, faults)
+    edges = _rows(path, data, lines, rows.MOST_LINES, faults)
     by_position = lines == "links" and _are_positions(nodes, edges)
     if by_position:
         ids = [node.get("id") for _, node in nodes]
@@ -66,8 +68,10 @@ def from_data(path: Path, data: Any, faults: list[Fault]) -> Grid:
     return grid
 
 
-def _rows(path: Path, data: dict[str, Any], name: str, faults: list[Fault]) -> list[rows.Row]:
+def _rows(path: Path, data: dict[str, Any], name: str, most: int, faults: list[Fault]) -> list[rows.Row]:
     items = data.get(name)
+    if isinstance(items, list) and len(items) > most:
+        raise GridError(f"{path}: {name}", f"{len(items):,} {name}", f"at most {most:,}", "give a smaller grid")
     if not isinstance(items, list):
         faults.append(Fault(f"{path}: {name}", word(items), "a list of objects", f"add the list of {name}"))
         return []

@@ -33,7 +33,7 @@ SERIES = {  # what is read of the values over time; the rest are results, or hav
 }
 LONGEST_NAME = 1000
 MOST_ROWS = 200_000
-MOST_VALUES = 10_000_000
+MOST_VALUES = 5_000_000
 LARGEST = 1e12
 WAIT_S = 60
 

@@ -45,9 +45,6 @@ def to_grid(path: Path, about: Row, nodes: Iterable[Row], edges: Iterable[Row], 
     refused = sum(not _add_node(where, graph, dict(fields), faults) for where, fields in nodes)
     for where, fields in edges:
         _add_edge(where, graph, dict(fields), faults, all_nodes=not refused)
-    for rows, most, what in ((graph.number_of_nodes(), MOST_NODES, "nodes"), (graph.size(), MOST_LINES, "lines")):
-        if rows > most:
-            raise GridError(str(path), f"{rows:,} {what}", f"at most {most:,}", "give a smaller grid")
     graph.graph.update({key: about_fields[key] for key in GRAPH_FIELDS[1:5] if key in about_fields})
     grid = Grid.from_networkx(graph, where=path.stem)
     said = (" nan", " inf", " -inf") if faults else ()  # faults of the text, which are there already
