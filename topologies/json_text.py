@@ -11,7 +11,7 @@ from typing import Any
 from grid.errors import Fault, GridError
 
 MOST_OBJECTS = 500_000  # objects and lists
-MOST_VALUES = 5_000_000
+MOST_VALUES = 3_000_000
 MOST_FAULTS = 1000
 LONGEST_INTEGER = 300  # digits; longer ones have no place in a float
 

@@ -51,8 +51,10 @@ def parse(path: Path) -> Case:
         GridError: text that is no table of numbers where one is needed, or code that would change one.
     """
     text = read_text(path, "a MATPOWER case file")
-    if text.count("\n") > MOST_LINES:
-        raise GridError(str(path), f"more than {MOST_LINES:,} lines", f"at most {MOST_LINES:,}", "give a smaller case")
+    for marks, what in (("\n", "lines"), (";", "semicolons"), ("'\"", "quotation marks")):
+        if sum(map(text.count, marks)) > MOST_LINES:
+            found, allowed = f"more than {MOST_LINES:,} {what}", f"at most {MOST_LINES:,}"
+            raise GridError(str(path), found, allowed, "give a smaller case")
     text = _without_comments(text)
     tables: dict[str, list[Row]] = {name: [] for name in FEWEST_COLUMNS}
     ignored: dict[str, None] = {}
