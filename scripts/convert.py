@@ -16,7 +16,7 @@ from scripts.options import Common
 class Convert(Common):
     """Read a grid, check it and write it in the format that the name of the output ends in.
 
-    .json: node-link JSON; .graphml; .nc: PyPSA in netCDF; a name without a dot: a folder of CSV files for PyPSA.
+    Formats: node-link .json, .graphml, .nc for PyPSA; without a suffix, a folder of CSV for PyPSA.
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]

@@ -3,6 +3,7 @@
 # ruff: noqa: E501 -- each message stands in one piece, as its reader sees it
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grid import GridError
+from topologies import tables
 from topologies.series import TimedSeries
 from topologies.series_files import Use, read_table, shares, write_series
 
@@ -261,3 +263,44 @@ def test_no_file_gives_anything_but_numbers_or_a_grid_error(tmp_path_factory, su
             assert series.dt_h > 0
 
     check()
+
+
+def test_parquet_that_unpacks_to_gigabytes_is_refused_unread(tmp_path, monkeypatch):
+    path = parquet_file(tmp_path, **{"a [share]": [0.0] * 1000, "time_h": [float(i) for i in range(1000)]})
+    monkeypatch.setattr(tables, "MOST_UNPACKED_BYTES", 100)
+    with pytest.raises(GridError) as error:
+        read(path)
+    assert str(error.value).startswith(f"{path}: found ")
+    assert str(error.value).endswith(" MB when unpacked; allowed: at most 0 MB; give a smaller file")
+
+
+def test_csv_of_too_many_cells_is_refused_before_it_is_read(tmp_path):
+    path = csv_file(tmp_path, "time_h,a [share]\n" + "0,1\n" * 2_500_001)
+    with pytest.raises(GridError) as error:
+        read(path)
+    found = "5,000,004 cells; allowed: at most 5,000,000; give a smaller file, or Parquet"
+    assert str(error.value) == f"{path}: found {found}"
+
+
+def test_all_faults_of_a_series_come_in_one_report(tmp_path):
+    path = csv_file(tmp_path, "time_h,a [share],b [MW]\n0,1,2\n1,NaN,x\n2,3\n3,,5\n")
+    with pytest.raises(GridError) as error:
+        read(path)
+    assert [fault.where.removeprefix(f"{path}, ") for fault in error.value.faults] == [
+        "line 3, column 'a'", "line 3, column 'b'", "line 4", "line 5, column 'a'",
+    ]  # fmt: skip
+    path = csv_file(tmp_path, "time_h,a [share]\n0,1\n1,1\n1,1\n3,1\n2,1\n")
+    with pytest.raises(GridError) as error:
+        read(path)
+    assert [(fault.where.removeprefix(f"{path}, "), fault.found) for fault in error.value.faults] == [
+        ("line 4", "the time of the line before again"),
+        ("line 5", "a step of 2 h"),
+        ("line 6", "a time before that of the line before"),
+    ]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    for name in ("pipe.csv", "pipe.parquet"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(GridError, match="found a pipe; allowed: a regular file"):
+            read_table(tmp_path / name)
