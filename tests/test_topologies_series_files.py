@@ -278,7 +278,7 @@ def test_csv_of_too_many_cells_is_refused_before_it_is_read(tmp_path):
     path = csv_file(tmp_path, "time_h,a [share]\n" + "0,1\n" * 2_500_001)
     with pytest.raises(GridError) as error:
         read(path)
-    found = "5,000,004 cells; allowed: at most 5,000,000; give a smaller file, or Parquet"
+    found = "5,000,003 cells; allowed: at most 5,000,000; give a smaller file, or Parquet"
     assert str(error.value) == f"{path}: found {found}"
 
 
