@@ -111,6 +111,10 @@ BAD = {
     "unknown field": (text(keys=KEYS.replace("gen_max_mw", "gen_max")), ": node 'a': found no gen_max_mw; allowed: gen_max_mw for every source; add gen_max_mw\nFILE: node 'a': found the unknown field 'gen_max'; allowed: the fields of its table; did you mean 'gen_max_mw'?"),
     "hyperedge": (text(edges=EDGES + "<hyperedge/>"), ", line 10: found a hyperedge; allowed: edges with two ends; write it as edges"),
     "graph in a node": (text(nodes=NODES.replace("</node>", "<graph/></node>", 1)), ", line 8: found a second graph; allowed: one graph; remove one; graphs in nodes have no place here"),
+    "long tag": (text(nodes='<node id="a" ' + "x" * 20_000), ", line 8: found a longer tag; allowed: at most 20,000 characters; correct the file"),
+    "long value": (text(nodes=NODES.replace("source", "s" * 1001)), ", line 8: found a longer value; allowed: at most 1,000 characters; shorten it"),
+    "many keys": (text(keys=KEYS + "".join(f'<key id="x{i}"/>' for i in range(1000))), ", line 6: found too many keys; allowed: at most 1,000; remove those that are not used"),
+    "many nodes": (text(nodes="<node/>" * 100_001), ", line 9: found too many nodes or edges; allowed: at most 100,000 nodes and 200,000 edges; give a smaller grid"),
 }  # fmt: skip
 
 

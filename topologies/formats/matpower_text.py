@@ -53,8 +53,8 @@ def parse(path: Path) -> Case:
     text = read_text(path, "a MATPOWER case file")
     for marks, what in (("\n", "lines"), (";", "semicolons"), ("'\"", "quotation marks")):
         if sum(map(text.count, marks)) > MOST_LINES:
-            found, allowed = f"more than {MOST_LINES:,} {what}", f"at most {MOST_LINES:,}"
-            raise GridError(str(path), found, allowed, "give a smaller case")
+            allowed = f"at most {MOST_LINES:,}"
+            raise GridError(str(path), f"more than {MOST_LINES:,} {what}", allowed, "give a smaller case")
     text = _without_comments(text)
     tables: dict[str, list[Row]] = {name: [] for name in FEWEST_COLUMNS}
     ignored: dict[str, None] = {}

@@ -88,12 +88,14 @@ def _value(data: dict[str, Any], name: str, default: float | None = None) -> flo
 def _hosts(grid: Grid) -> dict[str, str]:
     """Pendant nodes whose connector has nothing to say, with the node that they hang on."""
     host: dict[str, str] = {}
+    hosts: set[str] = set()
     for _, start, end, data in grid.lines():
         ideal = data.get("reactance_pu") == 0
         plain = ideal and _value(data, "capacity_mw") == inf and not data.get("outage_rate_per_h")
         for leaf, other in ((end, start), (start, end)):
-            if plain and grid.graph.degree[leaf] == 1 and leaf not in host.values() and other not in host:
+            if plain and grid.graph.degree[leaf] == 1 and leaf not in hosts and other not in host:
                 host[leaf] = other
+                hosts.add(other)
                 break
     return host
 
@@ -209,8 +211,8 @@ def _add_lines(network: Any, grid: Grid, host: dict[str, str]) -> None:
     """Lines; those with a tap or a shift as transformers."""
     base = float(grid.base_mva)
     lines = [line for line in grid.lines() if not (line[1] in host or line[2] in host)]
+    turned = [line for line in lines if _value(line[3], "tap") != 1 or line[3].get("shift_deg")]
     plain = [line for line in lines if _value(line[3], "tap") == 1 and not line[3].get("shift_deg")]
-    turned = [line for line in lines if line not in plain]
     for component, kind, rows in (("Line", "lines", plain), ("Transformer", "transformers", turned)):
         if not rows:
             continue
