@@ -7,7 +7,7 @@ import pickle
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from io import BytesIO
 from math import ceil, inf, isnan, nan
 from pathlib import Path
 from typing import Any
@@ -17,21 +17,21 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
-from envs import GridBatch
-from envs.rewards import scale_floor
 from grid import GridError
 from grid.files import atomic_path
 from policies.budget import Budget
 from policies.bundle import read_weights, write_weights
 from policies.config import TrainConfig
-from policies.stages import batch_of, hand_over, learners
+from policies.grids import TrainingGrids
+from policies.stages import hand_over, learners, start_episodes
+from policies.validation import Validation
 
 RESUME, CURVE, STAGES, BOARD = "resume.pt", "progress.csv", "stages.csv", "tensorboard"
-VALIDATION_EPISODES = 64
 UPDATE_STREAM, VALIDATION_STREAM = 0, 1  # of random numbers
 CHECKPOINT_FRAC = 0.05  # of the budget between two checkpoints,
 CHECKPOINT_UPDATES = 50  # but no more updates
-CHECKPOINT_S = 60.0  # and no more time than this
+CHECKPOINT_S = 60.0  # and no more time than this,
+CHECKPOINT_TIMES = 10.0  # unless it takes longer to write one than a tenth of what lies between
 
 COLUMNS = ("stage", "steps", "elapsed_s", "reward", "validation_cost_frac", "learning_rate", "std")
 """Of the learning curve: the reward is the mean of an update's episodes, with exploration (of the stage optimum: of
@@ -40,8 +40,8 @@ the schedules that are imitated)."""
 STAGE_COLUMNS = ("stage", "steps", "elapsed_s", "validation_cost_frac")
 """Of what each stage reached: when it ended, and the least cost on the validation episodes until then."""
 
-UNTRAINED = "untrained"
-RESUMED = {"policy", "optimizer", "stage", "steps", "elapsed_s", "best"}
+UNTRAINED, START = "untrained", "start"
+RESUMED = {"policy", "optimizer", "stage", "steps", "elapsed_s", "best", "rows"}
 
 Report = Callable[[float, str], None]
 """Told the share of the work that is done, in [0, 1], and how it stands."""
@@ -59,20 +59,23 @@ class Training:
     episodes; a run that is resumed there goes on exactly as if it had never stopped.
     """
 
-    def __init__(self, model: PPO, config: TrainConfig, budget: Budget, run: Path, progress: Report | None) -> None:
+    def __init__(
+        self,
+        model: PPO,
+        grids: TrainingGrids,
+        config: TrainConfig,
+        budget: Budget,
+        run: Path,
+        progress: Report | None,
+    ) -> None:
         self.model, self.config, self.budget, self.run = model, config, budget, run
         self._progress = progress
-        batch = batch_of(model)
-        self._seed = stream_seed(config.seed, VALIDATION_STREAM)
-        self._validation = GridBatch(replace(batch.config, split="train"), VALIDATION_EPISODES, self._seed)
-        self._validation.reset(self._seed)
-        floor = scale_floor(batch.arrays, batch.config.dt_h) * batch.horizon
-        self._reference = max(float(self._validation.reference_cost.sum()), floor * VALIDATION_EPISODES)
-        self._update_steps = batch.horizon * batch.batch_size
+        self._validation = Validation(grids, stream_seed(config.seed, VALIDATION_STREAM))
+        self._update_steps = model.n_steps * model.n_envs
         self._learners = learners(model, config)
         self._stage = self.budget.start_update(0)
         self._rows: list[dict[str, Any]] = []
-        self._best, self._update_s = inf, 0.0
+        self._best, self._update_s, self._checkpoint_s = inf, 0.0, 0.0
         model.set_logger(Logger(str(run), [TensorBoardOutputFormat(str(run / BOARD))]))
 
     def loop(self) -> None:
@@ -105,7 +108,7 @@ class Training:
         self.model.policy.optimizer.load_state_dict(state["optimizer"])
         self.model.num_timesteps, self._best = state["steps"], state["best"]
         self._stage = state["stage"]
-        self._rows = [row for row in read_curve(self.run) if row["steps"] <= state["steps"]]
+        self._rows = state["rows"]
         self._start_streams()
 
     def close(self) -> None:
@@ -138,15 +141,20 @@ class Training:
     def _is_due(self, updates: int, since_s: float) -> bool:
         """Whether to write a checkpoint; without a limit on time, the clock has no say in it."""
         most = ceil(min(CHECKPOINT_UPDATES, CHECKPOINT_FRAC * self.budget.steps / self._update_steps))
-        return updates >= most or since_s >= min(CHECKPOINT_FRAC * self.budget.seconds, CHECKPOINT_S) < CHECKPOINT_S
+        least_s = max(min(CHECKPOINT_FRAC * self.budget.seconds, CHECKPOINT_S), CHECKPOINT_TIMES * self._checkpoint_s)
+        return updates >= most or (self.budget.seconds < inf and since_s >= least_s)
 
     def _checkpoint(self, next_stage: str | None = None) -> None:
-        """Validate, keep the network if it is the best so far, hand the best to the next stage, write everything."""
+        """Validate, keep the network if it is the best so far, hand the best to the next stage, write everything.
+
+        Whenever the process is killed, RESUME is whole and enough to go on: the weights are written before it, the
+        tables, which only show what it holds, after it.
+        """
         started_s = time.perf_counter()
         model, policy = self.model, self.model.policy
-        cost_frac = self._validate()
+        cost_frac = self._validation.cost_frac(policy)
         if not self._rows:
-            self._add_row(UNTRAINED, nan)
+            self._add_row(UNTRAINED if self.config.start is None else START, nan)
         self._rows[-1]["validation_cost_frac"] = cost_frac
         if cost_frac < self._best:
             self._best = cost_frac
@@ -162,31 +170,24 @@ class Training:
             "steps": model.num_timesteps,
             "elapsed_s": self.budget.elapsed_s,
             "best": self._best,
+            "rows": self._rows,
         }
-        with atomic_path(self.run / RESUME) as temporary:
-            torch.save(state, temporary)
-        _write_table(self.run / CURVE, COLUMNS, self._rows)
-        _write_table(self.run / STAGES, STAGE_COLUMNS, what_stages_reached(self._rows))
+        content = BytesIO()
+        torch.save(state, content)
+        with atomic_path(self.run / RESUME) as temporary:  # written here, a full disk is told from other faults
+            temporary.write_bytes(content.getbuffer())
+        write_tables(self.run, self._rows)
         model.logger.record("validation/cost_frac", cost_frac)
         model.logger.dump(model.num_timesteps)
         self._start_streams()
-        self.budget.reserve_s = max(self.budget.reserve_s, 2.0 * (time.perf_counter() - started_s))
+        self._checkpoint_s = time.perf_counter() - started_s
+        self.budget.reserve_s = max(self.budget.reserve_s, 2.0 * self._checkpoint_s)
 
     def _start_streams(self) -> None:
         """Start all random streams and the episodes anew."""
-        seed = stream_seed(self.config.seed, UPDATE_STREAM, self.model.num_timesteps)
-        self.model.set_random_seed(seed)
-        batch_of(self.model).reset(seed)
-        self.model._last_obs = None  # makes SB3 reset the envs
-
-    def _validate(self) -> float:
-        """Cost of the policy without exploration on the validation episodes, as a share of their reference."""
-        batch, policy = self._validation, self.model.policy
-        policy.set_training_mode(False)
-        observation = batch.reset(self._seed)
-        for _ in range(batch.horizon):
-            observation, *_ = batch.step(policy.predict(observation, deterministic=True)[0])
-        return float(batch.metrics["cost"].sum()) / self._reference
+        steps = self.model.num_timesteps
+        seed = stream_seed(self.config.seed, UPDATE_STREAM, steps)
+        start_episodes(self.model, seed, steps // self._update_steps)
 
 
 def read_curve(run: Path) -> list[dict[str, Any]]:
@@ -206,6 +207,12 @@ def what_stages_reached(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(last.values())
 
 
+def write_tables(run: Path, curve: list[dict[str, Any]]) -> None:
+    """Write the learning curve of a run, and what its stages reached."""
+    _write_table(run / CURVE, COLUMNS, curve)
+    _write_table(run / STAGES, STAGE_COLUMNS, what_stages_reached(curve))
+
+
 def _write_table(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -215,6 +222,11 @@ def _write_table(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]
 
 def _cell(value: str | float) -> str:
     return value if isinstance(value, str) else "" if isnan(value) else f"{value:.9g}"
+
+
+def is_begun(run: Path) -> bool:
+    """Whether a run has got as far as its first checkpoint; no table is written before that."""
+    return (run / RESUME).exists() or (run / CURVE).exists()
 
 
 def read_resume(run: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Evaluate(CommonJson):
         tyro.conf.Positional,
         tyro.conf.arg(metavar="RUN|POLICY", help_behavior_hint="(default: all policies)"),
     ] = None
-    """folder of a run or its name in runs/, or a policy: random, merit, redispatch, mpc"""
+    """a run: its folder, its name in runs/ or a shipped agent; or a policy: random, merit, redispatch, mpc"""
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
     """bundled name or path of another grid file; required without a run"""
     episodes: Count = 20
@@ -48,7 +48,9 @@ class Evaluate(CommonJson):
         from policies.baselines import BASELINES, Policy
         from policies.evaluation import evaluate
         from policies.mpc import MOST_NODES, Mpc
+        from policies.runs import find_run
         from scripts.pictures import check_comparison, draw_comparison
+        from scripts.run_folder import keep_evaluation
         from scripts.running import run_config
         from topologies import load
 
@@ -59,7 +61,7 @@ class Evaluate(CommonJson):
         if self.source in BASELINES:
             policies = [self.source]
         elif self.source is not None:
-            config, agent = run_config(self.source)
+            config, agent = run_config(self.source, self.grid)
             policies.append(agent)
         if self.grid is None and self.source in (None, *BASELINES):
             raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
@@ -72,6 +74,12 @@ class Evaluate(CommonJson):
         with console.progress("evaluating", 1.0) as report:
             outcome = evaluate(policies, config, self.episodes, self.seed, report, self.split)
         console.result(outcome.table().splitlines(), outcome.to_json())
+        folder = find_run(self.source) if self.source and self.grid is None else None
+        if folder is not None and self.split == "test":
+            try:
+                keep_evaluation(folder, outcome)
+            except GridError as error:
+                console.say(f"not kept in the run: {error}")
         if too_large:
             console.say(f"without mpc, which is slow above {MOST_NODES} nodes: load-balancer evaluate mpc --grid GRID")
         if self.plot is not None:

@@ -15,18 +15,23 @@ from grid import GridError
 from grid.graph import Series
 from policies import TrainConfig, load_agent, resume, train
 from policies.budget import Budget
+from policies.bundle import Agent
 from policies.config import PPO_SETTINGS
 from policies.evaluation import evaluate
-from policies.ppo import build
+from policies.ppo import build, training_grids
 from policies.training import read_resume
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=12)
 SMALL = TrainConfig(steps=600, n_envs=5, batch_size=30, width=16, graph_width=8, threads=1, seed=4)
-POLICIES = ("mlp", "extractor")
+POLICIES = ("mlp", "extractor", "graph")
 
 
 def small(**changes):
     return dataclasses.replace(SMALL, **changes)
+
+
+def untrained(config):
+    return build(config, training_grids(config, [CONFIG]))
 
 
 def weights(run):
@@ -38,12 +43,20 @@ def curve(run):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", ["mlp", "extractor"])
 def test_untrained_agents_are_the_merit_order(policy, tmp_path):
-    model = build(small(policy=policy), CONFIG)
+    model = untrained(small(policy=policy))
     observation = model.get_env().reset()
     assert np.abs(model.predict(observation, deterministic=True)[0]).max() == 0
     assert float(model.policy.log_std[0].detach()) == SMALL.log_std
+
+
+def test_an_untrained_graph_agent_is_better_than_redispatch_as_its_stores_bid_the_days_mean_price():
+    config = small(policy="graph")
+    grids = training_grids(config, [CONFIG])
+    agent = Agent("agent", build(config, grids).policy, grids.configs[0], ())
+    rows = evaluate([agent, "redispatch"], CONFIG, 8)
+    assert rows["agent"].cost.mean < rows["redispatch"].cost.mean
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -63,7 +76,7 @@ def test_training_leaves_a_complete_run_and_changes_the_network(policy, tmp_path
         "tensorboard",
     }
     assert list((run / "tensorboard").iterdir())
-    first = build(small(policy=policy), CONFIG).policy.state_dict()
+    first = untrained(small(policy=policy)).policy.state_dict()
     assert any(not torch.equal(first[name], value) for name, value in weights(run).items())
     rows = curve(run)
     assert [int(row["steps"]) for row in rows] == list(range(0, 601, 60))
@@ -74,7 +87,7 @@ def test_training_leaves_a_complete_run_and_changes_the_network(policy, tmp_path
     shares = [done for done, _ in told]
     assert shares == sorted(shares)
     assert shares[-1] == 1
-    assert agent.env_config.observation == {"mlp": "flat", "extractor": "graph"}[policy]
+    assert agent.env_config.observation == ("flat" if policy == "mlp" else "graph")
 
 
 def test_the_agent_kept_is_the_best_on_validation(tmp_path):
@@ -96,6 +109,7 @@ def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
     agent = train(CONFIG, SMALL, parts, progress=stop)
     assert agent.predict(np.zeros(agent.policy.observation_space.shape, dtype=np.float32)).shape == (6,)
     assert 0 < read_resume(parts)["steps"] <= 300
+    assert int(curve(parts)[-1]["steps"]) == read_resume(parts)["steps"]
     resume(parts)
     assert read_resume(parts)["steps"] == read_resume(whole)["steps"] == 600
     assert all(torch.equal(value, weights(parts)[name]) for name, value in weights(whole).items())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,10 +14,10 @@ from PIL import Image
 
 from command_line import CommandLine, separate
 from grid import Episode
-from policies import mpc
+from policies import mpc, runs
 from scripts import demo, running
 from scripts.cli import main
-from scripts.train import make_room
+from scripts.run_folder import make_room
 
 
 @pytest.fixture
@@ -60,8 +62,34 @@ def test_overwrite_clears_an_older_run(tmp_path: Path) -> None:
     old = tmp_path / "old"
     (old / "tensorboard").mkdir(parents=True)
     (old / "config.json").touch()
+    (old / ".weights.partial-abcd1234.safetensors").touch()  # of a process that was killed
     make_room(old, overwrite=True)
     assert not old.exists()
+
+
+def test_a_run_explains_itself(run: CommandLine, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, "mine")
+    run.ok("evaluate", "mine", "--episodes", 2, "--seed", 3)
+    assert run.ok("render", "mine", "--versus", "optimum") == "mine/renders/replay.html\n"
+    assert run.ok("train", "--resume", "mine", "--steps", 10).endswith("run: mine\n")
+    page = (tmp_path / "mine" / "README.md").read_text("utf-8")
+    assert "triangle: 2 test episodes of 48 h, seed 3" in page
+    assert "gradient" in page
+    listed = set(re.findall(r"^    (\S+)", page.partition("Files:")[2], re.MULTILINE))
+    assert listed == {path.name for path in (tmp_path / "mine").iterdir()}
+    kept = json.loads((tmp_path / "mine" / "evaluation.json").read_text("utf-8"))
+    del kept["table"]
+    again = run.json("evaluate", "mine", "--episodes", 2, "--seed", 3)
+    assert {name: figures["cost"] for name, figures in kept["policies"].items() if name != "agent"} == {
+        name: figures["cost"] for name, figures in again["policies"].items() if name != "agent"
+    }
+
+
+def test_an_evaluation_on_other_terms_is_not_kept(run: CommandLine, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, "mine")
+    run.ok("evaluate", "mine", "--episodes", 1, "--split", "train")
+    run.ok("evaluate", "mine", "--episodes", 1, "--grid", "triangle")
+    assert not (tmp_path / "mine" / "evaluation.json").exists()
 
 
 def test_a_run_goes_on_and_says_what_to_do_with_it(run: CommandLine, trained: Path, tmp_path: Path) -> None:
@@ -78,7 +106,7 @@ def test_a_run_goes_on_and_says_what_to_do_with_it(run: CommandLine, trained: Pa
     ("line", "said"),
     [
         ("train", "train: found no grid; allowed: a grid, or --resume with a run"),
-        ("train triangle --resume a", "train --resume: found a grid or --out beside it"),
+        ("train triangle --resume a", "train --resume: found a grid, --start or --out beside it"),
         ("train --resume nowhere", "nowhere: found no such folder"),
     ],
 )
@@ -95,6 +123,47 @@ def test_without_torch_train_names_the_extra_and_spares_the_old_run(tmp_path: Pa
     assert done.stderr.count("\n") == 1
     assert "pip install load-balancer[train]" in done.stderr
     assert (tmp_path / "old" / "config.json").exists()
+
+
+def test_train_takes_many_grids_and_the_agent_runs_any_other(run: CommandLine, tmp_path: Path) -> None:
+    text = run.ok("train", "triangle", "gen:6..7x2", "--steps", 4000, "--stages", "gradient")
+    assert "compare  load-balancer evaluate runs/many-graph --grid GRID" in text
+    value = run.json("evaluate", "many-graph", "--grid", "gen:8:3", "--episodes", 2)
+    assert value["grid"] == "gen:8:3"
+    assert "agent" in value["policies"]
+    run.ok("render", "many-graph", "--grid", "gen:8:3", "--out", "episode.npz")
+    episode = Episode.load(tmp_path / "episode.npz")
+    assert (episode.policy, episode.grid_name) == ("agent", "gen:8:3")
+    run.ok("train", "gen:8:3", "--start", "many-graph", "--steps", 3072)
+    assert (tmp_path / "runs" / "gen:8:3-graph" / "grid.json").exists()
+    for line, said in (
+        ("evaluate many-graph", "many-graph: found an agent of 3 grids; allowed: one grid to run; add --grid"),
+        ("render many-graph", "many-graph: found an agent of 3 grids; allowed: one grid to run; add --grid"),
+        (
+            "render triangle --grid classic",
+            "--grid classic: found no agent to run it, but triangle; allowed: the fold",
+        ),
+        ("train triangle classic --policy mlp", "train.policy: found 'mlp' for 2 grids; allowed: 'graph'"),
+        ("train triangle --start nowhere", "nowhere: found no such run; allowed: the folder of a run"),
+        ("train gen:6..5x2", "gen:6..5x2: found sizes from 6 to 5"),
+    ):
+        assert said in run.fault(*line.split())
+
+
+def test_a_shipped_agent_goes_by_its_name(
+    run: CommandLine, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "SHIPPED", tmp_path / "agents")
+    run.ok(
+        "train", "triangle", "--policy", "graph", "--steps", 1500, "--stages", "gradient", "--out", "agents/everywhere"
+    )
+    value = run.json("evaluate", "everywhere", "--grid", "gen:6:1", "--episodes", 1)
+    assert list(value["policies"])[-2:] == ["agent", "optimum"]
+    run.ok("render", "everywhere", "--grid", "gen:6:1", "--out", "grid_state.png")
+    for line in ("evaluate everywere --grid gen:6:1", "render everywere --grid gen:6:1", "render everywere"):
+        fault = run.fault(*line.split())
+        assert "everywere: found no" in fault
+        assert "everywhere; did you mean 'everywhere'?" in fault
 
 
 # --- evaluate -----------------------------------------------------------------------------------------------------
@@ -221,9 +290,18 @@ def test_render_writes_a_page_of_one_episode_or_two(run: CommandLine, tmp_path: 
     assert "<title>triangle: merit and optimum</title>" in pair
 
 
-def test_render_compares_no_episodes_that_differ(run: CommandLine) -> None:
+@pytest.mark.parametrize("name", ["grid_state.png", "sim_results.svg"])
+def test_render_shows_two_policies_side_by_side(run: CommandLine, tmp_path: Path, name: str) -> None:
+    run.ok("render", "triangle", "--out", name)
+    alone = (tmp_path / name).read_bytes()
+    run.ok("render", "triangle", "--versus", "optimum", "--out", name)
+    assert (tmp_path / name).read_bytes() != alone
+
+
+@pytest.mark.parametrize("out", ["replay.html", "grid_state.png", "sim_results.png"])
+def test_render_compares_no_episodes_that_differ(run: CommandLine, out: str) -> None:
     run.ok("render", "triangle", "--seed", 1, "--out", "other.npz")
-    fault = run.fault("render", "triangle", "--seed", 2, "--versus", "other.npz")
+    fault = run.fault("render", "triangle", "--seed", 2, "--versus", "other.npz", "--out", out)
     assert "versus: found another episode of 'triangle'; allowed: the same hours, demand and availability" in fault
 
 
@@ -248,10 +326,13 @@ def test_live_prints_one_line_a_step(run: CommandLine, tmp_path: Path) -> None:
         ("render triangle --out replay.html --versus agent", "--versus agent: found a grid without an agent"),
         ("render triangle --out replay.html --versus nowhere.npz", "nowhere.npz: found no such file"),
         (
-            "render triangle --out grid_state.gif --versus merit",
-            "--versus: found --out grid_state.gif; allowed: a .html",
+            "render triangle --out episode.npz --versus merit",
+            "--versus: found --out episode.npz, which holds one episode; allowed: a picture",
         ),
-        ("render triangle --live --versus merit", "--versus: found no file to write; allowed: a .html file"),
+        (
+            "render triangle --live --versus merit",
+            "--versus: found no file to write; allowed: a picture, an",
+        ),
         ("render best.npz --versus merit", "--versus merit: found an episode file, which holds no grid to run"),
     ],
 )
