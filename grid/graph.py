@@ -108,21 +108,21 @@ class Grid:
         """Each line as (name, from, to, columns); lines that would share a name are numbered from 2."""
         rows = []
         taken: set[str] = set()
+        numbers: dict[str, int] = {}  # the last one given
         for u, v, key, data in self.graph.edges(keys=True, data=True):
             start = data.get("line_from", u)
             end = u if start == v else v
             name = plain = key if isinstance(key, str) else f"{start}-{end}"
-            number = 1
             while name in taken:
-                number += 1
-                name = f"{plain}#{number}"
+                numbers[plain] = numbers.get(plain, 1) + 1
+                name = f"{plain}#{numbers[plain]}"
             taken.add(name)
             rows.append((name, start, end, data))
         return rows
 
-    def faults(self) -> list[Fault]:
-        """Everything that keeps this grid from being compiled."""
-        return find_faults(self.graph, self.lines(), self.base_mva)
+    def faults(self, whole: bool = True) -> list[Fault]:
+        """Everything that keeps this grid from being compiled; not what concerns it as a whole unless ``whole``."""
+        return find_faults(self.graph, self.lines(), self.base_mva, whole)
 
     def check(self) -> None:
         """Raise one GridError that lists all faults, if there are any."""
