@@ -9,6 +9,8 @@ A run is a folder::
     progress.csv          learning curve
     stages.csv            what each stage of training reached
     tensorboard/          the same for TensorBoard
+
+The command line adds README.md, evaluation.json and renders/ (``scripts.run_folder``).
 """
 
 from __future__ import annotations
