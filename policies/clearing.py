@@ -15,6 +15,10 @@ TOLERANCE_PU = 2e-5  # single precision
 LEAST_GAIN = 1e-4  # a smaller saving is rounding
 LEAST_RISE = 2e-3  # of a price over a unit's range, so that equal costs share pro rata
 FAR = 1e6
+LINES_PRICED = 6  # lines of a row whose prices are found, at the most
+PRICE_ROUNDS = 10  # of bisection for the price of a line
+LINE_ROUNDS = 16  # of bisection for the price of power meanwhile
+WRONG_PU = 1e-3  # by which a line may be off while prices are found
 
 
 def clear(
@@ -61,6 +65,59 @@ def clear(
         outputs.append((output + gap * answer).maximum(floor).minimum(top))
         prices.append(price)
     return torch.stack(outputs).sum(0), torch.cat(prices, -1)
+
+
+def price_lines(
+    cost: Tensor,
+    slope: Tensor,
+    low: Tensor,
+    high: Tensor,
+    need: Tensor,
+    own: Tensor,
+    load_flow: Tensor,
+    capacity: Tensor,
+    reach: Tensor,
+    overload: float,
+) -> Tensor:
+    """What each unit's output costs the lines that are full, (B, U): their shadow prices, one line after the other.
+
+    Moves between two units end where every pair would overload a full line, though three together could pass it by; with
+    the line's price on their cost, units are cleared past it. Rows take their own lines: the most overloaded first, and
+    again where another line's price has made one price wrong. Carries no gradient.
+
+    Args:
+        cost: (B, U) and so on, as for ``clear``.
+        load_flow: (B, L) flow without any output.
+        capacity: (L,) of the lines.
+        reach: (U, L) flow for each unit's output.
+        overload: the most that a line can cost.
+    """
+    added, price = torch.zeros_like(cost), torch.zeros_like(load_flow)
+    for _ in range(LINES_PRICED if len(capacity) else 0):
+        output, _ = clear(cost + added, slope, low, high, need, own, LINE_ROUNDS)
+        flow = output @ reach + load_flow
+        excess = flow.abs() - capacity
+        wrong = torch.where(excess > TOLERANCE_PU, excess, torch.where(price != 0, -excess, 0.0))
+        worst, line = wrong.max(1)
+        rows = (worst > WRONG_PU).nonzero()[:, 0]
+        if not len(rows):
+            break
+        line = line[rows]
+        old = price[rows, line]
+        way = torch.where(old != 0, old, flow[rows, line]).sign()[:, None]
+        push = way * reach.T[line]
+        added[rows] -= old[:, None] * reach.T[line]
+        limit = capacity[line][:, None] - way * load_flow[rows, line][:, None]
+        market = [each[rows] for each in (slope, low, high, need)]
+        least, most = torch.zeros_like(way), torch.full_like(way, overload)
+        for _ in range(PRICE_ROUNDS):
+            middle = (least + most) / 2
+            output, _ = clear(cost[rows] + added[rows] + middle * push, *market, own, LINE_ROUNDS)
+            over = (output * push).sum(1, keepdim=True) > limit
+            least, most = torch.where(over, middle, least), torch.where(over, most, middle)
+        added[rows] += most * push
+        price[rows, line] = (way * most)[:, 0]
+    return added
 
 
 def relieve(

@@ -17,8 +17,8 @@ from policies.wiring import HOURS, Wiring
 ROUNDS = 14  # of bisection: a price to 1e-4
 HIGHEST = 3.0  # prices are shown up to this multiple of the typical one
 SEEN_H = (0, 1, 2, 3, 4, 6, 8, 10, 12, 15, 18, 21, 24)  # hours of which most features are shown
-MOVES = 2  # of redispatch in an hour of a plan
-BISECTIONS = 6
+MOVES = 4  # of redispatch in an hour of a plan
+BISECTIONS = 8
 MARGIN = 0.1  # of prices, within which the value of stored energy is looked for
 LEAST_SPREAD, LEAST_SLOPE = 0.02, 0.05  # of the bids in a plan
 NUDGE = 0.03  # of the value of stored energy
@@ -42,11 +42,17 @@ class Day:
     flow: Tensor  # (B, H, L) then
     sign: Tensor  # (B, H, G + S) how much a unit would load the overloaded lines more
     push: Tensor  # (B, H, G + S) the same, weighed by their overload
+    before: Tensor  # (B, G) output of the last step, as far as ramps follow from it
 
 
 def hours_left(wiring: Wiring, globals_: Tensor) -> Tensor:
     """(B,) of the episode."""
     return (globals_[:, 2] * wiring.horizon).round() * wiring.dt_h
+
+
+def has_started(wiring: Wiring, globals_: Tensor) -> Tensor:
+    """(B, 1) whether a step lies behind."""
+    return (hours_left(wiring, globals_) < (wiring.horizon - 0.5) * wiring.dt_h)[:, None]
 
 
 def idle_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
@@ -59,6 +65,8 @@ def idle_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     counts = (torch.arange(HOURS) < hours_left(w, observation["globals"])[:, None]).float()
     low, need = torch.minimum(w.gen_min, offer), load @ w.part
     output, price = _cleared(w.cost, w.slope, low, offer, need, w.own[:, : len(w.sources)])
+    started = has_started(w, observation["globals"])
+    before = torch.where(started, nodes[:, w.sources, 2], output[:, 0])  # the first step has no ramp
     load_flow = w.offset - load @ w.flow
     sign, push, flow = _congestion(w, output @ w.reach[: len(w.sources)] + load_flow)
     price = torch.where(counts[..., None] > 0, price.clamp(-1, HIGHEST), w.end_price)
@@ -74,6 +82,7 @@ def idle_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
         flow=flow,
         sign=sign * counts[..., None],
         push=push * counts[..., None],
+        before=before,
     )
 
 
@@ -87,10 +96,16 @@ class Plan:
     power: Tensor  # (B, H, S) share of what it can give or, below 0, take
     price: Tensor  # (B, H, S)
     sign: Tensor  # (B, H, S) how much a store would load the overloaded lines more
+    output: Tensor  # (B, H, G) of the sources
 
 
-def planned_day(wiring: Wiring, day: Day, value: Tensor, spread: float, slope: float, stored: Tensor) -> Plan:
+def planned_day(
+    wiring: Wiring, day: Day, value: Tensor, spread: float, slope: float, stored: Tensor, output: Tensor | None = None
+) -> Plan:
     """What constant bids lead to.
+
+    Ramps bind an hour to the one before it, and all hours are cleared at once; so they are kept to as far as the
+    output of an earlier plan says, and plans that follow each other come to agree.
 
     Args:
         wiring: of the grid.
@@ -99,12 +114,14 @@ def planned_day(wiring: Wiring, day: Day, value: Tensor, spread: float, slope: f
         spread: between buying and selling, each way.
         slope: rise of the price to full power.
         stored: (B, S) energy.
+        output: (B, H, G) of an earlier plan; None: of the idle day.
     """
     w, sources, stores = wiring, len(wiring.sources), len(wiring.stores)
     rows = torch.zeros(len(value), HOURS, 1)
     cost, rise, low, high = sides(w, value[:, None] + rows, spread + 0 * value[:, None], slope + 0 * value[:, None])
     cost, rise = torch.cat([w.cost + rows, cost], -1), torch.cat([w.slope + rows, rise + rows], -1)
-    low, high = torch.cat([day.low, low + rows], -1), torch.cat([day.high, high + rows], -1)
+    gen_low, gen_high = _ramped(w, day, day.output if output is None else output)
+    low, high = torch.cat([gen_low, low + rows], -1), torch.cat([gen_high, high + rows], -1)
     output, price = _cleared(cost, rise, low, high, day.need, w.own)
     output = _relieved(w, day, output, cost, rise, low, high)
     counts = day.counts[..., None]
@@ -121,11 +138,21 @@ def planned_day(wiring: Wiring, day: Day, value: Tensor, spread: float, slope: f
         power=discharge / w.discharge_max + charge / w.charge_max,
         price=torch.where(counts > 0, price, day.price[..., sources:]),
         sign=sign[..., sources:] * counts,
+        output=output[..., :sources],
     )
 
 
-def critical_value(wiring: Wiring, day: Day, stored: Tensor) -> Tensor:
+def _ramped(wiring: Wiring, day: Day, output: Tensor) -> tuple[Tensor, Tensor]:
+    """Limits (B, H, G) of each hour's output by that of the hour before, (B, H, G), and by what runs now."""
+    before = torch.cat([day.before[:, None], output[:, :-1]], 1)
+    high = torch.minimum(day.high, before + wiring.hourly_rise)
+    return torch.maximum(day.low, before - wiring.hourly_fall).minimum(high), high
+
+
+def critical_value(wiring: Wiring, day: Day, stored: Tensor) -> tuple[Tensor, Tensor]:
     """The value (B, S) of a stored MWh at which a store would fill up as soon as it would empty.
+
+    Beside it stands the output (B, H, G) of the last plan.
 
     As long as a store hits neither its top nor its bottom, its energy is worth the same in every hour. At too high a
     value it fills up first, at too low a value it empties first; where neither happens within the day, its energy is
@@ -135,22 +162,26 @@ def critical_value(wiring: Wiring, day: Day, stored: Tensor) -> Tensor:
     low, high = prices.amin(1) - MARGIN, prices.amax(1) + MARGIN
     ends = day.counts.sum(1, keepdim=True) < HOURS
     neither = torch.where(ends, wiring.end_price, prices.mean(1))
+    plan = None
     for _ in range(BISECTIONS):
         value = (low + high) / 2
-        plan = planned_day(wiring, day, value, LEAST_SPREAD, LEAST_SLOPE, stored)
+        output = None if plan is None else plan.output
+        plan = planned_day(wiring, day, value, LEAST_SPREAD, LEAST_SLOPE, stored, output)
         lower = (plan.full < plan.empty) | ((plan.full == plan.empty) & (value > neither))
         low, high = torch.where(lower, low, value), torch.where(lower, value, high)
-    return (low + high) / 2
+    return (low + high) / 2, plan.output
 
 
-def around(wiring: Wiring, day: Day, value: Tensor, stored: Tensor) -> tuple[Tensor, Tensor]:
+def around(wiring: Wiring, day: Day, value: Tensor, stored: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:
     """What a little more and a little less than the critical value would lead to.
 
     Returns:
         Features (S, B, ·), and the change of the critical value for each unit more that is stored (B, S).
     """
     w = wiring
-    more, less = (planned_day(w, day, value + way * NUDGE, LEAST_SPREAD, LEAST_SLOPE, stored) for way in (1, -1))
+    more, less = (
+        planned_day(w, day, value + way * NUDGE, LEAST_SPREAD, LEAST_SLOPE, stored, output) for way in (1, -1)
+    )
     hit = torch.minimum(more.full, less.empty).minimum(more.empty).minimum(less.full)
     hour = hit.long().clamp(max=HOURS - 1)[:, None]
     gain = (more.after - less.after).gather(1, hour)[:, 0] / (2 * NUDGE)

@@ -12,8 +12,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from policies.clearing import clear, relieve
-from policies.foresight import LINES_H, SEEN_H, STORED_H, Day, around, critical_value, hours_left, idle_day, sides
+from policies.clearing import clear, price_lines, relieve
+from policies.foresight import (
+    LINES_H,
+    SEEN_H,
+    STORED_H,
+    Day,
+    around,
+    critical_value,
+    has_started,
+    hours_left,
+    idle_day,
+    sides,
+)
 from policies.layers import LineEncoder, MessageLayer
 from policies.wiring import HOURS, Wiring
 
@@ -157,8 +168,8 @@ class GraphNetwork(nn.Module):
     def _bids(self, w: Wiring, day: Day, stored: Tensor, store: Tensor, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Value, spread and slope (B, S) of the bids, from what is made of the stores (S, B, W) and asked (S, B, 3)."""
         with torch.no_grad():
-            value = critical_value(w, day, stored)
-            plans, answer = around(w, day, value, stored)
+            value, output = critical_value(w, day, stored)
+            plans, answer = around(w, day, value, stored, output)
         look = torch.relu(self.look(torch.cat([plans, store, asked], -1)))
         pooled = look.mean(0).expand_as(look)
         look = torch.relu(self.compared(self.compare(torch.cat([look, pooled], -1))))
@@ -174,7 +185,7 @@ class GraphNetwork(nn.Module):
         nodes, sources, stores = observation["nodes"], len(w.sources), len(w.stores)
         load, high, before = nodes[..., 0], nodes[:, w.sources, 1], nodes[:, w.sources, 2]
         stored = nodes[:, w.stores, 4]
-        started = (hours_left(w, observation["globals"]) < (w.horizon - 0.5) * w.dt_h)[:, None]
+        started = has_started(w, observation["globals"])
         low = torch.where(started, torch.maximum(w.gen_min, before - w.fall), w.gen_min).minimum(high)
         cost, rise, least, most = sides(w, value, spread, slope)
         left, room = (stored - w.store_min).clamp(min=0), (w.store_max - stored).clamp(min=0)
@@ -183,8 +194,11 @@ class GraphNetwork(nn.Module):
         cost = torch.cat([w.cost + tilt, cost], 1)
         rise = torch.cat([w.slope.expand_as(low), rise], 1)
         bottom, top = torch.cat([low, least], 1), torch.cat([high, most], 1)
-        output, _ = clear(cost, rise, bottom, top, load @ w.part, w.own, ROUNDS)
-        flow = output @ w.reach + w.offset - load @ w.flow
+        need, load_flow = load @ w.part, w.offset - load @ w.flow
+        with torch.no_grad():
+            added = price_lines(cost, rise, bottom, top, need, w.own, load_flow, w.capacity, w.reach, w.overload)
+        output, _ = clear(cost + added, rise, bottom, top, need, w.own, ROUNDS)
+        flow = output @ w.reach + load_flow
         limits = (w.capacity, w.reach, w.joined, w.overload)
         output = relieve(output, flow, cost, rise, bottom, top, *limits, self.moves)
         gen = output[:, :sources]

@@ -12,6 +12,7 @@ from grid import GridArrays
 from grid.costs import marginal_cost_per_mwh, store_value_per_mwh
 
 HOURS = 25  # from now to a day ahead
+MOST_RAMP = 1e3  # stands for none
 
 
 class Wiring(nn.Module):
@@ -50,6 +51,8 @@ class Wiring(nn.Module):
     gen_max: Tensor  # (G,)
     gen_min: Tensor  # (G,)
     fall: Tensor  # (G,) most that output can fall in a step
+    hourly_fall: Tensor  # (G,) and in an hour
+    hourly_rise: Tensor  # (G,) most that it can rise in an hour
     varying: Tensor  # (G,) 1 where weather sets the limit
     discharge_max: Tensor  # (S,)
     charge_max: Tensor  # (S,)
@@ -96,7 +99,9 @@ class Wiring(nn.Module):
             a.discharge_max_mw.sum() / peak,
             a.gen_max_mw.sum() / peak,
         ]
-        fall = np.minimum(a.gen_ramp_down_mw_per_h[src] * config.dt_h / unit, 1e3)
+        hourly_fall, hourly_rise = (
+            np.minimum(ramp[src] / unit, MOST_RAMP) for ramp in (a.gen_ramp_down_mw_per_h, a.gen_ramp_mw_per_h)
+        )
         leads_h = np.array(config.lead_steps) * config.dt_h
         hours = np.arange(1, HOURS)
         part = a.part[sides]
@@ -124,7 +129,9 @@ class Wiring(nn.Module):
             "slope": 2 * a.gen_cost_per_mw2h[src] * unit / price,
             "gen_max": a.gen_max_mw[src] / unit,
             "gen_min": a.gen_min_mw[src] / unit,
-            "fall": fall,
+            "fall": hourly_fall * config.dt_h,
+            "hourly_fall": hourly_fall,
+            "hourly_rise": hourly_rise,
             "varying": varying[src].astype(float),
             "discharge_max": a.discharge_max_mw[sto] / unit,
             "charge_max": a.charge_max_mw[sto] / unit,

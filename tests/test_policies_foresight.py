@@ -12,6 +12,7 @@ from policies.foresight import (
     MARGIN,
     MOVES,
     ROUNDS,
+    _ramped,
     around,
     critical_value,
     hours_left,
@@ -95,11 +96,11 @@ def test_the_critical_value_parts_filling_up_from_running_empty():
     """With a single store: every value above it fills the store first, every value below it empties it first."""
     _, seen, wiring = batch_of("triangle", 10)
     day, stored = idle_day(wiring, seen), seen["nodes"][:, wiring.stores, 4]
-    value = critical_value(wiring, day, stored)
+    value, output = critical_value(wiring, day, stored)
     bracket = day.price[..., -1].amax(1) - day.price[..., -1].amin(1) + 2 * MARGIN
     step, checked = (bracket / 2**BISECTIONS)[:, None], 0
     for way in (1, -1):
-        plan = planned_day(wiring, day, value + 1.5 * way * step, 0.02, 0.05, stored)
+        plan = planned_day(wiring, day, value + 1.5 * way * step, 0.02, 0.05, stored, output)
         first, last = (plan.full, plan.empty) if way > 0 else (plan.empty, plan.full)
         hits = torch.minimum(first, last) < HOURS
         assert (first <= last).all()
@@ -111,9 +112,10 @@ def test_more_energy_is_worth_less():
     """The answer of the critical value to what is stored has the sign, and the size, of what finite differences say."""
     _, seen, wiring = batch_of("case14", 20)
     day, stored = idle_day(wiring, seen), seen["nodes"][:, wiring.stores, 4]
-    _, answer = around(wiring, day, critical_value(wiring, day, stored), stored)
+    value, output = critical_value(wiring, day, stored)
+    _, answer = around(wiring, day, value, stored, output)
     more = (wiring.store_max - stored) / 4
-    change = critical_value(wiring, day, stored + more) - critical_value(wiring, day, stored)
+    change = critical_value(wiring, day, stored + more)[0] - value
     assert (answer <= 0).all()
     assert (answer < 0).any()
     assert (change <= 0.05).all()
@@ -126,9 +128,10 @@ def every_hour(wiring, day, value, spread, slope, row):
     sources, stores, out = len(wiring.sources), len(wiring.stores), []
     even = torch.ones_like(value)
     cost, rise, low, high = sides(wiring, value, spread * even, slope * even)
+    gen_low, gen_high = _ramped(wiring, day, day.output)
     for hour in range(HOURS):
         bids = (torch.cat([wiring.cost, cost])[None], torch.cat([wiring.slope, rise])[None])
-        limits = (torch.cat([day.low[row, hour], low])[None], torch.cat([day.high[row, hour], high])[None])
+        limits = (torch.cat([gen_low[row, hour], low])[None], torch.cat([gen_high[row, hour], high])[None])
         output, _ = clear(*bids, *limits, day.need[row, hour][None], wiring.own, ROUNDS)
         flow = output @ wiring.reach + day.load_flow[row, hour]
         lines = (wiring.capacity, wiring.reach, wiring.joined, wiring.overload)
