@@ -81,9 +81,9 @@ def price_lines(
 ) -> Tensor:
     """What each unit's output costs the lines that are full, (B, U): their shadow prices, one line after the other.
 
-    Moves between two units end where every pair would overload a full line, though three together could pass it by; with
-    the line's price on their cost, units are cleared past it. Rows take their own lines: the most overloaded first, and
-    again where another line's price has made one price wrong. Carries no gradient.
+    Moves between two units end where every pair would overload a full line, though three together could pass it by;
+    with the line's price on their cost, units are cleared past it. Rows take their own lines: the most overloaded first,
+    and again where another line's price has made one price wrong. Carries no gradient.
 
     Args:
         cost: (B, U) and so on, as for ``clear``.
