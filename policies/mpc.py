@@ -52,7 +52,8 @@ class Mpc:
             programme = self._programmes[i]
             lines = None if ahead.in_service is None else ahead.in_service[:, i]
             inputs = Inputs(ahead.gen_avail_frac[:, i], ahead.load_mw[:, i], ahead.dt_h, lines)
-            programme.set_inputs(inputs, batch.state.store_mwh[i], batch.state.gen_mw[i] if started else None)
+            gen_mw = batch.state.gen_mw[i] if started else None
+            programme.set_inputs(inputs, batch.state.store_mwh[i], gen_mw, passed=int(started))
             return programme.solve()
 
         with ThreadPoolExecutor(min(batch.batch_size, os.cpu_count() or 1)) as pool:

@@ -110,8 +110,8 @@ def _warm_per_cold(
         state = day(hour), plan.store_mwh[1], plan.gen_mw[0]
         for name, taken_s in times_s.items():
             before_s = time.perf_counter()
-            programme = kept if name == "warm" else new()
-            programme.set_inputs(*state)
+            programme, passed = (kept, 1) if name == "warm" else (new(), 0)
+            programme.set_inputs(*state, passed)
             plan = programme.solve()
             taken_s.append(time.perf_counter() - before_s)
         if hour >= runs and time.perf_counter() - start_s > seconds:
