@@ -60,14 +60,15 @@ class GridBatch:
         self.encoder = ENCODERS[config.observation](arrays, config, _load_high_mw(arrays, self.grid.series))
         self.observation_space = self.encoder.space
         self.action_space = gym.spaces.Box(-1.0, 1.0, (len(arrays.controllable),), np.float32)
-        self._seed(seed)
+        self.seed(seed)
         self.scale = self._reward_scale()
         self.last: Transition | None = None
         self.costs: dict[str, Array] = {}  # of the step that ended last, each (B,), keys as grid.costs.TERMS
         self.metrics: dict[str, Array] = {}  # of the episodes that ended last, each (B,)
         self._history: list[dict[str, Array]] = []
 
-    def _seed(self, seed: int | Sequence[int] | None) -> None:
+    def seed(self, seed: int | Sequence[int] | None) -> None:
+        """Start the random streams of all episodes anew, by one seed or one for each; ``reset`` draws from them."""
         code = SPLIT_CODES[self.config.split]
         if isinstance(seed, Sequence):
             self._rngs = [np.random.default_rng(np.random.SeedSequence([s, code]).spawn(1)[0]) for s in seed]
@@ -96,7 +97,7 @@ class GridBatch:
             The first observation.
         """
         if seed is not None:
-            self._seed(seed)
+            self.seed(seed)
         draw = self.source.draw(self._rngs, steps_to_draw(self.config), self.config.dt_h)
         known_steps, dt_h = steps_to_draw(self.config), self.config.dt_h
         lines = LineOutages.draw(self.arrays, self.config.outages, self._rngs, self.horizon + 1, known_steps, dt_h)

@@ -15,12 +15,23 @@ if TYPE_CHECKING:
     from policies.config import TrainConfig
     from policies.evaluation import evaluate
     from policies.extractor import GraphExtractor
+    from policies.graph_policy import GraphActorCriticPolicy
     from policies.ppo import resume, train
     from policies.sb3_vec_env import make_vec_env
 
-__all__ = ["GraphExtractor", "TrainConfig", "evaluate", "load_agent", "make_vec_env", "resume", "train"]
+__all__ = [
+    "GraphActorCriticPolicy",
+    "GraphExtractor",
+    "TrainConfig",
+    "evaluate",
+    "load_agent",
+    "make_vec_env",
+    "resume",
+    "train",
+]
 
 _HOMES = {
+    "GraphActorCriticPolicy": "policies.graph_policy",
     "GraphExtractor": "policies.extractor",
     "TrainConfig": "policies.config",
     "evaluate": "policies.evaluation",

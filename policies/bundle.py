@@ -2,8 +2,8 @@
 
 A run is a folder::
 
-    config.json           env and training settings, versions, name and fingerprint of the grid
-    grid.json             the grid, with grid_profiles.csv beside it if it has time series of its own
+    config.json           env and training settings, versions, names and fingerprints of the grids
+    grid.json             the grid, if there is one, with grid_profiles.csv beside it if it has time series of its own
     weights.safetensors   the best network so far
     resume.pt             what a resume needs, read through torch.load(weights_only=True)
     progress.csv          learning curve
@@ -16,9 +16,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,30 +31,58 @@ from envs import EnvConfig, GridBatch
 from grid import Grid, GridError, Setpoint
 from grid.files import atomic_path
 from policies.config import TrainConfig
+from policies.graph_policy import GraphActorCriticPolicy
+from policies.grids import TrainingGrids
 from policies.networks import make_policy, observed, torch_threads
+from policies.runs import allowed_runs, find_run
 from topologies import load
 from topologies.formats import WRITERS
 
-FORMAT = "load-balancer-run/1"
+FORMAT = "load-balancer-run/2"
 CONFIG, GRID, WEIGHTS = "config.json", "grid.json", "weights.safetensors"
-RUNS = Path("runs")
 PICKLES = (".pkl", ".pickle", ".zip", ".pt", ".pth", ".joblib")
+SMALLEST = "triangle"  # of the bundled grids: any will do to make a network that fits all
 ALIASED = ("pi_features_extractor.", "vf_features_extractor.")
 MEND = "give a folder written by `load-balancer train`"
+SEEN = ("observation", "action", "redispatch_moves", "forecast_h")  # of an EnvConfig, what an agent's numbers mean
+
+
+class TrainedOn(NamedTuple):
+    """A grid that an agent was trained on."""
+
+    name: str  # where there are several: what it is loaded by
+    fingerprint: str
+
+
+class Settings(NamedTuple):
+    """What defines a run."""
+
+    env: EnvConfig  # its topology: the run's own copy of the grid or, of several, the name of the first
+    train: TrainConfig
+    grids: tuple[TrainedOn, ...]
+
+    def env_configs(self) -> list[EnvConfig]:
+        """The env of each grid."""
+        if len(self.grids) == 1:
+            return [self.env]
+        return [dataclasses.replace(self.env, topology=each.name) for each in self.grids]
 
 
 class Agent:
-    """A trained network that decides.
+    """A trained network that decides: on its own grid or, with the policy ``graph``, on any.
 
     Args:
         name: for tables and pictures.
         policy: the network.
-        env_config: the env that it was trained on; its topology is the run's own copy of the grid.
-        fingerprint: of that grid.
+        env_config: the env that it was trained on; its topology is the run's own copy of the grid, or the name of the
+            first of several.
+        grids: that it was trained on.
     """
 
-    def __init__(self, name: str, policy: ActorCriticPolicy, env_config: EnvConfig, fingerprint: str) -> None:
-        self.name, self.env_config, self.fingerprint = name, env_config, fingerprint
+    def __init__(
+        self, name: str, policy: ActorCriticPolicy, env_config: EnvConfig, grids: tuple[TrainedOn, ...]
+    ) -> None:
+        self.name, self.env_config, self.grids = name, env_config, grids
         self.policy = policy
         policy.set_training_mode(False)
 
@@ -63,39 +92,60 @@ class Agent:
             return self.policy.predict(observation, deterministic=True)[0]
 
     def reset(self, batch: GridBatch) -> None:
-        """Check that the batch is one that this agent can act in.
+        """Check that the batch is one that this agent can act in, and wire a graph network for its grid.
 
         Raises:
             GridError: another grid, or another encoding of observations or actions.
         """
-        if batch.arrays.fingerprint != self.fingerprint:
-            trained = self.env_config.topology
-            own = trained.name if isinstance(trained, Grid) else str(trained)
+        where, policy = f"agent {self.name!r}", self.policy
+        if isinstance(policy, GraphActorCriticPolicy):
+            check_seen(where, self.env_config, batch.config)
+            policy.rewire([(batch.arrays, batch.prices)])
+            return
+        if batch.arrays.fingerprint != self.grids[0].fingerprint:
             mend = "train an agent on this grid; the weights of this kind of policy belong to one grid"
-            raise GridError(f"agent {self.name!r}", f"the grid {batch.arrays.name!r}", f"the grid {own!r}", mend)
-        for name in ("observation", "action", "redispatch_moves"):
-            wanted, found = getattr(self.env_config, name), getattr(batch.config, name)
-            if wanted != found:
-                mend = "make the batch with the agent's env_config"
-                raise GridError(f"agent {self.name!r}", f"{name}={found!r}", f"{name}={wanted!r}", mend)
-        if batch.observation_space != self.policy.observation_space:
+            raise GridError(where, f"the grid {batch.arrays.name!r}", f"the grid {self.grids[0].name!r}", mend)
+        check_seen(where, self.env_config, batch.config)
+        if batch.observation_space != policy.observation_space:
             mend = "make the batch with the agent's env_config"
-            raise GridError(f"agent {self.name!r}", "another observation space", "that of its env_config", mend)
+            raise GridError(where, "another observation space", "that of its env_config", mend)
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Decide the coming step of all B episodes."""
         return batch.setpoint(self.predict(batch.observation))
 
 
-def write_config(run: Path, batch: GridBatch, config: TrainConfig) -> None:
-    """Write what defines a run: its grid and its settings."""
-    WRITERS[".json"](batch.grid, run / GRID)
-    env = {field.name: getattr(batch.config, field.name) for field in dataclasses.fields(EnvConfig)}
+def check_seen(where: str, own: EnvConfig, found: EnvConfig) -> None:
+    """Check that what an agent sees and does in an env means what it meant in its own.
+
+    Raises:
+        GridError: another encoding of observations or actions.
+    """
+    for name in SEEN:
+        if getattr(own, name) != getattr(found, name):
+            mend = "make the env with the env_config of the agent"
+            raise GridError(where, f"{name}={getattr(found, name)!r}", f"{name}={getattr(own, name)!r}", mend)
+
+
+def write_config(run: Path, grids: TrainingGrids, config: TrainConfig) -> None:
+    """Write what defines a run: its settings, and its grid or, of several, their names.
+
+    Raises:
+        GridError: several grids, of which one has no name to load it by.
+    """
+    names = [grids.compiled[0][0].name]
+    if len(grids) > 1:
+        names = [_source(topology) for topology in grids.sources]
+    else:
+        WRITERS[".json"](grids.grids[0], run / GRID)
+    env = {field.name: getattr(grids.configs[0], field.name) for field in dataclasses.fields(EnvConfig)}
     env |= {name: dataclasses.asdict(env[name]) for name in ("prices", "protection")}
-    env |= {"topology": GRID, "outages": [dataclasses.asdict(outage) for outage in env["outages"]]}
+    env |= {"outages": [dataclasses.asdict(outage) for outage in env["outages"]]}
+    env |= {"topology": GRID if len(grids) == 1 else names[0]}
+    marks = [arrays.fingerprint for arrays, _ in grids.compiled]
     content = {
         "format": FORMAT,
-        "grid": {"name": batch.arrays.name, "fingerprint": batch.arrays.fingerprint},
+        "grids": [TrainedOn(*pair)._asdict() for pair in zip(names, marks, strict=True)],
         "env": env,
         "train": dataclasses.asdict(config),
         "versions": _versions(),
@@ -104,8 +154,20 @@ def write_config(run: Path, batch: GridBatch, config: TrainConfig) -> None:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_config(run: Path) -> tuple[EnvConfig, TrainConfig, str]:
-    """The settings of a run, with its own copy of the grid, and the grid's fingerprint.
+def _source(topology: object) -> str:
+    """What a grid is loaded by, from any folder.
+
+    Raises:
+        GridError: it was handed over as an object.
+    """
+    if isinstance(topology, Grid):
+        mend = "write it to a file, and hand over the path"
+        raise GridError(f"grid {topology.name!r}", "a Grid among several", "the name or path of each grid", mend)
+    return str(Path(str(topology)).resolve()) if Path(str(topology)).is_file() else str(topology)
+
+
+def read_config(run: Path) -> Settings:
+    """The settings of a run; of several grids, none is loaded.
 
     Raises:
         GridError: no run, settings of another version, or a grid that is not the one it was trained on.
@@ -113,22 +175,38 @@ def read_config(run: Path) -> tuple[EnvConfig, TrainConfig, str]:
     path = run / CONFIG
     if not path.is_file():
         found = "no such folder" if not run.exists() else f"no {CONFIG} in it"
-        raise GridError(str(run), found, "the folder of a run", MEND)
+        raise GridError(str(run), found, allowed_runs(), MEND)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         kind = content["format"]
-        env, train, mark = dict(content["env"]), dict(content["train"]), content["grid"]["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        parts = (content["env"], content["train"], content["grids"]) if kind == FORMAT else ({}, {}, [])
+        env, train = dict(parts[0]), dict(parts[1])
+        grids = tuple(TrainedOn(str(each["name"]), str(each["fingerprint"])) for each in parts[2])
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise GridError(str(path), f"{type(error).__name__}: {error}", "the settings of a run", MEND) from error
     if kind != FORMAT:
         raise GridError(f"{path}: format", repr(kind), repr(FORMAT), "load it with the version that wrote it")
-    grid = load(run / GRID)
+    if not grids:
+        raise GridError(f"{path}: grids", "none", "at least one", MEND)
     config = TrainConfig.from_fields(train)
+    if len(grids) > 1:
+        return Settings(EnvConfig.from_fields({**env, "topology": grids[0].name}), config, grids)
+    grid = load(run / GRID)
     env_config = EnvConfig.from_fields({**env, "topology": grid})
-    if grid.compile().fingerprint != mark:
-        mend = "put back the grid that the run was trained on, or train again"
-        raise GridError(str(run / GRID), "another grid", f"the one with fingerprint {mark}", mend)
-    return env_config, config, mark
+    check_fingerprints(str(run / GRID), [grid.compile().fingerprint], grids)
+    return Settings(env_config, config, grids)
+
+
+def check_fingerprints(where: str, found: Sequence[str], grids: Sequence[TrainedOn]) -> None:
+    """Check that grids are those that a run was trained on.
+
+    Raises:
+        GridError: one is not.
+    """
+    for mark, grid in zip(found, grids, strict=True):
+        if mark != grid.fingerprint:
+            mend = "put back the grid that the run was trained on, or train again"
+            raise GridError(where, "another grid", f"the one with fingerprint {grid.fingerprint}", mend)
 
 
 def write_weights(run: Path, state: dict[str, torch.Tensor]) -> None:
@@ -172,19 +250,21 @@ def load_agent(run_or_name: str | Path, name: str = "agent") -> Agent:
     """Load a trained agent.
 
     Args:
-        run_or_name: the folder of a run, or the name of one in ``runs/``.
+        run_or_name: the folder of a run, the name of one in ``runs/``, or that of a shipped agent.
         name: what tables and pictures call it.
 
     Raises:
         GridError: anything that keeps the run from being loaded.
     """
-    run = Path(run_or_name)
-    if not run.exists() and (RUNS / run).exists():
-        run = RUNS / run
-    env_config, config, mark = read_config(run)
-    policy = make_policy(config, GridBatch(observed(env_config, config)))
+    run = find_run(run_or_name) or Path(run_or_name)
+    env_config, config, grids = read_config(run)
+    has_one = len(grids) == 1
+    fits = env_config if has_one else dataclasses.replace(env_config, topology=SMALLEST, outages=())
+    policy = make_policy(config, GridBatch(observed(fits, config)))
     read_weights(run, policy)
-    return Agent(name, policy, env_config, mark)
+    if not has_one and isinstance(policy, GraphActorCriticPolicy):
+        policy.rewire([])  # it knows no grid until it is reset on one
+    return Agent(name, policy, env_config, grids)
 
 
 def _versions() -> dict[str, str]:

@@ -9,7 +9,11 @@ from typing import Any, Literal
 from grid import GridError
 from grid.errors import nearest
 
-OBSERVATIONS: dict[str, Literal["flat", "graph"]] = {"mlp": "flat", "extractor": "graph"}
+OBSERVATIONS: dict[str, Literal["flat", "graph"]] = {
+    "mlp": "flat",
+    "extractor": "graph",
+    "graph": "graph",
+}
 """Each kind of policy with the observation it reads."""
 
 STAGES = ("optimum", "gradient", "ppo")
@@ -18,14 +22,20 @@ STAGES = ("optimum", "gradient", "ppo")
 STAGE_SHARES = {"optimum": 1.0, "gradient": 3.0, "ppo": 3.0}
 """How the budget is shared out between the stages that run."""
 
-BEST_STAGES = {"mlp": ("optimum", "gradient"), "extractor": ("optimum", "gradient")}
+BEST_STAGES = dict.fromkeys(OBSERVATIONS, ("optimum", "gradient"))
 """What each policy learns by unless told otherwise."""
+
+TUNING_STAGES = ("gradient",)
+"""What a trained network is fitted to further grids by unless told otherwise."""
 
 PPO_SETTINGS: dict[str, dict[str, Any]] = {
     "mlp": {"n_envs": 128, "batch_size": 2048, "n_epochs": 6, "learning_rate": 2e-3},
     "extractor": {"n_envs": 64, "batch_size": 1024, "n_epochs": 3, "learning_rate": 1e-3},
+    "graph": {"n_envs": 64, "batch_size": 1024, "n_epochs": 3, "learning_rate": 1e-3},
 }
 """What each policy trains with unless told otherwise: larger networks make smaller, fewer and slower steps."""
+
+COUNTS = ("n_envs", "batch_size", "n_epochs", "width", "graph_width", "graph_layers", "grids_per_update", "threads")
 
 DEFAULT_SECONDS = 120.0
 
@@ -38,7 +48,7 @@ class TrainConfig:
         GridError: a value is outside its range.
     """
 
-    policy: Literal["mlp", "extractor"] = "mlp"  # plain network on the flat observation, or GraphExtractor
+    policy: Literal["mlp", "extractor", "graph"] = "mlp"  # plain network, GraphExtractor, or one network for any grid
     stages: tuple[str, ...] = ()  # out of STAGES, in turn; none: BEST_STAGES
     steps: int | None = None  # env steps to take, summed over the envs
     seconds: float | None = None  # time to take, with everything from the call to the last file
@@ -56,8 +66,10 @@ class TrainConfig:
     log_std: float = -1.5  # of the first exploration, in units of the action
     tuning_log_std: float = -3.0  # of PPO's first exploration after another stage
     width: int = 128  # of the two hidden layers of actor and critic
-    graph_width: int = 32  # features a node; extractor only
-    graph_layers: int = 2  # rounds of message passing; extractor only
+    graph_width: int = 32  # features a node; extractor and graph
+    graph_layers: int = 2  # rounds of message passing; extractor and graph
+    grids_per_update: int = 4  # which add up their gradients, each with an equal share of n_envs; or all, if fewer
+    start: str | None = None  # run or shipped agent of the policy graph whose weights come first; its network stays
     threads: int = 1  # of torch, while it trains; with two, PPO on a busy machine was eight times slower
 
     def __post_init__(self) -> None:
@@ -67,7 +79,7 @@ class TrainConfig:
         for name, value in PPO_SETTINGS[self.policy].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        for name in ("n_envs", "batch_size", "n_epochs", "width", "graph_width", "graph_layers", "threads"):
+        for name in COUNTS:
             self._require(name, _whole(getattr(self, name)) and getattr(self, name) >= 1, "a whole number >= 1")
         self._require("seed", _whole(self.seed) and self.seed >= 0, "a whole number >= 0")
         self._require("steps", self.steps is None or (_whole(self.steps) and self.steps >= 1), "a whole number >= 1")
@@ -90,12 +102,13 @@ class TrainConfig:
     @property
     def plan(self) -> tuple[str, ...]:
         """The stages to run."""
-        return self.stages or BEST_STAGES[self.policy]
+        return self.stages or (BEST_STAGES[self.policy] if self.start is None else TUNING_STAGES)
 
     def rate(self, stage: str) -> float:
         """The learning rate that a stage starts with."""
         if stage == "ppo":
-            return self.learning_rate if self.plan[0] == "ppo" else self.tuning_learning_rate
+            is_new = self.plan[0] == "ppo" and self.start is None
+            return self.learning_rate if is_new else self.tuning_learning_rate
         return {"optimum": self.optimum_learning_rate, "gradient": self.gradient_learning_rate}[stage]
 
     def _require(self, name: str, ok: bool, allowed: str) -> None:

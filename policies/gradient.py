@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
-from torch import Tensor, nn
+from torch import Tensor
 
 from envs import GridBatch
 from envs.batch import view_of
@@ -21,10 +21,10 @@ from envs.observations import loading
 from grid.costs import settlement, step_costs
 from grid.state import Inputs, State
 from grid.step import initial_state, limits, step
+from policies.descent import Losses, descend
 
 OUTSIDE_WEIGHT = 0.5  # of the mean square by which raw actions leave [−1, 1], where clipping would stop all learning
 CRITIC_WEIGHT = 0.1
-MOST_NORM = 1.0  # of a gradient
 
 
 class GradientLearner:
@@ -43,20 +43,17 @@ class GradientLearner:
 
     def update(self, learning_rate: float) -> float:
         """Run B episodes, follow the gradient of their return, and give back its mean."""
-        optimizer = self.policy.optimizer
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate
+        return descend(self.policy, learning_rate, [self.losses()])
+
+    def losses(self) -> Losses:
+        """One loss, of B fresh episodes."""
         self.batch.reset()
-        self.policy.set_training_mode(True)
         rewards, values, outside = self.episode()
         returns = discounted(rewards.detach().float(), self.gamma)
         gain = rewards.sum(0).mean()
         critic = (values - returns).square().mean()
-        optimizer.zero_grad(set_to_none=True)
-        (OUTSIDE_WEIGHT * outside + CRITIC_WEIGHT * critic - gain / self.batch.horizon).backward()
-        nn.utils.clip_grad_norm_(self.policy.parameters(), MOST_NORM)
-        optimizer.step()
-        return float(gain.detach())
+        loss = OUTSIDE_WEIGHT * outside + CRITIC_WEIGHT * critic - gain / self.batch.horizon
+        yield loss, float(gain.detach())
 
     def episode(self) -> tuple[Tensor, Tensor, Tensor]:
         """Run the batch's episodes from their first step.

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
-from torch import Tensor, nn
+from torch import Tensor
 
 from envs import GridBatch
 from grid import Setpoint
 from grid.programme import Programme, Solution
-from policies.gradient import CRITIC_WEIGHT, MOST_NORM, discounted, mean_action
+from policies.descent import Losses, descend
+from policies.gradient import CRITIC_WEIGHT, discounted, mean_action
 
 TOLERANCE = 1e-4  # for quadratic costs, relative to the cost of the episode: far below what a network imitates
 CHUNK = 16  # episodes that one programme solves in turn, each from the basis of the one before
@@ -62,20 +63,16 @@ class ImitationLearner:
 
     def update(self, learning_rate: float) -> float:
         """Solve B episodes, imitate them, and give back the mean reward of the schedules."""
+        return descend(self.policy, learning_rate, [self.losses()])
+
+    def losses(self) -> Losses:
+        """Solve B episodes; several passes over their steps follow, a loss for each batch."""
         lessons = self.lessons()
-        optimizer = self.policy.optimizer
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate
-        self.policy.set_training_mode(True)
         for _ in range(PASSES):
             for observation, actions, returns in lessons.batches(BATCH_SIZE):
                 actor = (mean_action(self.policy, observation) - actions).square().mean()
                 critic = (self.policy.predict_values(observation).squeeze(-1) - returns).square().mean()
-                optimizer.zero_grad(set_to_none=True)
-                (actor + CRITIC_WEIGHT * critic).backward()
-                nn.utils.clip_grad_norm_(self.policy.parameters(), MOST_NORM)
-                optimizer.step()
-        return lessons.reward
+                yield actor + CRITIC_WEIGHT * critic, lessons.reward
 
     def lessons(self) -> Lessons:
         """Start new episodes, solve them, and run the schedules through the env."""

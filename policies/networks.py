@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from stable_baselines3 import PPO
-from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.policies import ActorCriticPolicy, MultiInputActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
 from envs import EnvConfig, GridBatch
-from grid import GridArrays
+from grid import GridArrays, Prices
 from policies.config import OBSERVATIONS, TrainConfig
+from policies.graph_policy import GraphActorCriticPolicy
 
-ALIASES = {"mlp": "MlpPolicy", "extractor": "MultiInputPolicy"}
-
+KINDS: dict[str, type[ActorCriticPolicy]] = {
+    "mlp": ActorCriticPolicy,
+    "extractor": MultiInputActorCriticPolicy,
+    "graph": GraphActorCriticPolicy,
+}
 
 STANDARD_EPISODES = 64
 LEAST_SPREAD = 0.1  # of an entry; entries are per unit, so that less is noise
@@ -56,14 +59,12 @@ def observed(env_config: EnvConfig, config: TrainConfig) -> EnvConfig:
     return dataclasses.replace(env_config, observation=OBSERVATIONS[config.policy])
 
 
-def policy_kwargs(config: TrainConfig, arrays: GridArrays) -> dict[str, Any]:
-    """What SB3's policy class is built with."""
-    kwargs: dict[str, Any] = {
-        "net_arch": [config.width, config.width],
-        "activation_fn": nn.ReLU,
-        "log_std_init": config.log_std,
-        "optimizer_kwargs": {"eps": 1e-5, "fused": True},
-    }
+def policy_kwargs(config: TrainConfig, grids: Sequence[tuple[GridArrays, Prices]]) -> dict[str, Any]:
+    """What the policy class is built with."""
+    kwargs: dict[str, Any] = {"log_std_init": config.log_std, "optimizer_kwargs": {"eps": 1e-5, "fused": True}}
+    if config.policy == "graph":
+        return kwargs | {"grids": grids, "width": config.graph_width, "layers": config.graph_layers}
+    kwargs |= {"net_arch": [config.width, config.width], "activation_fn": nn.ReLU}
     if config.policy == "mlp":
         kwargs["features_extractor_class"] = Standardised
     else:
@@ -71,7 +72,7 @@ def policy_kwargs(config: TrainConfig, arrays: GridArrays) -> dict[str, Any]:
 
         kwargs["features_extractor_class"] = GraphExtractor
         kwargs["features_extractor_kwargs"] = {
-            "arrays": arrays,
+            "arrays": grids[0][0],
             "width": config.graph_width,
             "layers": config.graph_layers,
         }
@@ -82,14 +83,15 @@ def start_from_merit(policy: ActorCriticPolicy, config: EnvConfig) -> None:
     """Scale the inputs, and make the first action 0: with ``action="residual"`` the merit order, redispatched."""
     if isinstance(policy.features_extractor, Standardised):
         policy.features_extractor.measure(config)
-    for weight in policy.action_net.parameters():
-        nn.init.zeros_(weight)
+    if not isinstance(policy, GraphActorCriticPolicy):  # which starts there by itself
+        for weight in policy.action_net.parameters():
+            nn.init.zeros_(weight)
 
 
 def make_policy(config: TrainConfig, batch: GridBatch) -> ActorCriticPolicy:
     """A network without trained weights, for the spaces of a batch."""
-    kind = cast(type[ActorCriticPolicy], PPO.policy_aliases[ALIASES[config.policy]])
-    kwargs = policy_kwargs(config, batch.arrays)
+    kwargs = policy_kwargs(config, [(batch.arrays, batch.prices)])
+    kind = KINDS[config.policy]
     return kind(batch.observation_space, batch.action_space, lambda _: config.learning_rate, **kwargs)
 
 

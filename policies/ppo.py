@@ -3,44 +3,57 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stable_baselines3 import PPO
 
-from envs import EnvConfig
+from envs import EnvConfig, GridBatch
 from grid import GridError
 from policies.budget import Budget
-from policies.bundle import Agent, load_agent, read_config, write_config
+from policies.bundle import Agent, check_fingerprints, check_seen, load_agent, read_config, read_weights, write_config
 from policies.config import TrainConfig
-from policies.networks import ALIASES, observed, policy_kwargs, start_from_merit, torch_threads
-from policies.sb3_vec_env import make_vec_env
-from policies.stages import batch_of
+from policies.grids import Rotation, TrainingGrids
+from policies.networks import KINDS, observed, policy_kwargs, start_from_merit, torch_threads
+from policies.runs import find_run
+from policies.sb3_vec_env import GridVecEnv
+from policies.side_by_side import SideBySide
+from policies.stages import hand_over
 from policies.training import Report, Training, read_resume, stream_seed
 
 
-def build(config: TrainConfig, env_config: EnvConfig, learning_rate: Callable[[float], float] | None = None) -> PPO:
+def training_grids(config: TrainConfig, env_configs: Sequence[EnvConfig]) -> TrainingGrids:
+    """The grids of the envs, with the observation that the policy reads.
+
+    Raises:
+        GridError: a bad grid, envs that differ in more than their grid, or several for a policy of one.
+    """
+    if len(env_configs) > 1 and config.policy != "graph":
+        mend = "train with the policy 'graph', or on one grid"
+        raise GridError("train.policy", f"{config.policy!r} for {len(env_configs)} grids", "'graph'", mend)
+    return TrainingGrids([observed(each, config) for each in env_configs])
+
+
+def build(config: TrainConfig, grids: TrainingGrids, learning_rate: Callable[[float], float] | None = None) -> PPO:
     """An untrained PPO with its envs; its first action is 0: the merit order and the env's redispatch moves.
 
     Args:
         config: how to train.
-        env_config: the env; its observation is replaced by the one that the policy reads.
+        grids: with the observation that the policy reads.
         learning_rate: by the remaining progress, from 1 to 0; by default it falls in a straight line.
-
-    Raises:
-        GridError: bad grid.
     """
-    env = make_vec_env(observed(env_config, config), config.n_envs, stream_seed(config.seed, 0))
+    env = GridVecEnv(_envs(config, grids))
+    horizon = env.batch.horizon
     model = PPO(
-        ALIASES[config.policy],
+        KINDS[config.policy],
         env,
-        n_steps=env_config.horizon,
-        batch_size=_divisor_near(env_config.horizon * config.n_envs, config.batch_size),
+        n_steps=horizon,
+        batch_size=_divisor_near(horizon * env.num_envs, config.batch_size),
         n_epochs=config.n_epochs,
         gamma=config.gamma,
         gae_lambda=config.gae_lambda,
         learning_rate=learning_rate or (lambda left: config.learning_rate * left),
-        policy_kwargs=policy_kwargs(config, env.arrays),
+        policy_kwargs=policy_kwargs(config, grids.compiled),
         seed=stream_seed(config.seed, 0),
         device="cpu",
     )
@@ -48,8 +61,19 @@ def build(config: TrainConfig, env_config: EnvConfig, learning_rate: Callable[[f
     return model
 
 
+def _envs(config: TrainConfig, grids: TrainingGrids) -> GridBatch | SideBySide:
+    """The envs that a policy trains in: those of its one grid, or a few grids at a time side by side."""
+    seed, at_once = stream_seed(config.seed, 0), min(config.grids_per_update, len(grids))
+    if config.policy != "graph":
+        return grids.batch(0, config.n_envs, seed)
+    if len(grids) == 1:
+        return grids.weighed(0, config.n_envs, seed)
+    each = max(1, config.n_envs // at_once)
+    return SideBySide(grids, Rotation(len(grids), at_once, seed), each * at_once, is_weighed=True)
+
+
 def train(
-    env_config: EnvConfig,
+    env_config: EnvConfig | Sequence[EnvConfig],
     config: TrainConfig,
     out: str | Path,
     progress: Report | None = None,
@@ -58,8 +82,9 @@ def train(
     """Train an agent and keep the best one on validation episodes of the train part; Ctrl-C stops early and keeps it.
 
     Args:
-        env_config: the env.
-        config: how to train; ``seconds`` covers everything from ``started_s`` to the last file.
+        env_config: the env, or several that differ in their grid alone, which is given by name or path.
+        config: how to train; ``seconds`` covers everything from ``started_s`` to the last file. With ``start``, the
+            policy and its network are those of that agent.
         out: folder of the run, which must not hold anything yet.
         progress: told how far the training is.
         started_s: ``time.perf_counter()`` when the work began, if that was before this call.
@@ -75,10 +100,32 @@ def train(
     if run.exists() and (not run.is_dir() or any(run.iterdir())):
         mend = "choose another folder, or resume the run that is there"
         raise GridError(str(run), "a file" if run.is_file() else "files in it", "a new or empty folder", mend)
+    env_configs = [env_config] if isinstance(env_config, EnvConfig) else env_config
     with torch_threads(config.threads):
-        model = build(config, env_config, budget.learning_rate)
-        write_config(run, batch_of(model), config)
-        return _finish(Training(model, config, budget, run, progress))
+        if config.start is not None:
+            config = continued(config, config.start, env_configs[0])
+        grids = training_grids(config, env_configs)
+        model = build(config, grids, budget.learning_rate)
+        if config.start is not None:
+            read_weights(find_run(config.start) or Path(config.start), model.policy)
+            hand_over(model.policy, config.plan[0], config)
+        write_config(run, grids, config)
+        return _finish(Training(model, grids, config, budget, run, progress))
+
+
+def continued(config: TrainConfig, start: str, env_config: EnvConfig) -> TrainConfig:
+    """The settings of a training that starts from a trained agent: its network is that of the agent.
+
+    Raises:
+        GridError: no such agent, one whose weights belong to one grid, or an env that it would misread.
+    """
+    settings = read_config(find_run(start) or Path(start))
+    if settings.train.policy != "graph":
+        mend = "start from an agent of the policy 'graph'; the weights of the others belong to one grid"
+        raise GridError(f"train.start: {start}", f"the policy {settings.train.policy!r}", "'graph'", mend)
+    check_seen(f"train.start: {start}", observed(settings.env, settings.train), observed(env_config, settings.train))
+    network = {name: getattr(settings.train, name) for name in ("policy", "graph_width", "graph_layers")}
+    return dataclasses.replace(config, **network)
 
 
 def resume(
@@ -101,7 +148,8 @@ def resume(
         GridError: anything that keeps the run from being loaded, or a run that has nothing left to do.
     """
     folder = Path(run)
-    env_config, config, _ = read_config(folder)
+    settings = read_config(folder)
+    config = settings.train
     state = read_resume(folder)
     if steps is not None or seconds is not None:
         config = dataclasses.replace(
@@ -114,9 +162,11 @@ def resume(
         done = f"{state['steps']} steps in {state['elapsed_s']:.0f} s"
         raise GridError(str(folder), f"a run that is finished ({done})", "an unfinished run", "ask for more steps")
     with torch_threads(config.threads):
-        model = build(config, env_config, budget.learning_rate)
-        write_config(folder, batch_of(model), config)
-        training = Training(model, config, budget, folder, progress)
+        grids = training_grids(config, settings.env_configs())
+        check_fingerprints(str(folder), [arrays.fingerprint for arrays, _ in grids.compiled], settings.grids)
+        model = build(config, grids, budget.learning_rate)
+        write_config(folder, grids, config)
+        training = Training(model, grids, config, budget, folder, progress)
         training.restore(state)
         return _finish(training)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -13,6 +13,8 @@ from stable_baselines3.common.vec_env import VecEnv
 from envs import EnvConfig, GridBatch
 from envs.load_balancer import configure
 from grid import GridArrays, GridError
+from policies.grids import Rotation, TrainingGrids
+from policies.side_by_side import SideBySide
 
 
 class EnvView:
@@ -26,7 +28,7 @@ class EnvView:
     render_mode = None
     spec = None
 
-    def __init__(self, batch: GridBatch, index: int) -> None:
+    def __init__(self, batch: GridBatch | SideBySide, index: int) -> None:
         self.__dict__.update(batch=batch, index=index)
 
     def __getattr__(self, name: str) -> Any:
@@ -54,17 +56,15 @@ class EnvView:
 
 
 class GridVecEnv(VecEnv):
-    """``n_envs`` episodes that start and end together.
+    """The episodes of a batch, which start and end together.
 
     ``infos`` holds nothing during an episode: its dicts are reused and not to be written to. At the end of one it
     holds ``terminal_observation``, ``TimeLimit.truncated`` (False), ``episode`` (r, l, t) and ``episode_metrics``
     (cost terms, cost, reference, unserved_mwh, overload_mwh).
     """
 
-    def __init__(self, config: EnvConfig, n_envs: int, seed: int | None = 0) -> None:
-        if n_envs < 1:
-            raise GridError("n_envs", repr(n_envs), "a whole number >= 1", "correct the value")
-        self.batch = GridBatch(config, n_envs, seed)
+    def __init__(self, batch: GridBatch | SideBySide) -> None:
+        self.batch, n_envs = batch, batch.batch_size
         self.views = [EnvView(self.batch, i) for i in range(n_envs)]
         self._actions = np.zeros((n_envs, *(self.batch.action_space.shape or ())))
         self._seed: int | None = None
@@ -75,8 +75,8 @@ class GridVecEnv(VecEnv):
 
     @property
     def arrays(self) -> GridArrays:
-        """The compiled grid."""
-        return self.batch.arrays
+        """The compiled grid, where there is one."""
+        return self.get_attr("arrays", 0)[0]
 
     def seed(self, seed: int | None = None) -> list[int | None]:
         """Seed the next reset; one seed gives each env a random stream of its own."""
@@ -153,11 +153,14 @@ def _row(observation: Any, i: int) -> Any:
     return observation[i]
 
 
-def make_vec_env(config: EnvConfig | None = None, n_envs: int = 1, seed: int | None = 0, **fields: Any) -> GridVecEnv:
+def make_vec_env(
+    config: EnvConfig | Sequence[EnvConfig] | None = None, n_envs: int = 1, seed: int | None = 0, **fields: Any
+) -> GridVecEnv:
     """Make an env for stable-baselines3.
 
     Args:
-        config: an EnvConfig, or give its fields by name.
+        config: an EnvConfig, or give its fields by name; several that differ in the grid alone run side by side, in
+            equal shares, with observations and actions padded (see ``policies.side_by_side``).
         n_envs: how many episodes run side by side.
         seed: of the random streams; None takes a fresh one.
         fields: of EnvConfig.
@@ -165,4 +168,10 @@ def make_vec_env(config: EnvConfig | None = None, n_envs: int = 1, seed: int | N
     Raises:
         GridError: bad grid, field or number of envs.
     """
-    return GridVecEnv(configure(config, fields), n_envs, seed)
+    if n_envs < 1:
+        raise GridError("n_envs", repr(n_envs), "a whole number >= 1", "correct the value")
+    if config is None or isinstance(config, EnvConfig):
+        return GridVecEnv(GridBatch(configure(config, fields), n_envs, seed))
+    grids = TrainingGrids([configure(each, fields) for each in config])
+    root = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+    return GridVecEnv(SideBySide(grids, Rotation(len(grids), len(grids), root), n_envs))

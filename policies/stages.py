@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import torch
 from stable_baselines3 import PPO
@@ -11,8 +11,11 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from envs import GridBatch
 from policies.config import TrainConfig
 from policies.gradient import GradientLearner
+from policies.graph_policy import GraphActorCriticPolicy
 from policies.imitation import ImitationLearner
+from policies.rotation import RotatingLearner
 from policies.sb3_vec_env import GridVecEnv
+from policies.side_by_side import SideBySide
 
 
 class Learner(Protocol):
@@ -35,19 +38,33 @@ class PPOLearner:
         return float(model.rollout_buffer.rewards.sum()) / model.n_envs
 
 
-def batch_of(model: PPO) -> GridBatch:
+def batch_of(model: PPO) -> GridBatch | SideBySide:
     """The batch behind the envs of a model."""
     return cast(GridVecEnv, model.get_env()).batch
 
 
 def learners(model: PPO, config: TrainConfig) -> dict[str, Learner]:
     """Each stage by its name."""
-    policy, batch = model.policy, batch_of(model)
-    return {
-        "optimum": ImitationLearner(policy, batch, config.gamma),
-        "gradient": GradientLearner(policy, batch, config.gamma),
-        "ppo": PPOLearner(model),
-    }
+    batch = batch_of(model)
+
+    def learner(kind: Any) -> Learner:
+        if isinstance(batch, SideBySide):
+            policy = cast(GraphActorCriticPolicy, model.policy)
+            return RotatingLearner(kind, policy, batch, config.gamma)
+        return kind(model.policy, batch, config.gamma)
+
+    return {"optimum": learner(ImitationLearner), "gradient": learner(GradientLearner), "ppo": PPOLearner(model)}
+
+
+def start_episodes(model: PPO, seed: int, update: int) -> None:
+    """Start all random streams and the episodes anew, at this update of the run."""
+    batch = batch_of(model)
+    model.set_random_seed(seed)
+    if isinstance(batch, SideBySide):
+        batch.rotation.turn = update  # which is all that its episodes depend on
+    else:
+        batch.reset(seed)
+    model._last_obs = None  # makes SB3 reset the envs
 
 
 def hand_over(policy: ActorCriticPolicy, stage: str, config: TrainConfig) -> None:

@@ -7,7 +7,6 @@ import pickle
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from math import ceil, inf, isnan, nan
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,16 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
-from envs import GridBatch
-from envs.rewards import scale_floor
 from grid import GridError
 from grid.files import atomic_path
 from policies.budget import Budget
 from policies.bundle import read_weights, write_weights
 from policies.config import TrainConfig
-from policies.stages import batch_of, hand_over, learners
+from policies.grids import TrainingGrids
+from policies.stages import hand_over, learners, start_episodes
+from policies.validation import Validation
 
 RESUME, CURVE, STAGES, BOARD = "resume.pt", "progress.csv", "stages.csv", "tensorboard"
-VALIDATION_EPISODES = 64
 UPDATE_STREAM, VALIDATION_STREAM = 0, 1  # of random numbers
 CHECKPOINT_FRAC = 0.05  # of the budget between two checkpoints,
 CHECKPOINT_UPDATES = 50  # but no more updates
@@ -40,7 +38,7 @@ the schedules that are imitated)."""
 STAGE_COLUMNS = ("stage", "steps", "elapsed_s", "validation_cost_frac")
 """Of what each stage reached: when it ended, and the least cost on the validation episodes until then."""
 
-UNTRAINED = "untrained"
+UNTRAINED, START = "untrained", "start"
 RESUMED = {"policy", "optimizer", "stage", "steps", "elapsed_s", "best"}
 
 Report = Callable[[float, str], None]
@@ -59,16 +57,19 @@ class Training:
     episodes; a run that is resumed there goes on exactly as if it had never stopped.
     """
 
-    def __init__(self, model: PPO, config: TrainConfig, budget: Budget, run: Path, progress: Report | None) -> None:
+    def __init__(
+        self,
+        model: PPO,
+        grids: TrainingGrids,
+        config: TrainConfig,
+        budget: Budget,
+        run: Path,
+        progress: Report | None,
+    ) -> None:
         self.model, self.config, self.budget, self.run = model, config, budget, run
         self._progress = progress
-        batch = batch_of(model)
-        self._seed = stream_seed(config.seed, VALIDATION_STREAM)
-        self._validation = GridBatch(replace(batch.config, split="train"), VALIDATION_EPISODES, self._seed)
-        self._validation.reset(self._seed)
-        floor = scale_floor(batch.arrays, batch.config.dt_h) * batch.horizon
-        self._reference = max(float(self._validation.reference_cost.sum()), floor * VALIDATION_EPISODES)
-        self._update_steps = batch.horizon * batch.batch_size
+        self._validation = Validation(grids, stream_seed(config.seed, VALIDATION_STREAM))
+        self._update_steps = model.n_steps * model.n_envs
         self._learners = learners(model, config)
         self._stage = self.budget.start_update(0)
         self._rows: list[dict[str, Any]] = []
@@ -144,9 +145,9 @@ class Training:
         """Validate, keep the network if it is the best so far, hand the best to the next stage, write everything."""
         started_s = time.perf_counter()
         model, policy = self.model, self.model.policy
-        cost_frac = self._validate()
+        cost_frac = self._validation.cost_frac(policy)
         if not self._rows:
-            self._add_row(UNTRAINED, nan)
+            self._add_row(UNTRAINED if self.config.start is None else START, nan)
         self._rows[-1]["validation_cost_frac"] = cost_frac
         if cost_frac < self._best:
             self._best = cost_frac
@@ -174,19 +175,9 @@ class Training:
 
     def _start_streams(self) -> None:
         """Start all random streams and the episodes anew."""
-        seed = stream_seed(self.config.seed, UPDATE_STREAM, self.model.num_timesteps)
-        self.model.set_random_seed(seed)
-        batch_of(self.model).reset(seed)
-        self.model._last_obs = None  # makes SB3 reset the envs
-
-    def _validate(self) -> float:
-        """Cost of the policy without exploration on the validation episodes, as a share of their reference."""
-        batch, policy = self._validation, self.model.policy
-        policy.set_training_mode(False)
-        observation = batch.reset(self._seed)
-        for _ in range(batch.horizon):
-            observation, *_ = batch.step(policy.predict(observation, deterministic=True)[0])
-        return float(batch.metrics["cost"].sum()) / self._reference
+        steps = self.model.num_timesteps
+        seed = stream_seed(self.config.seed, UPDATE_STREAM, steps)
+        start_episodes(self.model, seed, steps // self._update_steps)
 
 
 def read_curve(run: Path) -> list[dict[str, Any]]:

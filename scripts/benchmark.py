@@ -161,11 +161,12 @@ def ppo_steps_per_s(name: str, seconds: float) -> float:
     with train_extra():
         from policies import TrainConfig
         from policies.networks import torch_threads
-        from policies.ppo import build
+        from policies.ppo import build, training_grids
 
     with torch_threads(1):
         free = name == "free_env"
-        model = build(TrainConfig.from_fields({"policy": "mlp" if free else name}), EnvConfig(topology=PPO_GRID))
+        config = TrainConfig.from_fields({"policy": "mlp" if free else name})
+        model = build(config, training_grids(config, [EnvConfig(topology=PPO_GRID)]))
         if free:
             model = _on_free_env(model)
         steps = model.n_steps * model.n_envs

@@ -29,7 +29,7 @@ class Evaluate(CommonJson):
         tyro.conf.Positional,
         tyro.conf.arg(metavar="RUN|POLICY", help_behavior_hint="(default: all policies)"),
     ] = None
-    """folder of a run or its name in runs/, or a policy: random, merit, redispatch, mpc"""
+    """a run: its folder, its name in runs/ or a shipped agent; or a policy: random, merit, redispatch, mpc"""
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
     """bundled name or path of another grid file; required without a run"""
     episodes: Count = 20
@@ -59,7 +59,7 @@ class Evaluate(CommonJson):
         if self.source in BASELINES:
             policies = [self.source]
         elif self.source is not None:
-            config, agent = run_config(self.source)
+            config, agent = run_config(self.source, self.grid)
             policies.append(agent)
         if self.grid is None and self.source in (None, *BASELINES):
             raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")

@@ -29,6 +29,8 @@ class Render(Common):
     """file to write: .gif, .mp4, .png, .html to be played in a browser, or .npz for the episode itself"""
     what: Annotated[Kind | None, one_of(Kind), default("sim_results if OUT begins so, else grid_state")] = None
     """which picture: the grid at work, or the course of its sums"""
+    grid: Annotated[str | None, tyro.conf.arg(metavar="GRID"), default("the run's own")] = None
+    """bundled name or path of another grid file, for an agent that can run it"""
     policy: Annotated[Decider | None, one_of(Decider), default("agent for a run, merit for a grid")] = None
     """who decides"""
     seed: Annotated[MaybeSeed, default("0")] = None
@@ -66,7 +68,7 @@ class Render(Common):
             return None
         if _is_episode(self.versus):
             return Episode.load(self.versus)
-        config, agent = running.source_config(self.source)
+        config, agent = running.source_config(self.source, self.grid)
         return running.record(running.choose(self.versus, agent, "--versus"), config, self.seed or 0)
 
     def _episode(self) -> Episode:
@@ -74,11 +76,11 @@ class Render(Common):
         from scripts import running
 
         if _is_episode(self.source):
-            if self.policy is not None or self.seed is not None or self.live:
-                mend = "leave out --policy, --seed and --live, or give a run or a grid"
+            if self.policy is not None or self.seed is not None or self.grid is not None or self.live:
+                mend = "leave out --policy, --seed, --grid and --live, or give a run or a grid"
                 raise GridError(self.source, "an episode that has already happened", "a run or a grid", mend)
             return Episode.load(self.source)
-        config, agent = running.source_config(self.source)
+        config, agent = running.source_config(self.source, self.grid)
         policy, seed = running.choose(self.policy, agent), self.seed or 0
         if self.live:
             return running.record_live(policy, config, seed)

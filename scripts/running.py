@@ -16,13 +16,13 @@ from grid.optima import optima
 from grid.optimum import Optimum
 from policies.baselines import BASELINES, Policy
 from policies.evaluation import run, run_episodes
+from policies.runs import allowed_runs, find_run
 from topologies import load, names
 from topologies.generate import PREFIX
 
 if TYPE_CHECKING:
     from policies.bundle import Agent
 
-RUNS = Path("runs")
 AGENT, OPTIMUM = "agent", "optimum"
 POWERS = ("gen_mw", "store_mw", "shed_mw", "spill_mw")
 
@@ -46,35 +46,45 @@ class Schedule:
         return Setpoint(**{name: power[batch.t] for name, power in self._powers.items()})
 
 
-def find_run(source: str) -> Path | None:
-    """The folder of a run, named by its path or by its name in ``runs/``; None if it is neither."""
-    return next((path for path in (Path(source), RUNS / source) if path.is_dir()), None)
-
-
-def run_config(source: str) -> tuple[EnvConfig, Agent]:
+def run_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agent]:
     """The env of a run, on the test part of its series, and its agent.
 
+    Args:
+        source: folder or name of a run.
+        grid: to run instead of the agent's own.
+
     Raises:
-        GridError: no run, one that cannot be loaded, or the packages that agents need are missing.
+        GridError: no run, one that cannot be loaded, one of many grids where none is named, or the packages that
+            agents need are missing.
     """
     folder = find_run(source)
     if folder is None:
         mend = f"for the grid write --grid {source}" if source in names() else "make one by `load-balancer train`"
-        raise GridError(source, "no such run", "the folder of a run or its name in runs/", mend)
+        raise GridError(source, "no such run", allowed_runs(), mend)
     from policies import load_agent
 
     agent = load_agent(folder)
+    if grid is not None:
+        return replace(agent.env_config, topology=load(grid), split="test"), agent
+    if len(agent.grids) > 1:
+        raise GridError(source, f"an agent of {len(agent.grids)} grids", "one grid to run", "add --grid")
     return replace(agent.env_config, split="test"), agent
 
 
-def source_config(source: str) -> tuple[EnvConfig, Agent | None]:
+def source_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agent | None]:
     """The env of a run with its agent, or of a grid without one; episodes come from the test part.
 
+    Args:
+        source: folder or name of a run, or a grid.
+        grid: for the agent to run instead of its own.
+
     Raises:
-        GridError: neither, or a run or grid with faults.
+        GridError: neither, a run or grid with faults, or a grid beside a grid.
     """
     if find_run(source) is not None:
-        return run_config(source)
+        return run_config(source, grid)
+    if grid is not None:
+        raise GridError(f"--grid {grid}", f"no agent to run it, but {source}", allowed_runs(), "name the run first")
     if source not in names() and not source.startswith(PREFIX) and not Path(source).exists():
         allowed = f"a run's folder, an episode (.npz), a grid file, {PREFIX}NODES:SEED or one of {', '.join(names())}"
         raise GridError(source, "nothing of that name", allowed, nearest(source, names()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +14,7 @@ from scripts import console as words
 from scripts.console import Console, Report
 from scripts.options import Common, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
 
-Network = Literal["mlp", "extractor"]
+Network = Literal["mlp", "extractor", "graph"]
 INTERRUPTED = 130
 STOPPED = "stopped"
 COST = "validation_cost_frac"
@@ -39,23 +39,25 @@ class Train(Common):
     Ctrl-C stops early and keeps the best agent so far.
     """
 
-    grid: Annotated[
-        str | None,
+    grids: Annotated[
+        tuple[str, ...],
         tyro.conf.Positional,
-        tyro.conf.arg(metavar="GRID", help_behavior_hint="(required, but for --resume)"),
-    ] = None
-    """bundled name or path of a grid file"""
-    policy: Annotated[Network, one_of(Network)] = "mlp"
-    """network: plain, or message passing over the lines of the grid"""
-    stages: Annotated[str, tyro.conf.arg(metavar="STAGES"), default("optimum,gradient")] = ""
+        tyro.conf.arg(name="GRID", metavar="GRID...", help_behavior_hint="(required, but for --resume)"),
+    ] = ()
+    """bundled names or paths of grid files; gen:40..60x200 stands for 200 generated grids"""
+    policy: Annotated[Network | None, one_of(Network), default("mlp, or graph for several grids")] = None
+    """network: plain, message passing over the lines of the grid, or one network for any grid"""
+    stages: Annotated[str, tyro.conf.arg(metavar="STAGES"), default("optimum,gradient, or gradient with --start")] = ""
     """ways of learning, in turn: any of optimum, gradient and ppo, joined by commas"""
+    start: Annotated[str | None, tyro.conf.arg(metavar="RUN"), default("nothing learned")] = None
+    """go on from the network of this agent, a graph run or a shipped one, which fits any grid"""
     steps: Annotated[MaybeCount, default("no limit")] = None
     """env-steps to train for; with --seconds too, until either is used up"""
     seconds: Annotated[MaybeSeconds, default("120, or no limit if --steps is given")] = None
     """time to train for in seconds, start-up included"""
     seed: Seed = 0
     """of everything random"""
-    out: Annotated[MaybePath, default("runs/GRID-POLICY")] = None
+    out: Annotated[MaybePath, default("runs/GRID-POLICY, or runs/many-POLICY")] = None
     """folder of the run"""
     resume: Annotated[MaybePath, default("start a new run")] = None
     """go on with the run in this folder; --steps or --seconds then say how much more"""
@@ -77,10 +79,11 @@ class Train(Common):
             for stage in what_stages_reached(read_curve(run))
         ]
         console.say("least cost on validation episodes by the end of each stage", "", *words.table(header, reached), "")
+        where = " --grid GRID" if not (run / "grid.json").exists() else ""
         console.say(
             f"{'stopped early' if stopped else 'finished'} after {words.duration(time.perf_counter() - started_s)}",
-            f"compare  load-balancer evaluate {run}",
-            f"watch    load-balancer render {run} --out grid_state.gif",
+            f"compare  load-balancer evaluate {run}{where}",
+            f"watch    load-balancer render {run}{where} --out grid_state.gif",
             f"go on    load-balancer train --resume {run} --seconds 60",
         )
         console.result([f"run: {run}"])
@@ -89,29 +92,40 @@ class Train(Common):
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
         from envs import EnvConfig
         from grid import GridError
-        from topologies import load
+        from topologies import expand, load
+        from topologies.generate import PREFIX
 
-        if self.grid is None:
+        sources = [name for each in self.grids for name in expand(each)]
+        if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
-        env_config = EnvConfig(topology=load(self.grid))
+        for source in sources:
+            if not source.startswith(PREFIX):  # expand has checked those
+                load(source)
         from policies import TrainConfig, train  # before an older run is removed, as torch may be missing
 
+        policy: Network = self.policy or ("graph" if len(sources) > 1 or self.start else "mlp")
+        env_config = EnvConfig()
+        if self.start is not None:
+            from scripts.running import run_config
+
+            env_config = replace(run_config(self.start, sources[0])[0], split="train")
+        env_configs = [replace(env_config, topology=source) for source in sources]
         stages = tuple(filter(None, self.stages.split(",")))
-        config = TrainConfig(self.policy, stages, self.steps, self.seconds, self.seed)
-        run = self.out or Path("runs") / f"{Path(self.grid).stem}-{self.policy}"
+        config = TrainConfig(policy, stages, self.steps, self.seconds, self.seed, start=self.start)
+        run = self.out or Path("runs") / f"{Path(sources[0]).stem if len(sources) == 1 else 'many'}-{policy}"
         make_room(run, self.overwrite)
         with console.progress(f"training {run}", 1.0) as report:
             watch = Watch(report)
-            train(env_config, config, run, watch, started_s)
+            train(env_configs, config, run, watch, started_s)
         return run, watch.stopped
 
     def _go_on(self, run: Path, console: Console, started_s: float) -> tuple[Path, bool]:
         from grid import GridError
         from policies import resume
 
-        if self.grid is not None or self.out is not None:
-            mend = "leave out the grid and --out; they are those of the run"
-            raise GridError("train --resume", "a grid or --out beside it", "the run alone", mend)
+        if self.grids or self.start is not None or self.out is not None:
+            mend = "leave out the grid, --start and --out; they are those of the run"
+            raise GridError("train --resume", "a grid, --start or --out beside it", "the run alone", mend)
         with console.progress(f"training {run}", 1.0) as report:
             watch = Watch(report)
             resume(run, self.steps, self.seconds, watch, started_s)

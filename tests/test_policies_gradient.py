@@ -29,7 +29,7 @@ def learner(policy, seed=0, episodes=6):
     return GradientLearner(network, batch, gamma=0.9), network, batch
 
 
-@pytest.mark.parametrize("policy", ["mlp", "extractor"])
+@pytest.mark.parametrize("policy", ["mlp", "extractor", "graph"])
 def test_the_torch_episode_is_the_numpy_episode(policy):
     gradient, network, batch = learner(policy)
     with torch.no_grad():
@@ -37,8 +37,9 @@ def test_the_torch_episode_is_the_numpy_episode(policy):
     network.set_training_mode(False)
     observation = batch.observation
     for t in range(batch.horizon):
-        seen = {k: torch.as_tensor(v) for k, v in observation.items()} if policy == "extractor" else observation
-        critic = network.predict_values(seen if policy == "extractor" else torch.as_tensor(seen))
+        is_flat = policy == "mlp"
+        seen = torch.as_tensor(observation) if is_flat else {k: torch.as_tensor(v) for k, v in observation.items()}
+        critic = network.predict_values(seen)
         np.testing.assert_allclose(values[t], critic.detach().squeeze(-1), rtol=1e-4, atol=1e-5)
         observation, reward, _, _ = batch.step(network.predict(observation, deterministic=True)[0])
         np.testing.assert_allclose(rewards[t], reward, rtol=1e-5, atol=1e-5)

@@ -16,7 +16,7 @@ from policies.config import TrainConfig
 from policies.gradient import discounted
 from policies.imitation import ImitationLearner
 from policies.networks import make_policy, observed, start_from_merit
-from policies.ppo import build, train
+from policies.ppo import build, train, training_grids
 from policies.training import read_resume
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
@@ -61,7 +61,7 @@ def test_the_lessons_do_not_depend_on_the_number_of_threads(monkeypatch):
     assert torch.equal(one.returns, other.returns)
 
 
-@pytest.mark.parametrize("policy", ["mlp", "extractor"])
+@pytest.mark.parametrize("policy", ["mlp", "extractor", "graph"])
 def test_imitation_comes_near_the_actions_and_the_returns(policy):
     teacher, network, _ = learner(policy)
 
@@ -93,7 +93,7 @@ def test_all_stages_run_in_turn_and_each_starts_from_the_best_so_far(tmp_path):
     state = read_resume(run)
     assert (state["stage"], state["steps"]) == ("ppo", 200)
     assert (state["policy"]["log_std"] == config.tuning_log_std).all()
-    best = build(config, CONFIG).policy
+    best = build(config, training_grids(config, [CONFIG])).policy
     read_weights(run, best)
     assert all(
         torch.equal(value, state["policy"][name]) for name, value in best.state_dict().items() if name != "log_std"

@@ -29,7 +29,7 @@ import sys
 sys.modules["torch"] = None
 import policies
 from grid import GridError
-for name in ("train", "resume", "load_agent", "GraphExtractor", "make_vec_env"):
+for name in ("train", "resume", "load_agent", "GraphExtractor", "GraphActorCriticPolicy", "make_vec_env"):
     try:
         getattr(policies, name)
     except GridError as error:
@@ -44,7 +44,7 @@ print(policies.evaluate(["merit"], EnvConfig(topology=grid, horizon=3), 1)["meri
 """
     *errors, gap_frac = python(code).splitlines()
     message = "torch: found no such package; allowed: an installation with the training extra; "
-    assert errors == [message + "pip install load-balancer[train]"] * 5
+    assert errors == [message + "pip install load-balancer[train]"] * 6
     assert abs(float(gap_frac)) < 1e-9
 
 

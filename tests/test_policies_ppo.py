@@ -17,16 +17,20 @@ from policies import TrainConfig, load_agent, resume, train
 from policies.budget import Budget
 from policies.config import PPO_SETTINGS
 from policies.evaluation import evaluate
-from policies.ppo import build
+from policies.ppo import build, training_grids
 from policies.training import read_resume
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=12)
 SMALL = TrainConfig(steps=600, n_envs=5, batch_size=30, width=16, graph_width=8, threads=1, seed=4)
-POLICIES = ("mlp", "extractor")
+POLICIES = ("mlp", "extractor", "graph")
 
 
 def small(**changes):
     return dataclasses.replace(SMALL, **changes)
+
+
+def untrained(config):
+    return build(config, training_grids(config, [CONFIG]))
 
 
 def weights(run):
@@ -40,7 +44,7 @@ def curve(run):
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_untrained_agents_are_the_merit_order(policy, tmp_path):
-    model = build(small(policy=policy), CONFIG)
+    model = untrained(small(policy=policy))
     observation = model.get_env().reset()
     assert np.abs(model.predict(observation, deterministic=True)[0]).max() == 0
     assert float(model.policy.log_std[0].detach()) == SMALL.log_std
@@ -63,7 +67,7 @@ def test_training_leaves_a_complete_run_and_changes_the_network(policy, tmp_path
         "tensorboard",
     }
     assert list((run / "tensorboard").iterdir())
-    first = build(small(policy=policy), CONFIG).policy.state_dict()
+    first = untrained(small(policy=policy)).policy.state_dict()
     assert any(not torch.equal(first[name], value) for name, value in weights(run).items())
     rows = curve(run)
     assert [int(row["steps"]) for row in rows] == list(range(0, 601, 60))
@@ -74,7 +78,7 @@ def test_training_leaves_a_complete_run_and_changes_the_network(policy, tmp_path
     shares = [done for done, _ in told]
     assert shares == sorted(shares)
     assert shares[-1] == 1
-    assert agent.env_config.observation == {"mlp": "flat", "extractor": "graph"}[policy]
+    assert agent.env_config.observation == ("flat" if policy == "mlp" else "graph")
 
 
 def test_the_agent_kept_is_the_best_on_validation(tmp_path):

@@ -23,19 +23,34 @@ def test_the_two_commands_come_before_line_40():
         assert any(command in line for line in top)
 
 
-def test_the_grid_and_the_commands(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("block", "commands", "files"),
+    [
+        (
+            0,
+            ["inspect", "optimum", "train", "evaluate", "render", "contingency"],
+            ["mygrid.png", "grid_state.gif", "runs/mygrid-mlp/weights.safetensors"],
+        ),
+        (
+            1,
+            ["train", "evaluate", "render", "train"],
+            ["runs/many-graph/weights.safetensors", "grid_state.gif", "runs/mygrid-graph/weights.safetensors"],
+        ),
+    ],
+    ids=["one grid", "many grids"],
+)
+def test_the_grid_and_the_commands(block, commands, files, tmp_path, monkeypatch, capsys):
     pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     (text,) = blocks("json")
     Path("mygrid.json").write_text(text, encoding="utf-8")
-    lines = [line.split("#")[0].strip() for line in blocks("sh")[0].splitlines()]
-    wanted = ["inspect", "optimum", "train", "evaluate", "render", "contingency"]
-    assert [shlex.split(line)[1] for line in lines] == wanted
+    lines = [line.split("#")[0].strip() for line in blocks("sh")[block].splitlines()]
+    assert [shlex.split(line)[1] for line in lines] == commands
     for line in lines:
-        short = line.replace("--seconds 60", "--steps 400")
+        short = re.sub(r"--seconds \d+", "--steps 400", line).replace("classic case14 gen:9..60x200", "gen:6..9x2")
         short += " --episodes 2" if " evaluate " in line else ""
         assert main(shlex.split(short)[1:]) in (0, None), capsys.readouterr().err
-    for made in ("mygrid.png", "grid_state.gif", "runs/mygrid-mlp/weights.safetensors"):
+    for made in files:
         assert Path(made).stat().st_size > 0
 
 

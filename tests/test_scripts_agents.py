@@ -78,7 +78,7 @@ def test_a_run_goes_on_and_says_what_to_do_with_it(run: CommandLine, trained: Pa
     ("line", "said"),
     [
         ("train", "train: found no grid; allowed: a grid, or --resume with a run"),
-        ("train triangle --resume a", "train --resume: found a grid or --out beside it"),
+        ("train triangle --resume a", "train --resume: found a grid, --start or --out beside it"),
         ("train --resume nowhere", "nowhere: found no such folder"),
     ],
 )
@@ -95,6 +95,31 @@ def test_without_torch_train_names_the_extra_and_spares_the_old_run(tmp_path: Pa
     assert done.stderr.count("\n") == 1
     assert "pip install load-balancer[train]" in done.stderr
     assert (tmp_path / "old" / "config.json").exists()
+
+
+def test_train_takes_many_grids_and_the_agent_runs_any_other(run: CommandLine, tmp_path: Path) -> None:
+    text = run.ok("train", "triangle", "gen:6..7x2", "--steps", 4000, "--stages", "gradient")
+    assert "compare  load-balancer evaluate runs/many-graph --grid GRID" in text
+    value = run.json("evaluate", "many-graph", "--grid", "gen:8:3", "--episodes", 2)
+    assert value["grid"] == "gen:8:3"
+    assert "agent" in value["policies"]
+    run.ok("render", "many-graph", "--grid", "gen:8:3", "--out", "episode.npz")
+    episode = Episode.load(tmp_path / "episode.npz")
+    assert (episode.policy, episode.grid_name) == ("agent", "gen:8:3")
+    run.ok("train", "gen:8:3", "--start", "many-graph", "--steps", 3072)
+    assert (tmp_path / "runs" / "gen:8:3-graph" / "grid.json").exists()
+    for line, said in (
+        ("evaluate many-graph", "many-graph: found an agent of 3 grids; allowed: one grid to run; add --grid"),
+        ("render many-graph", "many-graph: found an agent of 3 grids; allowed: one grid to run; add --grid"),
+        (
+            "render triangle --grid classic",
+            "--grid classic: found no agent to run it, but triangle; allowed: the fold",
+        ),
+        ("train triangle classic --policy mlp", "train.policy: found 'mlp' for 2 grids; allowed: 'graph'"),
+        ("train triangle --start nowhere", "nowhere: found no such run; allowed: the folder of a run"),
+        ("train gen:6..5x2", "gen:6..5x2: found sizes from 6 to 5"),
+    ):
+        assert said in run.fault(*line.split())
 
 
 # --- evaluate -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,197 @@
+"""GraphNetwork: one network for every grid. It sees a grid and its day ahead, and lets the stores bid.
+
+Lines and units tell each other what they know, weighed by how much a unit's output loads a line, and everything is pooled
+and handed back. For each store the network names the value of a stored MWh; what these bids would lead to over the day
+ahead is shown to it, and it corrects them, twice. The step is then cleared: each store buys below its value and sells
+above it, as far as the lines can take. Everything is node-major, [units or lines, rows, features].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from policies.clearing import clear, relieve
+from policies.foresight import LINES_H, SEEN_H, STORED_H, Day, hours_left, idle_day, planned_day, sides
+from policies.layers import LineEncoder, MessageLayer
+from policies.wiring import HOURS, Wiring
+
+ROUNDS = 24  # of bisection when the step is cleared
+MOST_TILT = 0.3  # of a source's cost
+UNIT_SIZE = 6 + 21 + HOURS + 6 + 4 * len(SEEN_H)
+LINE_SIZE = 4 + len(LINES_H) + 3 + 5
+GRID_SIZE = 3 + HOURS + 8 + 2
+PLAN_SIZE = 6 + len(STORED_H) + 3 * len(SEEN_H)
+
+
+class Round(nn.Module):
+    """Lines hear the units, units the lines, and all of them the whole grid."""
+
+    def __init__(self, width: int, line_width: int) -> None:
+        super().__init__()
+        self.tell_lines, self.line = nn.Linear(width, 2 * line_width), nn.Linear(line_width, line_width)
+        self.tell_units, self.unit = nn.Linear(line_width, 2 * width), nn.Linear(width, width)
+        self.line_of_grid, self.unit_of_grid = nn.Linear(width, line_width), nn.Linear(width, width)
+        self.grid, self.pool = nn.Linear(width, width), nn.Linear(2 * width, width)
+        self.scale = nn.LayerNorm(width)
+
+    def forward(
+        self, units: Tensor, lines: Tensor, grid: Tensor, shift: Tensor, way: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Units (U, B, W), lines (L, B, V) and grid (B, W), with sensitivities (U, L) and directions (L, B, 1)."""
+        signed, plain = self.tell_lines(units).chunk(2, -1)
+        heard = way * _weighed(shift.T, signed) + _weighed(shift.T.abs(), plain)
+        lines = lines + torch.relu(self.line(lines) + heard + self.line_of_grid(grid))
+        signed, plain = self.tell_units(lines).chunk(2, -1)
+        heard = _weighed(shift, way * signed) + _weighed(shift.abs(), plain)
+        heard = heard / max(1, len(lines)) ** 0.5
+        units = units + torch.relu(self.scale(self.unit(units) + heard + self.unit_of_grid(grid)))
+        pooled = torch.cat([units.mean(0), units.amax(0)], -1)
+        return units, lines, grid + torch.relu(self.grid(grid) + self.pool(pooled))
+
+
+class GraphNetwork(nn.Module):
+    """Mean actions, ``action="absolute"``, and a value, from the observation ``graph`` of any grid.
+
+    Args:
+        width: W, features of a unit and of the whole grid.
+        layers: rounds of message passing between units and lines.
+        neighbours: rounds of message passing among nodes, along the lines, before that.
+        refine: how often the bids are corrected by what they would lead to.
+        moves: of redispatch in the cleared step.
+    """
+
+    def __init__(self, width: int = 64, layers: int = 2, neighbours: int = 1, refine: int = 2, moves: int = 8) -> None:
+        super().__init__()
+        self.refine, self.moves, self.neighbours = refine, moves, neighbours
+        line_width = width // 2
+        if neighbours:
+            local = width // 4
+            self.node, self.node_line = nn.Linear(7 + 14, local), LineEncoder(5, 3, local)
+            self.near = nn.ModuleList([MessageLayer(local) for _ in range(neighbours)])
+        unit_size = UNIT_SIZE + (width // 4 if neighbours else 0)
+        self.of_units, self.of_lines = nn.Linear(unit_size, width), nn.Linear(LINE_SIZE, line_width)
+        self.of_grid, self.grid_to_units = nn.Linear(GRID_SIZE, width), nn.Linear(width, width)
+        self.rounds = nn.ModuleList([Round(width, line_width) for _ in range(layers)])
+        self.unit = nn.Sequential(nn.Linear(2 * width + unit_size, width), nn.ReLU(), nn.Linear(width, 4))
+        self.value = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.look = nn.Linear(PLAN_SIZE + width + 6, width)
+        self.compare, self.compared = nn.Linear(2 * width, width), nn.LayerNorm(width)
+        self.correct = nn.Linear(width, 3)
+        for last in (self.unit[-1], self.correct):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+
+    def forward(self, observation: dict[str, Tensor], wiring: Wiring) -> tuple[Tensor, Tensor]:
+        """Nodes (B, N, F), lines (B, E, 5) and globals (B, K) to mean actions (B, A) and values (B,)."""
+        w, sources = wiring, len(wiring.sources)
+        with torch.no_grad():
+            day = idle_day(w, {name: part.detach() for name, part in observation.items()})
+        units, lines, grid, way = self._features(w, observation, day)
+        if self.neighbours:
+            units = torch.cat([units, self._near(w, observation)], -1)
+        grid = torch.relu(self.of_grid(grid))
+        unit, line = torch.relu(self.of_units(units) + self.grid_to_units(grid)), torch.relu(self.of_lines(lines))
+        for each in self.rounds:
+            unit, line, grid = each(unit, line, grid, w.shift, way)
+        value = self.value(torch.cat([unit.mean(0), grid], -1)).squeeze(-1)
+        asked = self.unit(torch.cat([unit, grid.expand_as(unit), units], -1))
+        bids = self._refined(w, day, observation["nodes"][:, w.stores, 4], unit[sources:], asked[sources:, :, 1:])
+        tilt = MOST_TILT * torch.tanh(asked[:sources, :, 0].T)
+        return self._cleared(w, observation, tilt, *bids), value
+
+    def _features(
+        self, w: Wiring, observation: dict[str, Tensor], day: Day
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Units (U, B, ·), lines (L, B, ·), grid (B, ·), and the direction of the lines' flow with idle stores (L, B, 1)."""
+        nodes, sources, shown = observation["nodes"], len(w.sources), list(SEEN_H)
+        with torch.no_grad():
+            local = (day.price + 0.5 * w.overload * day.sign).clamp(-1, 3)
+            spans = [each for price in (day.price, local) for each in (price.mean(1), price.amax(1), price.amin(1))]
+            per_max = day.counts[..., None] / w.gen_max.clamp(min=1e-6)
+            shares = [functional.pad(each * per_max, (0, len(w.stores)))[:, shown] for each in (day.output, day.high)]
+            congested = [day.sign.clamp(-2, 2)[:, shown], day.push.clamp(-3, 3)[:, shown]]
+            parts = [day.price - day.price.mean(1, keepdim=True), torch.stack(spans, 1), *shares, *congested]
+            known = torch.cat(parts, 1).permute(2, 0, 1)
+            flow = day.flow[:, 0].T
+            way = torch.where(flow < 0, -1.0, 1.0)[..., None]
+            limit, load = w.capacity[:, None], flow.abs()
+            here = [load / limit, (load - limit).clamp(0, 3), (limit - load).clamp(-3, 3), limit.expand_as(load)]
+            ahead = (day.flow / w.capacity)[:, list(LINES_H)].clamp(-3, 3).permute(2, 0, 1) * way
+            about = w.line_features[w.limited][:, None].expand(-1, len(nodes), -1)
+            line = torch.cat([torch.stack(here, -1).clamp(-5, 5), ahead, about], -1)
+        seen = observation["lines"][:, w.limited].transpose(0, 1).clamp(-3, 3)
+        line = torch.cat([line, seen[..., :2] * way, seen[..., 2:]], -1)
+        own = nodes[:, w.units, :5].transpose(0, 1)
+        room = functional.pad(w.store_max - nodes[:, w.stores, 4], (sources, 0)).T[..., None]
+        about = w.unit_features[:, None].expand(-1, len(nodes), -1)
+        left = hours_left(w, observation["globals"])[:, None]
+        full = nodes[:, w.stores, 4].sum(1, keepdim=True) / w.store_max.sum().clamp(min=1e-3)
+        whole = [observation["globals"][:, :2], left / 48, (left / 24).clamp(max=1), day.net, full]
+        grid = torch.cat([*whole, w.globals.expand(len(nodes), -1)], -1)
+        return torch.cat([own, room, about, known], -1), line, grid, way
+
+    def _near(self, w: Wiring, observation: dict[str, Tensor]) -> Tensor:
+        """(U, B, ·) what each unit hears from the nodes around it."""
+        nodes = observation["nodes"].transpose(0, 1)[..., [0, 1, 2, 3, 4, 5, 8]]
+        nodes = torch.cat([nodes, w.node_features[:, None].expand(-1, nodes.shape[1], -1)], -1)
+        nodes = torch.relu(self.node(nodes))
+        lines = self.node_line(observation["lines"].transpose(0, 1).clamp(-3, 3), w.line_features)
+        for each in self.near:
+            nodes = each(nodes, w.edge_index, lines)
+        return nodes[w.units]
+
+    def _refined(
+        self, w: Wiring, day: Day, stored: Tensor, store: Tensor, asked: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Value, spread and slope (B, S) of the stores' bids, from (S, B, 3)."""
+        mean = day.price[:, :, len(w.sources) :].mean(1)
+        for _ in range(self.refine):
+            bids = _bids(mean, asked)
+            with torch.no_grad():
+                plan = planned_day(w, day, *bids, stored)
+            now = torch.stack([bid.T for bid in bids], -1).detach()
+            look = torch.relu(self.look(torch.cat([plan, now, store, asked], -1)))
+            pooled = look.mean(0).expand_as(look)
+            look = torch.relu(self.compared(self.compare(torch.cat([look, pooled], -1))))
+            asked = asked + self.correct(look)
+        return _bids(mean, asked)
+
+    def _cleared(
+        self, w: Wiring, observation: dict[str, Tensor], tilt: Tensor, value: Tensor, spread: Tensor, slope: Tensor
+    ) -> Tensor:
+        """(B, A) the actions of the cleared step."""
+        nodes, sources, stores = observation["nodes"], len(w.sources), len(w.stores)
+        load, high, before = nodes[..., 0], nodes[:, w.sources, 1], nodes[:, w.sources, 2]
+        stored = nodes[:, w.stores, 4]
+        started = (hours_left(w, observation["globals"]) < (w.horizon - 0.5) * w.dt_h)[:, None]
+        low = torch.where(started, torch.maximum(w.gen_min, before - w.fall), w.gen_min).minimum(high)
+        cost, rise, least, most = sides(w, value, spread, slope)
+        left, room = (stored - w.store_min).clamp(min=0), (w.store_max - stored).clamp(min=0)
+        most = most.minimum(functional.pad(left * w.discharge_eff / w.dt_h, (0, stores)))
+        least = least.maximum(functional.pad(-room / (w.charge_eff * w.dt_h), (stores, 0)))
+        cost = torch.cat([w.cost + tilt, cost], 1)
+        rise = torch.cat([w.slope.expand_as(low), rise], 1)
+        bottom, top = torch.cat([low, least], 1), torch.cat([high, most], 1)
+        output, _ = clear(cost, rise, bottom, top, load @ w.part, w.own, ROUNDS)
+        flow = output @ w.reach + w.offset - load @ w.flow
+        limits = (w.capacity, w.reach, w.joined, w.overload)
+        output = relieve(output, flow, cost, rise, bottom, top, *limits, self.moves)
+        gen = output[:, :sources]
+        store = output[:, sources : sources + stores] + output[:, sources + stores :]
+        span = high - low
+        gen_action = torch.where(span > 1e-6, 2 * (gen - low) / span.clamp(min=1e-6) - 1, 0.0)
+        store_action = store / torch.where(store >= 0, w.discharge_max, w.charge_max).clamp(min=1e-6)
+        return torch.cat([gen_action, store_action], 1)[:, w.action]
+
+
+def _bids(mean_price: Tensor, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Value, spread and slope (B, S) from the day's mean price (B, S) and what is asked (S, B, 3)."""
+    value, spread, slope = asked.unbind(-1)
+    return mean_price + value.T, 0.3 * functional.softplus(spread.T), 0.02 + 0.5 * torch.sigmoid(slope.T - 1.5)
+
+
+def _weighed(weights: Tensor, told: Tensor) -> Tensor:
+    """Sums of (K, B, W) by weights (J, K): (J, B, W)."""
+    return (weights @ told.flatten(1)).view(len(weights), *told.shape[1:])

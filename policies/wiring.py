@@ -1,0 +1,140 @@
+"""Wiring: what the graph network knows of one grid, per unit, so that the same number means the same on every grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from envs.config import EnvConfig
+from envs.observations import static_line_features, static_node_features, unit_mw
+from grid import GridArrays
+from grid.costs import marginal_cost_per_mwh, store_value_per_mwh
+
+HOURS = 25  # from now to a day ahead
+
+
+class Wiring(nn.Module):
+    """The constants of one grid, as buffers that are not saved with the weights.
+
+    Power is per ``envs.observations.unit_mw``, prices are per the mean marginal cost of the sources that cost anything.
+    Units come as the sources, then the stores; where a store's two sides are apart (2S in place of S), those that
+    discharge come first. Symbols: G sources, S stores, L limited lines, P connected parts.
+
+    Args:
+        arrays: the grid.
+        config: of the env: its prices, steps and forecasts.
+    """
+
+    node_features: Tensor  # (N, 14)
+    line_features: Tensor  # (E, 3)
+    edge_index: Tensor  # (2, 2E)
+    sources: Tensor  # (G,) nodes
+    stores: Tensor  # (S,) nodes
+    units: Tensor  # (G + S,) nodes
+    action: Tensor  # (A,) position of each action's unit
+    limited: Tensor  # (L,) lines
+    lead: Tensor  # (24,) position of the forecast for each hour ahead
+    unit_features: Tensor  # (G + S, 21)
+    globals: Tensor  # (8,)
+    part: Tensor  # (N, P) 1 where the node is in the part
+    own: Tensor  # (P, G + 2S) 1 where the unit is in the part
+    joined: Tensor  # (G + 2S, G + 2S) whether two units are in one part
+    flow: Tensor  # (N, L) flow for injection
+    reach: Tensor  # (G + 2S, L) the same for the units
+    shift: Tensor  # (G + S, L) the same if demand everywhere takes what the unit gives
+    offset: Tensor  # (L,) flow by phase shifters alone
+    capacity: Tensor  # (L,)
+    cost: Tensor  # (G,) marginal cost at output 0
+    slope: Tensor  # (G,) its rise
+    gen_max: Tensor  # (G,)
+    gen_min: Tensor  # (G,)
+    fall: Tensor  # (G,) most that output can fall in a step
+    varying: Tensor  # (G,) 1 where weather sets the limit
+    discharge_max: Tensor  # (S,)
+    charge_max: Tensor  # (S,)
+    discharge_eff: Tensor  # (S,)
+    charge_eff: Tensor  # (S,)
+    store_min: Tensor  # (S,) energy
+    store_max: Tensor  # (S,) energy
+
+    def __init__(self, arrays: GridArrays, config: EnvConfig) -> None:
+        super().__init__()
+        a, prices = arrays, config.prices
+        unit, peak = unit_mw(a), max(a.peak_load_mw, 1e-9)
+        cost = marginal_cost_per_mwh(a, prices)
+        highest = cost + 2 * a.gen_cost_per_mw2h * a.gen_max_mw
+        mean = (cost + highest) / 2
+        paid = mean[a.is_source & (mean > 0)]
+        price = float(paid.mean()) if paid.size else 1.0
+        src, sto = np.flatnonzero(a.is_source), np.flatnonzero(a.is_store)
+        units, sides = np.concatenate([src, sto]), np.concatenate([src, sto, sto])
+        limited = np.flatnonzero(np.isfinite(a.capacity_mw))
+        flow = a.flow_matrix[limited].T
+        share = a.part_matrix * (a.load_max_mw + 1e-9)[:, None]
+        share = share / share.sum(0)
+        spread = a.part_matrix @ (share.T @ flow)  # (N, L) flow if demand of the node's part takes a MW
+        varying = np.array([name is not None for name in a.gen_profile])
+        values = store_value_per_mwh(a, prices)
+        per_power = a.store_max_mwh / np.maximum(a.discharge_max_mw, 1e-9) * a.is_store
+        about_units = [
+            static_node_features(a),
+            (highest - mean) / price,
+            100 * a.store_loss_frac_per_h,
+            per_power / 10,
+            values / price,
+            *(power / peak for power in (a.gen_max_mw, a.discharge_max_mw, a.store_max_mwh)),
+        ]
+        about_grid = [
+            np.log(len(a.node_names)) / 5,
+            prices.overload_per_mwh / price / 10,
+            prices.wear_per_mwh / price * 10,
+            prices.spill_per_mwh / price,
+            a.gen_max_mw[~varying].sum() / peak,
+            a.store_max_mwh.sum() / peak / 10,
+            a.discharge_max_mw.sum() / peak,
+            a.gen_max_mw.sum() / peak,
+        ]
+        fall = np.minimum(a.gen_ramp_down_mw_per_h[src] * config.dt_h / unit, 1e3)
+        leads_h = np.array(config.lead_steps) * config.dt_h
+        hours = np.arange(1, HOURS)
+        part = a.part[sides]
+        constants = {
+            "node_features": static_node_features(a),
+            "line_features": static_line_features(a),
+            "edge_index": a.edge_index,
+            "sources": src,
+            "stores": sto,
+            "units": units,
+            "action": np.argsort(units),
+            "limited": limited,
+            "lead": np.abs(leads_h - hours[:, None]).argmin(1),
+            "unit_features": np.column_stack(about_units)[units],
+            "globals": np.array(about_grid),
+            "part": a.part_matrix,
+            "own": a.part_matrix[sides].T,
+            "joined": part[:, None] == part,
+            "flow": flow,
+            "reach": flow[sides],
+            "shift": (flow - spread)[units],
+            "offset": a.flow_offset_mw[limited] / unit,
+            "capacity": a.capacity_mw[limited] / unit,
+            "cost": cost[src] / price,
+            "slope": 2 * a.gen_cost_per_mw2h[src] * unit / price,
+            "gen_max": a.gen_max_mw[src] / unit,
+            "gen_min": a.gen_min_mw[src] / unit,
+            "fall": fall,
+            "varying": varying[src].astype(float),
+            "discharge_max": a.discharge_max_mw[sto] / unit,
+            "charge_max": a.charge_max_mw[sto] / unit,
+            "discharge_eff": a.discharge_eff_frac[sto],
+            "charge_eff": a.charge_eff_frac[sto],
+            "store_min": a.store_min_mwh[sto] / unit,
+            "store_max": a.store_max_mwh[sto] / unit,
+        }
+        for name, value in constants.items():
+            kind = {"i": torch.long, "b": torch.bool}.get(value.dtype.kind, torch.float32)
+            self.register_buffer(name, torch.as_tensor(value.copy()).to(kind), persistent=False)
+        self.overload, self.wear = prices.overload_per_mwh / price, prices.wear_per_mwh / price
+        self.end_price = float(cost[src][cost[src] > 0].min(initial=np.inf)) / price if (cost[src] > 0).any() else 0.0
+        self.horizon, self.dt_h = config.horizon, config.dt_h

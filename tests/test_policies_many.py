@@ -1,0 +1,226 @@
+"""Training on many grids, what its runs hold, agents that act anywhere, and going on from a trained network."""
+
+import csv
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from congested import congested_grid
+from envs import EnvConfig, GridBatch
+from grid import GridError
+from policies import TrainConfig, load_agent, make_vec_env, resume, runs, train
+from policies.evaluation import evaluate
+from policies.ppo import build, training_grids
+from policies.training import read_resume
+from policies.validation import MOST_GRIDS, Validation
+from topologies import load
+from topologies.formats import WRITERS
+
+TOPOLOGIES = ("triangle", "gen:9:1", "gen:7:2")
+SMALL = TrainConfig(
+    policy="graph", steps=360, n_envs=6, batch_size=30, graph_width=8, graph_layers=1, grids_per_update=2, seed=4
+)
+HORIZON = 6
+
+
+def configs(topologies=TOPOLOGIES, **fields):
+    return [EnvConfig(topology=topology, horizon=HORIZON, **fields) for topology in topologies]
+
+
+def small(**changes):
+    return dataclasses.replace(SMALL, **changes)
+
+
+def weights(run):
+    return read_resume(run)["policy"]
+
+
+def same(one, other):
+    return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on several grids, and one on a grid alone."""
+    folder = tmp_path_factory.mktemp("runs")
+    train(configs(), SMALL, folder / "many")
+    train(configs(["case14"])[0], small(steps=108), folder / "one")
+    return folder
+
+
+@pytest.fixture
+def many(trained, tmp_path):
+    return shutil.copytree(trained / "many", tmp_path / "many")
+
+
+@pytest.mark.parametrize("stage", ["optimum", "gradient", "ppo"])
+def test_an_interrupted_run_on_many_grids_resumes_to_the_bit(stage, tmp_path):
+    config, whole, parts = small(stages=(stage,)), tmp_path / "whole", tmp_path / "parts"
+
+    def stop(done, text):
+        if text.startswith("180 steps"):
+            raise KeyboardInterrupt
+
+    train(configs(), config, whole)
+    train(configs(), config, parts, progress=stop)
+    assert 0 < read_resume(parts)["steps"] < 360
+    resume(parts)
+    first = build(config, training_grids(config, configs())).policy.state_dict()
+    assert not same(first, weights(whole))
+    assert same(weights(whole), weights(parts))
+
+
+def test_all_stages_follow_each_other_on_many_grids_and_none_ends_worse(tmp_path):
+    stages = ("optimum", "gradient", "ppo")
+    config = small(stages=stages, steps=12 * 8 * 21, n_envs=8, batch_size=96, graph_width=16, graph_layers=2)
+    train([dataclasses.replace(each, horizon=12) for each in configs()], config, tmp_path / "run")
+    with (tmp_path / "run" / "stages.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["stage"] for row in rows] == ["untrained", "optimum", "gradient", "ppo"]
+    costs = [float(row["validation_cost_frac"]) for row in rows]
+    assert costs == sorted(costs, reverse=True)
+    assert costs[-1] < costs[0]
+
+
+def test_validation_covers_all_grids_or_sixteen_of_many_and_takes_their_mean():
+    grids = training_grids(SMALL, configs())
+    policy = build(SMALL, grids).policy
+    validation = Validation(grids, seed=1)
+    assert validation.positions == [0, 1, 2]
+    assert len(Validation(training_grids(SMALL, configs([f"gen:6:{k}" for k in range(20)])), 1).positions) == MOST_GRIDS
+    idle = []
+    for config in training_grids(SMALL, configs()).configs:
+        batch = GridBatch(config, 64 // 3, 1)
+        batch.reset(1)
+        reference = batch.reference_cost.sum()
+        for _ in range(HORIZON):
+            batch.step(np.zeros((64 // 3, *batch.action_space.shape)))
+        idle.append(batch.metrics["cost"].sum() / reference)
+    assert validation.cost_frac(policy) == pytest.approx(np.mean(idle), rel=1e-6)
+
+
+def test_a_run_names_all_its_grids_and_holds_none(trained):
+    content = json.loads((trained / "many" / "config.json").read_text())
+    assert content["format"] == "load-balancer-run/2"
+    assert content["grids"] == [{"name": name, "fingerprint": load(name).compile().fingerprint} for name in TOPOLOGIES]
+    assert not (trained / "many" / "grid.json").exists()
+    assert (trained / "one" / "grid.json").exists()
+
+
+def test_grids_from_files_are_found_from_any_folder(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    WRITERS[".json"](congested_grid(), tmp_path / "here" / "mine.json")
+    monkeypatch.chdir(tmp_path / "here")
+    train(configs(["triangle", "mine.json"]), small(steps=36), tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "there")
+    resume(tmp_path / "run", steps=36)
+    assert read_resume(tmp_path / "run")["steps"] == 72
+
+
+def test_a_resumed_run_refuses_a_grid_that_has_changed(many, tmp_path):
+    content = json.loads((many / "config.json").read_text())
+    content["grids"][1]["fingerprint"] = "00ff"
+    (many / "config.json").write_text(json.dumps(content))
+    with pytest.raises(GridError, match="many: found another grid; allowed: the one with fingerprint 00ff; put back"):
+        resume(many, steps=36)
+    assert load_agent(many).grids[1].fingerprint == "00ff"  # to act, it needs none of them
+
+
+def test_a_bundle_of_one_grid_acts_on_another_that_is_far_larger(trained):
+    agent = load_agent(trained / "one")
+    on_own = evaluate([agent], agent.env_config, 2)["agent"]
+    larger = dataclasses.replace(agent.env_config, topology="case118")
+    assert np.isfinite(evaluate([agent], larger, 2)["agent"].cost.mean)
+    assert evaluate([agent], agent.env_config, 2)["agent"].cost == on_own.cost  # and back again
+
+
+def test_an_agent_of_many_grids_acts_on_one_it_has_not_seen(trained):
+    agent = load_agent(trained / "many")
+    outcome = evaluate([agent, "merit"], EnvConfig(topology=congested_grid(), horizon=8, forecast_h=(2, 5)), 3)
+    assert np.isfinite(outcome["agent"].gap_frac.mean)
+    fresh = load_agent(trained / "many")
+    batch = GridBatch(dataclasses.replace(fresh.env_config, topology=congested_grid()), 2)
+    with pytest.raises(GridError, match="allowed: a policy that knows a grid"):
+        fresh.predict(batch.reset())
+    fresh.reset(batch)
+    assert fresh.predict(batch.observation).shape == (2, 6)
+
+
+def test_a_graph_agent_refuses_what_it_would_misread(trained):
+    agent = load_agent(trained / "many")
+    for change, message in (
+        ({"forecast_h": (2, 5)}, r"agent 'agent': found forecast_h=\(2, 5\); allowed: forecast_h=\(1, 2, 3,"),
+        ({"action": "absolute"}, "agent 'agent': found action='absolute'; allowed: action='residual'"),
+        ({"observation": "flat"}, "agent 'agent': found observation='flat'; allowed: observation='graph'"),
+        ({"redispatch_moves": 0}, "agent 'agent': found redispatch_moves=0; allowed: redispatch_moves=4"),
+    ):
+        with pytest.raises(GridError, match=message):
+            agent.reset(GridBatch(dataclasses.replace(agent.env_config, topology="triangle", **change), 1))
+
+
+def test_a_shipped_agent_is_loaded_by_its_name_and_its_name_is_known(trained, tmp_path, monkeypatch):
+    with pytest.raises(GridError, match=r"everywhere: found no such folder; allowed: the folder of a run"):
+        load_agent("everywhere")
+    (tmp_path / "agents" / "everywhere").mkdir(parents=True)
+    for name in ("config.json", "weights.safetensors"):
+        shutil.copy(trained / "many" / name, tmp_path / "agents" / "everywhere" / name)
+    monkeypatch.setattr(runs, "SHIPPED", tmp_path / "agents")
+    monkeypatch.chdir(tmp_path)
+    assert runs.shipped() == ["everywhere"]
+    agent, own = load_agent("everywhere"), load_agent(trained / "many")
+    assert same(agent.policy.state_dict(), own.policy.state_dict())
+    with pytest.raises(
+        GridError, match=r"nowhere: found no such folder; allowed: .* or a shipped agent: everywhere; give a folder"
+    ):
+        load_agent("nowhere")
+
+
+def test_fine_tuning_begins_with_the_start_and_never_ends_worse(trained, tmp_path):
+    config = TrainConfig(start=str(trained / "many"), steps=72, n_envs=6, seed=1, gradient_learning_rate=1.0)
+    agent = train(configs(["gen:8:5"])[0], config, tmp_path / "run")
+    begun, own = load_agent(trained / "many").policy.state_dict(), agent.policy.state_dict()
+    assert same(begun, own)  # with such a learning rate nothing better comes of it
+    assert not same(weights(tmp_path / "run"), begun)
+    with (tmp_path / "run" / "stages.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["stage"] for row in rows] == ["start", "gradient"]
+    assert rows[0]["validation_cost_frac"] == rows[1]["validation_cost_frac"]
+    settings = json.loads((tmp_path / "run" / "config.json").read_text())["train"]
+    assert (settings["policy"], settings["graph_width"], settings["graph_layers"]) == ("graph", 8, 1)
+    shutil.rmtree(trained / "gone", ignore_errors=True)
+    resume(tmp_path / "run", steps=36)
+
+
+def test_a_start_that_does_not_fit_is_refused_before_anything_is_written(trained, tmp_path):
+    train(configs(["triangle"])[0], TrainConfig(steps=36, n_envs=6, width=8, seed=1), tmp_path / "mlp")
+    for start, fields, message in (
+        ("mlp", {}, "train.start: .*mlp: found the policy 'mlp'; allowed: 'graph'; start from an agent of the policy"),
+        ("nowhere", {}, "nowhere: found no such folder; allowed: the folder of a run"),
+        ("many", {"forecast_h": (1,)}, r"train.start: .*many: found forecast_h=\(1,\); allowed: forecast_h=\(1, 2"),
+        ("many", {"action": "absolute"}, "train.start: .*many: found action='absolute'; allowed: action='residual'"),
+    ):
+        folder = (tmp_path if start == "mlp" else trained) / start
+        with pytest.raises(GridError, match=message):
+            train(configs(["triangle"], **fields)[0], TrainConfig(start=str(folder), steps=36), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+
+def test_several_grids_need_the_policy_that_fits_them_and_names_to_load_them_by(tmp_path):
+    with pytest.raises(GridError, match=r"train.policy: found 'mlp' for 3 grids; allowed: 'graph'; train with the"):
+        train(configs(), TrainConfig(steps=36), tmp_path / "run")
+    with pytest.raises(GridError, match="grid 'congested': found a Grid among several; allowed: the name or path of"):
+        train(configs(["triangle", congested_grid()]), SMALL, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_envs_of_an_update_are_shared_out_and_rounded(tmp_path):
+    model = build(small(n_envs=7), training_grids(SMALL, configs()))
+    assert model.get_env().num_envs == 6
+    model = build(small(n_envs=1, grids_per_update=9), training_grids(SMALL, configs()))
+    assert model.get_env().num_envs == 3
+    assert make_vec_env(configs(observation="graph"), 3).num_envs == 3
