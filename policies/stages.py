@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, cast
 
 import torch
@@ -43,8 +45,8 @@ def batch_of(model: PPO) -> GridBatch | SideBySide:
     return cast(GridVecEnv, model.get_env()).batch
 
 
-def learners(model: PPO, config: TrainConfig) -> dict[str, Learner]:
-    """Each stage by its name."""
+def learners(model: PPO, config: TrainConfig, has_time: Callable[[], bool]) -> dict[str, Learner]:
+    """Each stage by its name; ``has_time`` tells whether the running one may go on."""
     batch = batch_of(model)
 
     def learner(kind: Any) -> Learner:
@@ -53,7 +55,11 @@ def learners(model: PPO, config: TrainConfig) -> dict[str, Learner]:
             return RotatingLearner(kind, policy, batch, config.gamma)
         return kind(model.policy, batch, config.gamma)
 
-    return {"optimum": learner(ImitationLearner), "gradient": learner(GradientLearner), "ppo": PPOLearner(model)}
+    return {
+        "optimum": learner(partial(ImitationLearner, has_time=has_time)),
+        "gradient": learner(GradientLearner),
+        "ppo": PPOLearner(model),
+    }
 
 
 def start_episodes(model: PPO, seed: int, update: int) -> None:

@@ -70,7 +70,7 @@ class Training:
         self._progress = progress
         self._validation = Validation(grids, stream_seed(config.seed, VALIDATION_STREAM))
         self._update_steps = model.n_steps * model.n_envs
-        self._learners = learners(model, config)
+        self._learners = learners(model, config, budget.stage_lasts)
         self._stage = self.budget.start_update(0)
         self._rows: list[dict[str, Any]] = []
         self._best, self._update_s = inf, 0.0

@@ -22,13 +22,13 @@ from policies.training import read_resume
 CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
 
 
-def learner(policy="mlp", episodes=24):
+def learner(policy="mlp", episodes=24, **kwargs):
     torch.manual_seed(0)
     config = TrainConfig(policy=policy, width=32, graph_width=16)
     batch = GridBatch(observed(CONFIG, config), episodes, seed=3)
     network = make_policy(config, batch)
     start_from_merit(network, batch.config)
-    return ImitationLearner(network, batch, gamma=0.9), network, batch
+    return ImitationLearner(network, batch, gamma=0.9, **kwargs), network, batch
 
 
 def test_the_lessons_are_the_optimum_and_its_rewards():
@@ -44,6 +44,20 @@ def test_the_lessons_are_the_optimum_and_its_rewards():
     rewards = torch.stack([torch.as_tensor(start.step(action.numpy())[1]) for action in actions])
     assert float(rewards.sum()) / 24 == pytest.approx(expected, rel=1e-3)
     np.testing.assert_allclose(lessons.returns, discounted(rewards, 0.9).flatten(), atol=1e-3)
+
+
+@pytest.mark.parametrize("policy", ["mlp", "extractor"])
+def test_when_the_time_is_over_it_learns_from_what_it_has_solved(policy, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    all_solved = learner(policy)[0].lessons()
+    asked = iter([True] * 4 + [False] * 100)
+    teacher, network, _ = learner(policy, has_time=lambda: next(asked))
+    before = network.action_net.weight.detach().clone()
+    some = teacher.lessons()
+    assert torch.equal(some.actions.reshape(10, 5, -1), all_solved.actions.reshape(10, 24, -1)[:, :5])
+    assert torch.equal(some.returns.reshape(10, 5), all_solved.returns.reshape(10, 24)[:, :5])
+    teacher.update(3e-3)  # one episode, for which no time is asked
+    assert not torch.equal(before, network.action_net.weight)
 
 
 def test_returns_are_discounted_sums():
