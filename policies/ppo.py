@@ -108,7 +108,7 @@ def train(
         model = build(config, grids, budget.learning_rate)
         if config.start is not None:
             read_weights(find_run(config.start) or Path(config.start), model.policy)
-            hand_over(model.policy, config.plan[0], config)
+            hand_over(model, config.plan[0], config)
         write_config(run, grids, config)
         return _finish(Training(model, grids, config, budget, run, progress))
 

@@ -154,7 +154,7 @@ class Training:
             write_weights(self.run, policy.state_dict())
         if next_stage is not None:
             read_weights(self.run, policy)
-            hand_over(policy, next_stage, self.config)
+            hand_over(model, next_stage, self.config)
             self._stage = next_stage
         state = {
             "policy": policy.state_dict(),
