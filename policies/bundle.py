@@ -100,7 +100,7 @@ class Agent:
         where, policy = f"agent {self.name!r}", self.policy
         if isinstance(policy, GraphActorCriticPolicy):
             check_seen(where, self.env_config, batch.config)
-            policy.rewire([(batch.arrays, batch.prices)])
+            policy.rewire([(batch.arrays, batch.config)])
             return
         if batch.arrays.fingerprint != self.grids[0].fingerprint:
             mend = "train an agent on this grid; the weights of this kind of policy belong to one grid"
@@ -174,7 +174,9 @@ def read_config(run: Path) -> Settings:
     """
     path = run / CONFIG
     if not path.is_file():
-        found = "no such folder" if not run.exists() else f"no {CONFIG} in it"
+        found = "no such folder" if not run.exists() else f"no {CONFIG} in it" if run.is_dir() else "a file"
+        if found == "a file" and run.suffix in PICKLES:
+            found = f"a {run.suffix} file, which may run code when it is read"
         raise GridError(str(run), found, allowed_runs(), MEND)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -1,9 +1,9 @@
 """Clearing: the dispatch of one step in which stores bid, and which lines can take.
 
-Everything is batched over B rows. Symbols: U units, which are the sources, then each store discharging, then each store
-charging (its output is at most 0); L limited lines; P connected parts. Power is per unit, prices are relative. The marginal
-cost of a unit is cost + slope·output. Which units move, and what stops them, is constant almost everywhere; how far they
-move carries its gradient.
+Everything is batched over B rows. Symbols: U units, which are the sources, then each store discharging, then each
+store charging (its output is at most 0); L limited lines; P connected parts. Power is per unit, prices are relative.
+The marginal cost of a unit is cost + slope·output. Which units move, and what stops them, is constant almost
+everywhere; how far they move carries its gradient.
 """
 
 from __future__ import annotations

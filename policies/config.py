@@ -22,16 +22,37 @@ STAGES = ("optimum", "gradient", "ppo")
 STAGE_SHARES = {"optimum": 1.0, "gradient": 3.0, "ppo": 3.0}
 """How the budget is shared out between the stages that run."""
 
-BEST_STAGES = dict.fromkeys(OBSERVATIONS, ("optimum", "gradient"))
+BEST_STAGES = {"mlp": ("optimum", "gradient"), "extractor": ("optimum", "gradient"), "graph": ("gradient",)}
 """What each policy learns by unless told otherwise."""
 
 TUNING_STAGES = ("gradient",)
 """What a trained network is fitted to further grids by unless told otherwise."""
 
 PPO_SETTINGS: dict[str, dict[str, Any]] = {
-    "mlp": {"n_envs": 128, "batch_size": 2048, "n_epochs": 6, "learning_rate": 2e-3},
-    "extractor": {"n_envs": 64, "batch_size": 1024, "n_epochs": 3, "learning_rate": 1e-3},
-    "graph": {"n_envs": 64, "batch_size": 1024, "n_epochs": 3, "learning_rate": 1e-3},
+    "mlp": {
+        "n_envs": 128,
+        "batch_size": 2048,
+        "n_epochs": 6,
+        "learning_rate": 2e-3,
+        "gradient_learning_rate": 3e-3,
+        "graph_width": 32,
+    },
+    "extractor": {
+        "n_envs": 64,
+        "batch_size": 1024,
+        "n_epochs": 3,
+        "learning_rate": 1e-3,
+        "gradient_learning_rate": 3e-3,
+        "graph_width": 32,
+    },
+    "graph": {
+        "n_envs": 32,
+        "batch_size": 512,
+        "n_epochs": 3,
+        "learning_rate": 3e-4,
+        "gradient_learning_rate": 1e-3,
+        "graph_width": 64,
+    },
 }
 """What each policy trains with unless told otherwise: larger networks make smaller, fewer and slower steps."""
 
@@ -60,15 +81,15 @@ class TrainConfig:
     learning_rate: float = None  # type: ignore[assignment] # of PPO as the first stage; all rates fall to 0
     tuning_learning_rate: float = 3e-4  # of PPO after another stage, see TuningLearner
     optimum_learning_rate: float = 3e-3
-    gradient_learning_rate: float = 3e-3
+    gradient_learning_rate: float = None  # type: ignore[assignment] # as those above
     gamma: float = 0.99
     gae_lambda: float = 0.8
     log_std: float = -1.5  # of the first exploration, in units of the action
     tuning_log_std: float = -4.0  # of PPO's first exploration after another stage; it falls with the learning rate
     width: int = 128  # of the two hidden layers of actor and critic
-    graph_width: int = 32  # features a node; extractor and graph
+    graph_width: int = None  # type: ignore[assignment] # as those above; features a node, of extractor and graph
     graph_layers: int = 2  # rounds of message passing; extractor and graph
-    grids_per_update: int = 4  # which add up their gradients, each with an equal share of n_envs; or all, if fewer
+    grids_per_update: int = 2  # which add up their gradients, each with an equal share of n_envs; or all, if fewer
     start: str | None = None  # run or shipped agent of the policy graph whose weights come first; its network stays
     threads: int = 1  # of torch, while it trains; with two, PPO on a busy machine was eight times slower
 

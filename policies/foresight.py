@@ -1,7 +1,7 @@
 """Foresight: the day ahead as the observed forecasts have it, with idle stores, and with stores that bid.
 
-Nothing here is learned and nothing carries a gradient: it is what the network sees beside the observation. Symbols as in
-``policies.wiring``; B rows, H hours from now to a day ahead.
+Nothing here is learned and nothing carries a gradient: it is what the network sees beside the observation. Symbols as
+in ``policies.wiring``; B rows, H hours from now to a day ahead.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from policies.clearing import clear
+from policies.clearing import TOLERANCE_PU, clear, relieve
 from policies.wiring import HOURS, Wiring
 
 ROUNDS = 14  # of bisection: a price to 1e-4
 HIGHEST = 3.0  # prices are shown up to this multiple of the typical one
 SEEN_H = (0, 1, 2, 3, 4, 6, 8, 10, 12, 15, 18, 21, 24)  # hours of which most features are shown
+MOVES = 4  # of redispatch in an hour of a plan
 LINES_H = (1, 3, 6, 12)
 STORED_H = (2, 5, 11, 23)
 
@@ -94,6 +95,7 @@ def planned_day(wiring: Wiring, day: Day, value: Tensor, spread: Tensor, slope: 
     rise = torch.cat([w.slope + rows, rise], -1)
     low, high = torch.cat([day.low, low + rows], -1), torch.cat([day.high, high + rows], -1)
     output, price = _cleared(cost, rise, low, high, day.need, w.own)
+    output = _relieved(w, day, output, cost, rise, low, high)
     counts = day.counts[..., None]
     discharge, charge = output[..., sources : sources + stores] * counts, output[..., sources + stores :] * counts
     gain = -charge * w.charge_eff - discharge / w.discharge_eff
@@ -118,7 +120,7 @@ def planned_day(wiring: Wiring, day: Day, value: Tensor, spread: Tensor, slope: 
 
 
 def sides(wiring: Wiring, value: Tensor, spread: Tensor, slope: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Bids (..., S) as the cost and its slope (..., 2S) of the stores' two sides, and the limits of their power (2S,)."""
+    """Bids (..., S) as cost and slope (..., 2S) of the stores' two sides, and the limits of their power (2S,)."""
     w = wiring
     cost = torch.cat([value / w.discharge_eff + w.wear + spread, value * w.charge_eff - spread], -1)
     rise = torch.cat([slope / w.discharge_max, slope / w.charge_max], -1)
@@ -136,8 +138,22 @@ def _cleared(
     return output.view(batch, hours, units), price.view(batch, hours, -1)
 
 
+def _relieved(
+    wiring: Wiring, day: Day, output: Tensor, cost: Tensor, slope: Tensor, low: Tensor, high: Tensor
+) -> Tensor:
+    """The output (B, H, U) after a few moves in the hours whose lines it would overload."""
+    w, units = wiring, output.shape[-1]
+    flow = output @ w.reach + day.load_flow
+    hours = ((flow.abs() > w.capacity + TOLERANCE_PU).any(-1) & (day.counts > 0)).nonzero(as_tuple=True)
+    if not len(hours[0]):
+        return output
+    some = [each.expand(output.shape)[hours] for each in (output, cost, slope, low, high)]
+    better = relieve(some[0], flow[hours], *some[1:], w.capacity, w.reach, w.joined, w.overload, MOVES)
+    return output.index_put(hours, better)
+
+
 def _congestion(wiring: Wiring, flow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """By flows (B, H, L): how much each unit loads what is overloaded, as shares and weighed, (B, H, G + S); the flows."""
+    """How much each unit loads the lines that are overloaded, as shares and weighed, (B, H, G + S), and the flows."""
     over = (flow.abs() - wiring.capacity).clamp(min=0)
     way = torch.where(flow < 0, -1.0, 1.0)
     return (way * (over > 1e-5)) @ wiring.shift.T, (way * over) @ wiring.shift.T, flow

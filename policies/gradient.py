@@ -22,9 +22,11 @@ from grid.costs import settlement, step_costs
 from grid.state import Inputs, State
 from grid.step import initial_state, limits, step
 from policies.descent import Losses, descend
+from policies.graph_policy import GraphActorCriticPolicy
 
 OUTSIDE_WEIGHT = 0.5  # of the mean square by which raw actions leave [−1, 1], where clipping would stop all learning
 CRITIC_WEIGHT = 0.1
+GRAPH_JUDGED = 8  # the critic of a graph network, which takes its time, learns from every so many steps
 
 
 class GradientLearner:
@@ -39,6 +41,8 @@ class GradientLearner:
     def __init__(self, policy: ActorCriticPolicy, batch: GridBatch, gamma: float) -> None:
         self.policy, self.batch, self.gamma = policy, batch, gamma
         self._action_map = batch.action_map.convert(_tensor)
+        self._is_graph = isinstance(policy, GraphActorCriticPolicy)
+        self._judged = range(0, batch.horizon, GRAPH_JUDGED if self._is_graph else 1)
         self._value_per_mwh = _tensor(np.asarray(batch.store_value_per_mwh))
 
     def update(self, learning_rate: float) -> float:
@@ -49,9 +53,11 @@ class GradientLearner:
         """One loss, of B fresh episodes."""
         self.batch.reset()
         rewards, values, outside = self.episode()
-        returns = discounted(rewards.detach().float(), self.gamma)
+        returns = discounted(rewards.detach().float(), self.gamma)[list(self._judged)]
         gain = rewards.sum(0).mean()
         critic = (values - returns).square().mean()
+        if self._is_graph:  # whose rewards are in parts of what there is to gain, so that returns are large
+            critic = critic / returns.var().clamp(min=1.0)
         loss = OUTSIDE_WEIGHT * outside + CRITIC_WEIGHT * critic - gain / self.batch.horizon
         yield loss, float(gain.detach())
 
@@ -59,7 +65,8 @@ class GradientLearner:
         """Run the batch's episodes from their first step.
 
         Returns:
-            Rewards (T, B) with their gradient, the critic's values (T, B), and how far raw actions lie outside [−1, 1].
+            Rewards (T, B) with their gradient, the critic's values at the judged steps (J, B), and how far raw actions
+            lie outside [−1, 1].
         """
         batch, arrays, config = self.batch, self._action_map.arrays, self.batch.config
         first = initial_state(batch.arrays, batch.batch_size)
@@ -75,7 +82,8 @@ class GradientLearner:
             asked = mean_action(self.policy, seen).double()
             actions = asked.clamp(-1.0, 1.0)
             outside.append((asked - actions).square().mean())
-            values.append(self.policy.predict_values(_detached(seen)).squeeze(-1))
+            if t in self._judged:
+                values.append(self.policy.predict_values(_detached(seen)).squeeze(-1))
             state, outcome = step(arrays, state, self._action_map.setpoint(actions, now, inputs), inputs, now)
             before = loading(arrays, outcome.flow_mw)
             terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())

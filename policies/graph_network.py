@@ -1,9 +1,9 @@
 """GraphNetwork: one network for every grid. It sees a grid and its day ahead, and lets the stores bid.
 
-Lines and units tell each other what they know, weighed by how much a unit's output loads a line, and everything is pooled
-and handed back. For each store the network names the value of a stored MWh; what these bids would lead to over the day
-ahead is shown to it, and it corrects them, twice. The step is then cleared: each store buys below its value and sells
-above it, as far as the lines can take. Everything is node-major, [units or lines, rows, features].
+Lines and units tell each other what they know, weighed by how much a unit's output loads a line, and everything is
+pooled and handed back. For each store the network names the value of a stored MWh; what these bids would lead to over
+the day ahead is shown to it, and it corrects them, twice. The step is then cleared: each store buys below its value and
+sells above it, as far as the lines can take. Everything is node-major, [units or lines, rows, features].
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from policies.wiring import HOURS, Wiring
 
 ROUNDS = 24  # of bisection when the step is cleared
 MOST_TILT = 0.3  # of a source's cost
+LOADED_FRAC = 0.1  # of its capacity, from which on a line's flow has a direction
 UNIT_SIZE = 6 + 21 + HOURS + 6 + 4 * len(SEEN_H)
 LINE_SIZE = 4 + len(LINES_H) + 3 + 5
 GRID_SIZE = 3 + HOURS + 8 + 2
@@ -62,7 +63,7 @@ class GraphNetwork(nn.Module):
         moves: of redispatch in the cleared step.
     """
 
-    def __init__(self, width: int = 64, layers: int = 2, neighbours: int = 1, refine: int = 2, moves: int = 8) -> None:
+    def __init__(self, width: int = 64, layers: int = 2, neighbours: int = 1, refine: int = 2, moves: int = 12) -> None:
         super().__init__()
         self.refine, self.moves, self.neighbours = refine, moves, neighbours
         line_width = width // 2
@@ -86,6 +87,22 @@ class GraphNetwork(nn.Module):
     def forward(self, observation: dict[str, Tensor], wiring: Wiring) -> tuple[Tensor, Tensor]:
         """Nodes (B, N, F), lines (B, E, 5) and globals (B, K) to mean actions (B, A) and values (B,)."""
         w, sources = wiring, len(wiring.sources)
+        day, units, unit, grid = self._understood(w, observation)
+        asked = self.unit(torch.cat([unit, grid.expand_as(unit), units], -1))
+        bids = self._refined(w, day, observation["nodes"][:, w.stores, 4], unit[sources:], asked[sources:, :, 1:])
+        tilt = MOST_TILT * torch.tanh(asked[:sources, :, 0].T)
+        return self._cleared(w, observation, tilt, *bids), self._worth(unit, grid)
+
+    def judge(self, observation: dict[str, Tensor], wiring: Wiring) -> Tensor:
+        """The values (B,) alone."""
+        return self._worth(*self._understood(wiring, observation)[2:])
+
+    def _worth(self, unit: Tensor, grid: Tensor) -> Tensor:
+        """(B,) values: the critic reads what the actor makes of the grid, and does not shape it."""
+        return self.value(torch.cat([unit.mean(0), grid], -1).detach()).squeeze(-1)
+
+    def _understood(self, w: Wiring, observation: dict[str, Tensor]) -> tuple[Day, Tensor, Tensor, Tensor]:
+        """The day ahead, features of the units (U, B, ·), what is made of them (U, B, W), and of the grid (B, W)."""
         with torch.no_grad():
             day = idle_day(w, {name: part.detach() for name, part in observation.items()})
         units, lines, grid, way = self._features(w, observation, day)
@@ -95,16 +112,10 @@ class GraphNetwork(nn.Module):
         unit, line = torch.relu(self.of_units(units) + self.grid_to_units(grid)), torch.relu(self.of_lines(lines))
         for each in self.rounds:
             unit, line, grid = each(unit, line, grid, w.shift, way)
-        value = self.value(torch.cat([unit.mean(0), grid], -1)).squeeze(-1)
-        asked = self.unit(torch.cat([unit, grid.expand_as(unit), units], -1))
-        bids = self._refined(w, day, observation["nodes"][:, w.stores, 4], unit[sources:], asked[sources:, :, 1:])
-        tilt = MOST_TILT * torch.tanh(asked[:sources, :, 0].T)
-        return self._cleared(w, observation, tilt, *bids), value
+        return day, units, unit, grid
 
-    def _features(
-        self, w: Wiring, observation: dict[str, Tensor], day: Day
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Units (U, B, ·), lines (L, B, ·), grid (B, ·), and the direction of the lines' flow with idle stores (L, B, 1)."""
+    def _features(self, w: Wiring, observation: dict[str, Tensor], day: Day) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Units (U, B, ·), lines (L, B, ·), grid (B, ·), and which way lines flow with idle stores (L, B, 1)."""
         nodes, sources, shown = observation["nodes"], len(w.sources), list(SEEN_H)
         with torch.no_grad():
             local = (day.price + 0.5 * w.overload * day.sign).clamp(-1, 3)
@@ -114,9 +125,9 @@ class GraphNetwork(nn.Module):
             congested = [day.sign.clamp(-2, 2)[:, shown], day.push.clamp(-3, 3)[:, shown]]
             parts = [day.price - day.price.mean(1, keepdim=True), torch.stack(spans, 1), *shares, *congested]
             known = torch.cat(parts, 1).permute(2, 0, 1)
-            flow = day.flow[:, 0].T
-            way = torch.where(flow < 0, -1.0, 1.0)[..., None]
-            limit, load = w.capacity[:, None], flow.abs()
+            flow, limit = day.flow[:, 0].T, w.capacity[:, None]
+            way = (flow / (LOADED_FRAC * limit)).clamp(-1, 1)[..., None]
+            load = flow.abs()
             here = [load / limit, (load - limit).clamp(0, 3), (limit - load).clamp(-3, 3), limit.expand_as(load)]
             ahead = (day.flow / w.capacity)[:, list(LINES_H)].clamp(-3, 3).permute(2, 0, 1) * way
             about = w.line_features[w.limited][:, None].expand(-1, len(nodes), -1)

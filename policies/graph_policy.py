@@ -13,9 +13,10 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 from torch.nn import functional
 
+from envs import EnvConfig
 from grid import GridArrays, GridError
-from grid.costs import Prices
-from policies.graph_network import GraphNetwork, Wiring
+from policies.graph_network import GraphNetwork
+from policies.wiring import Wiring
 
 PARTS = ("nodes", "lines", "globals")
 KINDS = ("source", "storage")
@@ -26,10 +27,10 @@ class Site(nn.Module):
 
     kind: Tensor  # (A,) position in KINDS
 
-    def __init__(self, arrays: GridArrays, prices: Prices) -> None:
+    def __init__(self, arrays: GridArrays, config: EnvConfig) -> None:
         super().__init__()
         self.rows = {"nodes": len(arrays.node_names), "lines": len(arrays.line_names)}
-        self.wiring = Wiring(arrays, prices)
+        self.wiring = Wiring(arrays, config)
         kind = torch.as_tensor(arrays.is_store[arrays.controllable], dtype=torch.long)
         self.register_buffer("kind", kind, persistent=False)
 
@@ -86,7 +87,7 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         observation_space: of envs with ``observation="graph"``.
         action_space: of the envs.
         lr_schedule: as stable-baselines3 calls it.
-        grids: arrays and prices of each grid.
+        grids: the arrays of each grid, and the config of its envs.
         width: features inside the network.
         layers: rounds of message passing.
         log_std_init: of the exploration at first, in units of the action.
@@ -105,8 +106,8 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         observation_space: spaces.Space,
         action_space: spaces.Space,
         lr_schedule: Any,
-        grids: Sequence[tuple[GridArrays, Prices]],
-        width: int = 32,
+        grids: Sequence[tuple[GridArrays, EnvConfig]],
+        width: int = 64,
         layers: int = 2,
         log_std_init: float = -1.5,
         optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
@@ -115,7 +116,7 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
     ) -> None:
         if use_sde:
             raise GridError("use_sde", "True", "False", "this policy explores by its log-std alone")
-        self.sizes = observation_sizes(observation_space)
+        check_space(observation_space)
         self._made_of: dict[str, Any] = {"grids": list(grids), "width": width, "layers": layers}
         super().__init__(
             observation_space,
@@ -128,16 +129,16 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         )
 
     def _build(self, lr_schedule: Any) -> None:
-        self.network = GraphNetwork(self.sizes, self._made_of["width"], self._made_of["layers"])
+        self.network = GraphNetwork(self._made_of["width"], self._made_of["layers"])
         self.log_std = nn.Parameter(torch.full((len(KINDS),), float(self.log_std_init)))
         self.rewire(self._made_of["grids"])
         optimizer: Any = self.optimizer_class
         self.optimizer = optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
-    def rewire(self, grids: Sequence[tuple[GridArrays, Prices]]) -> None:
+    def rewire(self, grids: Sequence[tuple[GridArrays, EnvConfig]]) -> None:
         """Decide for these grids from now on, and first for the first of them; the weights stay."""
         self._made_of["grids"] = list(grids)
-        self.sites = nn.ModuleList([Site(arrays, prices) for arrays, prices in grids])
+        self.sites = nn.ModuleList([Site(arrays, config) for arrays, config in grids])
         self.turn_to(0)
 
     def turn_to(self, position: int) -> None:
@@ -161,7 +162,9 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
 
     def predict_values(self, obs: Any) -> Tensor:
         """(B, 1)."""
-        return self._decide(obs)[1]
+        if "grid" in obs:
+            return self._decide(obs)[1]
+        return self.network.judge(obs, self._site(self.position).wiring)[:, None]
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
@@ -223,8 +226,8 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         return {name: data[name] for name in own} | self._made_of
 
 
-def observation_sizes(space: spaces.Space) -> dict[str, int]:
-    """Features a node, a line and of the whole grid.
+def check_space(space: spaces.Space) -> None:
+    """Check that it is the space of the observation ``graph``.
 
     Raises:
         GridError: the space is not that of the observation ``graph``.
@@ -232,7 +235,6 @@ def observation_sizes(space: spaces.Space) -> dict[str, int]:
     if not isinstance(space, spaces.Dict) or set(space.spaces) - {"grid"} != set(PARTS):
         found, allowed = type(space).__name__, "the space of envs with observation='graph'"
         raise GridError("observation_space", found, allowed, "make the envs with observation='graph'")
-    return {name: (space[name].shape or (0,))[-1] for name in PARTS}
 
 
 def turn_to(policy: ActorCriticPolicy, position: int) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 
 from envs import EnvConfig, GridBatch
 from grid import Grid, GridArrays, GridError
-from grid.costs import Prices
 from grid.optima import optima
 from policies.baselines import Merit
 from policies.evaluation import run
@@ -40,7 +39,9 @@ class TrainingGrids:
         self.sources = [config.topology for config in configs]
         self.grids = [source if isinstance(source, Grid) else load(source) for source in self.sources]
         self.configs = [dataclasses.replace(first, topology=grid) for grid in self.grids]
-        self.compiled: list[tuple[GridArrays, Prices]] = [(grid.compile(), first.prices) for grid in self.grids]
+        self.compiled: list[tuple[GridArrays, EnvConfig]] = [
+            (grid.compile(), config) for grid, config in zip(self.grids, self.configs, strict=True)
+        ]
         self._kept = lru_cache(KEPT)(lambda position, size: GridBatch(self.configs[position], size))
         self._stake = lru_cache(None)(lambda position: stake(self.configs[position]))
 

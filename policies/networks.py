@@ -15,9 +15,10 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
 from envs import EnvConfig, GridBatch
-from grid import GridArrays, Prices
+from grid import GridArrays
 from policies.config import OBSERVATIONS, TrainConfig
 from policies.graph_policy import GraphActorCriticPolicy
+from policies.wiring import HOURS
 
 KINDS: dict[str, type[ActorCriticPolicy]] = {
     "mlp": ActorCriticPolicy,
@@ -55,11 +56,14 @@ class Standardised(BaseFeaturesExtractor):
 
 
 def observed(env_config: EnvConfig, config: TrainConfig) -> EnvConfig:
-    """The env with the observation that the policy reads."""
-    return dataclasses.replace(env_config, observation=OBSERVATIONS[config.policy])
+    """The env with the observation that the policy reads, and the actions that it means."""
+    seen = dataclasses.replace(env_config, observation=OBSERVATIONS[config.policy])
+    if config.policy != "graph":
+        return seen
+    return dataclasses.replace(seen, action="absolute", redispatch_moves=0, forecast_h=tuple(range(1, HOURS)))
 
 
-def policy_kwargs(config: TrainConfig, grids: Sequence[tuple[GridArrays, Prices]]) -> dict[str, Any]:
+def policy_kwargs(config: TrainConfig, grids: Sequence[tuple[GridArrays, EnvConfig]]) -> dict[str, Any]:
     """What the policy class is built with."""
     kwargs: dict[str, Any] = {"log_std_init": config.log_std, "optimizer_kwargs": {"eps": 1e-5, "fused": True}}
     if config.policy == "graph":
@@ -90,7 +94,7 @@ def start_from_merit(policy: ActorCriticPolicy, config: EnvConfig) -> None:
 
 def make_policy(config: TrainConfig, batch: GridBatch) -> ActorCriticPolicy:
     """A network without trained weights, for the spaces of a batch."""
-    kwargs = policy_kwargs(config, [(batch.arrays, batch.prices)])
+    kwargs = policy_kwargs(config, [(batch.arrays, batch.config)])
     kind = KINDS[config.policy]
     return kind(batch.observation_space, batch.action_space, lambda _: config.learning_rate, **kwargs)
 

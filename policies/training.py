@@ -29,7 +29,8 @@ RESUME, CURVE, STAGES, BOARD = "resume.pt", "progress.csv", "stages.csv", "tenso
 UPDATE_STREAM, VALIDATION_STREAM = 0, 1  # of random numbers
 CHECKPOINT_FRAC = 0.05  # of the budget between two checkpoints,
 CHECKPOINT_UPDATES = 50  # but no more updates
-CHECKPOINT_S = 60.0  # and no more time than this
+CHECKPOINT_S = 60.0  # and no more time than this,
+CHECKPOINT_TIMES = 10.0  # unless it takes longer to write one than a tenth of what lies between
 
 COLUMNS = ("stage", "steps", "elapsed_s", "reward", "validation_cost_frac", "learning_rate", "std")
 """Of the learning curve: the reward is the mean of an update's episodes, with exploration (of the stage optimum: of
@@ -73,7 +74,7 @@ class Training:
         self._learners = learners(model, config, budget.stage_lasts)
         self._stage = self.budget.start_update(0)
         self._rows: list[dict[str, Any]] = []
-        self._best, self._update_s = inf, 0.0
+        self._best, self._update_s, self._checkpoint_s = inf, 0.0, 0.0
         model.set_logger(Logger(str(run), [TensorBoardOutputFormat(str(run / BOARD))]))
 
     def loop(self) -> None:
@@ -139,7 +140,8 @@ class Training:
     def _is_due(self, updates: int, since_s: float) -> bool:
         """Whether to write a checkpoint; without a limit on time, the clock has no say in it."""
         most = ceil(min(CHECKPOINT_UPDATES, CHECKPOINT_FRAC * self.budget.steps / self._update_steps))
-        return updates >= most or since_s >= min(CHECKPOINT_FRAC * self.budget.seconds, CHECKPOINT_S) < CHECKPOINT_S
+        least_s = max(min(CHECKPOINT_FRAC * self.budget.seconds, CHECKPOINT_S), CHECKPOINT_TIMES * self._checkpoint_s)
+        return updates >= most or (self.budget.seconds < inf and since_s >= least_s)
 
     def _checkpoint(self, next_stage: str | None = None) -> None:
         """Validate, keep the network if it is the best so far, hand the best to the next stage, write everything."""
@@ -171,7 +173,8 @@ class Training:
         model.logger.record("validation/cost_frac", cost_frac)
         model.logger.dump(model.num_timesteps)
         self._start_streams()
-        self.budget.reserve_s = max(self.budget.reserve_s, 2.0 * (time.perf_counter() - started_s))
+        self._checkpoint_s = time.perf_counter() - started_s
+        self.budget.reserve_s = max(self.budget.reserve_s, 2.0 * self._checkpoint_s)
 
     def _start_streams(self) -> None:
         """Start all random streams and the episodes anew."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 BATCH_SIZES = (1, 64, 1024)
 PPO_GRID = "classic"
-PPO_POLICIES = ("mlp", "extractor", "free_env")
+PPO_POLICIES = ("mlp", "extractor", "graph", "free_env")
 LEAST_RUNS = 3
 RATIOS = ("optimum_per_solver", "pypsa_per_optimum", "warm_per_cold")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -16,7 +16,7 @@ from grid.optima import optima
 from grid.optimum import Optimum
 from policies.baselines import BASELINES, Policy
 from policies.evaluation import run, run_episodes
-from policies.runs import allowed_runs, find_run
+from policies.runs import allowed_runs, find_run, shipped
 from topologies import load, names
 from topologies.generate import PREFIX
 
@@ -58,12 +58,13 @@ def run_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agent]:
             agents need are missing.
     """
     folder = find_run(source)
-    if folder is None:
-        mend = f"for the grid write --grid {source}" if source in names() else "make one by `load-balancer train`"
+    if folder is None and not Path(source).is_file():  # loading a file says what is wrong with it
+        mend = nearest(source, shipped()) if shipped() else "make one by `load-balancer train`"
+        mend = f"for the grid write --grid {source}" if source in names() else mend
         raise GridError(source, "no such run", allowed_runs(), mend)
     from policies import load_agent
 
-    agent = load_agent(folder)
+    agent = load_agent(folder or source)
     if grid is not None:
         return replace(agent.env_config, topology=load(grid), split="test"), agent
     if len(agent.grids) > 1:
@@ -81,13 +82,15 @@ def source_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agen
     Raises:
         GridError: neither, a run or grid with faults, or a grid beside a grid.
     """
-    if find_run(source) is not None:
+    is_grid = source in names() or source.startswith(PREFIX) or Path(source).exists()
+    if find_run(source) is not None or (grid is not None and not is_grid):
         return run_config(source, grid)
     if grid is not None:
         raise GridError(f"--grid {grid}", f"no agent to run it, but {source}", allowed_runs(), "name the run first")
-    if source not in names() and not source.startswith(PREFIX) and not Path(source).exists():
-        allowed = f"a run's folder, an episode (.npz), a grid file, {PREFIX}NODES:SEED or one of {', '.join(names())}"
-        raise GridError(source, "nothing of that name", allowed, nearest(source, names()))
+    if not is_grid:
+        known = [*names(), *shipped()]
+        allowed = f"a run's folder, an episode (.npz), a grid file, {PREFIX}NODES:SEED or one of {', '.join(known)}"
+        raise GridError(source, "nothing of that name", allowed, nearest(source, known))
     return EnvConfig(topology=load(source), split="test"), None
 
 

@@ -126,6 +126,21 @@ def test_a_pickle_instead_of_the_weights_is_refused_and_not_run(run, tmp_path, n
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("model.zip", "a .zip file, which may run code when it is read"),
+        ("agent.pkl", "a .pkl file, which may run code when it is read"),
+        ("grid.json", "a file"),
+    ],
+)
+def test_a_file_in_place_of_a_run_is_refused_and_not_run(tmp_path, name, found):
+    (tmp_path / name).write_bytes(pickle.dumps(Trap(tmp_path / "ran")))
+    with pytest.raises(GridError, match=f"{name}: found {found}; allowed: the folder of a run"):
+        load_agent(tmp_path / name)
+    assert not (tmp_path / "ran").exists()
+
+
 @pytest.mark.parametrize("kind", ["pickle", "torch", "cut", "missing", "other"])
 def test_a_resume_file_that_could_run_code_or_is_broken_is_refused(run, tmp_path, kind):
     path = run / "resume.pt"

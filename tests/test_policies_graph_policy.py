@@ -21,7 +21,7 @@ def config(topology, **fields):
 def policy_of(batch, grids=None):
     """A policy whose weights are all drawn at random, so that no output is 0 by its start."""
     torch.manual_seed(0)
-    own = [(batch.arrays, batch.prices)] if grids is None else grids
+    own = [(batch.arrays, batch.config)] if grids is None else grids
     policy = GraphActorCriticPolicy(batch.observation_space, batch.action_space, lambda _: 1e-3, own, 16, 2)
     with torch.no_grad():
         for weight in policy.parameters():
@@ -65,7 +65,7 @@ def test_another_order_of_nodes_and_lines_permutes_the_actions(topology):
     policy = policy_of(batch)
     mean, value = policy.get_distribution(tensors(seen)).distribution.mean, policy.predict_values(tensors(seen))
     assert mean.std() > 1e-3
-    policy.rewire([(other, batch.prices)])
+    policy.rewire([(other, batch.config)])
     again, same = policy.get_distribution(tensors(moved)).distribution.mean, policy.predict_values(tensors(moved))
     names = [batch.arrays.node_names[i] for i in batch.arrays.controllable]
     order = [names.index(other.node_names[i]) for i in other.controllable]
@@ -176,7 +176,7 @@ def test_predictions_stay_in_bounds_alone_and_in_a_batch():
 def test_stock_ppo_trains_it_on_one_grid_and_on_several(tmp_path):
     one = make_vec_env(config("triangle"), 4)
     several = make_vec_env([config(topology) for topology in TOPOLOGIES], 6)
-    for env, grids in ((one, [(one.arrays, one.batch.prices)]), (several, several.batch.grids.compiled)):
+    for env, grids in ((one, [(one.arrays, one.batch.config)]), (several, several.batch.grids.compiled)):
         model = PPO(GraphActorCriticPolicy, env, n_steps=6, batch_size=12, policy_kwargs={"grids": grids, "width": 8})
         before = {name: value.clone() for name, value in model.policy.state_dict().items()}
         model.learn(2 * 6 * env.num_envs)
@@ -192,7 +192,7 @@ def test_stock_ppo_trains_it_on_one_grid_and_on_several(tmp_path):
 
 def test_what_it_cannot_do_is_refused():
     flat = LoadBalancer(topology="triangle")
-    grids = [(flat.arrays, flat.batch.prices)]
+    grids = [(flat.arrays, flat.batch.config)]
     with pytest.raises(GridError, match="observation_space: found Box; allowed: the space of envs with observation"):
         GraphActorCriticPolicy(flat.observation_space, flat.action_space, lambda _: 1e-3, grids)
     batch = GridBatch(config("triangle"), 1)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from command_line import CommandLine, separate
 from grid import Episode
-from policies import mpc
+from policies import mpc, runs
 from scripts import demo, running
 from scripts.cli import main
 from scripts.train import make_room
@@ -120,6 +120,22 @@ def test_train_takes_many_grids_and_the_agent_runs_any_other(run: CommandLine, t
         ("train gen:6..5x2", "gen:6..5x2: found sizes from 6 to 5"),
     ):
         assert said in run.fault(*line.split())
+
+
+def test_a_shipped_agent_goes_by_its_name(
+    run: CommandLine, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "SHIPPED", tmp_path / "agents")
+    run.ok(
+        "train", "triangle", "--policy", "graph", "--steps", 1500, "--stages", "gradient", "--out", "agents/everywhere"
+    )
+    value = run.json("evaluate", "everywhere", "--grid", "gen:6:1", "--episodes", 1)
+    assert list(value["policies"])[-2:] == ["agent", "optimum"]
+    run.ok("render", "everywhere", "--grid", "gen:6:1", "--out", "grid_state.png")
+    for line in ("evaluate everywere --grid gen:6:1", "render everywere --grid gen:6:1", "render everywere"):
+        fault = run.fault(*line.split())
+        assert "everywere: found no" in fault
+        assert "everywhere; did you mean 'everywhere'?" in fault
 
 
 # --- evaluate -----------------------------------------------------------------------------------------------------
