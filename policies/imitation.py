@@ -50,8 +50,8 @@ class ImitationLearner:
     """Fits a policy's mean to the actions of optimal schedules, and its critic to their returns.
 
     Each update solves B fresh episodes, in threads, as the solver lets go of the interpreter, or as many as there is
-    time for, and makes several passes
-    over them. It needs no more than a policy, a batch and the batch's action map, so it works on any grid.
+    time for, and makes several passes over them. It needs no more than a policy, a batch and the batch's action map,
+    so it works on any grid.
 
     Args:
         policy: reads the batch's observations; its own optimizer is used.

@@ -20,7 +20,6 @@ from policies.rotation import RotatingLearner
 from policies.sb3_vec_env import GridVecEnv
 from policies.side_by_side import SideBySide
 
-
 MOST_RIVALS = 16
 LEAST_EXPLORATION_FRAC = 0.05  # of the first one
 
@@ -87,7 +86,7 @@ def learners(model: PPO, config: TrainConfig, has_time: Callable[[], bool]) -> d
     return {
         "optimum": learner(partial(ImitationLearner, has_time=has_time)),
         "gradient": learner(GradientLearner),
-        "ppo": TuningLearner(model, config) if _is_compared(model, config) else PPOLearner(model),
+        "ppo": TuningLearner(model, config) if _is_compared(config) else PPOLearner(model),
     }
 
 
@@ -102,9 +101,9 @@ def start_episodes(model: PPO, seed: int, update: int) -> None:
     model._last_obs = None  # makes SB3 reset the envs
 
 
-def _is_compared(model: PPO, config: TrainConfig) -> bool:
-    """Whether PPO tunes a policy in envs of one grid, where the same episodes can be run side by side."""
-    return config.ppo_tunes and isinstance(batch_of(model), GridBatch)
+def _is_compared(config: TrainConfig) -> bool:
+    """Whether PPO tunes a policy of one grid, so that several envs can run the same episodes."""
+    return config.ppo_tunes and config.policy != "graph"
 
 
 def hand_over(model: PPO, stage: str, config: TrainConfig) -> None:
@@ -117,6 +116,6 @@ def hand_over(model: PPO, stage: str, config: TrainConfig) -> None:
     if stage == "ppo":
         with torch.no_grad():
             model.policy.log_std.fill_(config.tuning_log_std)
-            if _is_compared(model, config):
+            if _is_compared(config):
                 for weight in model.policy.value_net.parameters():
                     weight.zero_()
