@@ -121,6 +121,8 @@ class CurvedModel:
         for _ in range(MOST_ROUNDS):
             cost, values, duals = self.model.solve()
             cost += constant
+            if not self._segments.size:
+                return cost, values, duals
             gen = values[self._outputs[steps]]
             missing = tangents.missing(gen, steps)
             allowed = self.tolerance * max(abs(cost), 0.01 * float((gen**2 @ tangents.curve).sum()))

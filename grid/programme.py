@@ -180,7 +180,9 @@ class Programme:
         self._start_mwh = a.store_init_mwh if store_start_mwh is None else np.asarray(store_start_mwh, dtype=float)
         self._end = end = min(max(len(inputs.load_mw), 1), self.steps)
         self._load_mw, avail_frac, in_service = check_inputs(a, inputs, end, self.dt_h, self._start_mwh)
-        self._ring = np.roll(self._ring, -passed)
+        if passed:
+            self._ring = np.roll(self._ring, -passed)
+            model.stay_near()
         self._set_in_service(in_service)
         is_live = np.zeros(self.steps, dtype=bool)
         is_live[self._ring[:end]] = True
@@ -258,10 +260,9 @@ class Programme:
     def _solution(self, cost: float, x: np.ndarray, duals: np.ndarray) -> Solution:
         a, step = self.arrays, self._step
 
-        def at(nodes: np.ndarray, *blocks: str) -> np.ndarray:
+        def at(nodes: np.ndarray, block: str, value: np.ndarray | float = 0.0) -> np.ndarray:
             out = np.zeros((self._end, len(a.node_names)))
-            value = sum(x[:, step.columns[block]] for block in blocks)
-            out[:, nodes] = np.maximum(value, 0.0)  # the solver's zero may lie just below
+            out[:, nodes] = np.maximum(x[:, step.columns[block]] + value, 0.0)  # the solver's zero may lie just below
             return out
 
         net = self._network
@@ -275,7 +276,9 @@ class Programme:
             spill_mw=at(self._spilling, "spill"),
             charge_mw=at(self._store, "charge"),
             discharge_mw=at(self._store, "discharge"),
-            store_mwh=np.concatenate([self._start_mwh[None], a.store_min_mwh + at(self._store, "stored", "jump")]),
+            store_mwh=np.concatenate(
+                [self._start_mwh[None], a.store_min_mwh + at(self._store, "stored", x[:, step.columns["jump"]])]
+            ),
             shed_mw=np.maximum(self._load_mw - at(self._consumer, "served"), 0.0),
             flow_mw=flow_mw,
             nodal_price_per_mwh=prices,

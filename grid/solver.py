@@ -157,6 +157,10 @@ class Model:
         for row, column, weight in zip(rows.tolist(), columns.tolist(), weights.tolist(), strict=True):
             self._check(self.highs.changeCoeff(row, column, weight))
 
+    def stay_near(self) -> None:
+        """Go straight to the next optimum: a perturbed cost, which helps on the way from nowhere, is a detour."""
+        self._check(self.highs.setOptionValue("dual_simplex_cost_perturbation_multiplier", 0.0))
+
     def start_over_at_basis(self) -> None:
         """Go on from the last basis with weights of the dual simplex method that cost nothing to begin with (Devex).
 

@@ -13,8 +13,8 @@ from grid.programme import Programme, Solution
 
 WINDOW_H = 24.0
 TOLERANCE = 1e-4  # for quadratic costs, relative to the cost of the window: far below what forecasts are off
-MOST_NODES = 60
-"""On larger grids a decision takes about a tenth of a second and more."""
+MOST_NODES = 150
+"""On larger grids a decision takes about a twentieth of a second and more."""
 
 
 class Mpc:
