@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from grid.errors import GridError
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+PARTIAL = ".partial-"  # in the name of every temporary file
 
 
 @contextmanager
@@ -24,7 +28,7 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}{PARTIAL}", suffix=path.suffix, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -34,9 +38,29 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
-    except OSError as error:
+    except Exception as error:
+        reason = _reason(error)
+        if reason is None:
+            raise
         mend = "free some space or choose another folder"
-        raise GridError(str(path), error.strerror or str(error), "a path that can be written", mend) from error
+        raise GridError(str(path), reason.strerror or str(reason), "a path that can be written", mend) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _reason(error: BaseException | None) -> OSError | None:
+    """The error itself, or the full disk behind it: libraries that tidy up after one may fail over that in turn."""
+    if isinstance(error, OSError):
+        return error
+    while error is not None:
+        error = error.__context__
+        if isinstance(error, OSError) and error.errno in FULL:
+            return error
+    return None
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed writers have left in a folder that nobody writes to now."""
+    for path in folder.glob(f".*{PARTIAL}*"):
+        path.unlink(missing_ok=True)

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from envs import EnvConfig, GridBatch
@@ -213,8 +213,9 @@ def check_fingerprints(where: str, found: Sequence[str], grids: Sequence[Trained
 
 def write_weights(run: Path, state: dict[str, torch.Tensor]) -> None:
     """Write the network, whole or not at all."""
+    content = save({name: value.contiguous() for name, value in _own(state).items()}, {"format": FORMAT})
     with atomic_path(run / WEIGHTS) as temporary:
-        save_file({name: value.contiguous() for name, value in _own(state).items()}, temporary, {"format": FORMAT})
+        temporary.write_bytes(content)
 
 
 def read_weights(run: Path, policy: ActorCriticPolicy) -> None:

@@ -22,8 +22,8 @@ def clear(
 ) -> tuple[Tensor, Tensor]:
     """Meet the need of every part at least cost, as if there were no lines inside a part.
 
-    The price of each part is found by bisection, and then by one step of Newton's method, through which its gradient
-    goes.
+    The price of each part is found by bisection; what is then still missing comes from the units that set it, and so
+    does the answer of the output to a bid.
 
     Args:
         cost: (B, U) marginal cost at output 0.
@@ -37,6 +37,8 @@ def clear(
     Returns:
         Output (B, U), and the price of each part (B, P).
     """
+    if cost.shape[-1] == 0:
+        return cost, torch.zeros_like(need)
     steep = 1.0 / torch.maximum(slope, LEAST_RISE / (high - low).detach().clamp(min=1e-3))
     outputs, prices = [], []
     for mine, wanted in zip(own, need.split(1, dim=-1), strict=True):
@@ -52,10 +54,11 @@ def clear(
                 a, b = torch.where(short, price, a), torch.where(short, b, price)
             price = (a + b) / 2
             free = price * per_price - at_zero
-            response = torch.where((free > floor) & (free < top), per_price, 0.0).sum(-1, keepdim=True)
-        gap = wanted - (((price - cost) * steep).maximum(low).minimum(high) * mine).sum(-1, keepdim=True)
-        price = price + torch.where(response > 1e-6, gap / response.clamp(min=1e-6), 0.0)
-        outputs.append(((price - cost) * steep).maximum(low).minimum(high) * mine)
+            answer = torch.where((free > floor) & (free < top), per_price, 0.0)
+            answer = answer / answer.sum(-1, keepdim=True).clamp(min=1e-6)
+        output = ((price - cost) * steep).maximum(low).minimum(high) * mine
+        gap = wanted - output.sum(-1, keepdim=True)
+        outputs.append((output + gap * answer).maximum(floor).minimum(top))
         prices.append(price)
     return torch.stack(outputs).sum(0), torch.cat(prices, -1)
 
@@ -94,6 +97,8 @@ def relieve(
         (B, U) output of the same sum in every part, never dearer.
     """
     units = output.shape[1]
+    if not len(capacity):
+        return output
     for _ in range(moves):
         with torch.no_grad():
             excess = flow.abs() - capacity

@@ -17,7 +17,12 @@ from policies.wiring import HOURS, Wiring
 ROUNDS = 14  # of bisection: a price to 1e-4
 HIGHEST = 3.0  # prices are shown up to this multiple of the typical one
 SEEN_H = (0, 1, 2, 3, 4, 6, 8, 10, 12, 15, 18, 21, 24)  # hours of which most features are shown
-MOVES = 4  # of redispatch in an hour of a plan
+MOVES = 2  # of redispatch in an hour of a plan
+BISECTIONS = 6
+MARGIN = 0.1  # of prices, within which the value of stored energy is looked for
+LEAST_SPREAD, LEAST_SLOPE = 0.02, 0.05  # of the bids in a plan
+NUDGE = 0.03  # of the value of stored energy
+LEAST_GAIN = 5.0  # of energy for a price, in hours of full output: below it, an answer would be boundless
 LINES_H = (1, 3, 6, 12)
 STORED_H = (2, 5, 11, 23)
 
@@ -72,27 +77,33 @@ def idle_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     )
 
 
-def planned_day(wiring: Wiring, day: Day, value: Tensor, spread: Tensor, slope: Tensor, stored: Tensor) -> Tensor:
-    """What constant bids would lead to if stores had no bottom and no top: where they would be missed, and when.
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The day with constant bids, as if stores had no bottom and no top: where they would be missed, and when."""
 
-    A value at which a store fills up first is too high, one at which it empties first too low.
+    after: Tensor  # (B, H, S) energy at the end of each hour
+    full: Tensor  # (B, S) hours until a store is full, HOURS if it never is
+    empty: Tensor  # (B, S) hours until it is empty
+    power: Tensor  # (B, H, S) share of what it can give or, below 0, take
+    price: Tensor  # (B, H, S)
+    sign: Tensor  # (B, H, S) how much a store would load the overloaded lines more
+
+
+def planned_day(wiring: Wiring, day: Day, value: Tensor, spread: float, slope: float, stored: Tensor) -> Plan:
+    """What constant bids lead to.
 
     Args:
         wiring: of the grid.
         day: with idle stores.
         value: (B, S) of a stored MWh.
-        spread: (B, S) between buying and selling, each way.
-        slope: (B, S) rise of the price to full power.
+        spread: between buying and selling, each way.
+        slope: rise of the price to full power.
         stored: (B, S) energy.
-
-    Returns:
-        (S, B, 10 + 3 · hours seen).
     """
     w, sources, stores = wiring, len(wiring.sources), len(wiring.stores)
     rows = torch.zeros(len(value), HOURS, 1)
-    cost, rise, low, high = sides(w, value[:, None] + rows, spread[:, None] + rows, slope[:, None] + rows)
-    cost = torch.cat([w.cost + rows, cost], -1)
-    rise = torch.cat([w.slope + rows, rise], -1)
+    cost, rise, low, high = sides(w, value[:, None] + rows, spread + 0 * value[:, None], slope + 0 * value[:, None])
+    cost, rise = torch.cat([w.cost + rows, cost], -1), torch.cat([w.slope + rows, rise + rows], -1)
     low, high = torch.cat([day.low, low + rows], -1), torch.cat([day.high, high + rows], -1)
     output, price = _cleared(cost, rise, low, high, day.need, w.own)
     output = _relieved(w, day, output, cost, rise, low, high)
@@ -101,22 +112,59 @@ def planned_day(wiring: Wiring, day: Day, value: Tensor, spread: Tensor, slope: 
     gain = -charge * w.charge_eff - discharge / w.discharge_eff
     after = stored[:, None] + gain.cumsum(1)  # hours are forecast one by one
     hour = torch.arange(HOURS, dtype=torch.float32)[:, None]
-    full = torch.where(after > w.store_max, hour, float(HOURS)).amin(1)
-    empty = torch.where(after < w.store_min, hour, float(HOURS)).amin(1)
-    level = ((after - w.store_min) / (w.store_max - w.store_min).clamp(min=1e-3)).clamp(-2, 3)
-    power = discharge / w.discharge_max + charge / w.charge_max
-    price = price @ w.part[w.stores].T
-    price = torch.where(counts > 0, price, day.price[..., sources:])
+    price = price.clamp(-1, HIGHEST) @ w.part[w.stores].T
     sign, _, _ = _congestion(w, output @ w.reach + day.load_flow)
-    shown = list(SEEN_H)
-    parts = [
-        torch.stack([(empty - full).sign(), full / HOURS, empty / HOURS, level.amax(1), level.amin(1), power[:, 0]], 1),
-        level[:, list(STORED_H)],
-        (price - value[:, None])[:, shown].clamp(-2, 2),
-        power[:, shown],
-        (sign[..., sources:] * counts)[:, shown].clamp(-2, 2),
-    ]
-    return torch.cat(parts, 1).permute(2, 0, 1)
+    return Plan(
+        after=after,
+        full=torch.where(after > w.store_max, hour, float(HOURS)).amin(1),
+        empty=torch.where(after < w.store_min, hour, float(HOURS)).amin(1),
+        power=discharge / w.discharge_max + charge / w.charge_max,
+        price=torch.where(counts > 0, price, day.price[..., sources:]),
+        sign=sign[..., sources:] * counts,
+    )
+
+
+def critical_value(wiring: Wiring, day: Day, stored: Tensor) -> Tensor:
+    """The value (B, S) of a stored MWh at which a store would fill up as soon as it would empty.
+
+    As long as a store hits neither its top nor its bottom, its energy is worth the same in every hour. At too high a
+    value it fills up first, at too low a value it empties first; where neither happens within the day, its energy is
+    worth what the episode's end or else the mean hour pays. All stores are bisected at once.
+    """
+    prices = day.price[..., len(wiring.sources) :]
+    low, high = prices.amin(1) - MARGIN, prices.amax(1) + MARGIN
+    ends = day.counts.sum(1, keepdim=True) < HOURS
+    neither = torch.where(ends, wiring.end_price, prices.mean(1))
+    for _ in range(BISECTIONS):
+        value = (low + high) / 2
+        plan = planned_day(wiring, day, value, LEAST_SPREAD, LEAST_SLOPE, stored)
+        lower = (plan.full < plan.empty) | ((plan.full == plan.empty) & (value > neither))
+        low, high = torch.where(lower, low, value), torch.where(lower, value, high)
+    return (low + high) / 2
+
+
+def around(wiring: Wiring, day: Day, value: Tensor, stored: Tensor) -> tuple[Tensor, Tensor]:
+    """What a little more and a little less than the critical value would lead to.
+
+    Returns:
+        Features (S, B, ·), and the change of the critical value for each unit more that is stored (B, S).
+    """
+    w = wiring
+    more, less = (planned_day(w, day, value + way * NUDGE, LEAST_SPREAD, LEAST_SLOPE, stored) for way in (1, -1))
+    hit = torch.minimum(more.full, less.empty).minimum(more.empty).minimum(less.full)
+    hour = hit.long().clamp(max=HOURS - 1)[:, None]
+    gain = (more.after - less.after).gather(1, hour)[:, 0] / (2 * NUDGE)
+    answer = torch.where(hit < HOURS, -1.0 / torch.maximum(gain, LEAST_GAIN * w.discharge_max), 0.0)
+    shown, parts = list(SEEN_H), []
+    for plan in (more, less):
+        level = ((plan.after - w.store_min) / (w.store_max - w.store_min).clamp(min=1e-3)).clamp(-2, 3)
+        first = [(plan.empty - plan.full).sign(), plan.full / HOURS, plan.empty / HOURS, level.amax(1), level.amin(1)]
+        parts += [torch.stack(first, 1), level[:, list(STORED_H)], plan.power[:, shown]]
+    price = (less.price - value[:, None])[:, shown].clamp(-2, 2)
+    mean = day.price[..., len(w.sources) :].mean(1)
+    own = torch.stack([value - mean, value - w.end_price, (answer * w.store_max).clamp(min=-3)], 1)
+    features = torch.cat([*parts, price, less.sign[:, shown].clamp(-2, 2), own], 1)
+    return features.permute(2, 0, 1), answer
 
 
 def sides(wiring: Wiring, value: Tensor, spread: Tensor, slope: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -133,8 +181,10 @@ def _cleared(
 ) -> tuple[Tensor, Tensor]:
     """``clear`` for every hour: output (B, H, U) and prices (B, H, P)."""
     batch, hours, units = low.shape
-    many = [each.expand(batch, hours, units).reshape(-1, units) for each in (cost, slope, low, high)]
-    output, price = clear(*many, need.reshape(batch * hours, -1), own, ROUNDS)
+    cost, slope, low, high = (
+        each.expand(batch, hours, units).reshape(batch * hours, units) for each in (cost, slope, low, high)
+    )
+    output, price = clear(cost, slope, low, high, need.reshape(batch * hours, -1), own, ROUNDS)
     return output.view(batch, hours, units), price.view(batch, hours, -1)
 
 
@@ -142,13 +192,14 @@ def _relieved(
     wiring: Wiring, day: Day, output: Tensor, cost: Tensor, slope: Tensor, low: Tensor, high: Tensor
 ) -> Tensor:
     """The output (B, H, U) after a few moves in the hours whose lines it would overload."""
-    w, units = wiring, output.shape[-1]
+    w = wiring
     flow = output @ w.reach + day.load_flow
     hours = ((flow.abs() > w.capacity + TOLERANCE_PU).any(-1) & (day.counts > 0)).nonzero(as_tuple=True)
     if not len(hours[0]):
         return output
-    some = [each.expand(output.shape)[hours] for each in (output, cost, slope, low, high)]
-    better = relieve(some[0], flow[hours], *some[1:], w.capacity, w.reach, w.joined, w.overload, MOVES)
+    some, cost, slope, low, high = (each.expand(output.shape)[hours] for each in (output, cost, slope, low, high))
+    lines = (w.capacity, w.reach, w.joined, w.overload)
+    better = relieve(some, flow[hours], cost, slope, low, high, *lines, MOVES)
     return output.index_put(hours, better)
 
 

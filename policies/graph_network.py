@@ -13,17 +13,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from policies.clearing import clear, relieve
-from policies.foresight import LINES_H, SEEN_H, STORED_H, Day, hours_left, idle_day, planned_day, sides
+from policies.foresight import LINES_H, SEEN_H, STORED_H, Day, around, critical_value, hours_left, idle_day, sides
 from policies.layers import LineEncoder, MessageLayer
 from policies.wiring import HOURS, Wiring
 
 ROUNDS = 24  # of bisection when the step is cleared
 MOST_TILT = 0.3  # of a source's cost
+CORRECTION = 0.2  # of the value of stored energy, where 1 is asked for
 LOADED_FRAC = 0.1  # of its capacity, from which on a line's flow has a direction
 UNIT_SIZE = 6 + 21 + HOURS + 6 + 4 * len(SEEN_H)
 LINE_SIZE = 4 + len(LINES_H) + 3 + 5
 GRID_SIZE = 3 + HOURS + 8 + 2
-PLAN_SIZE = 6 + len(STORED_H) + 3 * len(SEEN_H)
+NEAR_H = (1, 4)  # hours ahead of which a node tells its neighbours
+PLAN_SIZE = 2 * (5 + len(STORED_H) + len(SEEN_H)) + 2 * len(SEEN_H) + 3
 
 
 class Round(nn.Module):
@@ -59,13 +61,12 @@ class GraphNetwork(nn.Module):
         width: W, features of a unit and of the whole grid.
         layers: rounds of message passing between units and lines.
         neighbours: rounds of message passing among nodes, along the lines, before that.
-        refine: how often the bids are corrected by what they would lead to.
         moves: of redispatch in the cleared step.
     """
 
-    def __init__(self, width: int = 64, layers: int = 2, neighbours: int = 1, refine: int = 2, moves: int = 12) -> None:
+    def __init__(self, width: int = 64, layers: int = 2, neighbours: int = 1, moves: int = 12) -> None:
         super().__init__()
-        self.refine, self.moves, self.neighbours = refine, moves, neighbours
+        self.moves, self.neighbours = moves, neighbours
         line_width = width // 2
         if neighbours:
             local = width // 4
@@ -77,19 +78,18 @@ class GraphNetwork(nn.Module):
         self.rounds = nn.ModuleList([Round(width, line_width) for _ in range(layers)])
         self.unit = nn.Sequential(nn.Linear(2 * width + unit_size, width), nn.ReLU(), nn.Linear(width, 4))
         self.value = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, 1))
-        self.look = nn.Linear(PLAN_SIZE + width + 6, width)
+        self.look = nn.Linear(PLAN_SIZE + width + 3, width)
         self.compare, self.compared = nn.Linear(2 * width, width), nn.LayerNorm(width)
         self.correct = nn.Linear(width, 3)
-        for last in (self.unit[-1], self.correct):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+        for weight in (*self.unit[-1].parameters(), *self.correct.parameters()):
+            nn.init.zeros_(weight)
 
     def forward(self, observation: dict[str, Tensor], wiring: Wiring) -> tuple[Tensor, Tensor]:
         """Nodes (B, N, F), lines (B, E, 5) and globals (B, K) to mean actions (B, A) and values (B,)."""
         w, sources = wiring, len(wiring.sources)
         day, units, unit, grid = self._understood(w, observation)
         asked = self.unit(torch.cat([unit, grid.expand_as(unit), units], -1))
-        bids = self._refined(w, day, observation["nodes"][:, w.stores, 4], unit[sources:], asked[sources:, :, 1:])
+        bids = self._bids(w, day, observation["nodes"][:, w.stores, 4], unit[sources:], asked[sources:, :, 1:])
         tilt = MOST_TILT * torch.tanh(asked[:sources, :, 0].T)
         return self._cleared(w, observation, tilt, *bids), self._worth(unit, grid)
 
@@ -145,7 +145,8 @@ class GraphNetwork(nn.Module):
 
     def _near(self, w: Wiring, observation: dict[str, Tensor]) -> Tensor:
         """(U, B, ·) what each unit hears from the nodes around it."""
-        nodes = observation["nodes"].transpose(0, 1)[..., [0, 1, 2, 3, 4, 5, 8]]
+        soon, later = (5 + int(w.lead[hour - 1]) for hour in NEAR_H)
+        nodes = observation["nodes"].transpose(0, 1)[..., [0, 1, 2, 3, 4, soon, later]]
         nodes = torch.cat([nodes, w.node_features[:, None].expand(-1, nodes.shape[1], -1)], -1)
         nodes = torch.relu(self.node(nodes))
         lines = self.node_line(observation["lines"].transpose(0, 1).clamp(-3, 3), w.line_features)
@@ -153,21 +154,18 @@ class GraphNetwork(nn.Module):
             nodes = each(nodes, w.edge_index, lines)
         return nodes[w.units]
 
-    def _refined(
-        self, w: Wiring, day: Day, stored: Tensor, store: Tensor, asked: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Value, spread and slope (B, S) of the stores' bids, from (S, B, 3)."""
-        mean = day.price[:, :, len(w.sources) :].mean(1)
-        for _ in range(self.refine):
-            bids = _bids(mean, asked)
-            with torch.no_grad():
-                plan = planned_day(w, day, *bids, stored)
-            now = torch.stack([bid.T for bid in bids], -1).detach()
-            look = torch.relu(self.look(torch.cat([plan, now, store, asked], -1)))
-            pooled = look.mean(0).expand_as(look)
-            look = torch.relu(self.compared(self.compare(torch.cat([look, pooled], -1))))
-            asked = asked + self.correct(look)
-        return _bids(mean, asked)
+    def _bids(self, w: Wiring, day: Day, stored: Tensor, store: Tensor, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Value, spread and slope (B, S) of the bids, from what is made of the stores (S, B, W) and asked (S, B, 3)."""
+        with torch.no_grad():
+            value = critical_value(w, day, stored)
+            plans, answer = around(w, day, value, stored)
+        look = torch.relu(self.look(torch.cat([plans, store, asked], -1)))
+        pooled = look.mean(0).expand_as(look)
+        look = torch.relu(self.compared(self.compare(torch.cat([look, pooled], -1))))
+        more, spread, slope = (asked + self.correct(look)).unbind(-1)
+        value = value + answer * (stored - stored.detach()) + CORRECTION * more.T
+        spread = 0.3 * functional.softplus(spread.T - 2.65)
+        return value, spread, 0.02 + 0.5 * torch.sigmoid(slope.T - 2.75)
 
     def _cleared(
         self, w: Wiring, observation: dict[str, Tensor], tilt: Tensor, value: Tensor, spread: Tensor, slope: Tensor
@@ -195,12 +193,6 @@ class GraphNetwork(nn.Module):
         gen_action = torch.where(span > 1e-6, 2 * (gen - low) / span.clamp(min=1e-6) - 1, 0.0)
         store_action = store / torch.where(store >= 0, w.discharge_max, w.charge_max).clamp(min=1e-6)
         return torch.cat([gen_action, store_action], 1)[:, w.action]
-
-
-def _bids(mean_price: Tensor, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Value, spread and slope (B, S) from the day's mean price (B, S) and what is asked (S, B, 3)."""
-    value, spread, slope = asked.unbind(-1)
-    return mean_price + value.T, 0.3 * functional.softplus(spread.T), 0.02 + 0.5 * torch.sigmoid(slope.T - 1.5)
 
 
 def _weighed(weights: Tensor, told: Tensor) -> Tensor:

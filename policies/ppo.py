@@ -10,6 +10,7 @@ from stable_baselines3 import PPO
 
 from envs import EnvConfig, GridBatch
 from grid import GridError
+from grid.files import remove_leftovers
 from policies.budget import Budget
 from policies.bundle import Agent, check_fingerprints, check_seen, load_agent, read_config, read_weights, write_config
 from policies.config import TrainConfig
@@ -19,7 +20,7 @@ from policies.runs import find_run
 from policies.sb3_vec_env import GridVecEnv
 from policies.side_by_side import SideBySide
 from policies.stages import hand_over
-from policies.training import Report, Training, read_resume, stream_seed
+from policies.training import Report, Training, is_begun, read_resume, stream_seed, write_tables
 
 
 def training_grids(config: TrainConfig, env_configs: Sequence[EnvConfig]) -> TrainingGrids:
@@ -35,7 +36,7 @@ def training_grids(config: TrainConfig, env_configs: Sequence[EnvConfig]) -> Tra
 
 
 def build(config: TrainConfig, grids: TrainingGrids, learning_rate: Callable[[float], float] | None = None) -> PPO:
-    """An untrained PPO with its envs; its first action is 0: the merit order and the env's redispatch moves.
+    """An untrained PPO with its envs; but for the policy graph, its first action is 0: the merit order, redispatched.
 
     Args:
         config: how to train.
@@ -106,9 +107,7 @@ def train(
             config = continued(config, config.start, env_configs[0])
         grids = training_grids(config, env_configs)
         model = build(config, grids, budget.learning_rate)
-        if config.start is not None:
-            read_weights(find_run(config.start) or Path(config.start), model.policy)
-            hand_over(model, config.plan[0], config)
+        take_start(model, config)
         write_config(run, grids, config)
         return _finish(Training(model, grids, config, budget, run, progress))
 
@@ -123,9 +122,20 @@ def continued(config: TrainConfig, start: str, env_config: EnvConfig) -> TrainCo
     if settings.train.policy != "graph":
         mend = "start from an agent of the policy 'graph'; the weights of the others belong to one grid"
         raise GridError(f"train.start: {start}", f"the policy {settings.train.policy!r}", "'graph'", mend)
-    check_seen(f"train.start: {start}", observed(settings.env, settings.train), observed(env_config, settings.train))
-    network = {name: getattr(settings.train, name) for name in ("policy", "graph_width", "graph_layers")}
-    return dataclasses.replace(config, **network)
+    check_seen(f"train.start: {start}", settings.env, observed(env_config, settings.train))
+    width, layers = settings.train.graph_width, settings.train.graph_layers
+    return dataclasses.replace(config, graph_width=width, graph_layers=layers)
+
+
+def take_start(model: PPO, config: TrainConfig) -> None:
+    """Give a new model the weights that its training starts from, if there are any.
+
+    Raises:
+        GridError: they are missing, or of another network.
+    """
+    if config.start is not None:
+        read_weights(find_run(config.start) or Path(config.start), model.policy)
+        hand_over(model, config.plan[0], config)
 
 
 def resume(
@@ -135,7 +145,7 @@ def resume(
     progress: Report | None = None,
     started_s: float | None = None,
 ) -> Agent:
-    """Go on with a run from its last checkpoint.
+    """Go on with a run from its last checkpoint, or from the start if it was stopped before the first.
 
     Args:
         run: its folder.
@@ -150,16 +160,21 @@ def resume(
     folder = Path(run)
     settings = read_config(folder)
     config = settings.train
-    state = read_resume(folder)
+    remove_leftovers(folder)
+    state = read_resume(folder) if is_begun(folder) else None
+    steps_done, spent_s = 0, 0.0
+    if state:
+        steps_done, spent_s = state["steps"], state["elapsed_s"]
+        write_tables(folder, state["rows"])
     if steps is not None or seconds is not None:
         config = dataclasses.replace(
             config,
-            steps=None if steps is None else state["steps"] + steps,
-            seconds=None if seconds is None else state["elapsed_s"] + seconds,
+            steps=None if steps is None else steps_done + steps,
+            seconds=None if seconds is None else spent_s + seconds,
         )
-    budget = Budget(config, started_s=started_s, spent_s=state["elapsed_s"])
-    if budget.is_spent(state["steps"]):
-        done = f"{state['steps']} steps in {state['elapsed_s']:.0f} s"
+    budget = Budget(config, started_s=started_s, spent_s=spent_s)
+    if state and budget.is_spent(steps_done):
+        done = f"{steps_done} steps in {spent_s:.0f} s"
         raise GridError(str(folder), f"a run that is finished ({done})", "an unfinished run", "ask for more steps")
     with torch_threads(config.threads):
         grids = training_grids(config, settings.env_configs())
@@ -167,7 +182,10 @@ def resume(
         model = build(config, grids, budget.learning_rate)
         write_config(folder, grids, config)
         training = Training(model, grids, config, budget, folder, progress)
-        training.restore(state)
+        if state:
+            training.restore(state)
+        else:
+            take_start(model, config)
         return _finish(training)
 
 
@@ -175,6 +193,9 @@ def _finish(training: Training) -> Agent:
     try:
         training.loop()
     except KeyboardInterrupt:
+        if not is_begun(training.run):
+            raise
+        write_tables(training.run, read_resume(training.run)["rows"])  # it may have been on its way to them
         training.report("stopped")
     finally:
         training.close()

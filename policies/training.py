@@ -7,6 +7,7 @@ import pickle
 import time
 import warnings
 from collections.abc import Callable
+from io import BytesIO
 from math import ceil, inf, isnan, nan
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ STAGE_COLUMNS = ("stage", "steps", "elapsed_s", "validation_cost_frac")
 """Of what each stage reached: when it ended, and the least cost on the validation episodes until then."""
 
 UNTRAINED, START = "untrained", "start"
-RESUMED = {"policy", "optimizer", "stage", "steps", "elapsed_s", "best"}
+RESUMED = {"policy", "optimizer", "stage", "steps", "elapsed_s", "best", "rows"}
 
 Report = Callable[[float, str], None]
 """Told the share of the work that is done, in [0, 1], and how it stands."""
@@ -107,7 +108,7 @@ class Training:
         self.model.policy.optimizer.load_state_dict(state["optimizer"])
         self.model.num_timesteps, self._best = state["steps"], state["best"]
         self._stage = state["stage"]
-        self._rows = [row for row in read_curve(self.run) if row["steps"] <= state["steps"]]
+        self._rows = state["rows"]
         self._start_streams()
 
     def close(self) -> None:
@@ -144,7 +145,11 @@ class Training:
         return updates >= most or (self.budget.seconds < inf and since_s >= least_s)
 
     def _checkpoint(self, next_stage: str | None = None) -> None:
-        """Validate, keep the network if it is the best so far, hand the best to the next stage, write everything."""
+        """Validate, keep the network if it is the best so far, hand the best to the next stage, write everything.
+
+        Whenever the process is killed, RESUME is whole and enough to go on: the weights are written before it, the
+        tables, which only show what it holds, after it.
+        """
         started_s = time.perf_counter()
         model, policy = self.model, self.model.policy
         cost_frac = self._validation.cost_frac(policy)
@@ -165,11 +170,13 @@ class Training:
             "steps": model.num_timesteps,
             "elapsed_s": self.budget.elapsed_s,
             "best": self._best,
+            "rows": self._rows,
         }
-        with atomic_path(self.run / RESUME) as temporary:
-            torch.save(state, temporary)
-        _write_table(self.run / CURVE, COLUMNS, self._rows)
-        _write_table(self.run / STAGES, STAGE_COLUMNS, what_stages_reached(self._rows))
+        content = BytesIO()
+        torch.save(state, content)
+        with atomic_path(self.run / RESUME) as temporary:  # written here, a full disk is told from other faults
+            temporary.write_bytes(content.getbuffer())
+        write_tables(self.run, self._rows)
         model.logger.record("validation/cost_frac", cost_frac)
         model.logger.dump(model.num_timesteps)
         self._start_streams()
@@ -200,6 +207,12 @@ def what_stages_reached(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(last.values())
 
 
+def write_tables(run: Path, curve: list[dict[str, Any]]) -> None:
+    """Write the learning curve of a run, and what its stages reached."""
+    _write_table(run / CURVE, COLUMNS, curve)
+    _write_table(run / STAGES, STAGE_COLUMNS, what_stages_reached(curve))
+
+
 def _write_table(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -209,6 +222,11 @@ def _write_table(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]
 
 def _cell(value: str | float) -> str:
     return value if isinstance(value, str) else "" if isnan(value) else f"{value:.9g}"
+
+
+def is_begun(run: Path) -> bool:
+    """Whether a run has got as far as its first checkpoint; no table is written before that."""
+    return (run / RESUME).exists() or (run / CURVE).exists()
 
 
 def read_resume(run: Path) -> dict[str, Any]:

@@ -61,7 +61,8 @@ class Wiring(nn.Module):
     def __init__(self, arrays: GridArrays, config: EnvConfig) -> None:
         super().__init__()
         a, prices = arrays, config.prices
-        unit, peak = unit_mw(a), max(a.peak_load_mw, 1e-9)
+        unit = unit_mw(a)
+        peak = a.peak_load_mw or unit * len(a.controllable)
         cost = marginal_cost_per_mwh(a, prices)
         highest = cost + 2 * a.gen_cost_per_mw2h * a.gen_max_mw
         mean = (cost + highest) / 2

@@ -53,10 +53,17 @@ class Benchmark(CommonJson):
         figures = len(grids) * (len(BATCH_SIZES) + 2) + len(PPO_POLICIES)
         with console.progress("measuring", figures) as report:
             value = _measure(grids, self.seconds, _Counter(report))
-        header = ("grid", *(f"{size} env{'s' if size > 1 else ''}" for size in BATCH_SIZES), "frames")
-        steps, frames = value["env_steps_per_s"], value["render_frames_per_s"]
-        rows = [[grid, *map(amount, steps[grid].values()), amount(frames[grid])] for grid in grids]
-        lines = ["env-steps a second with so many envs in a batch; frames drawn a second", ""]
+        header = ("grid", *(f"{size} env{'s' if size > 1 else ''}" for size in BATCH_SIZES), "frames", "x nx.draw")
+        steps, frames, plain = (value[f"{name}_per_s"] for name in ("env_steps", "render_frames", "nx_draw_frames"))
+        rows = [
+            [grid, *map(amount, steps[grid].values()), amount(frames[grid]), f"{frames[grid] / plain[grid]:.1f}"]
+            for grid in grids
+        ]
+        lines = [
+            "env-steps a second with so many envs in a batch; frames of grid_state a second, and how many times",
+            "as fast that is as networkx draws a plainer picture",
+            "",
+        ]
         lines += [*table(header, rows), ""]
         header = ("optimum of 24 h", "ms", "x solver alone", "PyPSA x optimum", "MPC warm / cold")
         solves = value["optimum"]
@@ -88,10 +95,12 @@ class _Counter:
 
 def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> dict[str, Any]:
     from grid import GridError
+    from scripts.draw_speed import draw_speed
     from scripts.solve_speed import solve_speed
 
     env_steps: dict[str, dict[str, float]] = {}
     frames: dict[str, float] = {}
+    plain: dict[str, float] = {}
     solves: dict[str, dict[str, float | None]] = {}
     for grid in grids:
         env_steps[grid] = {}
@@ -99,7 +108,7 @@ def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> d
             tell(f"{grid}, {size} envs")
             env_steps[grid][str(size)] = env_steps_per_s(grid, size, seconds)
         tell(f"{grid}, pictures")
-        frames[grid] = frames_per_s(grid, seconds)
+        frames[grid], plain[grid] = draw_speed(grid, seconds, rate)
         tell(f"{grid}, optimum")
         solves[grid] = solve_speed(grid, seconds, LEAST_RUNS)
     ppo: dict[str, float] | None = {}
@@ -114,6 +123,7 @@ def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> d
         "env_steps_per_s": env_steps,
         "ppo_steps_per_s": ppo,
         "render_frames_per_s": frames,
+        "nx_draw_frames_per_s": plain,
         "optimum": solves,
     }
 
@@ -190,20 +200,3 @@ def _on_free_env(model: PPO) -> PPO:
     observation, reward = env.batch.reset(), np.zeros(env.num_envs)
     env.batch.step = lambda actions: (observation, reward, False, None)  # type: ignore[method-assign] # free on purpose
     return model
-
-
-def frames_per_s(grid: str, seconds: float) -> float:
-    """Frames of one episode, from its arrays to pixels; encoding a file is not counted."""
-    from envs import EnvConfig
-    from envs.rendering.grid_state import GridStateRenderer
-    from scripts.running import choose, record
-
-    episode = record(choose("merit", None), EnvConfig(topology=grid, split="test"), 0)
-    renderer = GridStateRenderer(episode)
-
-    def play() -> int:
-        for t in range(episode.steps):
-            renderer.frame(t)
-        return episode.steps
-
-    return rate(play, seconds)

@@ -6,7 +6,9 @@ import importlib
 import importlib.util
 import io
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -42,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (by default that of the process) and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
+    before = _end_as_by_ctrl_c()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to stop
@@ -59,6 +62,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         return _report(error)
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _end_as_by_ctrl_c() -> Any:
+    """Let SIGTERM do what Ctrl-C does: it leaves a usable run and nothing half-written; returns its old handler."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _run(words: list[str]) -> int:
@@ -84,6 +97,9 @@ def _report(error: Exception) -> int:
         return EXIT_BAD_INPUT
     from grid import GridError
 
+    if isinstance(error, PermissionError) and error.filename is not None:
+        mend = "choose another path, or change its permissions"
+        error = GridError(str(error.filename), str(error.strerror), "a path that can be reached", mend)
     if isinstance(error, GridError):
         for fault in error.faults:
             console.error(str(fault))

@@ -90,7 +90,7 @@ class Console:
 
     def result(self, lines: Sequence[str], value: Any = None) -> None:
         """Print what the command was asked for: the lines, or with --json the value as one object."""
-        self._write([json.dumps(_plain(value), allow_nan=False)] if self.json else lines)
+        self._write([json.dumps(plain(value), allow_nan=False)] if self.json else lines)
 
     def _write(self, lines: Sequence[str]) -> None:
         for line in lines:
@@ -132,14 +132,14 @@ class _Bar:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The value with numpy numbers as Python's own, and null for what JSON cannot say."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

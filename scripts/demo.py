@@ -37,20 +37,23 @@ class Demo(Common):
         from policies import TrainConfig, train
         from policies.baselines import BASELINES
         from policies.evaluation import evaluate
+        from scripts.run_folder import explain, keep_evaluation, make_room
         from scripts.running import record, run_config
-        from scripts.train import Watch, make_room
+        from scripts.train import Watch
 
         run = self.out / "run"
         make_room(run, overwrite=True)
         with console.progress("training", 1.0) as report:
             watch = Watch(report)
             train(EnvConfig(topology=GRID), TrainConfig(seconds=self.seconds), run, watch, started_s)
+        explain(run)
         if watch.stopped:
             raise KeyboardInterrupt
         config, agent = run_config(str(run))
         console.say(f"2/3 evaluating on {EPISODES} episodes that the training has not seen")
         with console.progress("evaluating", 1.0) as report:
             outcome = evaluate([*BASELINES, agent], config, EPISODES, progress=report)
+        keep_evaluation(run, outcome)
         console.say("3/3 drawing the first of them")
         episode = record(agent, config, seed=0)
         rows = [

@@ -48,7 +48,9 @@ class Evaluate(CommonJson):
         from policies.baselines import BASELINES, Policy
         from policies.evaluation import evaluate
         from policies.mpc import MOST_NODES, Mpc
+        from policies.runs import find_run
         from scripts.pictures import check_comparison, draw_comparison
+        from scripts.run_folder import keep_evaluation
         from scripts.running import run_config
         from topologies import load
 
@@ -72,6 +74,12 @@ class Evaluate(CommonJson):
         with console.progress("evaluating", 1.0) as report:
             outcome = evaluate(policies, config, self.episodes, self.seed, report, self.split)
         console.result(outcome.table().splitlines(), outcome.to_json())
+        folder = find_run(self.source) if self.source and self.grid is None else None
+        if folder is not None and self.split == "test":
+            try:
+                keep_evaluation(folder, outcome)
+            except GridError as error:
+                console.say(f"not kept in the run: {error}")
         if too_large:
             console.say(f"without mpc, which is slow above {MOST_NODES} nodes: load-balancer evaluate mpc --grid GRID")
         if self.plot is not None:

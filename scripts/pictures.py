@@ -23,10 +23,10 @@ def kind_of(path: Path | None) -> Kind:
 
 
 def draw(episode: Episode, path: Path, kind: Kind, console: Console, versus: Episode | None = None) -> Path:
-    """Write the file; what kind of file is said by its suffix. Only a page shows two episodes.
+    """Write the file; what kind of file is said by its suffix. A file of an episode holds one.
 
     Raises:
-        GridError: a suffix that cannot be written, or a path that cannot.
+        GridError: a suffix that cannot be written, or a path that cannot; two different episodes.
     """
     if path.suffix.lower() == EPISODE_SUFFIX:
         return episode.save(path)
@@ -36,7 +36,7 @@ def draw(episode: Episode, path: Path, kind: Kind, console: Console, versus: Epi
         return rendering.replay(episode, path, versus)
     with console.progress(f"drawing {path}", 1.0) as report:
         write = getattr(rendering, kind)
-        return write(episode, path, progress=lambda done, frames: report(done / frames, ""))
+        return write(episode, path, versus=versus, progress=lambda done, frames: report(done / frames, ""))
 
 
 def check_comparison(path: Path) -> None:

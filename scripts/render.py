@@ -10,13 +10,16 @@ import tyro
 
 from scripts.console import Console
 from scripts.options import Common, MaybePath, MaybeSeed, default, one_of
-from scripts.pictures import EPISODE_SUFFIX, PAGE_SUFFIX, Kind, draw, kind_of
+from scripts.pictures import EPISODE_SUFFIX, Kind, draw, kind_of
+from scripts.run_folder import RENDERS
 
 if TYPE_CHECKING:
     from grid import Episode
 
 Decider = Literal["agent", "random", "merit", "redispatch", "mpc", "optimum"]
 DEFAULT_OUT, DEFAULT_PAGE = Path("grid_state.gif"), Path("replay.html")
+
+OUT = "grid_state.gif, or replay.html with --versus, for a run in its folder renders; no file with --live"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +28,10 @@ class Render(Common):
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|EPISODE|GRID")]
     """folder of a run or its name in runs/, an episode file (.npz), or a grid"""
-    out: Annotated[MaybePath, default("grid_state.gif; replay.html with --versus; no file with --live")] = None
+    out: Annotated[
+        MaybePath,
+        default(OUT),
+    ] = None
     """file to write: .gif, .mp4, .png, .html to be played in a browser, or .npz for the episode itself"""
     what: Annotated[Kind | None, one_of(Kind), default("sim_results if OUT begins so, else grid_state")] = None
     """which picture: the grid at work, or the course of its sums"""
@@ -36,13 +42,13 @@ class Render(Common):
     seed: Annotated[MaybeSeed, default("0")] = None
     """of the episode; the first one that `evaluate` runs with the same seed"""
     versus: Annotated[str | None, tyro.conf.arg(metavar="POLICY|EPISODE"), default("nobody")] = None
-    """beside it in the .html, in the same episode: merit, optimum or another policy, or an episode file"""
+    """beside it, in the same episode: merit, optimum or another policy, or an episode file"""
     live: bool = False
     """show each step as it happens: in a window, or without a display one line a step"""
 
     def run(self, console: Console) -> None:
         """Run or read the episode and draw it."""
-        out = self.out or (None if self.live else DEFAULT_PAGE if self.versus else DEFAULT_OUT)
+        out = self.out or (None if self.live else self._default_out())
         what = self.what or kind_of(out)
         if self.versus is not None:
             self._check_versus(self.versus, out)
@@ -50,12 +56,20 @@ class Render(Common):
         if out is not None:
             console.result([str(draw(episode, out, what, console, self._versus()))])
 
+    def _default_out(self) -> Path:
+        from policies.runs import find_run
+
+        run = None if _is_episode(self.source) or self.grid is not None else find_run(self.source)
+        name = DEFAULT_PAGE if self.versus else DEFAULT_OUT
+        return name if run is None else run / RENDERS / name
+
     def _check_versus(self, versus: str, out: Path | None) -> None:
         from grid import GridError
 
-        if out is None or out.suffix.lower() != PAGE_SUFFIX:
-            mend = "write --out replay.html, or leave out --versus"
-            raise GridError("--versus", f"--out {out}" if out else "no file to write", "a .html file", mend)
+        if out is None or out.suffix.lower() == EPISODE_SUFFIX:
+            mend = "write --out replay.html or grid_state.gif, or leave out --versus"
+            found = f"--out {out}, which holds one episode" if out else "no file to write"
+            raise GridError("--versus", found, "a picture, an animation or a page", mend)
         if _is_episode(self.source) and not _is_episode(versus):
             mend = "give a second episode file, or a run or a grid in place of the first"
             raise GridError(f"--versus {versus}", "an episode file, which holds no grid to run", "a .npz file", mend)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,26 +12,16 @@ import tyro
 from scripts import console as words
 from scripts.console import Console, Report
 from scripts.options import Common, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
+from scripts.run_folder import explain, make_room, stages_reached
 
 Network = Literal["mlp", "extractor", "graph"]
 INTERRUPTED = 130
 STOPPED = "stopped"
-COST = "validation_cost_frac"
-RUN_FILES = {
-    "config.json",
-    "grid.json",
-    "grid_profiles.csv",
-    "weights.safetensors",
-    "resume.pt",
-    "progress.csv",
-    "stages.csv",
-    "tensorboard",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Common):
-    """Train an agent; untrained, it is the merit order with a few redispatch moves.
+    """Train an agent; untrained, a plain one is the merit order with a few redispatch moves.
 
     Stages: optimum imitates solved schedules, gradient follows that of the cost, ppo is PPO.
 
@@ -47,7 +36,7 @@ class Train(Common):
     """bundled names or paths of grid files; gen:40..60x200 stands for 200 generated grids"""
     policy: Annotated[Network | None, one_of(Network), default("mlp, or graph for several grids")] = None
     """network: plain, message passing over the lines of the grid, or one network for any grid"""
-    stages: Annotated[str, tyro.conf.arg(metavar="STAGES"), default("optimum,gradient, or gradient with --start")] = ""
+    stages: Annotated[str, tyro.conf.arg(metavar="STAGES"), default("optimum,gradient; for graph gradient")] = ""
     """ways of learning, in turn: any of optimum, gradient and ppo, joined by commas"""
     start: Annotated[str | None, tyro.conf.arg(metavar="RUN"), default("nothing learned")] = None
     """go on from the network of this agent, a graph run or a shipped one, which fits any grid"""
@@ -71,14 +60,9 @@ class Train(Common):
             run, stopped = self._go_on(self.resume, console, started_s)
         else:
             run, stopped = self._start(console, started_s)
-        from policies.training import read_curve, what_stages_reached
-
-        header = ("stage", "steps", "time", "cost / reference")
-        reached = [
-            (stage["stage"], f"{stage['steps']:,.0f}", words.duration(stage["elapsed_s"]), f"{stage[COST]:.4f}")
-            for stage in what_stages_reached(read_curve(run))
-        ]
-        console.say("least cost on validation episodes by the end of each stage", "", *words.table(header, reached), "")
+        explain(run)
+        title = "least cost on validation episodes by the end of each stage"
+        console.say(title, "", *stages_reached(run), "")
         where = " --grid GRID" if not (run / "grid.json").exists() else ""
         console.say(
             f"{'stopped early' if stopped else 'finished'} after {words.duration(time.perf_counter() - started_s)}",
@@ -142,25 +126,3 @@ class Watch:
         """Take one report."""
         self.stopped = self.stopped or what == STOPPED
         self._report(done, what)
-
-
-def make_room(run: Path, overwrite: bool) -> None:
-    """Make room for a run: a folder that is new or empty passes, an older run goes only if the user says so.
-
-    Raises:
-        GridError: the folder holds a run and ``overwrite`` is off, or it holds anything else.
-    """
-    from grid import GridError
-
-    if not run.exists() or (run.is_dir() and not any(run.iterdir())):
-        return
-    if not run.is_dir():
-        raise GridError(str(run), "a file", "a folder for the run", "choose another --out")
-    strangers = sorted({path.name for path in run.iterdir()} - RUN_FILES)
-    if strangers or not (run / "config.json").is_file():
-        found = f"a folder with other files ({', '.join(strangers[:3]) or 'no config.json'})"
-        raise GridError(str(run), found, "a new or empty folder", "choose another --out")
-    if not overwrite:
-        mend = "choose another --out, go on with it by --resume, or replace it by --overwrite"
-        raise GridError(str(run), "a run that exists", "a new or empty folder", mend)
-    shutil.rmtree(run)

@@ -62,12 +62,15 @@ sys.meta_path.insert(0, Missing())
 """
 
 
-def separate(code: str, cwd: Path, missing: tuple[str, ...] = (), **env: str) -> subprocess.CompletedProcess[str]:
+def separate(
+    code: str, cwd: Path, missing: tuple[str, ...] = (), input: str | None = None, **env: str
+) -> subprocess.CompletedProcess[str]:
     """Run Python code in a process of its own, as if the packages in ``missing`` were not installed."""
     return subprocess.run(
         [sys.executable, "-c", BLOCK.format(names=missing) + code],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+        input=input,
         capture_output=True,
         text=True,
         check=False,

@@ -31,14 +31,6 @@ def episode():
     return make_episode(14, 24)
 
 
-def boxes_overlap(centre, size):
-    """Whether any two of the boxes overlap."""
-    gap = np.abs(centre[:, None] - centre) - (size[:, None] + size) / 2
-    over = (gap < 0).all(2)
-    np.fill_diagonal(over, False)
-    return over.any()
-
-
 # --- words
 
 
@@ -139,27 +131,10 @@ def test_missing_positions_lie_between_their_neighbours():
     assert points[1] == pytest.approx(points[[0, 2]].mean(0), abs=1.0)
 
 
-@pytest.mark.parametrize("positions", [True, False])
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("nodes", [14, 23, 40])
-def test_labels_cover_neither_each_other_nor_nodes(nodes, seed, positions):
-    made = make_episode(nodes, 2, seed, positions=positions)
-    network = GridStateRenderer(replace(made, node_names=tuple(f"bus {n + 100}" for n in range(nodes)))).network
-    shown = np.isfinite(network.label_points[:, 0])
-    centre, size = network.label_points[shown], network.label_boxes[shown]
-    assert shown.mean() >= 0.85
-    assert not boxes_overlap(centre, size)
-    gap = np.abs(centre[:, None] - network.points) - size[:, None] / 2
-    assert not (gap < network.radius[:, None]).all(2).any()
-
-
-def test_large_grids_have_no_labels():
-    assert GridStateRenderer(make_episode(60, 2)).network.labels == []
-
-
 def test_parallel_lines_are_drawn_apart(episode):
     twice = replace(
         episode,
+        line_names=(*episode.line_names, "second", "third"),
         line_from=np.append(episode.line_from, [episode.line_from[0], episode.line_to[0]]),
         line_to=np.append(episode.line_to, [episode.line_to[0], episode.line_from[0]]),
         capacity_mw=np.append(episode.capacity_mw, [5.0, 5.0]),

@@ -177,9 +177,11 @@ def test_stock_ppo_trains_it_on_one_grid_and_on_several(tmp_path):
     one = make_vec_env(config("triangle"), 4)
     several = make_vec_env([config(topology) for topology in TOPOLOGIES], 6)
     for env, grids in ((one, [(one.arrays, one.batch.config)]), (several, several.batch.grids.compiled)):
-        model = PPO(GraphActorCriticPolicy, env, n_steps=6, batch_size=12, policy_kwargs={"grids": grids, "width": 8})
+        model = PPO(
+            GraphActorCriticPolicy, env, n_steps=3, batch_size=6, n_epochs=2, policy_kwargs={"grids": grids, "width": 8}
+        )
         before = {name: value.clone() for name, value in model.policy.state_dict().items()}
-        model.learn(2 * 6 * env.num_envs)
+        model.learn(3 * env.num_envs)
         after = model.policy.state_dict()
         assert all(torch.isfinite(value).all() for value in after.values())
         assert any(not torch.equal(before[name], value) for name, value in after.items())

@@ -15,6 +15,7 @@ from grid import GridError
 from grid.graph import Series
 from policies import TrainConfig, load_agent, resume, train
 from policies.budget import Budget
+from policies.bundle import Agent
 from policies.config import PPO_SETTINGS
 from policies.evaluation import evaluate
 from policies.ppo import build, training_grids
@@ -42,12 +43,20 @@ def curve(run):
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("policy", ["mlp", "extractor"])
 def test_untrained_agents_are_the_merit_order(policy, tmp_path):
     model = untrained(small(policy=policy))
     observation = model.get_env().reset()
     assert np.abs(model.predict(observation, deterministic=True)[0]).max() == 0
     assert float(model.policy.log_std[0].detach()) == SMALL.log_std
+
+
+def test_an_untrained_graph_agent_is_better_than_redispatch_as_its_stores_bid_the_days_mean_price():
+    config = small(policy="graph")
+    grids = training_grids(config, [CONFIG])
+    agent = Agent("agent", build(config, grids).policy, grids.configs[0], ())
+    rows = evaluate([agent, "redispatch"], CONFIG, 8)
+    assert rows["agent"].cost.mean < rows["redispatch"].cost.mean
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -100,6 +109,7 @@ def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
     agent = train(CONFIG, SMALL, parts, progress=stop)
     assert agent.predict(np.zeros(agent.policy.observation_space.shape, dtype=np.float32)).shape == (6,)
     assert 0 < read_resume(parts)["steps"] <= 300
+    assert int(curve(parts)[-1]["steps"]) == read_resume(parts)["steps"]
     resume(parts)
     assert read_resume(parts)["steps"] == read_resume(whole)["steps"] == 600
     assert all(torch.equal(value, weights(parts)[name]) for name, value in weights(whole).items())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,7 +17,7 @@ from grid import Episode
 from policies import mpc, runs
 from scripts import demo, running
 from scripts.cli import main
-from scripts.train import make_room
+from scripts.run_folder import make_room
 
 
 @pytest.fixture
@@ -60,8 +62,34 @@ def test_overwrite_clears_an_older_run(tmp_path: Path) -> None:
     old = tmp_path / "old"
     (old / "tensorboard").mkdir(parents=True)
     (old / "config.json").touch()
+    (old / ".weights.partial-abcd1234.safetensors").touch()  # of a process that was killed
     make_room(old, overwrite=True)
     assert not old.exists()
+
+
+def test_a_run_explains_itself(run: CommandLine, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, "mine")
+    run.ok("evaluate", "mine", "--episodes", 2, "--seed", 3)
+    assert run.ok("render", "mine", "--versus", "optimum") == "mine/renders/replay.html\n"
+    assert run.ok("train", "--resume", "mine", "--steps", 10).endswith("run: mine\n")
+    page = (tmp_path / "mine" / "README.md").read_text("utf-8")
+    assert "triangle: 2 test episodes of 48 h, seed 3" in page
+    assert "gradient" in page
+    listed = set(re.findall(r"^    (\S+)", page.partition("Files:")[2], re.MULTILINE))
+    assert listed == {path.name for path in (tmp_path / "mine").iterdir()}
+    kept = json.loads((tmp_path / "mine" / "evaluation.json").read_text("utf-8"))
+    del kept["table"]
+    again = run.json("evaluate", "mine", "--episodes", 2, "--seed", 3)
+    assert {name: figures["cost"] for name, figures in kept["policies"].items() if name != "agent"} == {
+        name: figures["cost"] for name, figures in again["policies"].items() if name != "agent"
+    }
+
+
+def test_an_evaluation_on_other_terms_is_not_kept(run: CommandLine, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, "mine")
+    run.ok("evaluate", "mine", "--episodes", 1, "--split", "train")
+    run.ok("evaluate", "mine", "--episodes", 1, "--grid", "triangle")
+    assert not (tmp_path / "mine" / "evaluation.json").exists()
 
 
 def test_a_run_goes_on_and_says_what_to_do_with_it(run: CommandLine, trained: Path, tmp_path: Path) -> None:
@@ -262,9 +290,18 @@ def test_render_writes_a_page_of_one_episode_or_two(run: CommandLine, tmp_path: 
     assert "<title>triangle: merit and optimum</title>" in pair
 
 
-def test_render_compares_no_episodes_that_differ(run: CommandLine) -> None:
+@pytest.mark.parametrize("name", ["grid_state.png", "sim_results.svg"])
+def test_render_shows_two_policies_side_by_side(run: CommandLine, tmp_path: Path, name: str) -> None:
+    run.ok("render", "triangle", "--out", name)
+    alone = (tmp_path / name).read_bytes()
+    run.ok("render", "triangle", "--versus", "optimum", "--out", name)
+    assert (tmp_path / name).read_bytes() != alone
+
+
+@pytest.mark.parametrize("out", ["replay.html", "grid_state.png", "sim_results.png"])
+def test_render_compares_no_episodes_that_differ(run: CommandLine, out: str) -> None:
     run.ok("render", "triangle", "--seed", 1, "--out", "other.npz")
-    fault = run.fault("render", "triangle", "--seed", 2, "--versus", "other.npz")
+    fault = run.fault("render", "triangle", "--seed", 2, "--versus", "other.npz", "--out", out)
     assert "versus: found another episode of 'triangle'; allowed: the same hours, demand and availability" in fault
 
 
@@ -289,10 +326,13 @@ def test_live_prints_one_line_a_step(run: CommandLine, tmp_path: Path) -> None:
         ("render triangle --out replay.html --versus agent", "--versus agent: found a grid without an agent"),
         ("render triangle --out replay.html --versus nowhere.npz", "nowhere.npz: found no such file"),
         (
-            "render triangle --out grid_state.gif --versus merit",
-            "--versus: found --out grid_state.gif; allowed: a .html",
+            "render triangle --out episode.npz --versus merit",
+            "--versus: found --out episode.npz, which holds one episode; allowed: a picture",
         ),
-        ("render triangle --live --versus merit", "--versus: found no file to write; allowed: a .html file"),
+        (
+            "render triangle --live --versus merit",
+            "--versus: found no file to write; allowed: a picture, an",
+        ),
         ("render best.npz --versus merit", "--versus merit: found an episode file, which holds no grid to run"),
     ],
 )

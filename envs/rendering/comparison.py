@@ -14,8 +14,9 @@ from matplotlib.style import context
 from envs.rendering import panels
 from envs.rendering.canvas import fit
 from envs.rendering.layout import Box
+from envs.rendering.pairs import draw_pair, pair_boxes
 from envs.rendering.sim_results import DPI, MARGIN, PLOTS, UNDATED, number_ticks
-from envs.rendering.style import BLUE, GREY, INK, MUTED, RULE, SIZE, STYLE, literal, number, time_ticks
+from envs.rendering.style import BLUE, GREY, INK, MUTED, RULE, SIZE, STYLE, literal, number
 from envs.rendering.video import check_suffix
 from grid.episode import SHAPES, Episode
 from grid.errors import GridError
@@ -24,7 +25,6 @@ from grid.files import atomic_path
 SUFFIXES = (".png", ".svg", ".pdf")
 DAY_H = 24.0
 GAPS = Box(112, 540, 980, 148)
-COLUMNS = ((86, 410), (706, 386))  # left and width
 ROWS = ((292, 156), (56, 156))  # bottom and height
 OFF_SCALE = 3.0  # a gap so many times the next largest runs off the scale, so that the others can be told apart
 _FIGURES = 12.0  # between the end of an interval and its figures
@@ -135,20 +135,6 @@ def _end_of_scale(highs: list[float]) -> float:
 
 def _draw_day(figure: Figure, shown: Episode, best: Episode) -> None:
     """Generation and storage, left of the policy and right of the optimum, on the same scales."""
-    for (bottom, height), draw in zip(ROWS, (panels.generation, panels.storage), strict=True):
-        plots = []
-        for episode, (left, width) in zip((shown, best), COLUMNS, strict=True):
-            axes = _axes(figure, Box(left, bottom, width, height))
-            axes.set_xlim(0, episode.steps)
-            ticks = time_ticks(episode, episode.steps + 1, 7)
-            axes.set_xticks([position for position, _ in ticks], [label for _, label in ticks])
-            if draw is panels.generation:
-                panels.generation(axes, episode, like=best)
-            else:
-                draw(axes, episode)
-            axes.set_title(f"{literal(episode.policy, 14)}: {axes.get_title(loc='left').lower().replace('mw', 'MW')}")
-            plots.append(axes)
-        top = max(axes.get_ylim()[1] for axes in plots)
-        for axes in plots:
-            axes.set_ylim(0, top)
-        number_ticks(plots)
+    for row, draw in zip(ROWS, (panels.generation, panels.storage), strict=True):
+        draw_pair(figure, shown, best, pair_boxes(*row), draw)
+    number_ticks(figure.axes[1:])

@@ -190,7 +190,8 @@ def on_curve(start: Floats, bend: Floats, end: Floats, share: Floats) -> Floats:
     return (1 - share) ** 2 * start + 2 * share * (1 - share) * bend + share**2 * end
 
 
-_SIDES = np.array([(0, -1), (0, 1), (1, 0), (-1, 0), (1, -1), (-1, -1), (1, 1), (-1, 1)], float)
+_CORNERS = [(1, -1), (-1, -1), (1, 1), (-1, 1)]
+_SIDES = np.array([(0, -1), (0, 1), (1, 0), (-1, 0), *_CORNERS, (0.5, -1), (-0.5, -1), (0.5, 1), (-0.5, 1)])
 
 
 class Solids(NamedTuple):
@@ -201,11 +202,20 @@ class Solids(NamedTuple):
 
 
 def place_labels(
-    anchors: Floats, reach: Floats, size: Floats, solids: Solids, paths: Floats, box: Box, *, at_once: bool = True
+    anchors: Floats,
+    reach: Floats,
+    size: Floats,
+    solids: Solids,
+    paths: Floats,
+    box: Box,
+    *,
+    at_once: bool = True,
+    first: Indices | None = None,
 ) -> Floats:
     """(L, 2) centres of labels beside their anchors; NaN where there is no room.
 
-    Below is preferred, then above, right, left and the corners; of these, where least of the lines is covered.
+    Below is preferred, then above, right, left, the corners and what lies between; of these, where least of the lines
+    is covered.
 
     Args:
         anchors: (L, 2) what the labels belong to.
@@ -215,10 +225,12 @@ def place_labels(
         paths: (dots, 2) points along the lines, a few units apart.
         box: that labels must stay in.
         at_once: whether the labels are shown together, so that none may cover another.
+        first: labels by importance: placed in this turn, none over a line, others not at all; None: all labels, the
+            most crowded first.
     """
     if len(anchors) == 0:
         return np.zeros((0, 2))
-    corner = np.where(np.abs(_SIDES).sum(1) > 1, 0.7, 1.0)
+    corner = np.where(np.abs(_SIDES).sum(1) > 1.5, 0.7, 1.0)
     centre = anchors[:, None] + _SIDES * (reach[:, None, None] * corner[:, None] + size[:, None] / 2 + [3.0, 2.0])
     half = np.broadcast_to(size[:, None] / 2, centre.shape)  # as centre: (L, 8, 2)
 
@@ -232,10 +244,13 @@ def place_labels(
         gap = np.abs(centre[label][:, None] - paths[near])
         covered = (gap < half[label][:, None] + 3.0).all(2).sum(1)
         cost[label] += covered + 3.0 * (covered > 0)
+        if first is not None:
+            blocked[label] |= covered > 0
 
     chosen = np.full(len(anchors), -1)
-    for _ in range(3 if at_once else 1):
-        for label in np.argsort(-cost.min(1), kind="stable").tolist():
+    order = np.argsort(-cost.min(1), kind="stable") if first is None else first
+    for _ in range(3 if at_once and first is None else 1):
+        for label in order.tolist():
             bad = np.where(blocked[label], np.inf, cost[label])
             if at_once:
                 others = np.flatnonzero((chosen >= 0) & (np.arange(len(anchors)) != label))

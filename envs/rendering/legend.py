@@ -106,13 +106,14 @@ def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> float:
     return pen.y
 
 
-def draw_outage_legend(canvas: Canvas, network: Network, episode: Episode, x: float, y: float) -> None:
-    """Rows from (x, y) downwards for what has kept lines of this episode out of service."""
+def draw_outage_legend(canvas: Canvas, network: Network, episode: Episode, x: float, y: float) -> float:
+    """Rows from (x, y) downwards for what has kept lines of this episode out of service; returns their end."""
     pen, marks = _Pen(canvas, x, y), OutageMarks(canvas, 2.5, 6.5)
     for status, words in WORDS.items():
         if (episode.line_status == status).any():
             marks.draw([pen.ruler], pen.ruler.mean(0, keepdims=True), np.array([status]))
             pen.word(words)
+    return pen.y
 
 
 def _node(pen: _Pen, kind: str) -> None:
@@ -126,12 +127,13 @@ def _node(pen: _Pen, kind: str) -> None:
 
 
 def _loading(pen: _Pen, width: float) -> None:
-    share = np.linspace(0, 1, 61)
-    x, half = pen.x + 165 * share, (1.2 + (width - 1.2) * share) * 0.7
-    for i in range(60):
-        wedge = [(x[i], half[i]), (x[i + 1], half[i + 1]), (x[i + 1], -half[i + 1]), (x[i], -half[i])]
-        colour = LOADING(share[i])
-        pen.shape(np.array(wedge) - [pen.x, 0], 1, colour, colour, 0.3, 0)
+    thin, thick = 0.84, 0.7 * width
+    for share in np.linspace(0, 1, 60, endpoint=False).tolist():  # each over the ones before, without seams
+        left, colour = 165 * share, LOADING(share)
+        pen.shape(np.array([(left, thick), (165, thick), (165, -thick), (left, -thick)]), 1, colour, colour, 0, 0)
+    for side in (1, -1):
+        above = np.array([(-1, thin), (165, thick), (165, thick + 1), (-1, thick + 1)]) * [1, side]
+        pen.shape(above, 1, PAPER, PAPER, 0, 0)
     ends: tuple[tuple[float, Literal["left", "center", "right"]], ...] = ((0, "left"), (0.5, "center"), (1, "right"))
     for part, align in ends:
         pen.canvas.text(pen.x + 165 * part, pen.y - 19, f"{part:.0%}", 8, MUTED, align=align)

@@ -22,6 +22,7 @@ from envs.rendering.style import (
     INK,
     LOADING,
     LOOKS,
+    MUTED,
     PAPER,
     UNLIMITED,
     VERMILION,
@@ -32,7 +33,9 @@ from envs.rendering.style import (
 from grid.episode import IN_SERVICE, Episode
 from grid.kinds import KIND_NAMES
 
-MAX_LABELS = 45  # grids with more nodes get none
+MAX_LABELS = 45  # larger grids get small ones, the most important first, where nothing is in the way
+MOST_SMALL_LABELS = 100
+LEAST_LABEL_SCALE = 0.8  # smaller pictures cannot show small labels
 LABEL_CHARACTERS = 16
 BADGE = np.array([34.0, 12.0])  # width and height of the words
 MAX_BADGES = 8  # the most overloaded lines carry their loading in words
@@ -83,18 +86,23 @@ class Network:
         self.chevron_size = 6.4 if len(start) <= 60 else 5.0
 
     def _place_labels(self, episode: Episode, outer: Floats) -> None:
-        self.label_size = 8.5 if len(self.kinds) <= 30 else 7.5
+        few = len(self.kinds) <= MAX_LABELS
+        self.label_size = 8.5 if len(self.kinds) <= 30 else 7.5 if few else 6.5
+        self._label_colour = INK if few else MUTED
         self.labels: list[str] = []
         self.label_points = np.zeros((0, 2))
         self.label_boxes = np.zeros((0, 2))  # width, height
         solids = layout.Solids(self.points, np.repeat(outer[:, None], 2, axis=1))
         paths = self._dots(4.0)
         room = Box(self._box.left - 20, self._box.bottom - 14, self._box.width + 40, self._box.height + 32)
-        if len(self.kinds) <= MAX_LABELS:
+        if few or self._canvas.scale >= LEAST_LABEL_SCALE:
             self.labels = [literal(name, LABEL_CHARACTERS) for name in episode.node_names]
             width = [text_width(label, self.label_size) + 2 for label in self.labels]
             self.label_boxes = np.column_stack([width, np.full(len(width), 1.55 * self.label_size)])
-            self.label_points = layout.place_labels(self.points, outer, self.label_boxes, solids, paths, room)
+            first = None if few else _by_importance(self.kinds, self.radius)[:MOST_SMALL_LABELS]
+            self.label_points = layout.place_labels(
+                self.points, outer, self.label_boxes, solids, paths, room, first=first
+            )
         written = np.isfinite(self.label_points[:, 0])
         solids = layout.Solids(
             np.vstack([solids.centre, self.label_points[written]]),
@@ -170,7 +178,7 @@ class Network:
         self._canvas.draw(self._chevrons, *self._nodes)
         for label, (x, y) in zip(self.labels, self.label_points.tolist(), strict=True):
             if np.isfinite(x):
-                self._canvas.text(x, y, label, self.label_size, INK, align="center", halo=True)
+                self._canvas.text(x, y, label, self.label_size, self._label_colour, align="center", halo=True)
         self._draw_badges(moment)
 
     def line_states(self, moment: Moment) -> tuple[Floats, Floats]:
@@ -241,6 +249,13 @@ class Network:
                 taken = np.vstack([taken, place])
                 text, (x, y) = f"{ceil(100 * loading[e])}%", place.tolist()
                 self._canvas.text(x, y, text, 8.5, VERMILION, bold=True, align="center", halo=True)
+
+
+def _by_importance(kinds: list[str], radius: Floats) -> layout.Indices:
+    """(N,) nodes: sources and storages, the larger ones first, then consumers, then junctions."""
+    turn = np.array([{"source": 0, "storage": 0, "consumer": 1}.get(kind, 2) for kind in kinds])
+    order: layout.Indices = np.lexsort([-radius, turn])
+    return order
 
 
 def _radii(episode: Episode) -> Floats:

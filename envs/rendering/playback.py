@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from envs.rendering.layout import Floats
 from envs.rendering.style import frac
 from grid.episode import IN_SERVICE, Episode
+from grid.errors import GridError
 from grid.kinds import KIND_NAMES
 
 _FASTEST = 1.25  # chevrons of overloaded lines get no faster than this
@@ -88,3 +89,21 @@ def reference_mw(episode: Episode) -> Floats:
     """(E,) flow that counts as full loading: the capacity, or the size of the largest node where there is none."""
     largest = float(max(episode.gen_max_mw.max(initial=0.0), episode.load_max_mw.max(initial=0.0))) or 1.0
     return np.where(np.isfinite(episode.capacity_mw), episode.capacity_mw, largest)
+
+
+def check_same_episode(one: Episode, other: Episode) -> None:
+    """Refuse to compare what different episodes were.
+
+    Raises:
+        GridError: they are of different grids, hours, demand or availability.
+    """
+    if one.fingerprint != other.fingerprint:
+        found, allowed = f"an episode of {other.grid_name!r}", f"one of {one.grid_name!r}, with nothing changed"
+        raise GridError("versus", found, allowed, "compare policies on the same grid")
+    same = (one.dt_h, one.start_hour) == (other.dt_h, other.start_hour)
+    for name in ("load_mw", "gen_avail_mw"):
+        a, b = getattr(one, name), getattr(other, name)
+        same = same and a.shape == b.shape and np.allclose(a, b, rtol=1e-6, atol=1e-9)
+    if not same:
+        found = f"another episode of {other.grid_name!r}"
+        raise GridError("versus", found, "the same hours, demand and availability", "record both with the same seed")

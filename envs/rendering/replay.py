@@ -21,6 +21,7 @@ from envs.rendering import style
 from envs.rendering.canvas import Canvas
 from envs.rendering.layout import Box, Floats, bend_points
 from envs.rendering.network import MAX_LABELS, Network
+from envs.rendering.playback import check_same_episode
 from envs.rendering.style import LOADING, LOOKS, STYLE
 from envs.rendering.video import check_suffix, seconds_per_step
 from grid.episode import OUT, SHAPES, TRIPPED, Episode
@@ -78,7 +79,7 @@ def replay(episode: Episode, path: str | Path, versus: Episode | None = None) ->
     for run in runs:
         _check_finite(run)
     if versus is not None:
-        _check_same(episode, versus)
+        check_same_episode(episode, versus)
     page = _page(_data(runs), f"{_line(episode.grid_name)}: {' and '.join(_line(run.policy) for run in runs)}")
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8", newline="\n")
@@ -91,19 +92,6 @@ def _check_finite(episode: Episode) -> None:
     if broken:
         found = f"values that are not finite in {', '.join(broken)}"
         raise GridError(f"episode of {episode.policy!r}", found, "finite numbers", "record the episode again")
-
-
-def _check_same(one: Episode, other: Episode) -> None:
-    if one.fingerprint != other.fingerprint:
-        found, allowed = f"an episode of {other.grid_name!r}", f"one of {one.grid_name!r}, with nothing changed"
-        raise GridError("versus", found, allowed, "compare policies on the same grid")
-    same = (one.dt_h, one.start_hour) == (other.dt_h, other.start_hour)
-    for name in ("load_mw", "gen_avail_mw"):
-        a, b = getattr(one, name), getattr(other, name)
-        same = same and a.shape == b.shape and np.allclose(a, b, rtol=1e-6, atol=1e-9)
-    if not same:
-        found = f"another episode of {other.grid_name!r}"
-        raise GridError("versus", found, "the same hours, demand and availability", "record both with the same seed")
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------

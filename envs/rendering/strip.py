@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
@@ -26,11 +27,15 @@ from envs.rendering.style import (
 )
 from grid.episode import Episode
 
+LEAST_REWARD_SPAN = 0.04  # of the axis: smaller rewards are drawn as what they are, next to nothing
+STORAGE_TITLE = "Storage (% charge)"
 GAP = 54.0  # between plots, with room for the numbers of the next
 
 
 @dataclass(frozen=True)
-class _Band:
+class Band:
+    """An area under or around the lines."""
+
     low: Floats  # (T,)
     high: Floats  # (T,)
     colour: str
@@ -38,63 +43,58 @@ class _Band:
 
 
 @dataclass(frozen=True)
-class _Plot:
-    """What one plot shows: bands under one line."""
+class Plot:
+    """What one plot shows: bands under lines."""
 
     title: str
     key: tuple[tuple[str, str], ...]  # words and their colours, from right to left
-    line: Floats  # (T,) the cursor's dot is on it
-    colour: str
-    bands: tuple[_Band, ...]
+    lines: tuple[tuple[Floats, str], ...]  # (T,) each, and their colours; the cursor has a dot on each
     low: float
     high: float
+    bands: tuple[Band, ...] = ()
 
 
 class Strip:
-    """Small plots side by side in a box; the time axis has room for so many steps."""
+    """``count`` small plots side by side in a box; the time axis has room for so many steps."""
 
-    def __init__(self, canvas: Canvas, box: Box, episode: Episode, steps: int) -> None:
+    def __init__(self, canvas: Canvas, box: Box, episode: Episode, steps: int, count: int) -> None:
         self._canvas, self._steps = canvas, max(steps, 1)
-        self._has_storage = bool((episode.store_max_mwh > 0).any())
-        count = 3 if self._has_storage else 2
         width = (box.width - GAP * (count - 1)) / count
         self._boxes = [Box(box.left + i * (width + GAP), box.bottom, width, box.height) for i in range(count)]
         self._ticks = time_ticks(episode, self._steps, int(width // 58))
-        self._plots: list[_Plot] = []
+        self._plots: list[Plot] = []
         self._cursor = LineCollection([], colors=INK, linewidths=0.9, alpha=0.55)
-        self._dots = PolyCollection([], facecolors=INK, edgecolors=PAPER, linewidths=1.2)
+        self._dots: Any = PolyCollection([], edgecolors=PAPER, linewidths=1.2)  # Any: matplotlib's types know no arrays
         for artist in (self._cursor, self._dots):
             canvas.add(artist)
 
-    def draw_background(self, playback: Playback) -> None:
+    def draw_background(self, plots: list[Plot]) -> None:
         """The plots of what has happened so far."""
-        series, stored = playback.series, 100 * playback.stored_frac
-        self._plots = [_demand(series), _reward(series)]
-        if self._has_storage:
-            self._plots.insert(1, _storage(100 * series.stored_frac, stored))
-        for box, plot in zip(self._boxes, self._plots, strict=True):
+        self._plots = plots
+        for box, plot in zip(self._boxes, plots, strict=True):
             self._draw_frame(box, plot)
             self._draw_curves(box, plot)
 
-    def draw_cursor(self, step: float, moment: Moment) -> None:
+    def draw_cursor(self, step: float) -> None:
         """The cursor at a step (may lie between two)."""
-        values = [float(moment.load_mw), 100 * float(moment.stored_frac), float(moment.reward)]
-        if not self._has_storage:
-            del values[1]
-        bars, dots = [], []
-        for box, plot, value in zip(self._boxes, self._plots, values, strict=True):
-            x = self._across(box, np.array(step))
+        bars, dots, colours = [], [], []
+        for box, plot in zip(self._boxes, self._plots, strict=True):
+            x = float(self._across(box, np.array(step)))
             bars.append(np.array([(x, box.bottom), (x, box.bottom + box.height)]))
-            dots.append(CIRCLE * 3.4 + [float(x), float(_up(box, plot, np.array(value)))])
+            for values, colour in plot.lines:
+                value = np.interp(step, np.arange(len(values)), values)
+                dots.append(CIRCLE * 3.4 + [x, float(_up(box, plot, np.array(value)))])
+                colours.append(colour if len(plot.lines) > 1 else INK)
         self._cursor.set_segments(bars)
         self._dots.set_verts(dots)
+        self._dots.set_facecolors(colours)
         self._canvas.draw(self._cursor, self._dots)
 
     def _across(self, box: Box, step: Floats) -> Floats:
         return box.left + box.width * step / max(self._steps - 1, 1)
 
-    def _draw_frame(self, box: Box, plot: _Plot) -> None:
-        ticks = np.asarray(MaxNLocator(nbins=3, steps=[1, 2, 2.5, 5, 10]).tick_values(plot.low, plot.high))
+    def _draw_frame(self, box: Box, plot: Plot) -> None:
+        ticks = np.asarray(MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]).tick_values(plot.low, plot.high))
         right, top = box.left + box.width, box.bottom + box.height
         rules = []
         for value in ticks[(ticks >= plot.low - 1e-9) & (ticks <= plot.high + 1e-9)].tolist():
@@ -114,17 +114,19 @@ class Strip:
             self._canvas.text(x, top + 15, words, 7.5, colour, align="right")
             x -= text_width(words, 7.5) + 12
 
-    def _draw_curves(self, box: Box, plot: _Plot) -> None:
-        repeat = 2 if len(plot.line) == 1 == self._steps else 1  # one step fills the plot
-        x = self._across(box, np.arange(float(len(plot.line) * repeat)))
+    def _draw_curves(self, box: Box, plot: Plot) -> None:
+        done = len(plot.lines[0][0])
+        repeat = 2 if done == 1 == self._steps else 1  # one step fills the plot
+        x = self._across(box, np.arange(float(done * repeat)))
         for band in plot.bands:
             low, high = (_up(box, plot, np.repeat(values, repeat)) for values in (band.low, band.high))
             outline = np.column_stack([np.r_[x, x[::-1]], np.r_[low, high[::-1]]])
             self._shapes(
                 PolyCollection([outline], facecolors=band.colour, edgecolors=PAPER, linewidths=0, hatch=band.hatch)
             )
-        line = np.column_stack([x, _up(box, plot, np.repeat(plot.line, repeat))])
-        self._shapes(LineCollection([line], colors=plot.colour, linewidths=1.4, capstyle="round", joinstyle="round"))
+        for values, colour in plot.lines:
+            line = np.column_stack([x, _up(box, plot, np.repeat(values, repeat))])
+            self._shapes(LineCollection([line], colors=colour, linewidths=1.4, capstyle="round", joinstyle="round"))
 
     def _shapes(self, collection: LineCollection | PolyCollection) -> None:
         self._canvas.add(collection)
@@ -132,39 +134,49 @@ class Strip:
         collection.remove()
 
 
-def _up(box: Box, plot: _Plot, values: Floats) -> Floats:
+def _up(box: Box, plot: Plot, values: Floats) -> Floats:
     return box.bottom + box.height * (values - plot.low) / (plot.high - plot.low)
 
 
-def _demand(series: Moment) -> _Plot:
+def plots_of(playback: Playback) -> list[Plot]:
+    """Demand, storage if there is any, and reward of one episode."""
+    series, stored = playback.series, 100 * playback.stored_frac
+    plots = [demand_plot(series), _reward(series)]
+    if stored.shape[1]:
+        plots.insert(1, _storage(100 * series.stored_frac, stored))
+    return plots
+
+
+def demand_plot(series: Moment) -> Plot:
+    """Demand over time: what was served, and what was not."""
     zero = np.zeros_like(series.load_mw)
-    return _Plot(
+    return Plot(
         title="Demand (MW)",
         key=(("— demand", INK), ("■ served", "#5F9CC4"), ("▨ unmet", VERMILION)),
-        line=series.load_mw,
-        colour=INK,
+        lines=((series.load_mw, INK),),
         bands=(
-            _Band(zero, series.served_mw, SERVED),
-            _Band(series.served_mw, series.load_mw, VERMILION, hatch="////"),
+            Band(zero, series.served_mw, SERVED),
+            Band(series.served_mw, series.load_mw, VERMILION, hatch="////"),
         ),
         low=0.0,
         high=1.1 * float(series.load_mw.max()) or 1.0,
     )
 
 
-def _storage(mean: Floats, stored: Floats) -> _Plot:
-    return _Plot(
-        title="Storage (% charge)",
+def _storage(mean: Floats, stored: Floats) -> Plot:
+    return Plot(
+        title=STORAGE_TITLE,
         key=(("mean, min–max band", MUTED),) if stored.shape[1] > 1 else (),
-        line=mean,
-        colour=GREEN,
-        bands=(_Band(stored.min(1), stored.max(1), "#CBE9DF"),),
+        lines=((mean, GREEN),),
+        bands=(Band(stored.min(1), stored.max(1), "#CBE9DF"),),
         low=0.0,
         high=104.0,
     )
 
 
-def _reward(series: Moment) -> _Plot:
+def _reward(series: Moment) -> Plot:
     low, high = min(float(series.reward.min()), 0.0), max(float(series.reward.max()), 0.0)
-    margin = 0.08 * (high - low) or 0.5
-    return _Plot("Reward per step", (), series.reward, INK, (), low - margin, high + margin)
+    middle, least = (low + high) / 2, LEAST_REWARD_SPAN / 2
+    low, high = min(low, middle - least), max(high, middle + least)
+    margin = 0.08 * (high - low)
+    return Plot("Reward per step", (), ((series.reward, INK),), low - margin, high + margin)

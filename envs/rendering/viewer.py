@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from envs.batch import GridBatch
 from envs.recording import Recorder
 
+PAUSE_S = 0.25  # between two steps in a window: the render_fps of LoadBalancer
+
 
 class Viewer(Protocol):
     """Shows the step that has just finished."""
@@ -71,19 +73,21 @@ class Line:
 
 
 class Window:
-    """``human``: the picture in a window, or, without a display, a sentence and then one line a step."""
+    """``human``: the picture in a window, at a pace that can be watched, or a sentence and then one line a step."""
 
     def __init__(self, batch: GridBatch) -> None:
         self._picture, self._line = Picture(batch), Line(batch)
         self._shown: Any = None
-        self._pyplot = _interactive_pyplot()
+        self._pyplot, why = _interactive_pyplot()
         if self._pyplot is None:
-            sys.stdout.write("No display found: showing one line a step instead of a window.\n")
+            sys.stdout.write(f"{why}: showing one line a step instead of a window.\n")
 
     def __call__(self, recorder: Recorder) -> None:
-        """Show the finished step."""
+        """Show the finished step; once the reader has closed the window, nothing."""
         if self._pyplot is None:
             sys.stdout.write(self._line(recorder) + "\n")
+            return
+        if self._shown is not None and not self._pyplot.fignum_exists(self._shown.figure.number):
             return
         frame = self._picture(recorder)
         if self._shown is None:
@@ -92,7 +96,7 @@ class Window:
             axes.set_axis_off()
             self._shown = axes.imshow(frame)
         self._shown.set_data(frame)
-        self._pyplot.pause(0.001)
+        self._pyplot.pause(PAUSE_S)
 
     def close(self) -> None:
         """Close the window."""
@@ -109,14 +113,17 @@ def clock(hour: float) -> str:
     return f"{days[minutes // 1440 % 7]} {minutes // 60 % 24:02d}:{minutes % 60:02d}"
 
 
-def _interactive_pyplot() -> Any:
-    """pyplot with a backend that opens windows, or None."""
+def _interactive_pyplot() -> tuple[Any, str]:
+    """pyplot with a backend that opens windows; or None, and why."""
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        return None
+        return None, "No display found"
     import matplotlib
     from matplotlib import pyplot
 
-    return pyplot if matplotlib.get_backend().lower() not in ("agg", "svg", "pdf", "ps", "cairo", "template") else None
+    backend = str(matplotlib.get_backend())
+    if backend.lower() in ("agg", "svg", "pdf", "ps", "cairo", "template"):
+        return None, f"matplotlib opens no windows here (its backend is {backend}; tkinter or PyQt6 can open them)"
+    return pyplot, ""
 
 
 VIEWERS: dict[str, Callable[[GridBatch], Viewer]] = {"rgb_array": Picture, "human": Window, "ansi": Line}

@@ -1,0 +1,141 @@
+"""grid_state of two policies in the same episode, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from matplotlib.style import context
+
+from envs.rendering.canvas import Canvas, Image, fit, text_width
+from envs.rendering.grid_state import MARGIN, STRIP_HEIGHT, draw_title
+from envs.rendering.header import NAME_SIZE, VALUE_SIZE, right_edges
+from envs.rendering.layout import Box, Floats
+from envs.rendering.legend import draw_legend, draw_outage_legend
+from envs.rendering.network import Network
+from envs.rendering.playback import Playback, check_same_episode
+from envs.rendering.strip import STORAGE_TITLE, Plot, Strip, demand_plot
+from envs.rendering.style import BLUE, INK, MUTED, STYLE, VERMILION, clock, days, number, percent
+from envs.rendering.video import SECONDS_PER_STEP
+from grid.episode import IN_SERVICE, Episode
+
+SIZE = (1600, 800)  # pixels; as in all pictures, lengths are those of one 800 high
+GIF_SIZE = (1000, 500)
+GAP = 40.0
+LEGEND_WIDTH = 214.0
+COLOURS = ("#B0457F", "#0072B2")  # of the two policies; their luminance differs too
+_HEADER = 66.0  # above each network
+
+
+class VersusRenderer:
+    """Pictures of two networks, of the demand, and of what differs: storage and cost.
+
+    Args:
+        episode: what is shown on the left.
+        versus: what another policy did in the same episode.
+        size: width and height in pixels, in the proportions of 1600 x 800.
+        seconds_per_step: of the animation; sets how far chevrons move from step to step.
+
+    Raises:
+        GridError: the episodes are of different grids, hours, demand or availability.
+    """
+
+    def __init__(
+        self,
+        episode: Episode,
+        versus: Episode,
+        size: tuple[int, int] = SIZE,
+        *,
+        seconds_per_step: float = SECONDS_PER_STEP,
+    ) -> None:
+        check_same_episode(episode, versus)
+        self._episodes, self._playbacks = (episode, versus), (Playback(episode), Playback(versus))
+        self._seconds_per_step = seconds_per_step
+        with context(["default", STYLE]):
+            self._canvas = canvas = Canvas(size)
+            bottom = 46 + STRIP_HEIGHT + 50
+            width = (canvas.width - 2 * MARGIN - LEGEND_WIDTH - GAP) / 2
+            height = canvas.height - 94 - _HEADER - bottom
+            lefts = (MARGIN, MARGIN + width + GAP)
+            self._boxes = [Box(left, bottom, width - 24, height) for left in lefts]
+            self._networks = [Network(canvas, one, box) for one, box in zip(self._episodes, self._boxes, strict=True)]
+            x = canvas.width - LEGEND_WIDTH
+            end = draw_legend(canvas, self._networks[0], x, canvas.height - 100)
+            worst = max(self._episodes, key=lambda one: int((one.line_status != IN_SERVICE).sum()))
+            draw_outage_legend(canvas, self._networks[0], worst, x, end)
+            draw_title(canvas, episode, self._networks[0].kinds)
+            strip = Box(MARGIN + 34, 46, canvas.width - 2 * MARGIN - 34, STRIP_HEIGHT)
+            plots = self._plots()
+            self._strip = Strip(canvas, strip, episode, max(episode.steps, 1), len(plots))
+            for network in self._networks:
+                network.draw_background()
+            self._strip.draw_background(plots)
+            self._figures = [
+                self._list_figures(one, play) for one, play in zip(self._episodes, self._playbacks, strict=True)
+            ]
+            canvas.keep()
+
+    def frame(self, t: float) -> Image:
+        """(H, W, 3) uint8 picture ``t`` steps after the first finished step."""
+        t = min(max(t, 0.0), float(self._playbacks[0].last))
+        canvas, now = self._canvas, int(t)
+        canvas.restore()
+        for network, playback in zip(self._networks, self._playbacks, strict=True):
+            network.draw(playback.at(t), self._seconds_per_step)
+        self._strip.draw_cursor(t)
+        episode = self._episodes[0]
+        time, day = clock(episode, int(4 * t) / 4)
+        text = f"day {day} · {time}" if days(episode, episode.steps) > 1 else time
+        canvas.text(0.46 * canvas.width, canvas.height - 38, text, 17, INK, bold=True, align="center")
+        count = f"step {min(now + 1, episode.steps)} / {max(episode.steps, 1)}"
+        canvas.text(0.46 * canvas.width, canvas.height - 63, count, 9.5, MUTED, align="center")
+        for side in range(2):
+            self._draw_header(side, now)
+        return canvas.image()
+
+    def _draw_header(self, side: int, now: int) -> None:
+        """Policy, served share, unmet power and cost above a network, as of the finished step."""
+        canvas, box, figures = self._canvas, self._boxes[side], self._figures[side]
+        y = canvas.height - 112
+        edges = right_edges(box.left + box.width, [(name, values) for name, values, _ in figures])
+        for edge, (name, values, colours) in zip(edges, figures, strict=True):
+            canvas.text(edge, y, values[now], VALUE_SIZE, colours[now], bold=True, align="right")
+            canvas.text(edge, y - 24, name, NAME_SIZE, MUTED, align="right")
+        widest = max(text_width(value, VALUE_SIZE, True) for value in figures[0][1])
+        name = fit(self._episodes[side].policy, edges[0] - widest - box.left - 24, VALUE_SIZE, bold=True)
+        canvas.text(box.left, y, name, VALUE_SIZE, COLOURS[side], bold=True)
+        canvas.text(box.left, y - 24, "policy", NAME_SIZE, MUTED)
+
+    @staticmethod
+    def _list_figures(episode: Episode, playback: Playback) -> list[tuple[str, list[str], list[str]]]:
+        """Name, values (T,) and colours (T,) of what is said of each step."""
+        series = playback.series
+        demand, served = series.load_mw.tolist(), series.served_mw.tolist()
+        unmet = np.maximum(series.load_mw - series.served_mw, 0.0).tolist()
+        return [
+            ("served", [percent(*pair) for pair in zip(served, demand, strict=True)], [BLUE] * len(demand)),
+            ("unmet", [f"{number(one)} MW" for one in unmet], [VERMILION if one > 0.005 else MUTED for one in unmet]),
+            ("cost so far", [number(one) for one in _cost(episode).tolist()], [INK] * len(demand)),
+        ]
+
+    def _plots(self) -> list[Plot]:
+        """Demand and how the left policy serves it, mean charge under both, and what the right one saves."""
+        left, right = (fit(one.policy, 130, 9) for one in self._episodes)
+        plots = [replace(demand_plot(self._playbacks[0].series), title=f"Demand (MW) under {left}")]
+        if self._playbacks[0].stored_frac.shape[1]:
+            stored = [100 * play.series.stored_frac for play in self._playbacks]
+            key = (f"— {right}", COLOURS[1]), (f"— {left}", COLOURS[0])
+            plots.append(Plot(STORAGE_TITLE, key, tuple(zip(stored, COLOURS, strict=True)), 0.0, 104.0))
+        saved = _cost(self._episodes[0]) - _cost(self._episodes[1])
+        low, high = min(0.0, float(saved.min())), max(0.0, float(saved.max()))
+        margin = 0.06 * (high - low) or 1.0
+        plots.append(Plot(f"Saved by {right} so far", (), ((saved, INK),), low - margin, high + margin))
+        return plots
+
+
+def _cost(episode: Episode) -> Floats:
+    """(T,) cost of all steps so far; 0 before the first."""
+    if not episode.steps:
+        return np.zeros(1)
+    so_far: Floats = np.cumsum(np.sum([np.zeros(episode.steps), *episode.costs.values()], axis=0))
+    return so_far

@@ -1,0 +1,86 @@
+"""What every command that writes a file does where it cannot: one line that names the path, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from command_line import separate
+
+WRITING = {
+    "run": "train triangle --steps 1000 --out {}",
+    "a.gif": "render triangle --out {}",
+    "b.mp4": "render triangle --out {}",
+    "c.png": "render triangle --out {}",
+    "d.html": "render triangle --out {}",
+    "e.npz": "render triangle --out {}",
+    "sim_results.gif": "render triangle --out {}",
+    "sim_results.pdf": "render triangle --out {}",
+    "sim_results.png": "render triangle --out {}",
+    "sim_results.svg": "render triangle --out {}",
+    "f.npz": "optimum triangle --out {}",
+    "g.json": "convert case14 {}",
+    "h.png": "inspect triangle --picture {}",
+    "i.pdf": "evaluate merit --grid triangle --episodes 1 --plot {}",
+    "j.png": "contingency triangle --picture {}",
+    "k.png": "profiles --picture {}",
+}
+"""A command for each file that the program can write."""
+
+RUN = """
+import io, json, os, resource, sys
+from contextlib import redirect_stderr, redirect_stdout
+from scripts.cli import main
+
+def say(folder):
+    said = {}
+    for name, line in lines.items():
+        err = io.StringIO()
+        with redirect_stdout(io.StringIO()), redirect_stderr(err):
+            code = main(line.format(f"{folder}/{name}").split())
+        said[name] = [code, err.getvalue()]
+    return said
+
+lines = json.loads(sys.stdin.read())
+import imageio_ffmpeg, matplotlib.font_manager  # they may write to a cache of their own
+usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1400, usual[1]))  # larger files fail as they do on a full disk
+full = say("full")
+resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+os.chmod("locked", 0o555)
+os.chmod("hidden", 0)
+if os.geteuid() == 0:
+    os.setuid(65534)  # root may write everywhere
+print(json.dumps([full, say("locked"), say("hidden")]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs limits on files, and permissions of folders")
+def test_where_nothing_can_be_written_one_line_names_the_file(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    for name in ("full", "locked", "hidden"):
+        (tmp_path / name).mkdir()
+    done = separate(RUN, tmp_path, input=json.dumps(WRITING))
+    assert done.returncode == 0, done.stderr
+    full, locked, hidden = json.loads(done.stdout)
+    for name, (code, said) in full.items():
+        inside = "/config.json" if name == "run" else ""
+        assert (code, said.count("\n")) == (2, 1), said
+        assert said.startswith(f"error: full/{name}{inside}: found "), said
+        assert "free some space or choose another folder" in said
+    for name, (code, said) in locked.items():
+        inside = "/grid.json" if name == "run" else ""
+        allowed = "found Permission denied; allowed: a path that can be written"
+        assert (code, said.count("\n")) == (2, 1), said
+        assert said.startswith(f"error: locked/{name}{inside}: {allowed}"), said
+    for name, (code, said) in hidden.items():
+        assert (code, said.count("\n")) == (2, 1), said
+        assert said.startswith(f"error: hidden/{name}"), said
+        assert "found Permission denied; allowed: a path that can be " in said
+    (tmp_path / "hidden").chmod(0o700)
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["run"]
+    assert [path.name for path in (tmp_path / "full" / "run").iterdir()] == ["grid.json"]
+    assert not list((tmp_path / "locked").iterdir())

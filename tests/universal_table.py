@@ -1,0 +1,92 @@
+"""The shipped agent on grids it was not trained on, beside the baselines: ``python tests/universal_table.py``.
+
+Prints the table that stands beside the agent. Nothing about the agent was chosen on these grids.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from envs import EnvConfig
+from grid import Grid, GridError
+from policies import load_agent
+from policies.evaluation import Evaluation, evaluate
+from topologies import load
+
+SIZES = (9, 9, 12, 14, 16, 18, 20, 24, 27, 30, 30, 35, 40, 45, 50, 57, 57, 60, 70, 80, 90, 100, 118, 118, 118)
+FIRST_SEED = 70_000
+POLICIES = ("merit", "redispatch", "mpc")
+LEAST_GAP_FRAC = 0.03  # of the merit order: with less to gain, a score means little
+
+
+def unseen() -> Iterator[tuple[str, Grid]]:
+    """Names and grids: generated, bundled, and MATPOWER cases of other origin with stores, wind and sun added."""
+    for k, size in enumerate(SIZES):
+        yield f"gen:{size}:{FIRST_SEED + k}", load(f"gen:{size}:{FIRST_SEED + k}")
+    for name in ("case14", "case118"):
+        yield name, load(name)
+    docs = Path(__file__).parents[1] / "docs"
+    for path in sorted(docs.glob("*.m")):
+        yield path.stem, equipped(load(path))
+
+
+def equipped(grid: Grid) -> Grid:
+    """A MATPOWER case with a course of demand, two stores, and sun and wind of half its peak demand."""
+    nodes = grid.graph.nodes
+    consumers = [node for node in nodes if nodes[node]["kind"] == "consumer"]
+    for place, node in enumerate(consumers):
+        nodes[node]["load_profile"] = ("household", "commerce", "industry")[place % 3]
+    peak_mw = sum(nodes[node]["load_max_mw"] for node in consumers)
+    largest = sorted(consumers, key=lambda node: -nodes[node]["load_max_mw"])
+    for place, profile in enumerate(("sun", "wind", "sun", "wind")):
+        grid.add_source(f"{profile}{place}", gen_max_mw=peak_mw / 8, gen_profile=profile)
+        grid.add_line(f"{profile}{place}", largest[place])
+    for place in range(2):
+        power_mw = peak_mw / 12
+        grid.add_storage(f"store{place}", store_max_mwh=5 * power_mw, charge_max_mw=power_mw, discharge_max_mw=power_mw)
+        grid.add_line(f"store{place}", largest[place + 4])
+    return grid
+
+
+def measure(grid: Grid, agent: str, episodes: int, error_frac: float) -> Evaluation:
+    """One grid's table, on the test part."""
+    config = EnvConfig(topology=grid, forecast_error_frac=error_frac)
+    return evaluate([*POLICIES, load_agent(agent)], config, episodes, seed=1)
+
+
+def main(agent: str = "universal", episodes: int = 6) -> None:
+    """Print a line for each grid, and the means."""
+    columns = ("merit gap", "redispatch", "mpc", "agent", "agent gap", "exact: mpc", "agent", "agent gap", "ms")
+    print("| grid |", " | ".join(columns), "|")
+    print("| --- |" + " ---: |" * len(columns))
+    rows = []
+    for name, grid in unseen():
+        try:
+            noisy, exact = (measure(grid, agent, episodes, error) for error in (0.05, 0.0))
+        except GridError as error:
+            print(name, error, file=sys.stderr)
+            continue
+        by_name = [{row.name: row for row in each.rows} for each in (noisy, exact)]
+        gap = 100 * by_name[0]["merit"].gap_frac.mean
+        row = [gap]
+        for rows_of, names in zip(by_name, (("redispatch", "mpc", "agent"), ("mpc", "agent")), strict=True):
+            row += [rows_of[each].score.mean for each in names] + [100 * rows_of["agent"].gap_frac.mean]
+        row.append(1e3 * by_name[0]["agent"].decision_s)
+        kept = gap >= 100 * LEAST_GAP_FRAC
+        rows += [row] if kept else []
+        print(
+            f"| {name}{'' if kept else ' (left out)'} |",
+            " | ".join(f"{x:.1f}" if abs(x) >= 1 else f"{x:.2f}" for x in row),
+            "|",
+            flush=True,
+        )
+    for label, of in (("mean", np.mean), ("worst", np.min)):
+        print(f"| {label} |", " | ".join(f"{x:.1f}" for x in of(rows, axis=0)), "|")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2], *(int(each) for each in sys.argv[2:3]))
