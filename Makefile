@@ -9,13 +9,14 @@ SOURCES := $(shell find grid topologies envs policies scripts -type f ! -path '*
 # build/ keeps files that the sources no longer have.
 INSTALL := rm -rf build && $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint wheel slow check-all clean
+.PHONY: help demo test lint wheel slow fuzz check-all clean
 
 help:
 	@echo 'make demo       train, evaluate and render an agent on the grid `classic`'
 	@echo 'make test       run the tests'
 	@echo 'make lint       ruff and mypy'
-	@echo 'make check-all  lint, test, the wheel in an empty environment, and the slow tests'
+	@echo 'make check-all  lint, test, the wheel in an empty environment, the slow tests, and fuzz'
+	@echo 'make fuzz       hostile files for every reader, for SECONDS=120'
 	@echo 'make clean      remove what was built, the environment included'
 
 demo: $(VENV)/.demo
@@ -36,7 +37,11 @@ wheel: $(VENV)/.dev
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 -q -m slow || [ $$? -eq 5 ]
 
-check-all: lint test wheel slow
+SECONDS ?= 120
+fuzz: $(VENV)/.dev
+	PYTHONPATH=. $(BIN)/python tests/fuzz.py --seconds $(SECONDS)
+
+check-all: lint test wheel slow fuzz
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -21,15 +21,17 @@ ROOM_MW = 1e-6  # a unit with less room than this cannot be moved
 
 @dataclass(frozen=True, eq=False)
 class MeritOrder:
-    """Sources by rising marginal cost, one tier for each cost in each connected part; K tiers.
+    """Sources by rising marginal cost, one tier for each cost in each connected part; G sources, K tiers, P parts.
 
     The order goes by the mean of the marginal cost over the source's range; equal costs share pro rata.
     """
 
-    in_part: Array  # (N, K) 1 where the node is in the tier's part
-    in_tier: Array  # (N, K) 1 where the node's source is in the tier
-    before: Array  # (N, K) 1 where the node's source is in a tier before this one in the same part
-    tier_nodes: Array  # (K, N) in_tier, transposed
+    part_matrix: Array  # (N, P) 1 where the node is in the part
+    sources: Array  # (G,) nodes, tier by tier
+    last: Array  # (K,) position of each tier's last source
+    before: Array  # (P,) position of the last source before each part's first one, in 0..G; 0: there is none
+    part: Array  # (K,) of each tier
+    tier: Array  # (N,) of each node's source
 
     @classmethod
     def of(cls, arrays: GridArrays, prices: Prices, *, copper_plate: bool = False) -> MeritOrder:
@@ -38,15 +40,18 @@ class MeritOrder:
         cost = marginal_cost_per_mwh(arrays, prices) + arrays.gen_cost_per_mw2h * arrays.gen_max_mw
         part = np.zeros_like(arrays.part) if copper_plate else arrays.part
         keys, tier = np.unique(np.stack([part[sources], cost[sources]]), axis=1, return_inverse=True)
-        matrix = np.zeros((len(part), keys.shape[1]))
-        matrix[sources, tier.ravel()] = 1.0
-        same_part = keys[0][:, None] == keys[0]
-        before = same_part & (keys[1][:, None] < keys[1])
+        tier = tier.ravel()
+        order = np.argsort(tier, kind="stable")
+        tier_of_node = np.zeros(len(part), dtype=np.intp)
+        tier_of_node[sources] = tier
+        parts = np.arange(int(part.max()) + 1)
         return cls(
-            in_part=(part[:, None] == keys[0]).astype(float),
-            in_tier=matrix,
-            before=matrix @ before,
-            tier_nodes=matrix.T.copy(),
+            part_matrix=(part[:, None] == parts).astype(float),
+            sources=sources[order],
+            last=np.searchsorted(tier[order], np.arange(keys.shape[1]), side="right"),
+            before=np.searchsorted(part[sources[order]], parts),
+            part=keys[0].astype(np.intp),
+            tier=tier_of_node,
         )
 
     def dispatch(self, need_mw: Array, lo_mw: Array, hi_mw: Array) -> Array:
@@ -62,10 +67,12 @@ class MeritOrder:
         """
         xp = namespace(need_mw)
         span = hi_mw - lo_mw
-        rest = xp.matmul(need_mw - lo_mw, self.in_part) - xp.matmul(span, self.before)
-        tier_span = xp.matmul(span, self.in_tier)
-        fill = xp.minimum(xp.maximum(rest / xp.maximum(tier_span, TINY_MW), 0.0), 1.0)
-        return lo_mw + span * xp.matmul(fill, self.tier_nodes)
+        up_to = xp.cumulative_sum(span[:, self.sources], axis=1, include_initial=True)
+        end = up_to[:, self.last]
+        size = xp.diff(end, axis=1, prepend=xp.zeros_like(end[:, :1]))
+        need = xp.matmul(need_mw - lo_mw, self.part_matrix) + up_to[:, self.before]
+        fill = xp.minimum(xp.maximum((need[:, self.part] - (end - size)) / xp.maximum(size, TINY_MW), 0.0), 1.0)
+        return lo_mw + span * fill[:, self.tier]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,26 +82,28 @@ class ActionMap:
     arrays: GridArrays
     merit: MeritOrder
     redispatch: Redispatch
-    units: Array  # (A, N) 1 where the action belongs to the node
+    unit: Array  # (N,) action of each node, A where it has none
     residual: bool
     redispatch_moves: int
 
     @classmethod
     def of(cls, arrays: GridArrays, prices: Prices, residual: bool, redispatch_moves: int = 0) -> ActionMap:
         """Prepare the map of a grid."""
-        units = (arrays.controllable[:, None] == np.arange(len(arrays.node_names))).astype(float)
+        unit = np.full(len(arrays.node_names), len(arrays.controllable))
+        unit[arrays.controllable] = np.arange(len(arrays.controllable))
         merit, redispatch = MeritOrder.of(arrays, prices), Redispatch(arrays, prices)
-        return cls(arrays, merit, redispatch, units, residual, redispatch_moves)
+        return cls(arrays, merit, redispatch, unit, residual, redispatch_moves)
 
     def convert(self, asarray: Callable[[np.ndarray], Array]) -> ActionMap:
         """The same map with every array passed through ``asarray`` (say, to torch tensors)."""
         fields = {item.name: asarray(getattr(self.merit, item.name)) for item in dataclasses.fields(self.merit)}
+        arrays = self.arrays.with_flow_matrix().convert(asarray)
         return dataclasses.replace(
             self,
-            arrays=self.arrays.convert(asarray),
+            arrays=arrays,
             merit=MeritOrder(**fields),
-            redispatch=self.redispatch.convert(asarray),
-            units=asarray(self.units),
+            redispatch=self.redispatch.convert(asarray, arrays),
+            unit=asarray(self.unit),
         )
 
     def setpoint(self, actions: Array, limits: Limits, inputs: Inputs) -> Setpoint:
@@ -111,7 +120,7 @@ class ActionMap:
         """
         xp = namespace(actions)
         arrays = self.arrays
-        a = xp.matmul(actions, self.units)
+        a = xp.concat([actions, xp.zeros_like(actions[:, :1])], axis=1)[:, self.unit]
         up, down = xp.maximum(a, 0.0), xp.minimum(a, 0.0)
         store = up * arrays.discharge_max_mw + down * arrays.charge_max_mw
         lo, hi = limits.gen_lo_mw, limits.gen_hi_mw
@@ -137,7 +146,7 @@ class ActionMap:
         else:
             gen_share = xp.where(hi - lo > ROOM_MW, 2.0 * _ratio(gen - lo, hi - lo) - 1.0, 0.0)
         asked = xp.minimum(xp.maximum(gen_share + _ratio(store, store_side), -1.0), 1.0)
-        return xp.matmul(asked, self.units.T)
+        return asked[:, arrays.controllable]
 
     def _zero(self, store_mw: Array, limits: Limits, inputs: Inputs) -> Array:
         """(B, N) output that a residual action of 0 stands for, with the stores at ``store_mw`` within their limits."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from envs.batch import GridBatch
 from envs.config import EnvConfig
 from grid import GridArrays, GridError, Inputs, Setpoint
+from grid.outages import Outages
 from grid.sensitivities import connected
-from grid.step import initial_state, limits, step
+from grid.step import Limits, initial_state, limits, step
 
 DAY_H = 24.0
 BLOCK = 256  # outages at a time
@@ -59,60 +60,72 @@ def contingencies(
         raise GridError("hour", f"{hour:g}", "an hour of the day, from 0 to below 24", "correct the hour")
     apart = np.abs(hours - (hours if hour is None else hour))
     looked_at = np.arange(steps) if hour is None else np.array([np.minimum(apart, DAY_H - apart).argmin()])
-    lines = len(arrays.line_names)
-    status = np.vstack([np.ones((1, lines), dtype=bool), ~np.eye(lines, dtype=bool)])
     seen = []
-    for done, t in enumerate(looked_at.tolist()):
-        seen.append(_outcomes(batch, batch.outlook.inputs(t), status))
-        if progress is not None:
-            progress((done + 1) / len(looked_at), "")
-    unserved_mw, loading_frac, worst = (np.array(values) for values in zip(*seen, strict=True))
+    rows, done = np.arange(-1, len(arrays.line_names)), 0  # −1: no line is out
+    for first in range(0, len(rows), BLOCK):
+        outages = _Outages.of(arrays, rows[first : first + BLOCK])
+        hourly = []
+        for t in looked_at.tolist():
+            hourly.append(outages.outcomes(batch, batch.outlook.inputs(t)))
+            done += len(outages.status)
+            if progress is not None:
+                progress(done / (len(rows) * len(looked_at)), "")
+        seen.append(np.array(hourly))
+    unserved_mw, loading_frac, worst = np.concatenate(seen, axis=2).transpose(1, 0, 2)
     found = [
-        _worst(arrays, row, hours[looked_at], unserved_mw[:, row], loading_frac[:, row], worst[:, row])
-        for row in range(1 + lines)
+        _worst(arrays, line, hours[looked_at], unserved_mw[:, row], loading_frac[:, row], worst[:, row].astype(int))
+        for row, line in enumerate(rows.tolist())
     ]
     return found[0], sorted(found[1:], key=lambda one: (-round(one.unserved_mw, 6), -one.worst_loading_frac))
 
 
-def _outcomes(batch: GridBatch, inputs: Inputs, status: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Unserved demand, highest loading and the line that has it, (R,) each, for line statuses (R, E)."""
-    arrays = batch.arrays
-    now = limits(arrays, initial_state(arrays, 1), replace(inputs, in_service=None))
-    merit = batch.action_map.merit_setpoint(now, inputs)
-    blocks: list[Sequence[np.ndarray]] = []
-    for first in range(0, len(status), BLOCK):
-        rows = status[first : first + BLOCK]
-        count = len(rows)
-        gen, load, avail = (
-            np.repeat(one, count, axis=0) for one in (merit.gen_mw, inputs.load_mw, inputs.gen_avail_frac)
-        )
-        _, outcome = step(
-            arrays,
-            initial_state(arrays, count),
-            Setpoint(gen, np.zeros_like(gen)),
-            Inputs(avail, load, inputs.dt_h, rows),
-        )
+@dataclass(frozen=True, eq=False)
+class _Outages:
+    """Some of the single outages, and what does not depend on the hour."""
+
+    status: np.ndarray  # (R, E)
+    outages: Outages | None
+
+    @classmethod
+    def of(cls, arrays: GridArrays, lines: np.ndarray) -> _Outages:
+        """Take out one line (R,) in each row."""
+        status = lines[:, None] != np.arange(len(arrays.line_names))
+        return cls(status, Outages.of(arrays, status))
+
+    def outcomes(self, batch: GridBatch, inputs: Inputs) -> np.ndarray:
+        """(3, R) unserved demand, highest loading and the line that has it."""
+        arrays, count = batch.arrays, len(self.status)
+        now = limits(arrays, initial_state(arrays, 1), replace(inputs, in_service=None))
+        merit = batch.action_map.merit_setpoint(now, inputs)
+
+        def each(row: np.ndarray) -> np.ndarray:
+            return np.repeat(row, count, axis=0)
+
+        gen, store = (each(now.gen_lo_mw), each(now.gen_hi_mw)), (each(now.store_lo_mw), each(now.store_hi_mw))
+        here = Limits(*gen, *store, each(now.store_mwh), self.outages)
+        setpoint = Setpoint(each(merit.gen_mw), each(merit.store_mw))
+        given = Inputs(each(inputs.gen_avail_frac), each(inputs.load_mw), inputs.dt_h, self.status)
+        start = initial_state(arrays, count)
+        _, outcome = step(arrays, start, setpoint, given, here)
         loading_frac = np.abs(outcome.flow_mw) / arrays.capacity_mw
-        blocks.append((outcome.shed_mw.sum(1), loading_frac.max(1), loading_frac.argmax(1)))
-    unserved_mw, loading_frac, worst = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    return unserved_mw, loading_frac, worst
+        return np.stack([outcome.shed_mw.sum(1), loading_frac.max(1), loading_frac.argmax(1)])
 
 
 def _worst(
     arrays: GridArrays,
-    row: int,
+    line: int,
     hours: np.ndarray,
     unserved_mw: np.ndarray,
     loading_frac: np.ndarray,
     worst: np.ndarray,
 ) -> Contingency:
-    """The worst hour of an outage; row 0 is the intact grid, row r has line r − 1 out."""
-    left = np.delete(np.arange(len(arrays.line_names)), [] if row == 0 else row - 1)
+    """The worst hour of the outage of a line; −1: none is out."""
+    left = np.flatnonzero(np.arange(len(arrays.line_names)) != line)
     parts = connected(arrays.line_from[left], arrays.line_to[left], len(arrays.node_names))
     peak = int(loading_frac.argmax())
     at = int(unserved_mw.argmax()) if unserved_mw.max() > 0 else peak
     return Contingency(
-        line="" if row == 0 else arrays.line_names[row - 1],
+        line="" if line < 0 else arrays.line_names[line],
         worst_loading_frac=float(loading_frac[peak]),
         worst_line=arrays.line_names[int(worst[peak])] if loading_frac[peak] > 0 else "",
         unserved_mw=float(unserved_mw.max()),

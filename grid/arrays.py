@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from grid.sensitivities import LineModel
 from grid.state import Array
+
+DENSE_NODES = 500  # above, flows are solved for: with more nodes that is faster for 1 to 64 envs, from 1,000 for 1,024
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,8 @@ class GridArrays:
     each_node: Array  # (N,) ones: x @ each_node sums over the nodes, several times faster than a reduction
     each_line: Array  # (E,) ones
     shed_tiers: Array  # (K, N) 1 where the node has the k-th lowest price of shedding
-    flow_matrix: Array  # (E, N) flow per injection, for balanced injections
+    line_model: LineModel  # flows of the lines from injections
+    flow_matrix: Array | None  # (E, N) flow per injection, for balanced injections; None above DENSE_NODES
     flow_offset_mw: Array  # (E,) flow caused by phase shifts alone
     edge_index: Array  # (2, 2E) every line in both directions
     fingerprint: str  # changes with anything that changes the physics
@@ -80,6 +84,10 @@ class GridArrays:
     def peak_load_mw(self) -> float:
         """Sum of all consumers' largest demand."""
         return float(self.load_max_mw.sum())
+
+    def with_flow_matrix(self) -> GridArrays:
+        """The same grid with its flow_matrix, however large: other namespaces than numpy's need it."""
+        return self if self.flow_matrix is not None else dataclasses.replace(self, flow_matrix=self.line_model.matrix())
 
     def convert(self, asarray: Callable[[np.ndarray], Array]) -> GridArrays:
         """The same grid with every array passed through ``asarray`` (say, to torch tensors)."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from grid.arrays import GridArrays
 from grid.namespace import namespace
 from grid.outages import Islands
@@ -24,18 +26,16 @@ class Dispatch:
 TINY_MW = 1e-30  # keeps 0/0 at 0, in single precision too; any real amount is far above it
 
 
-def part_sum(part_matrix: Array, values: Array) -> Array:
+def part_sum(parts: Array | Islands, values: Array) -> Array:
     """(B, N) sum over the node's connected part of values (B, N), at every node; (B, 1) where there is one part.
 
-    The parts are those of all envs, part_matrix (N, P), or each env has its own, (B, N, P).
+    The parts are those of all envs, (N, P) 1 where the node is in the part, or each env has its own.
     """
+    if isinstance(parts, Islands):
+        return np.bincount(parts.cell.ravel(), values.ravel(), parts.cells)[parts.cell]
     xp = namespace(values)
-    if part_matrix.ndim == 3:
-        total = xp.matmul(values[:, None, :], part_matrix)
-        return xp.matmul(part_matrix, total.swapaxes(1, 2))[:, :, 0]
-    if part_matrix.shape[1] == 1:
-        return xp.matmul(values, part_matrix)
-    return xp.matmul(xp.matmul(values, part_matrix), part_matrix.T)
+    total = xp.matmul(values, parts)
+    return total if parts.shape[1] == 1 else xp.matmul(total, parts.T)
 
 
 def balance(
@@ -67,39 +67,39 @@ def balance(
     if islands is not None:
         own = islands.rows
         part = Dispatch(**{name: value[own] for name, value in vars(plan).items()})
-        apart = _balance(arrays, part, load_mw[own], gen_lo_mw[own], gen_hi_mw[own], islands.part_matrix)
+        apart = _balance(arrays, part, load_mw[own], gen_lo_mw[own], gen_hi_mw[own], islands)
         for name, value in vars(apart).items():
             getattr(done, name)[own] = value
     return done
 
 
 def _balance(
-    arrays: GridArrays, plan: Dispatch, load_mw: Array, gen_lo_mw: Array, gen_hi_mw: Array, part_matrix: Array
+    arrays: GridArrays, plan: Dispatch, load_mw: Array, gen_lo_mw: Array, gen_hi_mw: Array, parts: Array | Islands
 ) -> Dispatch:
     xp = namespace(load_mw)
     supply = plan.gen_mw + plan.discharge_mw - plan.charge_mw + plan.shed_mw - plan.spill_mw
-    gap = part_sum(part_matrix, load_mw - supply)
+    gap = part_sum(parts, load_mw - supply)
     short, over = xp.maximum(gap, 0.0), xp.maximum(-gap, 0.0)
 
     headroom = (gen_hi_mw - plan.gen_mw) * arrays.gen_reserve_frac
     footroom = xp.minimum(plan.gen_mw - gen_lo_mw, plan.gen_mw - plan.spill_mw)
-    up, short = _share(part_matrix, headroom, short)
-    down, over = _share(part_matrix, footroom, over)
+    up, short = _share(parts, headroom, short)
+    down, over = _share(parts, footroom, over)
     gen = plan.gen_mw + up - down
-    uncharged, short = _share(part_matrix, plan.charge_mw, short)
-    held, over = _share(part_matrix, plan.discharge_mw, over)
+    uncharged, short = _share(parts, plan.charge_mw, short)
+    held, over = _share(parts, plan.discharge_mw, over)
     shed = plan.shed_mw
     for tier in arrays.shed_tiers:
-        more, short = _share(part_matrix, (load_mw - plan.shed_mw) * tier, short)
+        more, short = _share(parts, (load_mw - plan.shed_mw) * tier, short)
         shed = shed + more
-    spilled, _ = _share(part_matrix, gen - plan.spill_mw, over)
+    spilled, _ = _share(parts, gen - plan.spill_mw, over)
     return Dispatch(gen, plan.charge_mw - uncharged, plan.discharge_mw - held, shed, plan.spill_mw + spilled)
 
 
-def _share(part_matrix: Array, available: Array, wanted: Array) -> tuple[Array, Array]:
+def _share(parts: Array | Islands, available: Array, wanted: Array) -> tuple[Array, Array]:
     """Take what is wanted pro rata from what is available; return what each gives and what is still wanted."""
     xp = namespace(available)
     available = xp.clip(available, 0.0, None)  # rounding leaves differences of equal amounts just below 0
-    total = part_sum(part_matrix, available)
+    total = part_sum(parts, available)
     taken = xp.minimum(wanted, total)
     return available * (taken / xp.maximum(total, TINY_MW)), wanted - taken

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import isfinite
+from math import inf
 from numbers import Real
 from typing import Any
 
 import networkx as nx
 
 from grid.errors import Fault, nearest
-from grid.kinds import KINDS, LINE_COLUMNS, NODE_COLUMNS, Column
+from grid.kinds import COLUMNS, KINDS, LINE_COLUMNS, NODE_COLUMNS, Column
 
 Line = tuple[str, str, str, dict[str, Any]]
 
+LARGEST = 1e12
+"""In size, of any finite number of a grid; far above every real one, far below where sums and squares overflow."""
 
-def find_faults(graph: nx.MultiGraph[str], lines: list[Line], base_mva: float) -> list[Fault]:
-    """Return all breaches, nodes first, then lines, then the grid as a whole."""
+LEAST_REACTANCE_PU = 1e-10
+LEAST_BASE_MVA, LARGEST_BASE_MVA = 1e-6, 1e6
+
+
+def find_faults(graph: nx.MultiGraph[str], lines: list[Line], base_mva: float, whole: bool = True) -> list[Fault]:
+    """Return all breaches, nodes first, then lines, then, if ``whole`` and there are none, the grid as a whole."""
     faults: list[Fault] = []
-    if not _is_number(base_mva) or not isfinite(base_mva) or base_mva <= 0:
-        faults.append(Fault("graph: base_mva", repr(base_mva), "a number > 0", "correct it or leave it out (100)"))
+    if not _is_number(base_mva) or not LEAST_BASE_MVA <= base_mva <= LARGEST_BASE_MVA:
+        allowed = f"a number from {LEAST_BASE_MVA:g} to {LARGEST_BASE_MVA:g}"
+        faults.append(Fault("graph: base_mva", _shown(base_mva), allowed, "correct it or leave it out (100)"))
     for node, data in graph.nodes(data=True):
         faults += _node_faults(f"node {node!r}", data)
     for (name, start, _, data), ends in zip(lines, graph.edges(), strict=True):
         faults += _line_faults(f"line {name!r}", start, ends, data)
-    return faults or _whole_grid_faults(graph, lines)
+    return faults if faults or not whole else _whole_grid_faults(graph, lines)
 
 
 def _line_faults(where: str, start: object, ends: tuple[str, str], data: dict[str, Any]) -> list[Fault]:
@@ -33,10 +40,19 @@ def _line_faults(where: str, start: object, ends: tuple[str, str], data: dict[st
         faults.append(Fault(where, f"both ends at {ends[0]!r}", "two different nodes", "remove the line"))
     if start not in ends:
         faults.append(Fault(where, f"line_from {start!r}", "one of the line's two ends", "correct it"))
+    if not faults and 0 < abs(_line_value(data, "reactance_pu") * _line_value(data, "tap")) < LEAST_REACTANCE_PU:
+        found = f"reactance_pu {data['reactance_pu']!r} with a tap of {_line_value(data, 'tap'):g}"
+        allowed = f"a product of {LEAST_REACTANCE_PU:g} or more in size, or reactance_pu 0"
+        faults.append(Fault(where, found, allowed, "give 0 for an ideal connector"))
     if not faults and data.get("reactance_pu") == 0 and (data.get("shift_deg") or data.get("tap") not in (None, 1)):
         found = "a tap or a phase shift at reactance_pu 0"
         faults.append(Fault(where, found, "neither", "give the line a reactance"))
     return faults
+
+
+def _line_value(data: dict[str, Any], name: str) -> float:
+    value = data.get(name)
+    return float(COLUMNS[name].default or 0.0) if value is None else float(value)
 
 
 def _node_faults(where: str, data: dict[str, Any]) -> list[Fault]:
@@ -64,8 +80,24 @@ def _column_faults(
         if name not in columns:
             yield Fault(where, f"the unknown field {name!r}", "the fields of its table", nearest(str(name), columns))
         elif not _is_allowed(value, columns[name]):
-            mend = "correct the value" if columns[name].default is not None else "correct the name"
-            yield Fault(where, f"{name} {value!r}", columns[name].allowed, mend)
+            yield _value_fault(where, value, columns[name])
+
+
+def _value_fault(where: str, value: object, column: Column) -> Fault:
+    allowed, mend = column.allowed, "correct the name" if column.is_text else "correct the value"
+    if not column.is_text and isinstance(value, str):
+        mend = "write a number, without quotes" + (" and with a decimal point" if "," in value else "")
+    elif _is_number(value) and LARGEST < abs(value) < inf:  # type: ignore[arg-type]
+        allowed += f", at most {LARGEST:g} in size"
+    return Fault(where, f"{column.name} {_shown(value)}", allowed, mend)
+
+
+def _shown(value: object) -> str:
+    """A value in words; Python refuses to write out integers of thousands of digits."""
+    try:
+        return repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
 
 
 def _is_number(value: object) -> bool:
@@ -81,9 +113,11 @@ def _is_allowed(value: Any, column: Column) -> bool:
         number = float(value)
     except OverflowError:
         return False
-    if column.default == float("inf") and number == float("inf"):
+    if column.default == inf and number == inf:
         return True
-    return isfinite(number) and column.low <= number <= column.high and not (column.above and number == column.low)
+    return (
+        abs(number) <= LARGEST and column.low <= number <= column.high and not (column.above and number == column.low)
+    )
 
 
 def _node_rule_faults(where: str, data: dict[str, Any]) -> list[Fault]:
@@ -117,21 +151,20 @@ def _whole_grid_faults(graph: nx.MultiGraph[str], lines: list[Line]) -> list[Fau
     nodes = graph.nodes
     if not any(nodes[n].get("gen_max_mw") or nodes[n].get("store_max_mwh") for n in nodes):
         return [Fault("grid", "nothing to control", "at least one source or storage", "add a source")]
-    faults = []
+    supplied: set[str] = set()
     for part in nx.connected_components(graph):
-        if any(nodes[n].get("gen_max_mw") for n in part):
-            continue
-        faults += [
-            Fault(f"node {n!r}", "a consumer that no source can reach", "a path of lines to a source", "add a line")
-            for n in nodes
-            if n in part and nodes[n].get("load_max_mw")
-        ]
-    connectors: nx.Graph[str] = nx.Graph()
+        supplied |= part if any(nodes[n].get("gen_max_mw") for n in part) else set()
+    faults = [
+        Fault(f"node {n!r}", "a consumer that no source can reach", "a path of lines to a source", "add a line")
+        for n in nodes
+        if n not in supplied and nodes[n].get("load_max_mw")
+    ]
+    connected: nx.utils.UnionFind[str] = nx.utils.UnionFind()
     for name, start, end, data in lines:
         if data.get("reactance_pu") != 0:
             continue
-        if start in connectors and end in connectors and nx.has_path(connectors, start, end):
+        if connected[start] == connected[end]:
             found = "a loop of lines with reactance_pu 0, in which the flow is undefined"
             faults.append(Fault(f"line {name!r}", found, "no such loop", "give one of them a reactance"))
-        connectors.add_edge(start, end)
+        connected.union(start, end)
     return faults

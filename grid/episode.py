@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -26,6 +26,8 @@ SHAPES = {
     "TE": ("flow_mw", "line_status"),
     "T": ("balancing_mw", "reward"),
 }
+
+MOST_UNPACKED_BYTES = 1_000_000_000
 
 OUT, IN_SERVICE, TRIPPED = 0, 1, 2  # what Episode.line_status holds; a line that is locked out counts as tripped
 
@@ -115,7 +117,7 @@ class Episode:
         source = Path(path)
         mend = "give a file written by `load-balancer optimum --out`, `render` or Episode.save"
         try:
-            with source.open("rb") as file, np.load(file, allow_pickle=False) as data:
+            with source.open("rb") as file, _archive(file) as data:
                 texts = json.loads(str(data["json"]))
                 if texts.pop("format") != FORMAT:
                     raise GridError(str(source), "another format", FORMAT, mend)
@@ -141,6 +143,16 @@ class Episode:
         for axes, name, array in arrays:
             if array.shape != tuple(sizes[axis] for axis in axes) or array.dtype.kind not in "iuf":
                 raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
+
+
+def _archive(file: BinaryIO) -> Any:
+    """The arrays of an ``.npz`` file that does not unpack to more than it may."""
+    with zipfile.ZipFile(file) as packed:
+        unpacked = sum(entry.file_size for entry in packed.infolist())
+    if unpacked > MOST_UNPACKED_BYTES:
+        raise ValueError(f"{unpacked / 1e6:,.0f} MB when unpacked, more than {MOST_UNPACKED_BYTES / 1e6:,.0f} MB")
+    file.seek(0)
+    return np.load(file, allow_pickle=False)
 
 
 def describe(arrays: GridArrays) -> dict[str, Any]:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+MOST_SHOWN = 100
+"""Faults that a message lists; ``GridError.faults`` holds them all."""
+
+LONGEST_FOUND = 300  # characters
 
 
 @dataclass(frozen=True)
@@ -17,7 +23,8 @@ class Fault:
     mend: str
 
     def __str__(self) -> str:
-        return f"{self.where}: found {self.found}; allowed: {self.allowed}; {self.mend}"
+        found = self.found if len(self.found) <= LONGEST_FOUND else f"{self.found[:LONGEST_FOUND]}…"
+        return f"{self.where}: found {found}; allowed: {self.allowed}; {self.mend}"
 
 
 class GridError(ValueError):
@@ -33,12 +40,36 @@ class GridError(ValueError):
         first = faults[0]
         error = cls(first.where, first.found, first.allowed, first.mend)
         error.faults = tuple(faults)
-        error.args = ("\n".join(str(fault) for fault in faults),)
+        lines = [str(fault) for fault in faults[:MOST_SHOWN]]
+        lines += [f"and {len(faults) - MOST_SHOWN:,} more faults"] if len(faults) > MOST_SHOWN else []
+        error.args = ("\n".join(lines),)
         return error
+
+
+class Faults:
+    """Faults of one file, gathered so that they come in one report."""
+
+    def __init__(self) -> None:
+        self.found: list[Fault] = []
+
+    @contextmanager
+    def gather(self) -> Iterator[None]:
+        """Keep the faults of a GridError that is raised in the block, and go on after it."""
+        try:
+            yield
+        except GridError as error:
+            self.found += error.faults
+
+    def report(self) -> None:
+        """Raise one GridError that lists all that was found, if anything was."""
+        if self.found:
+            raise GridError.of(self.found)
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for the closest of the choices, else a list of them."""
     known = sorted(choices)
+    if not known:
+        return "there is none"
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"use one of: {', '.join(known)}"

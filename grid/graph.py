@@ -9,11 +9,11 @@ from typing import Any, cast
 import networkx as nx
 import numpy as np
 
-from grid.arrays import GridArrays, fingerprint
+from grid.arrays import DENSE_NODES, GridArrays, fingerprint
 from grid.check import find_faults
 from grid.errors import Fault, GridError
 from grid.kinds import KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
-from grid.sensitivities import connected, sensitivities
+from grid.sensitivities import LINE_FIELDS, LineModel, connected
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,21 +108,21 @@ class Grid:
         """Each line as (name, from, to, columns); lines that would share a name are numbered from 2."""
         rows = []
         taken: set[str] = set()
+        numbers: dict[str, int] = {}  # the last one given
         for u, v, key, data in self.graph.edges(keys=True, data=True):
             start = data.get("line_from", u)
             end = u if start == v else v
             name = plain = key if isinstance(key, str) else f"{start}-{end}"
-            number = 1
             while name in taken:
-                number += 1
-                name = f"{plain}#{number}"
+                numbers[plain] = numbers.get(plain, 1) + 1
+                name = f"{plain}#{numbers[plain]}"
             taken.add(name)
             rows.append((name, start, end, data))
         return rows
 
-    def faults(self) -> list[Fault]:
-        """Everything that keeps this grid from being compiled."""
-        return find_faults(self.graph, self.lines(), self.base_mva)
+    def faults(self, whole: bool = True) -> list[Fault]:
+        """Everything that keeps this grid from being compiled; not what concerns it as a whole unless ``whole``."""
+        return find_faults(self.graph, self.lines(), self.base_mva, whole)
 
     def check(self) -> None:
         """Raise one GridError that lists all faults, if there are any."""
@@ -185,7 +185,7 @@ def _derived(columns: dict[str, Any], size: int) -> dict[str, Any]:
     prices, tier = np.unique(columns["shed_cost_per_mwh"], return_inverse=True)
     used = np.unique(tier[columns["load_max_mw"] > 0])
     profiled = np.array([name is not None for name in columns["gen_profile"]])
-    matrix, offset = sensitivities(columns, part)
+    model = LineModel({name: columns[name] for name in LINE_FIELDS}, part)
     return {
         "controllable": np.flatnonzero((columns["gen_max_mw"] > 0) | (columns["store_max_mwh"] > 0)),
         "gen_ramp_down_mw_per_h": np.where(profiled, np.inf, columns["gen_ramp_mw_per_h"]),
@@ -194,8 +194,9 @@ def _derived(columns: dict[str, Any], size: int) -> dict[str, Any]:
         "each_node": np.ones(size),
         "each_line": np.ones(len(start)),
         "shed_tiers": (tier == (used if used.size else np.arange(len(prices)))[:, None]).astype(float),
-        "flow_matrix": matrix,
-        "flow_offset_mw": offset,
+        "line_model": model,
+        "flow_matrix": model.matrix() if size <= DENSE_NODES else None,
+        "flow_offset_mw": model.offset_mw,
         "edge_index": np.stack([np.concatenate([start, end]), np.concatenate([end, start])]),
     }
 

@@ -23,6 +23,7 @@ class Network:
     def __init__(self, arrays: GridArrays) -> None:
         start, end = arrays.line_from, arrays.line_to
         self.nodes, lines = len(arrays.node_names), np.arange(len(start))
+        self.row = np.arange(self.nodes)  # (N,) balance that each node is in
         ideal = arrays.reactance_pu == 0
         degree = np.bincount(np.concatenate([start, end]), minlength=self.nodes)
         merged = ideal & (np.minimum(degree[start], degree[end]) == 1)

@@ -12,10 +12,12 @@ from grid.check_inputs import check_inputs
 from grid.costs import Prices, marginal_cost_per_mwh, store_value_per_mwh
 from grid.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
 from grid.errors import GridError
+from grid.line_limits import Injections, LineLimits
 from grid.network import Network
 from grid.solver import Model, StepBlock
 from grid.state import Inputs
 
+MANY_NODES = 50  # from here on it pays to add the limits of lines as plans break them: at 118 buses three times as fast
 LEAST_WEAR = 1e-6  # cost of a MW discharged for a step: nothing is charged and discharged at once for no gain
 
 
@@ -53,6 +55,7 @@ class Programme:
         dt_h: length of a step in hours.
         prices: absent: the defaults; balancing is not charged, because a plan needs none.
         tolerance: what the tangents below quadratic costs may leave out, relative to the cost.
+        every_limit: hold the limits of all lines from the beginning, however large the grid.
 
     Raises:
         GridError: there is no step, or the prices do not fit the grid.
@@ -65,13 +68,17 @@ class Programme:
         dt_h: float,
         prices: Prices | None = None,
         tolerance: float = COST_TOLERANCE,
+        every_limit: bool = False,
     ) -> None:
         if steps < 1 or not 0 < dt_h < np.inf:
             found = f"{steps} steps of {dt_h:g} h"
             raise GridError("inputs", found, "at least one step, longer than 0 h", "give load_mw as (steps, nodes)")
         self.arrays, self.steps, self.dt_h = arrays, steps, float(dt_h)
         self.prices = Prices() if prices is None else prices
-        self._step, self._network = StepBlock(), Network(arrays)
+        self._step = StepBlock()
+        self._network: Network | LineLimits
+        lazily = len(arrays.node_names) > MANY_NODES and not every_limit
+        self._network = LineLimits(arrays) if lazily else Network(arrays)
         self._add_lines()
         self._add_sources()
         self._add_stores_and_consumers()
@@ -81,6 +88,8 @@ class Programme:
         bounds = self._step.repeat("low", steps), self._step.repeat("high", steps)
         row_bounds = self._step.repeat("row_low", steps), self._step.repeat("row_high", steps)
         self.model = Model(self._cost(), bounds, row_bounds, self._step.matrix(steps))
+        if isinstance(self._network, LineLimits):
+            self._network.attach(self.model, self._step, self._injections(), self.prices.overload_per_mwh * self.dt_h)
         self._curved = CurvedModel(self.model, self._step, self._curved_gen, self._tangents, tolerance)
 
     def _cost(self) -> np.ndarray:
@@ -102,13 +111,22 @@ class Programme:
         step.put(rows, step.add_columns("above", len(rows), price), -1.0)
         step.put(rows, step.add_columns("below", len(rows), price), 1.0)
 
+    def _injections(self) -> Injections:
+        """What injects, of the columns of a step."""
+        blocks = [(self._source, "gen", 1.0), (self._spilling, "spill", -1.0), (self._store, "charge", -1.0)]
+        blocks += [(self._store, "discharge", 1.0), (self._consumer, "served", -1.0)]
+        nodes, columns, signs = zip(
+            *((nodes, self._step.columns[name], np.full(len(nodes), sign)) for nodes, name, sign in blocks), strict=True
+        )
+        return Injections(np.concatenate(nodes), np.concatenate(columns), np.concatenate(signs))
+
     def _add_sources(self) -> None:
         """Output, what is spilled of it, ramps, and tangents below quadratic costs."""
         a, step, dt_h = self.arrays, self._step, self.dt_h
         self._source = source = np.flatnonzero(a.is_source)
         cost = marginal_cost_per_mwh(a, self.prices)[source]
         gen = step.add_columns("gen", len(source), cost * dt_h)
-        step.put(source, gen, 1.0)
+        step.put(self._network.row[source], gen, 1.0)
 
         self._rise_mw = np.minimum(a.gen_ramp_mw_per_h * dt_h, a.gen_max_mw)[source]
         self._fall_mw = np.minimum(a.gen_ramp_down_mw_per_h * dt_h, a.gen_max_mw)[source]
@@ -121,7 +139,7 @@ class Programme:
         spilling = ramped | (a.gen_min_mw[source] > 0) | (cost < -self.prices.spill_per_mwh)
         self._spilling = source[spilling]
         spill = step.add_columns("spill", len(self._spilling), self.prices.spill_per_mwh * dt_h)
-        step.put(self._spilling, spill, -1.0)
+        step.put(self._network.row[self._spilling], spill, -1.0)
         rows = step.add_rows("spill", len(spill), high=np.inf)
         step.put(rows, gen[spilling], 1.0)
         step.put(rows, spill, -1.0)
@@ -142,8 +160,8 @@ class Programme:
         self._room_mwh = (a.store_max_mwh - a.store_min_mwh)[store]
         stored = step.add_columns("stored", len(store), high=self._room_mwh)
         jump = step.add_columns("jump", len(store), -store_value_per_mwh(a, self.prices)[store], high=0.0)
-        step.put(store, charge, -1.0)
-        step.put(store, discharge, 1.0)
+        step.put(self._network.row[store], charge, -1.0)
+        step.put(self._network.row[store], discharge, 1.0)
         rows = step.add_rows("stored", len(store))
         step.put(rows, charge, -a.charge_eff_frac[store] * dt_h)
         step.put(rows, discharge, dt_h / a.discharge_eff_frac[store])
@@ -154,7 +172,7 @@ class Programme:
         # served, not shed: so demand is the bound of a column, and the balance rows never change
         self._consumer = consumer = np.flatnonzero(a.load_max_mw > 0)
         served = step.add_columns("served", len(consumer), -a.shed_cost_per_mwh[consumer] * dt_h)
-        step.put(consumer, served, -1.0)
+        step.put(self._network.row[consumer], served, -1.0)
 
     def set_inputs(
         self,
@@ -232,19 +250,20 @@ class Programme:
         net, model, step = self._network, self.model, self._step
         now = np.ones_like(self._in_service)
         now[self._ring[: len(in_service)]] = in_service
-        changed = np.flatnonzero((now != self._in_service).any(axis=1))
+        old, self._in_service = self._in_service, now
+        changed = np.flatnonzero((now != old).any(axis=1))
+        if isinstance(net, LineLimits):
+            net.start(now, len(in_service))
+            return
         weights: dict[bytes, csr_array] = {}
         for t in changed:
-            before, after = (
-                weights.setdefault(lines.tobytes(), net.matrix(lines)) for lines in (self._in_service[t], now[t])
-            )
+            before, after = (weights.setdefault(lines.tobytes(), net.matrix(lines)) for lines in (old[t], now[t]))
             rows, columns = (after - before).nonzero()
             model.set_weights(rows + step.height * t, columns + step.width * t, after[rows, columns])
         if net.shifts and changed.size:
             leaving, bounds, every = net.leaving_mw(now), net.flow_bounds_mw(now), np.arange(self.steps)
             model.set_rows(step.rows_at(every, step.rows["balance"]), leaving, leaving)
             model.set_rows(step.rows_at(every, step.rows["capacity"]), *bounds)
-        self._in_service = now
 
     def solve(self) -> Solution:
         """Solve for the inputs that were set last, from the last basis.
@@ -252,9 +271,12 @@ class Programme:
         Raises:
             GridError: the solver finds no optimum.
         """
-        step, now = self._step, self._ring[: self._end]
-        cost, values, duals = self._curved.solve(now, self._shed_all_cost)
-        x, duals = values.reshape(self.steps, step.width)[now], duals.reshape(self.steps, step.height)[now]
+        step, net, now = self._step, self._network, self._ring[: self._end]
+        while True:
+            cost, values, duals = self._curved.solve(now, self._shed_all_cost)
+            x = values[: self.steps * step.width].reshape(self.steps, step.width)[now]
+            if not (isinstance(net, LineLimits) and net.add_broken(x, now)):
+                break
         return self._solution(cost - self._extra_wear * x[:, step.columns["discharge"]].sum(), x, duals)
 
     def _solution(self, cost: float, x: np.ndarray, duals: np.ndarray) -> Solution:
@@ -265,11 +287,7 @@ class Programme:
             out[:, nodes] = np.maximum(x[:, step.columns[block]] + value, 0.0)  # the solver's zero may lie just below
             return out
 
-        net = self._network
-        prices = duals[:, step.rows["balance"]] / self.dt_h
-        flow_mw = net.flow_mw(x, self._in_service[self._ring[: self._end]])
-        line_rent = np.zeros_like(flow_mw)
-        line_rent[:, net.limited] = -duals[:, step.rows["capacity"]] * flow_mw[:, net.limited]
+        flow_mw, nodal, limit = self._line_duals(x, duals)
         return Solution(
             cost=cost,
             gen_mw=at(self._source, "gen"),
@@ -281,6 +299,18 @@ class Programme:
             ),
             shed_mw=np.maximum(self._load_mw - at(self._consumer, "served"), 0.0),
             flow_mw=flow_mw,
-            nodal_price_per_mwh=prices,
-            line_rent=line_rent,
+            nodal_price_per_mwh=nodal / self.dt_h,
+            line_rent=-limit * flow_mw,
         )
+
+    def _line_duals(self, x: np.ndarray, duals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Flows (T, E), and the duals of each node's balance (T, N) and of each line's limit (T, E)."""
+        net, step, now = self._network, self._step, self._ring[: self._end]
+        own = duals[: self.steps * step.height].reshape(self.steps, step.height)[now]
+        balance = own[:, step.rows["balance"]]
+        if isinstance(net, LineLimits):
+            nodal, limit = net.duals(duals)
+            return net.flow_mw(x, now), balance[:, net.row] + nodal[now], limit[now]
+        limit = np.zeros((len(now), len(self.arrays.line_names)))
+        limit[:, net.limited] = own[:, step.rows["capacity"]]
+        return net.flow_mw(x, self._in_service[now]), balance, limit

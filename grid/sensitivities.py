@@ -1,4 +1,4 @@
-"""Flow per injection: the linear DC model of a set of lines, solved once.
+"""How the flows of a set of lines follow from injections: the linear DC model, factorised once.
 
 DC power flow in MATPOWER's convention (MATPOWER User's Manual, "DC Modeling"): a line carries
 ``base_mva · (θ_from − θ_to − shift) / (reactance · tap)``; resistance is ignored.
@@ -10,52 +10,109 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
-from scipy.sparse import coo_array, csc_array
+from scipy.sparse import coo_array, csc_array, csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 
 from grid.errors import GridError
 
 CLOSED = 1e-6  # most MW off at a node per MW injected, and one over the most MW on a line; sound grids are far from it
+LINE_FIELDS = ("line_from", "line_to", "reactance_pu", "tap", "shift_deg", "base_mva")  # what flows depend on
+PROBES = 4  # random injections that have to close
 
 
-def sensitivities(columns: dict[str, Any], part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Flow per injection, and the flow that phase shifts cause alone.
+class LineModel:
+    """Flows of E lines from injections at N nodes, by a sparse factorisation of their susceptances.
 
-    The slack is spread evenly over each connected part, so that the matrix does not depend on the order of the nodes.
+    The slack is spread evenly over each connected part, so that flows do not depend on the order of the nodes.
     The ends of an ideal connector (reactance 0) are one electrical point; what it carries is the balance of its side.
 
     Args:
-        columns: line columns (E,), ``line_from``, ``line_to`` and ``base_mva``.
+        columns: ``LINE_FIELDS``, (E,) each but for ``base_mva``.
         part: (N,) connected part of each node.
-
-    Returns:
-        flow_matrix (E, N) and flow_offset_mw (E,).
 
     Raises:
         GridError: the reactances cancel out or are too small, so that the flows are undefined.
     """
-    start, end = columns["line_from"], columns["line_to"]
-    ideal = columns["reactance_pu"] == 0
-    nodes, lines = len(part), len(start)
-    incidence = _incidence(start, end, nodes)
-    point = connected(start[ideal], end[ideal], nodes)  # the ends of a connector are one electrical point
-    matrix = np.zeros((lines, nodes))
-    offset = np.zeros(lines)
-    real = ~ideal
-    if real.any():
+
+    def __init__(self, columns: dict[str, Any], part: np.ndarray) -> None:
+        self._given = columns, part
+        start, end = columns["line_from"], columns["line_to"]
+        nodes, lines = len(part), len(start)
+        self._part = part
+        self._mean = _rows(part, np.arange(nodes), 1.0 / np.bincount(part)[part], (int(part.max()) + 1, nodes))
+        self._connectors = np.flatnonzero(columns["reactance_pu"] == 0)
+        real = np.flatnonzero(columns["reactance_pu"] != 0)
         with np.errstate(over="ignore"):
             suscept_pu = 1.0 / (columns["reactance_pu"][real] * columns["tap"][real])
         if not np.isfinite(suscept_pu).all():
             raise _undefined()
-        merged = _incidence(point[start[real]], point[end[real]], int(point.max()) + 1)
-        matrix[real] = _solve(merged, suscept_pu, _first_of_each(part, point))[:, point]
-        shift_mw = -columns["base_mva"] * suscept_pu * np.deg2rad(columns["shift_deg"][real])
-        offset[real] = shift_mw - matrix[real] @ (incidence[real].T @ shift_mw)
-    _fill_connectors(matrix, offset, incidence, start, end, ideal)
-    in_part = (part[:, None] == np.arange(part.max() + 1)).astype(float)
-    matrix -= (matrix @ (in_part / in_part.sum(0))) @ in_part.T
-    return matrix, offset
+
+        point = connected(start[self._connectors], end[self._connectors], nodes)
+        free = np.ones(int(point.max()) + 1, dtype=bool)
+        free[point[np.unique(part, return_index=True)[1]]] = False  # one point of each part is grounded
+        place = np.where(free, np.cumsum(free) - 1, -1)[point]  # (N,) column of each node's angle
+        kept = np.flatnonzero(place >= 0)
+        self._gather = _rows(place[kept], kept, np.ones(len(kept)), (int(free.sum()), nodes))
+        incidence = _incidence(start, end, nodes)
+        merged = csr_array(incidence[real] @ self._gather.T)
+        self._drive = csr_array(_rows(real, np.arange(len(real)), suscept_pu, (lines, len(real))) @ merged)
+        try:
+            nodal = csc_array(merged.T @ (merged.multiply(suscept_pu[:, None])))
+            self._factor = splu(nodal, permc_spec="MMD_AT_PLUS_A") if nodal.shape[0] else None
+        except RuntimeError as error:
+            raise _undefined() from error
+        self._side, self._leaving = _sides(start, end, self._connectors, incidence)
+
+        shift_mw = np.zeros(lines)
+        shift_mw[real] = -columns["base_mva"] * suscept_pu * np.deg2rad(columns["shift_deg"][real])
+        self.offset_mw = shift_mw - self.driven((incidence.T @ shift_mw)[None])[0]  # (E,) caused by phase shifts alone
+        self.offset_mw[self._connectors] = -(self._leaving @ self.offset_mw)
+        self._check(incidence)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LineModel, self._given  # the factorisation cannot be sent to another process
+
+    def flows(self, injection_mw: np.ndarray) -> np.ndarray:
+        """(B, E) flows for injections (B, N); what a part lacks is spread evenly over its nodes."""
+        flow_mw: np.ndarray = self.driven(injection_mw) + self.offset_mw
+        return flow_mw
+
+    def driven(self, injection_mw: np.ndarray) -> np.ndarray:
+        """(B, E) flows for injections (B, N) without what phase shifts cause."""
+        power_mw = injection_mw - (injection_mw @ self._mean.T)[:, self._part]
+        if self._factor is None:
+            flow_mw = np.zeros((len(power_mw), self._drive.shape[0]))
+        else:
+            flow_mw = (self._drive @ self._factor.solve((power_mw @ self._gather.T).T)).T
+        if self._connectors.size:
+            flow_mw[:, self._connectors] = power_mw @ self._side.T - flow_mw @ self._leaving.T
+        return flow_mw
+
+    def felt(self, weights: np.ndarray) -> np.ndarray:
+        """(B, N) how much each injected MW changes the sum of the flows weighted by (B, E): ``driven``, transposed."""
+        power = np.zeros((len(weights), len(self._part)))
+        if self._connectors.size:
+            own = weights[:, self._connectors]
+            power, weights = own @ self._side, weights - own @ self._leaving
+        if self._factor is not None:
+            angle = self._factor.solve((weights @ self._drive).T)  # the nodal matrix is symmetric
+            power = power + (self._gather.T @ angle).T
+        felt: np.ndarray = power - (power @ self._mean.T)[:, self._part]
+        return felt
+
+    def matrix(self) -> np.ndarray:
+        """(E, N) flow per injection."""
+        return np.ascontiguousarray(self.driven(np.eye(len(self._part))).T)
+
+    def _check(self, incidence: csr_array) -> None:
+        """Raise where random injections do not come out of the lines again, or make them carry absurd flows."""
+        probe = np.random.default_rng(0).standard_normal((PROBES, len(self._part)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            flow = self.driven(probe)
+            off = flow @ incidence - (probe - (probe @ self._mean.T)[:, self._part])
+        if not (np.abs(off).max() < CLOSED and np.abs(flow).max(initial=0.0) < 1 / CLOSED):
+            raise _undefined()
 
 
 def connected(start: np.ndarray, end: np.ndarray, nodes: int) -> np.ndarray:
@@ -64,34 +121,15 @@ def connected(start: np.ndarray, end: np.ndarray, nodes: int) -> np.ndarray:
     return connected_components(links, directed=False)[1].astype(np.intp)
 
 
-def _incidence(start: np.ndarray, end: np.ndarray, nodes: int) -> csc_array:
+def _rows(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> csr_array:
+    return coo_array((values, (rows, columns)), shape=shape).tocsr()
+
+
+def _incidence(start: np.ndarray, end: np.ndarray, nodes: int) -> csr_array:
     """(E, N) +1 at the from end, −1 at the to end."""
-    rows = np.tile(np.arange(len(start)), 2)
+    lines = np.arange(len(start))
     signs = np.repeat([1.0, -1.0], len(start))
-    return coo_array((signs, (rows, np.concatenate([start, end]))), shape=(len(start), nodes)).tocsc()
-
-
-def _first_of_each(part: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """One electrical point of every connected part, to be grounded."""
-    return point[np.unique(part, return_index=True)[1]]
-
-
-def _solve(incidence: csc_array, suscept_pu: np.ndarray, grounded: np.ndarray) -> np.ndarray:
-    """(E, M) flow per injection at each of M points, with the given points grounded."""
-    weighted = csc_array(incidence.multiply(suscept_pu[:, None]))
-    kept = np.setdiff1d(np.arange(incidence.shape[1]), grounded)
-    matrix = np.zeros(incidence.shape)
-    if kept.size:
-        nodal = csc_array((incidence.T @ weighted)[kept][:, kept])
-        try:
-            solved = splu(nodal).solve(weighted[:, kept].T.toarray())
-        except RuntimeError as error:
-            raise _undefined() from error
-        matrix[:, kept] = solved.T
-        off = incidence[:, kept].T @ matrix[:, kept] - np.eye(kept.size)
-        if not (np.abs(off).max() < CLOSED and np.abs(matrix).max() < 1 / CLOSED):
-            raise _undefined()
-    return matrix
+    return _rows(np.tile(lines, 2), np.concatenate([start, end]), signs, (len(start), nodes))
 
 
 def _undefined() -> GridError:
@@ -99,20 +137,25 @@ def _undefined() -> GridError:
     return GridError("lines", found, "flows that are defined", "correct negative and tiny reactances")
 
 
-def _fill_connectors(
-    matrix: np.ndarray, offset: np.ndarray, incidence: csc_array, start: np.ndarray, end: np.ndarray, ideal: np.ndarray
-) -> None:
-    """Give each connector what its from side injects and the other lines there do not carry away."""
-    connectors = np.flatnonzero(ideal)
+def _sides(
+    start: np.ndarray, end: np.ndarray, connectors: np.ndarray, incidence: csr_array
+) -> tuple[csr_array, csr_array]:
+    """What each of C connectors carries: the balance of its from side, less what other lines there carry away.
+
+    Returns:
+        (C, N) 1 where a node is on the from side, by connectors alone, and (C, E) the lines that leave it.
+    """
     forest: nx.Graph[int] = nx.Graph()
     forest.add_edges_from((int(start[line]), int(end[line])) for line in connectors)
-    real = ~ideal
+    sides: list[list[int]] = []
     for line in connectors:
         a, b = int(start[line]), int(end[line])
         forest.remove_edge(a, b)
-        side = list(nx.node_connected_component(forest, a))
+        sides.append(list(nx.node_connected_component(forest, a)))
         forest.add_edge(a, b)
-        leaving = np.asarray(incidence[:, side].sum(axis=1)).ravel() * real
-        matrix[line] = -(leaving @ matrix)
-        matrix[line, side] += 1.0
-        offset[line] = -(leaving @ offset)
+    rows = np.repeat(np.arange(len(sides)), [len(side) for side in sides])
+    nodes = np.array([node for side in sides for node in side], dtype=np.intp)
+    side = _rows(rows, nodes, np.ones(len(nodes)), (len(sides), incidence.shape[1]))
+    real = np.ones(incidence.shape[0])
+    real[connectors] = 0.0
+    return side, csr_array((side @ incidence.T).multiply(real))

@@ -111,6 +111,7 @@ class Model:
         for option, value in OPTIONS.items():
             self._check(self.highs.setOptionValue(option, value))
         self._row_low, self._row_high = row_bounds[0].ravel(), row_bounds[1].ravel()
+        self.columns, self.rows = cost.size, self._row_low.size
         starts, index, values = matrix
         self._check(
             self.highs.passModel(
@@ -171,6 +172,31 @@ class Model:
         self._check(self.highs.setOptionValue("simplex_dual_edge_weight_strategy", 1))
         self._check(self.highs.passModel(model))
         self._check(self.highs.setBasis(basis))
+
+    def add_columns(self, cost: np.ndarray) -> np.ndarray:
+        """Return the positions of new columns >= 0 that are in no row yet."""
+        none, first = np.zeros(0, np.int32), self.highs.getNumCol()
+        infinite = np.full(cost.size, np.inf)
+        self._check(self.highs.addCols(cost.size, cost, np.zeros(cost.size), infinite, 0, none, none, np.zeros(0)))
+        positions: np.ndarray = first + np.arange(cost.size)
+        return positions
+
+    def add_rows(
+        self, low: np.ndarray, high: np.ndarray, rows: np.ndarray, columns: np.ndarray, values: np.ndarray
+    ) -> None:
+        """Add rows (R,) with their entries (K,); the last basis stays one."""
+        matrix = coo_array((values, (rows, columns)), shape=(low.size, self.highs.getNumCol())).tocsr()
+        starts, index = matrix.indptr[:-1].astype(np.int32), matrix.indices.astype(np.int32)
+        self._check(self.highs.addRows(low.size, low, high, matrix.nnz, starts, index, matrix.data))
+
+    def drop_added(self) -> None:
+        """Take out again all rows and columns that were added."""
+        for delete, first, count in (
+            (self.highs.deleteRows, self.rows, self.highs.getNumRow()),
+            (self.highs.deleteCols, self.columns, self.highs.getNumCol()),
+        ):
+            if count > first:
+                self._check(delete(count - first, np.arange(first, count, dtype=np.int32)))
 
     def solve(self) -> tuple[float, np.ndarray, np.ndarray]:
         """Return the least cost, the value of each column and the dual of each row.

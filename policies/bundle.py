@@ -9,6 +9,8 @@ A run is a folder::
     progress.csv          learning curve
     stages.csv            what each stage of training reached
     tensorboard/          the same for TensorBoard
+
+The command line adds README.md, evaluation.json and renders/ (``scripts.run_folder``).
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from policies.graph_policy import GraphActorCriticPolicy
 from policies.grids import TrainingGrids
 from policies.networks import make_policy, observed, torch_threads
 from policies.runs import allowed_runs, find_run
-from topologies import load
+from topologies import load, names
 from topologies.formats import WRITERS
 
 FORMAT = "load-balancer-run/2"
@@ -163,7 +165,8 @@ def _source(topology: object) -> str:
     if isinstance(topology, Grid):
         mend = "write it to a file, and hand over the path"
         raise GridError(f"grid {topology.name!r}", "a Grid among several", "the name or path of each grid", mend)
-    return str(Path(str(topology)).resolve()) if Path(str(topology)).is_file() else str(topology)
+    is_path = str(topology) not in names() and Path(str(topology)).exists()
+    return str(Path(str(topology)).resolve()) if is_path else str(topology)
 
 
 def read_config(run: Path) -> Settings:

@@ -66,16 +66,22 @@ class Evaluation:
     seed: int
     split: str
     hours: float  # length of an episode
+    trips: bool  # whether overloaded lines trip: then the optimum, which knows nothing of it, is no bound
     rows: tuple[Row, ...]
 
     def __getitem__(self, name: str) -> Row:
         return {row.name: row for row in self.rows}[name]
 
+    @property
+    def optimum_is(self) -> Literal["bound", "reference"]:
+        """Whether no policy can beat the optimum; where lines trip, it is only what it would cost if they held."""
+        return "reference" if self.trips else "bound"
+
     def to_json(self) -> dict[str, Any]:
         """Plain numbers for ``json.dumps``; score is None where merit and optimum are too close to tell."""
         figures = ("cost", "gap_frac", "score", "unserved_mwh", "overload_mwh", "decision_s")
         policies = {row.name: {name: _plain(getattr(row, name)) for name in figures} for row in self.rows}
-        return {"grid": self.grid, "episodes": self.episodes, "policies": policies}
+        return {"grid": self.grid, "episodes": self.episodes, "optimum_is": self.optimum_is, "policies": policies}
 
     def table(self) -> str:
         """The same as text of at most 100 columns."""
@@ -88,7 +94,8 @@ class Evaluation:
             for line in cells
         ]
         title = f"{self.grid}: {self.episodes} {self.split} episodes of {self.hours:g} h, seed {self.seed}"
-        return "\n".join([f"{title} [95 % interval]", *(line.rstrip() for line in lines)])
+        said = ["overloaded lines trip: the optimum is a reference for lines that hold, not a bound"] * self.trips
+        return "\n".join([f"{title} [95 % interval]", *(line.rstrip() for line in lines), *said])
 
 
 def evaluate(
@@ -128,7 +135,8 @@ def evaluate(
         runs.append(merit if isinstance(policy, Merit) else run(policy, _seen_by(policy, batch, seed), seed, told))
     best = _optima(batch, seed, lambda done: report((parts - 1 + done) / parts, OPTIMUM))
     rows = compare([*runs, best], merit, best, Bootstrap(episodes, seed))
-    return Evaluation(batch.arrays.name, episodes, seed, split, config.horizon * config.dt_h, rows)
+    hours, trips = config.horizon * config.dt_h, config.overload == "trip"
+    return Evaluation(batch.arrays.name, episodes, seed, split, hours, trips, rows)
 
 
 def run_episodes(policy: str | Policy, config: EnvConfig, episodes: int = 1, seed: int = 0) -> list[Episode]:

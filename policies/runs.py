@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from topologies import is_grid_folder
+
 RUNS = Path("runs")
 SHIPPED = Path(__file__).parent / "agents"
 
@@ -18,7 +20,7 @@ def find_run(source: str | Path) -> Path | None:
     places = [Path(source), RUNS / source]
     if str(source) in shipped():
         places.append(SHIPPED / source)
-    return next((place for place in places if place.is_dir()), None)
+    return next((place for place in places if place.is_dir() and not is_grid_folder(place)), None)
 
 
 def allowed_runs() -> str:

@@ -71,7 +71,7 @@ class Wiring(nn.Module):
         src, sto = np.flatnonzero(a.is_source), np.flatnonzero(a.is_store)
         units, sides = np.concatenate([src, sto]), np.concatenate([src, sto, sto])
         limited = np.flatnonzero(np.isfinite(a.capacity_mw))
-        flow = a.flow_matrix[limited].T
+        flow = a.line_model.matrix()[limited].T
         share = a.part_matrix * (a.load_max_mw + 1e-9)[:, None]
         share = share / share.sum(0)
         spread = a.part_matrix @ (share.T @ flow)  # (N, L) flow if demand of the node's part takes a MW

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from scripts.console import Console, Report, amount, table
-from scripts.options import CommonJson, Seconds
+from scripts.options import CommonJson, MaybePath, Seconds, default
 
 if TYPE_CHECKING:
     from stable_baselines3 import PPO
@@ -32,6 +32,8 @@ class Benchmark(CommonJson):
     An env-step is one step of one episode, with observation, reward and fresh series every episode.
 
     The free env of PPO costs nothing: what is left is the learner itself. The optimum is that of a day.
+
+    With --scale: how time and memory grow with the grid instead, from 14 buses to 2,000 nodes.
     """
 
     grids: Annotated[
@@ -42,15 +44,22 @@ class Benchmark(CommonJson):
     """grids to step and draw"""
     seconds: Seconds = 1.0
     """time for each figure, in seconds"""
+    scale: bool = False
+    """measure grids of growing size in their stead, each once and in a process of its own: some minutes"""
+    plot: Annotated[MaybePath, default("no file")] = None
+    """with --scale, also draw it to this .png, .svg or .pdf file"""
 
     def run(self, console: Console) -> None:
         """Measure and print."""
         for name in THREADS:
             os.environ.setdefault(name, "1")  # read when numpy is first imported
+        if self.scale or self.plot is not None:
+            self._measure_scale(console)
+            return
         from topologies import names
 
         grids = list(self.grids) or names()
-        figures = len(grids) * (len(BATCH_SIZES) + 2) + len(PPO_POLICIES)
+        figures = len(grids) * (len(BATCH_SIZES) + 3) + len(PPO_POLICIES)
         with console.progress("measuring", figures) as report:
             value = _measure(grids, self.seconds, _Counter(report))
         header = ("grid", *(f"{size} env{'s' if size > 1 else ''}" for size in BATCH_SIZES), "frames", "x nx.draw")
@@ -65,6 +74,8 @@ class Benchmark(CommonJson):
             "",
         ]
         lines += [*table(header, rows), ""]
+        ratios = [f"{grid} {_ratio(grid, value['outage_per_intact'])}" for grid in grids]
+        lines += [f"a step of 1,024 envs with a random outage in each, x the intact step: {', '.join(ratios)}", ""]
         header = ("optimum of 24 h", "ms", "x solver alone", "PyPSA x optimum", "MPC warm / cold")
         solves = value["optimum"]
         rows = [
@@ -78,8 +89,35 @@ class Benchmark(CommonJson):
             lines += table((f"PPO on {PPO_GRID}", "env-steps/s"), rows)
         console.result(lines, value)
 
+    def _measure_scale(self, console: Console) -> None:
+        from envs.rendering.video import check_suffix
+        from grid import GridError
+        from scripts.scale import GRIDS, PLOT_SUFFIXES, WORKS, draw, scale
 
-def _ratio(name: str, figures: dict[str, float | None]) -> str:
+        if not self.scale:
+            raise GridError("benchmark --plot", "no --scale", "--plot with --scale", "add --scale, or leave out --plot")
+        if self.plot is not None:
+            check_suffix(self.plot, PLOT_SUFFIXES)
+        grids = self.grids or GRIDS
+        with console.progress("measuring", len(grids)) as report:
+            rows = scale(grids, _Counter(report))
+        header = ("grid", "nodes", "lines", *WORKS.values(), "MB")
+        figures = [[f"{row[name]:.2g}" if row[name] < 9.95 else amount(row[name]) for name in WORKS] for row in rows]
+        cells = [
+            [row["grid"], amount(row["nodes"]), amount(row["lines"]), *of_row, amount(round(row["memory_mb"]))]
+            for row, of_row in zip(rows, figures, strict=True)
+        ]
+        lines = [
+            "seconds of one core, each taken once; and the most memory that the process held",
+            "",
+            *table(header, cells),
+        ]
+        console.result(lines, {"scale": rows})
+        if self.plot is not None:
+            console.say(f"picture: {draw(rows, self.plot)}")
+
+
+def _ratio(name: str, figures: Mapping[str, float | None]) -> str:
     figure = figures[name]
     return "-" if figure is None else f"{figure:.2f}" if figure < 10 else f"{figure:.0f}"
 
@@ -96,12 +134,14 @@ class _Counter:
 def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> dict[str, Any]:
     from grid import GridError
     from scripts.draw_speed import draw_speed
+    from scripts.outage_speed import outage_per_intact
     from scripts.solve_speed import solve_speed
 
     env_steps: dict[str, dict[str, float]] = {}
     frames: dict[str, float] = {}
     plain: dict[str, float] = {}
     solves: dict[str, dict[str, float | None]] = {}
+    outages: dict[str, float] = {}
     for grid in grids:
         env_steps[grid] = {}
         for size in BATCH_SIZES:
@@ -109,6 +149,8 @@ def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> d
             env_steps[grid][str(size)] = env_steps_per_s(grid, size, seconds)
         tell(f"{grid}, pictures")
         frames[grid], plain[grid] = draw_speed(grid, seconds, rate)
+        tell(f"{grid}, outages")
+        outages[grid] = outage_per_intact(grid, seconds, LEAST_RUNS)
         tell(f"{grid}, optimum")
         solves[grid] = solve_speed(grid, seconds, LEAST_RUNS)
     ppo: dict[str, float] | None = {}
@@ -123,6 +165,7 @@ def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> d
         "env_steps_per_s": env_steps,
         "ppo_steps_per_s": ppo,
         "render_frames_per_s": frames,
+        "outage_per_intact": outages,
         "nx_draw_frames_per_s": plain,
         "optimum": solves,
     }

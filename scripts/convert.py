@@ -14,12 +14,15 @@ from scripts.options import Common
 
 @dataclass(frozen=True, kw_only=True)
 class Convert(Common):
-    """Read a grid, check it and write it in the format that the name of the output ends in."""
+    """Read a grid, check it and write it in the format that the name of the output ends in.
+
+    Formats: node-link .json, .graphml, .nc for PyPSA; without a suffix, a folder of CSV for PyPSA.
+    """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
-    """bundled name or path of a grid file"""
+    """bundled name, gen:NODES:SEED, pandapower:NAME, or path of a grid file or of a PyPSA folder"""
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
-    """path of the file to write; replaced if it exists"""
+    """path of the file or folder to write; replaced if it exists"""
 
     def run(self, console: Console) -> None:
         """Write the file and say what had to be assumed."""
@@ -30,8 +33,9 @@ class Convert(Common):
 
         suffix = self.target.suffix.lower()
         if suffix not in WRITERS:
-            allowed = f"a name that ends in {' or '.join(WRITERS)}"
-            raise GridError(str(self.target), f"the suffix {suffix!r}", allowed, nearest(suffix, WRITERS))
+            known = [one for one in WRITERS if one]
+            allowed = f"a name that ends in {', '.join(known)}, or one without a dot: a folder for PyPSA"
+            raise GridError(str(self.target), f"the suffix {suffix!r}", allowed, nearest(suffix, known))
         grid = load(self.source)
         WRITERS[suffix](grid, self.target)
         for note in grid.assumed():

@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 import tyro
 
 from scripts.console import Console
-from scripts.options import CommonJson, Count, MaybePath, Seed, default, one_of
+from scripts.options import CommonJson, Count, Lines, MaybePath, Seed, default, one_of
 
 Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(CommonJson):
+class Evaluate(CommonJson, Lines):
     """Run baselines and agent on the same episodes and compare them with the optimum.
 
     redispatch: merit order, then moves that relieve lines. mpc: optimum of the day ahead as forecast.
@@ -48,9 +48,8 @@ class Evaluate(CommonJson):
         from policies.baselines import BASELINES, Policy
         from policies.evaluation import evaluate
         from policies.mpc import MOST_NODES, Mpc
-        from policies.runs import find_run
         from scripts.pictures import check_comparison, draw_comparison
-        from scripts.run_folder import keep_evaluation
+        from scripts.run_folder import folder_of, keep_evaluation
         from scripts.running import run_config
         from topologies import load
 
@@ -67,14 +66,14 @@ class Evaluate(CommonJson):
             raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
         grid = config.topology if self.grid is None else load(self.grid)
         grid = grid if isinstance(grid, Grid) else load(grid)
-        config = replace(config, topology=grid, split=self.split)
+        config = self.with_lines(replace(config, topology=grid, split=self.split))
         too_large = len(policies) > 1 and len(grid.graph) > MOST_NODES
         if too_large:
             policies.remove(Mpc.name)
         with console.progress("evaluating", 1.0) as report:
             outcome = evaluate(policies, config, self.episodes, self.seed, report, self.split)
         console.result(outcome.table().splitlines(), outcome.to_json())
-        folder = find_run(self.source) if self.source and self.grid is None else None
+        folder = folder_of(self.source) if self.source and self.grid is None else None
         if folder is not None and self.split == "test":
             try:
                 keep_evaluation(folder, outcome)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
+
+if TYPE_CHECKING:
+    from envs import EnvConfig
 
 
 def number(metavar: str, kind: Callable[[str], float], low: float, *, above: bool = False) -> Any:
@@ -69,6 +72,9 @@ MaybePath = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
 GridName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GRID")]
 
 
+Overload = Literal["penalty", "trip"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Common:
     """What every command takes."""
@@ -85,3 +91,37 @@ class CommonJson(Common):
 
     json: bool = False
     """print one JSON object on stdout and nothing else"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    """What happens to lines; for commands that run episodes."""
+
+    overload: Annotated[Overload | None, one_of(Overload), default("that of the run, or penalty")] = None
+    """overloaded lines cost money, or they trip as well"""
+    outages: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="LINE,START,HOURS"), default("those of the run, or none")
+    ] = ()
+    """planned outages: the name of a line, the hour of the episode at which it goes out, and for how many hours"""
+
+    def with_lines(self, config: EnvConfig) -> EnvConfig:
+        """The config with what is given here.
+
+        Raises:
+            GridError: an outage that cannot be read.
+        """
+        outages = tuple(_outage(text) for text in self.outages) or config.outages
+        return replace(config, overload=self.overload or config.overload, outages=outages)
+
+
+def _outage(text: str) -> Any:
+    from envs.outages import Outage
+    from grid import GridError
+
+    line, *times = text.rsplit(",", 2)
+    try:
+        start_h, duration_h = map(float, times)
+    except ValueError:
+        mend = "write the name of the line, the hour at which it starts, and its hours, joined by commas"
+        raise GridError("--outages", repr(text), "LINE,START,HOURS, such as 1-2,5,6", mend) from None
+    return Outage(line, start_h, duration_h)

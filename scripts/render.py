@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from scripts.console import Console
-from scripts.options import Common, MaybePath, MaybeSeed, default, one_of
+from scripts.options import CommonJson, Lines, MaybePath, MaybeSeed, default, one_of
 from scripts.pictures import EPISODE_SUFFIX, Kind, draw, kind_of
-from scripts.run_folder import RENDERS
+from scripts.run_folder import RENDERS, folder_of
 
 if TYPE_CHECKING:
     from grid import Episode
@@ -23,7 +23,7 @@ OUT = "grid_state.gif, or replay.html with --versus, for a run in its folder ren
 
 
 @dataclass(frozen=True, kw_only=True)
-class Render(Common):
+class Render(CommonJson, Lines):
     """Show one episode of the test part as a picture, an animation, or step by step."""
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|EPISODE|GRID")]
@@ -53,13 +53,12 @@ class Render(Common):
         if self.versus is not None:
             self._check_versus(self.versus, out)
         episode = self._episode()
-        if out is not None:
-            console.result([str(draw(episode, out, what, console, self._versus()))])
+        path = None if out is None else str(draw(episode, out, what, console, self._versus()))
+        value = {"path": path, "policy": episode.policy, "cost": episode.cost}
+        console.result([] if path is None else [path], value)
 
     def _default_out(self) -> Path:
-        from policies.runs import find_run
-
-        run = None if _is_episode(self.source) or self.grid is not None else find_run(self.source)
+        run = None if _is_episode(self.source) or self.grid is not None else folder_of(self.source)
         name = DEFAULT_PAGE if self.versus else DEFAULT_OUT
         return name if run is None else run / RENDERS / name
 
@@ -83,18 +82,21 @@ class Render(Common):
         if _is_episode(self.versus):
             return Episode.load(self.versus)
         config, agent = running.source_config(self.source, self.grid)
-        return running.record(running.choose(self.versus, agent, "--versus"), config, self.seed or 0)
+        decider = running.choose(self.versus, agent, "--versus")
+        return running.record(decider, self.with_lines(config), self.seed or 0)
 
     def _episode(self) -> Episode:
         from grid import Episode, GridError
         from scripts import running
 
         if _is_episode(self.source):
-            if self.policy is not None or self.seed is not None or self.grid is not None or self.live:
-                mend = "leave out --policy, --seed, --grid and --live, or give a run or a grid"
+            given = (self.policy, self.seed, self.grid, self.overload, *self.outages)
+            if self.live or any(value is not None for value in given):
+                mend = "leave out --policy, --seed, --grid, --live, --overload and --outages, or give a run or a grid"
                 raise GridError(self.source, "an episode that has already happened", "a run or a grid", mend)
             return Episode.load(self.source)
         config, agent = running.source_config(self.source, self.grid)
+        config = self.with_lines(config)
         policy, seed = running.choose(self.policy, agent), self.seed or 0
         if self.live:
             return running.record_live(policy, config, seed)

@@ -26,6 +26,8 @@ RUN_FILES = {
     EVALUATION: "the last evaluation on the agent's own grid",
     RENDERS: "pictures and animations of its episodes",
 }
+MOST_GRIDS = 6
+RUNS = Path("runs")
 COST = "validation_cost_frac"
 
 
@@ -52,6 +54,11 @@ def make_room(run: Path, overwrite: bool) -> None:
     shutil.rmtree(run)
 
 
+def folder_of(source: str) -> Path | None:
+    """The user's own folder of a run, named by its path or by its name in ``runs/``; None if it is neither."""
+    return next((path for path in (Path(source), RUNS / source) if (path / "config.json").is_file()), None)
+
+
 def stages_reached(run: Path) -> list[str]:
     """A table of what each stage of a run has reached."""
     from policies.training import read_curve, what_stages_reached
@@ -75,11 +82,11 @@ def explain(run: Path) -> None:
     config = json.loads((run / "config.json").read_text("utf-8"))
     train, versions = config["train"], config["versions"]
     limits = [f"{train[name]:,g} {name}" for name in ("steps", "seconds") if train[name] is not None]
-    first, count = config["grids"][0], len(config["grids"])
+    known = config["grids"]
+    grids = [f"{grid['name']} (fingerprint {grid['fingerprint']})" for grid in known]
+    more = f" and {len(grids) - MOST_GRIDS} more" if len(grids) > MOST_GRIDS else ""
     facts = [
-        ("grid", f"{first['name']}, fingerprint {first['fingerprint']}")
-        if count == 1
-        else ("grids", f"{count}, from {first['name']} to {config['grids'][-1]['name']}; all in config.json"),
+        ("grid", ", ".join(grids[:MOST_GRIDS]) + more),
         ("network", train["policy"]),
         ("stages", ", ".join(train["stages"]) or "those that are best for the network"),
         ("trained for", " or ".join(limits)),

@@ -17,7 +17,7 @@ from grid.optimum import Optimum
 from policies.baselines import BASELINES, Policy
 from policies.evaluation import run, run_episodes
 from policies.runs import allowed_runs, find_run, shipped
-from topologies import load, names
+from topologies import PREFIXES, load, names
 from topologies.generate import PREFIX
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def source_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agen
     Raises:
         GridError: neither, a run or grid with faults, or a grid beside a grid.
     """
-    is_grid = source in names() or source.startswith(PREFIX) or Path(source).exists()
+    is_grid = source in names() or source.startswith(PREFIXES) or Path(source).exists()
     if find_run(source) is not None or (grid is not None and not is_grid):
         return run_config(source, grid)
     if grid is not None:

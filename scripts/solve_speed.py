@@ -58,13 +58,13 @@ def _medians(works: list[Callable[[], Any]], seconds: float, runs: int) -> list[
 
 
 def _solver_alone(arrays: GridArrays, prices: Prices, inputs: Inputs) -> Callable[[], None]:
-    """Hands the model that the optimum ends with to highspy, and solves it from nothing."""
+    """Hands the model with the limits of all lines and the last tangents to highspy, and solves it from nothing."""
     import highspy
 
     from grid.programme import Programme
     from grid.solver import OPTIONS
 
-    programme = Programme(arrays, len(inputs.load_mw), inputs.dt_h, prices)
+    programme = Programme(arrays, len(inputs.load_mw), inputs.dt_h, prices, every_limit=True)
     programme.set_inputs(inputs)
     programme.solve()
     model = programme.model.highs.getLp()

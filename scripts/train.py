@@ -11,7 +11,7 @@ import tyro
 
 from scripts import console as words
 from scripts.console import Console, Report
-from scripts.options import Common, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
+from scripts.options import CommonJson, Lines, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
 from scripts.run_folder import explain, make_room, stages_reached
 
 Network = Literal["mlp", "extractor", "graph"]
@@ -20,7 +20,7 @@ STOPPED = "stopped"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Common):
+class Train(CommonJson, Lines):
     """Train an agent; untrained, a plain one is the merit order with a few redispatch moves.
 
     Stages: optimum imitates solved schedules, gradient follows that of the cost, ppo is PPO.
@@ -60,6 +60,8 @@ class Train(Common):
             run, stopped = self._go_on(self.resume, console, started_s)
         else:
             run, stopped = self._start(console, started_s)
+        from policies.training import read_curve, what_stages_reached
+
         explain(run)
         title = "least cost on validation episodes by the end of each stage"
         console.say(title, "", *stages_reached(run), "")
@@ -70,7 +72,8 @@ class Train(Common):
             f"watch    load-balancer render {run}{where} --out grid_state.gif",
             f"go on    load-balancer train --resume {run} --seconds 60",
         )
-        console.result([f"run: {run}"])
+        reached = what_stages_reached(read_curve(run))
+        console.result([f"run: {run}"], {"run": str(run), "stopped": stopped, "stages": reached})
         return INTERRUPTED if stopped else 0
 
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
@@ -93,6 +96,7 @@ class Train(Common):
             from scripts.running import run_config
 
             env_config = replace(run_config(self.start, sources[0])[0], split="train")
+        env_config = self.with_lines(env_config)
         env_configs = [replace(env_config, topology=source) for source in sources]
         stages = tuple(filter(None, self.stages.split(",")))
         config = TrainConfig(policy, stages, self.steps, self.seconds, self.seed, start=self.start)
@@ -110,6 +114,9 @@ class Train(Common):
         if self.grids or self.start is not None or self.out is not None:
             mend = "leave out the grid, --start and --out; they are those of the run"
             raise GridError("train --resume", "a grid, --start or --out beside it", "the run alone", mend)
+        if self.overload is not None or self.outages:
+            mend = "leave out --overload and --outages; they are those of the run"
+            raise GridError("train --resume", "--overload or --outages beside it", "the run alone", mend)
         with console.progress(f"training {run}", 1.0) as report:
             watch = Watch(report)
             resume(run, self.steps, self.seconds, watch, started_s)

@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 
 from grid import GridArrays, Inputs, Prices
 from grid.costs import store_value_per_mwh
-from grid.sensitivities import sensitivities
+from grid.sensitivities import LineModel
 
 
 def remaining(g: GridArrays, on: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -25,9 +25,8 @@ def remaining(g: GridArrays, on: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     names = ("line_from", "line_to", "reactance_pu", "tap", "shift_deg")
     matrix, offset = np.zeros((len(on), nodes)), np.zeros(len(on))
     if on.any():
-        matrix[on], offset[on] = sensitivities(
-            {name: getattr(g, name)[on] for name in names} | {"base_mva": g.base_mva}, part
-        )
+        model = LineModel({name: getattr(g, name)[on] for name in names} | {"base_mva": g.base_mva}, part)
+        matrix[on], offset[on] = model.matrix(), model.offset_mw
     return matrix, offset, part
 
 

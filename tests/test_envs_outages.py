@@ -167,3 +167,22 @@ def test_a_bad_outage_is_one_clear_line(outages, message):
     with pytest.raises(GridError) as caught:
         batch_of(two_ways(), outages=outages)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("topology", ["case14", "gen:40:3"])
+def test_the_same_seed_gives_the_same_trajectory_with_outages_trips_and_actions(topology):
+    grid = load(topology)
+    for *_, columns in grid.graph.edges(keys=True, data=True):
+        columns.update(outage_rate_per_h=0.03, repair_h=4.0)
+    runs = []
+    for _ in range(2):
+        batch = batch_of(grid, 3, seed=7, horizon=20, overload="trip")
+        actions = np.random.default_rng(1).uniform(-1, 1, (20, 3, *batch.action_space.shape))
+        seen = []
+        for action in actions:
+            batch.step(action)
+            o, after = batch.last.outcome, batch.last.next_state
+            seen += [o.flow_mw, o.shed_mw, o.tripped, batch.last.reward, after.heat, after.lockout_h, after.store_mwh]
+        runs.append(seen)
+    assert all(np.array_equal(one, other) for one, other in zip(*runs, strict=True))
+    assert sum(seen.sum() for seen in runs[0][2::7]) > 0  # lines have tripped

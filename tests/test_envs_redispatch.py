@@ -1,6 +1,7 @@
 """Redispatch moves save money, keep every limit, and end at the exact optimum of the step."""
 
 import dataclasses
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from grid.optimum import optimum
 from grid.step import Limits, initial_state, limits, step
 from policies.baselines import MOVES, Merit
 from policies.baselines import Redispatch as Redispatching
-from strategies import CHECKED, grids
+from strategies import CHECKED, grids, random_status
 
 
 def cost_of(arrays, gen, inputs, prices):
@@ -26,16 +27,17 @@ def cost_of(arrays, gen, inputs, prices):
     return sum(step_costs(arrays, prices, outcome, inputs.dt_h).values())
 
 
-@given(grids(), st.integers(0, 10**6), st.integers(1, 12))
+@given(grids(), st.integers(0, 10**6), st.integers(1, 12), st.sampled_from([1, 2, 64]))
 @CHECKED
-def test_moves_are_never_dearer_and_keep_limits_and_balance(grid, seed, count):
+def test_moves_are_never_dearer_and_keep_limits_and_balance(grid, seed, count, most):
     arrays, prices = grid.compile(), Prices()
     rng = np.random.default_rng(seed)
     load = arrays.load_max_mw * rng.uniform(0, 1, (4, len(arrays.node_names)))
-    inputs = Inputs(np.ones_like(load), load, 1.0)
+    inputs = Inputs(np.ones_like(load), load, 1.0, random_status(arrays, rng, 4))
     now = limits(arrays, initial_state(arrays, 4), inputs)
     before = MeritOrder.of(arrays, prices).dispatch(load, now.gen_lo_mw, now.gen_hi_mw)
-    after = Redispatch(arrays, prices).moves(before, -load, now, count)
+    with mock.patch("envs.redispatch.MOST_SOURCES", most):
+        after = Redispatch(arrays, prices).moves(before, -load, now, count)
     assert (after >= now.gen_lo_mw - 1e-9).all()
     assert (after <= now.gen_hi_mw + 1e-9).all()
     np.testing.assert_allclose(after @ arrays.part_matrix, before @ arrays.part_matrix, atol=1e-6)
@@ -56,6 +58,24 @@ def test_two_parallel_lines_by_hand():
     now = limits(arrays, initial_state(arrays, 1), Inputs(np.ones_like(load), load, 1.0))
     moved = Redispatch(arrays, Prices()).moves(np.array([[80.0, 0.0, 0.0]]), -load, now, 5)
     np.testing.assert_allclose(moved, [[30.0, 50.0, 0.0]])  # 50 MW at 40 more beat 50 MW of overload at 300
+
+
+def test_moves_see_the_flows_that_outages_leave():
+    """Without the wide line all 80 MW go over the narrow one, which may carry 30; with it, nothing is to be done."""
+    grid = Grid()
+    grid.add_source("cheap", gen_max_mw=100.0, gen_cost_per_mwh=10.0)
+    grid.add_source("dear", gen_max_mw=100.0, gen_cost_per_mwh=50.0)
+    grid.add_consumer("town", load_max_mw=80.0)
+    grid.add_line("cheap", "town", key="narrow", capacity_mw=30.0)
+    grid.add_line("cheap", "town", key="wide", capacity_mw=80.0, reactance_pu=0.05)
+    grid.add_line("dear", "town", key="own")
+    arrays = grid.compile()
+    load = np.repeat(arrays.load_max_mw[None], 3, axis=0)
+    status = np.array([[name not in out for name in arrays.line_names] for out in ("", "wide", "wide narrow")])
+    now = limits(arrays, initial_state(arrays, 3), Inputs(np.ones_like(load), load, 1.0, status))
+    before = np.tile([80.0, 0.0, 0.0], (3, 1))
+    moved = Redispatch(arrays, Prices()).moves(before, -load, now, 5)
+    np.testing.assert_allclose(moved, [[80, 0, 0], [30, 50, 0], [80, 0, 0]])  # the grid has split in the third
 
 
 def test_quadratic_costs_meet_at_equal_marginal_cost():

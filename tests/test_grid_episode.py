@@ -220,6 +220,16 @@ def test_an_archive_whose_arrays_do_not_fit_together_is_refused(tmp_path):
     assert "load_mw" in refusal(rewritten(saved(tmp_path), load_mw=np.array([["a"] * 6] * 4)))
 
 
+def test_an_archive_that_unpacks_to_gigabytes_is_refused_unread(tmp_path):
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("json.npy", bytes(20_000_000))
+    raw = path.read_bytes().replace((20_000_000).to_bytes(4, "little"), (2_000_000_000).to_bytes(4, "little"))
+    path.write_bytes(raw)  # the same, declared as 2 GB
+    assert len(raw) < 100_000
+    assert "2,000 MB when unpacked, more than 1,000 MB" in refusal(path)
+
+
 def test_the_fields_that_come_from_the_grid():
     grid = Grid("small")
     grid.add_source("s", gen_max_mw=5, x=1, y=2)

@@ -508,4 +508,4 @@ def test_a_store_value_above_what_energy_can_save_is_refused():
 
 def test_numbers_too_extreme_for_the_solver_are_an_error():
     with pytest.raises(GridError, match=r"optimum: found solver status 'model refused'; allowed: 'Optimal'; look for"):
-        optimum(pair(reactance_pu=1e-18).compile(), inputs_at(2, 1, (80.0,)))
+        optimum(shop(), inputs_at(4, 1, (1.0,), dt_h=1e16))

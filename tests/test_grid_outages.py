@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from grid import Grid, GridArrays, Inputs, Setpoint
 from grid.flow import flows
 from grid.ledger import ledger
 from grid.outages import Outages
+from grid.protection import Protection
 from grid.step import initial_state, limits, step
 from other_programs import pandapower_without, parts_without, pypsa_without, solved
 from slow_step import parts_of, slow_flows, slow_step
@@ -140,11 +142,11 @@ def test_a_step_with_outages_equals_the_slow_oracle(grid, seed):
 
 
 @CHECKED
-@given(grids(), SEEDS)
-def test_every_island_is_balanced_flows_close_and_energy_is_kept(grid, seed):
+@given(grids(), SEEDS, st.sampled_from([None, Protection(), Protection.grid2op(1.0)]))
+def test_every_island_is_balanced_flows_close_and_energy_is_kept(grid, seed, protection):
     arrays = grid.compile()
     ends = incidence(arrays)
-    for w in walk(arrays, seed, outages=True):
+    for w in walk(arrays, seed, outages=True, protection=protection):
         o = w.outcome
         np.testing.assert_allclose(o.flow_mw @ ends, o.injection_mw, rtol=0, atol=1e-7)
         if o.in_service is not None:

@@ -65,13 +65,13 @@ def test_a_model_that_moves_on_with_time_plans_what_a_new_one_plans(grid, seed):
         before = plan.store_mwh[1], plan.gen_mw[0]
 
 
-@pytest.mark.parametrize("grid", ["classic", "case14", "case118"])
+@pytest.mark.parametrize("grid", ["classic", "case14"])
 def test_planning_again_an_hour_later_takes_a_tenth_of_the_pivots(grid):
     arrays = load(grid).compile()
     batch = GridBatch(EnvConfig(topology=grid, horizon=30, split="test"), 1, 0)
     batch.reset()
     ahead = batch.episode_inputs(0)
-    programme = Programme(arrays, 24, 1.0, tolerance=1e-4)
+    programme = Programme(arrays, 24, 1.0)
     pivots, before = [], (None, None)
     for hour in range(6):
         hours = slice(hour, hour + 24)

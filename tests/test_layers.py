@@ -18,15 +18,19 @@ LAYERS = ("scripts", "policies", "envs", "topologies", "grid")  # each may impor
 LEARNING = {"torch", "torch_geometric", "stable_baselines3", "safetensors", "tensorboard"}
 ALLOWED = {
     "grid": {"numpy", "scipy", "networkx", "highspy", "array_api_compat"},
-    "topologies": {"numpy", "scipy", "networkx", "yaml"},
+    "topologies": {"numpy", "scipy", "networkx"},
     "envs": {"numpy", "scipy", "networkx", "gymnasium", "matplotlib", "PIL", "imageio_ffmpeg"},  # PIL: of matplotlib
 }
 MODULES = sorted(path.relative_to(ROOT).as_posix() for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
-OF_PROFILES = {
+OF_EXTRAS = {
     "topologies/make_year.py": {"demandlib", "pandas", "pvlib", "windpowerlib"},
     "topologies/tables.py": {"pyarrow"},
+    "topologies/formats/netcdf_child.py": {"netCDF4"},
+    "topologies/formats/pandapower_net.py": {"pandapower", "pandas"},
+    "topologies/formats/pypsa_tables.py": {"netCDF4"},
+    "topologies/formats/pypsa_write.py": {"pandas"},
 }
-"""What the extra `profiles` brings, and who may use it."""
+"""What the extras `profiles`, `pandapower` and `pypsa` bring, and who may use it."""
 
 
 def package_of(path: str) -> list[str]:
@@ -109,7 +113,7 @@ def test_imports_only_go_right(path):
 @pytest.mark.parametrize("path", [path for path in MODULES if path.split("/")[0] in ALLOWED])
 def test_the_lower_packages_need_only_what_they_declare(path):
     layer = path.split("/")[0]
-    known = ALLOWED[layer] | OF_PROFILES.get(path, set()) | set(LAYERS) | set(sys.stdlib_module_names)
+    known = ALLOWED[layer] | OF_EXTRAS.get(path, set()) | set(LAYERS) | set(sys.stdlib_module_names)
     tops = {name.partition(".")[0] for name, _ in imports_of(path)}
     assert tops <= known
     if not path.startswith("envs/rendering/"):
@@ -138,7 +142,8 @@ def test_import_grid_loads_no_gymnasium_torch_or_matplotlib():
 
 
 def test_import_topologies_loads_no_gymnasium_torch_or_matplotlib():
-    assert not loaded_by("import topologies") & {"gymnasium", "matplotlib", *LEARNING}
+    extras = {name for names in OF_EXTRAS.values() for name in names} | {"pypsa"}
+    assert not loaded_by("import topologies") & {"gymnasium", "matplotlib", *LEARNING, *extras}
 
 
 def test_import_envs_loads_no_torch_or_matplotlib():

@@ -85,7 +85,7 @@ def test_the_split_is_test_unless_told_otherwise(evaluation):
 def test_json_has_the_promised_shape_and_survives_json(evaluation):
     content = evaluation.to_json()
     assert json.loads(json.dumps(content, allow_nan=False)) == content
-    assert list(content) == ["grid", "episodes", "policies"]
+    assert list(content) == ["grid", "episodes", "optimum_is", "policies"]
     assert (content["grid"], content["episodes"]) == ("congested", EPISODES)
     assert list(content["policies"]) == ["random", "merit", "redispatch", "mpc", "optimum"]
     for row in content["policies"].values():

@@ -102,6 +102,17 @@ def test_a_run_goes_on_and_says_what_to_do_with_it(run: CommandLine, trained: Pa
     assert text.endswith("\nrun: copy\n")
 
 
+def test_train_and_render_answer_in_json(run: CommandLine, trained: Path) -> None:
+    shutil.copytree(trained, "copy")
+    value = run.json("train", "--resume", "copy", "--steps", 10)
+    assert (value["run"], value["stopped"]) == ("copy", False)
+    assert value["stages"][0]["stage"] == "untrained"
+    value = run.json("render", "copy", "--out", "a.png")
+    assert (value["path"], value["policy"]) == ("a.png", "agent")
+    assert run("render", "triangle", "--live", "--json") == 0  # the steps go to stderr
+    assert json.loads(run.out)["path"] is None
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

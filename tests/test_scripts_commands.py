@@ -13,6 +13,7 @@ from grid import Episode, Grid
 from grid.costs import TERMS
 from policies.extras import TRAIN_EXTRA
 from scripts import benchmark
+from scripts.scale import WORKS
 from topologies import load, names
 from topologies.formats import WRITERS
 
@@ -222,6 +223,7 @@ def test_benchmark_has_its_shape(run: CommandLine, monkeypatch: pytest.MonkeyPat
         "ppo_steps_per_s",
         "render_frames_per_s",
         "nx_draw_frames_per_s",
+        "outage_per_intact",
         "optimum",
     }
     assert list(value["env_steps_per_s"]["triangle"]) == ["1", "64", "1024"]
@@ -231,6 +233,7 @@ def test_benchmark_has_its_shape(run: CommandLine, monkeypatch: pytest.MonkeyPat
     assert value["render_frames_per_s"]["triangle"] > 2 * value["nx_draw_frames_per_s"]["triangle"]
     solve = value["optimum"]["triangle"]
     assert set(solve) == {"optimum_s", *benchmark.RATIOS}
+    assert value["outage_per_intact"]["triangle"] > 0
     assert 0 < solve["warm_per_cold"] < 1 < solve["optimum_per_solver"] < solve["pypsa_per_optimum"]
 
 
@@ -260,3 +263,47 @@ def test_benchmark_without_torch_leaves_ppo_out(tmp_path: Path) -> None:
     done = separate(code, tmp_path, TRAIN_EXTRA)
     assert "PPO: not measured; it needs: pip install load-balancer[train]" in done.stdout
     assert done.stderr == ""
+
+
+def test_benchmark_scale_prints_and_draws_each_size(run: CommandLine, tmp_path: Path) -> None:
+    rows = run.json("benchmark", "case14", "gen:9:1", "--scale", "--plot", "scale.png")["scale"]
+    assert [(row["grid"], row["nodes"]) for row in rows] == [("case14", 19), ("gen:9:1", 9)]
+    for row in rows:
+        assert set(row) == {"grid", "nodes", "lines", "memory_mb", *WORKS}
+        assert all(row[name] > 0 for name in (*WORKS, "memory_mb"))
+    with Image.open(tmp_path / "scale.png") as picture:
+        assert len(picture.convert("RGB").getcolors(1 << 20)) > 50
+    assert "--plot: found no --scale; allowed: --plot with --scale" in run.fault("benchmark", "--plot", "a.png")
+
+
+# --- lines that trip or are out -----------------------------------------------------------------------------------
+
+
+def test_lines_trip_and_go_out_on_the_command_line(run: CommandLine, tmp_path: Path) -> None:
+    line = load("case14").compile().line_names[0]
+    words = ("evaluate", "merit", "--grid", "case14", "--episodes", 3)
+    plain, out, trips = (run.json(*words, *more) for more in ((), ("--outages", f"{line},5,6"), ("--overload", "trip")))
+    costs = [each["policies"]["merit"]["cost"]["mean"] for each in (plain, out, trips)]
+    assert len({round(cost) for cost in costs}) == 3
+    assert [each["optimum_is"] for each in (plain, out, trips)] == ["bound", "bound", "reference"]
+    said = "overloaded lines trip: the optimum is a reference for lines that hold, not a bound"
+    assert said in run.ok(*words, "--overload", "trip")
+    assert said not in run.ok(*words)
+    run.ok("render", "case14", "--outages", f"{line},5,6", "--out", "episode.npz")
+    assert Episode.load(tmp_path / "episode.npz").line_status[:, 0].tolist() == [1] * 5 + [0] * 6 + [1] * 37
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "evaluate merit --grid case14 --outages 1-2,5",
+            "--outages: found '1-2,5'; allowed: LINE,START,HOURS",
+        ),
+        ("evaluate merit --grid case14 --outages 1-3,5,6", "config.outages: found line '1-3'"),
+        ("evaluate merit --grid case14 --overload explode", "found 'explode'; allowed: penalty, trip"),
+        ("train --resume runs/none --overload trip", "train --resume: found --overload or --outages beside it"),
+    ],
+)
+def test_what_cannot_happen_to_lines_is_one_clear_line(run: CommandLine, line: str, said: str) -> None:
+    assert said in run.fault(*line.split())

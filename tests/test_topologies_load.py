@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -12,9 +13,9 @@ import pytest
 import topologies
 from grid import GridError
 from topologies import load, names
-from topologies.formats import READERS, WRITERS
+from topologies.formats import FOLDER, READERS, WRITERS
 
-BUNDLED = "a bundled grid (case118, case14, classic, triangle), a generated one (gen:NODES:SEED, such as gen:40:7) or the path of a .json or .m file"
+BUNDLED = "a bundled grid (case118, case14, classic, triangle), a generated one (gen:NODES:SEED, such as gen:40:7), a network of pandapower (pandapower:case39), or the path of a file (.json, .graphml, .m, .nc) or of a folder as PyPSA writes it"
 DATA = Path(topologies.__file__).parent / "data"
 
 
@@ -62,7 +63,7 @@ def test_every_writer_has_a_reader():
     assert set(WRITERS) <= set(READERS)
 
 
-@pytest.mark.parametrize("suffix", WRITERS)
+@pytest.mark.parametrize("suffix", [suffix for suffix in WRITERS if suffix not in (".nc", FOLDER)])
 def test_every_writer_is_read_back(tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
     WRITERS[suffix](load("case14"), path)
@@ -131,7 +132,30 @@ def test_other_formats_and_folders_are_refused(tmp_path):
     with pytest.raises(GridError) as error:
         load(other)
     assert str(error.value) == (
-        f"{other}: found the suffix '.xml'; allowed: a file that ends in .json or .m; give a file in one of these formats"
+        f"{other}: found the suffix '.xml'; allowed: a file that ends in .json, .graphml, .m, .nc; give a file in one of these formats"
     )
-    with pytest.raises(GridError, match=r"folder\.json: found Is a directory; allowed: a grid in JSON; check the path"):
+    with pytest.raises(
+        GridError, match=r"folder\.json: found a folder without buses\.csv; allowed: a file, or a folder"
+    ):
         load(folder)
+
+
+def test_links_are_followed_and_pipes_and_devices_are_not_waited_for(tmp_path):
+    link, pipe, device, nowhere = (tmp_path / f"{name}.json" for name in ("link", "pipe", "device", "nowhere"))
+    link.symlink_to(DATA / "triangle.json")
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    nowhere.symlink_to(tmp_path / "gone.json")
+    assert load(link).name == "triangle"
+    for path, found in ((pipe, "a pipe"), (device, "a device")):
+        with pytest.raises(GridError) as error:
+            load(path)
+        assert str(error.value) == f"{path}: found {found}; allowed: a regular file: a grid in JSON; check the path"
+    with pytest.raises(GridError) as error:
+        load(nowhere)
+    assert str(error.value) == f"{nowhere}: found no such file; allowed: a grid in JSON; check the path"
+
+
+def test_a_path_with_a_nul_is_refused():
+    with pytest.raises(GridError, match="found no such file"):
+        load("a\0b.json")

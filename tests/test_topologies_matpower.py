@@ -221,9 +221,12 @@ BAD = {
     "base": (case(head="mpc.baseMVA = x;"), f", line 3, mpc.baseMVA: found 'x'; {NUMBERS}"),
     "word": (case(bus=["1 3 zero 0 0"]), f", line 5, mpc.bus: found 'zero'; {NUMBERS}"),
     "formula": (case(branch=["1 2 0 1/3 0 0 0 0 0 0 1"]), f", line 17, mpc.branch: found '1/3'; {NUMBERS}"),
-    "not closed": (case().replace("];", "", 1), f", line 11, mpc.bus: found 'mpc.gen'; {NUMBERS}"),
+    "not closed": (case().replace("];", "", 1), ", line 4: found the table bus without end; allowed: a closing bracket; add it; the file may have been cut off"),
     "cut off": (case()[:150], ", line 4: found the table bus without end; allowed: a closing bracket; add it; the file may have been cut off"),
     "cut off late": (case()[:-5], ", line 21: found the table gencost without end; allowed: a closing bracket; add it; the file may have been cut off"),
+    "too many lines": ("\n" * 1_000_001, ": found more than 1,000,000 lines; allowed: at most 1,000,000; give a smaller case"),
+    "too many quotation marks": ("'" * 1_000_001, ": found more than 1,000,000 quotation marks; allowed: at most 1,000,000; give a smaller case"),
+    "a table twice": (case() + case(), ", line 29: found the table mpc.bus twice; allowed: each table once; remove one of them"),
     "no branches": (case(branch=[]), ": found no table mpc.branch; allowed: mpc.bus, mpc.gen and mpc.branch; give a whole case file"),
     "ragged": (case(bus=["1 3 0 0 0", "2 1 30 0 0 0"]), ", line 6, mpc.bus: found 14 columns; allowed: 13, as in the row above; end each row with a semicolon and give every row all columns"),
     "narrow": (case(branch=["1 2 0 0.1"]), ", line 17, mpc.branch: found 4 columns; allowed: 11 or more; add the columns of the MATPOWER manual"),
@@ -294,3 +297,15 @@ def test_flows_are_those_that_pandapower_has_for_the_same_case(read, name):
     )
     assert sum(arrays.load_max_mw) == pytest.approx(net.load.p_mw.sum())
     assert arrays.gen_max_mw.max() == pytest.approx(np.nanmax([*net.gen.max_p_mw, *net.ext_grid.max_p_mw]))
+
+
+def test_all_faults_of_a_case_come_in_one_report(tmp_path, read):
+    cells = case(bus=["1 3 x 0 0", "2 1 3,5 0 y", "3 1 20 0 0"])
+    rows = case(gen=["1 1 5 9", "7 1 90 0"], gencost=["2 0 0 2 1 0"] * 2, branch=["1 8 0 0.1 0 0 0 0 0 0 1"])
+    for text, places in (
+        (cells, [", line 5, mpc.bus", ", line 6, mpc.bus"]),
+        (rows, [", line 12, mpc.gen", ", line 13, mpc.gen", ", line 17, mpc.branch"]),
+    ):
+        with pytest.raises(GridError) as error:
+            read(text)
+        assert [fault.where.removeprefix(str(tmp_path / "small.m")) for fault in error.value.faults] == places

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from grid import Grid, GridError
 from topologies import load, names
-from topologies.formats import native
+from topologies.formats import native, rows
 from topologies.series import TimedSeries
 
 NODES = [
@@ -26,7 +26,7 @@ EDGES = [{"source": "a", "target": "b", "capacity_mw": 4.0, "reactance_pu": 0.2}
 
 def text(**changes) -> str:
     """A small valid file with some of its top fields changed; None leaves one out."""
-    data = {"directed": False, "multigraph": True, "graph": {"format": native.FORMAT}, "nodes": NODES, "edges": EDGES}
+    data = {"directed": False, "multigraph": True, "graph": {"format": rows.FORMAT}, "nodes": NODES, "edges": EDGES}
     return json.dumps({key: value for key, value in (data | changes).items() if value is not None})
 
 
@@ -178,34 +178,34 @@ BAD = {
     "empty": ("", ", line 1, column 1: found the end of the file; allowed: one JSON object; correct the file; it may have been cut off"),
     "a list": ("[]", ": found a list; allowed: an object with nodes and edges; write one with networkx.node_link_data(graph, edges='edges')"),
     "deep": ("[" * 100_000, ": found brackets nested too deeply; allowed: a graph in node-link JSON; correct it"),
-    "digits": ('{"nodes": ' + "1" * 5000 + "}", ": found a number of thousands of digits; allowed: finite numbers; correct it"),
+    "digits": (text().replace("4.0", "1" * 5000), ": edges[0].capacity_mw: found an infinite number; allowed: finite numbers; leave the field out where there is no value or no limit"),
     "not UTF-8": (b'{\n"nodes": "\xff"}', ", line 2: found the byte 0xff; allowed: text in UTF-8; save the file as UTF-8"),
-    "NaN": (node(load_max_mw=float("nan")), ": found the constant NaN; allowed: finite numbers; leave the field out where there is no value or no limit"),
-    "infinite": (edge(capacity_mw=float("inf")), ": found the constant Infinity; allowed: finite numbers; leave the field out where there is no value or no limit"),
-    "overflow": (text().replace("4.0", "1e999"), ": found the constant 1e999; allowed: finite numbers; leave the field out where there is no value or no limit"),
-    "double field": (text().replace('"id": "a"', '"id": "a", "id": "c"'), ": found the field 'id' twice in one object; allowed: each field once; remove one"),
+    "NaN": (node(load_max_mw=float("nan")), ": nodes[1].load_max_mw: found NaN; allowed: finite numbers; leave the field out where there is no value or no limit"),
+    "infinite": (edge(capacity_mw=float("inf")), ": edges[0].capacity_mw: found an infinite number; allowed: finite numbers; leave the field out where there is no value or no limit"),
+    "overflow": (text().replace("4.0", "1e999"), ": edges[0].capacity_mw: found an infinite number; allowed: finite numbers; leave the field out where there is no value or no limit"),
+    "double field": (text().replace('"id": "a"', '"id": "c", "id": "a"'), ": nodes[0]: found the field 'id' twice in one object; allowed: each field once; remove one"),
     "top field": (text(node=[]), ": found the unknown field 'node'; allowed: directed, multigraph, graph, nodes, edges; did you mean 'nodes'?"),
-    "edges twice": (text(links=[]), ": found the unknown field 'links'; allowed: directed, multigraph, graph, nodes, edges; use one of: directed, edges, graph, multigraph, nodes"),
+    "edges twice": (text(links=[]), ": found both edges and links; allowed: one of the two; remove one"),
     "no nodes": (text(nodes=None), ": nodes: found nothing; allowed: a list of objects; add the list of nodes"),
     "node no object": (text(nodes=["a"]), ": nodes[0]: found a text; allowed: an object; write each as an object of fields"),
-    "graph no object": (text(graph=[]), ": graph: found a list; allowed: an object; write the grid's name and the like as fields"),
-    "graph field": (text(graph={"license": "x"}), ": graph.license: found the unknown field 'license'; allowed: format, name, origin, licence, base_mva, profiles; did you mean 'licence'?"),
-    "name no text": (text(graph={"name": 3}), ": graph.name: found 3; allowed: a text of one line; correct it or leave it out"),
-    "name of two lines": (text(graph={"name": "a\nb"}), ": graph.name: found 'a\\nb'; allowed: a text of one line; correct it or leave it out"),
+    "graph no object": (text(graph=3), ": graph: found 3; allowed: an object; write the grid's name and the like as fields"),
+    "graph field": (text(graph={"format": rows.FORMAT, "license": "x"}), ": graph.license: found the unknown field 'license'; allowed: format, name, origin, licence, base_mva, profiles; did you mean 'licence'?"),
+    "name no text": (text(graph={"name": 3}), ": graph.name: found 3; allowed: a text of one line, at most 1000 characters; correct it or leave it out"),
+    "name of two lines": (text(graph={"name": "a\nb"}), ": graph.name: found 'a\\nb'; allowed: a text of one line, at most 1000 characters; correct it or leave it out"),
     "other version": (text(graph={"format": "load-balancer/2"}), ": graph.format: found 'load-balancer/2'; allowed: 'load-balancer/1' or none; convert the file with the version that wrote it"),
-    "base_mva": (text(graph={"base_mva": "100"}), ": graph: base_mva: found '100'; allowed: a number > 0; correct it or leave it out (100)"),
-    "no id": (text(nodes=[{"kind": "source"}]), ": nodes[0].id: found nothing; allowed: a text of one line or a whole number; give it the id of a node"),
-    "true as id": (text(nodes=[{"id": True}]), ": nodes[0].id: found true; allowed: a text of one line or a whole number; give it the id of a node"),
-    "empty id": (text(nodes=[{"id": ""}]), ": nodes[0].id: found ''; allowed: a text of one line or a whole number; give it the id of a node"),
-    "half a character": (text(nodes=[{"id": "\ud800"}]), ": nodes[0].id: found '\\ud800'; allowed: a text of one line or a whole number; give it the id of a node"),
-    "double id": (text(nodes=[{"id": 1, "kind": "junction"}, {"id": "1", "kind": "junction"}]), ": nodes[1].id: found '1' twice; allowed: ids that differ as text; rename one of them"),
+    "base_mva": (text(graph={"base_mva": "100"}), ": graph: base_mva: found '100'; allowed: a number from 1e-06 to 1e+06; correct it or leave it out (100)"),
+    "no id": (text(nodes=[{"kind": "source"}]), ": nodes[0].id: found nothing; allowed: a text of one line, at most 1000 characters, or a whole number; give it the id of a node"),
+    "true as id": (text(nodes=[{"id": True}]), ": nodes[0].id: found true; allowed: a text of one line, at most 1000 characters, or a whole number; give it the id of a node"),
+    "empty id": (text(nodes=[{"id": ""}]), ": nodes[0].id: found ''; allowed: a text of one line, at most 1000 characters, or a whole number; give it the id of a node"),
+    "half a character": (text(nodes=[{"id": "\ud800"}]), ": nodes[0].id: found '\\ud800'; allowed: a text of one line, at most 1000 characters, or a whole number; give it the id of a node"),
+    "double id": (text(nodes=[*NODES, {"id": 1, "kind": "junction"}, {"id": "1", "kind": "junction"}]), ": nodes[3].id: found '1' twice; allowed: ids that differ as text; rename one of them"),
     "unknown end": (edge(target="bb"), ": edges[0].target: found 'bb'; allowed: the id of a node; did you mean 'b'?"),
-    "no end": (text(edges=[{"source": "a"}]), ": edges[0].target: found nothing; allowed: a text of one line or a whole number; give it the id of a node"),
-    "key no text": (edge(key=1.5), ": edges[0].key: found 1.5; allowed: a text or a whole number; correct it or leave it out"),
+    "no end": (text(edges=[{"source": "a"}]), ": edges[0].target: found nothing; allowed: a text of one line, at most 1000 characters, or a whole number; give it the id of a node"),
+    "key no text": (edge(key=1.5), ": edges[0].key: found 1.5; allowed: a text of one line or a whole number; correct it or leave it out"),
     "double key": (text(edges=[EDGES[0] | {"key": "k"}] * 2), ": edges[1].key: found 'k' twice between 'a' and 'b'; allowed: a key once for each pair of nodes; rename one of them"),
     "node field": (node(load_max=3), ": node 'b': found the unknown field 'load_max'; allowed: the fields of its table; did you mean 'load_max_mw'?"),
     "line field": (edge(capacity=3), ": line 'a-b': found the unknown field 'capacity'; allowed: the fields of its table; did you mean 'capacity_mw'?"),
-    "text for a number": (node(load_max_mw="3"), ": node 'b': found load_max_mw '3'; allowed: a number >= 0; correct the value"),
+    "text for a number": (node(load_max_mw="3"), ": node 'b': found load_max_mw '3'; allowed: a number >= 0; write a number, without quotes"),
     "true for a number": (node(load_max_mw=True), ": node 'b': found load_max_mw True; allowed: a number >= 0; correct the value"),
     "a number for a text": (node(load_profile=3), ": node 'b': found load_profile 3; allowed: the name of a profile; correct the name"),
     "kind": (node(kind="load"), ": node 'b': found kind 'load'; allowed: a kind out of source, storage, consumer, junction; use one of: consumer, junction, source, storage"),
@@ -237,3 +237,110 @@ def test_a_file_above_the_size_limit_is_refused_unread(tmp_path):
     with pytest.raises(GridError) as error:
         native.read(path)
     assert str(error.value) == f"{path}: found more than 50 MB; allowed: at most 50 MB; give a smaller file"
+
+
+def test_all_faults_of_a_file_come_in_one_report(tmp_path):
+    nodes = [
+        NODES[0] | {"gen_max_mw": float("nan")},
+        NODES[1] | {"load_max_mw": "3,5"},
+        {
+            "id": 1,
+            "kind": "storage",
+            "store_max_mwh": 4,
+            "charge_max_mw": 1,
+            "discharge_max_mw": 1,
+            "store_init_mwh": 5,
+        },
+        {"id": "1", "kind": "junction"},
+        {
+            "id": "s",
+            "kind": "storage",
+            "store_max_mwh": 4,
+            "charge_max_mw": 1,
+            "discharge_max_mw": 1,
+            "charge_eff_frac": 1.1,
+        },
+    ]
+    edges = [{"source": "a", "target": "a"}, {"source": "a", "target": "z"}, EDGES[0] | {"capacity_mw": 10**400}]
+    path = written(tmp_path, text(nodes=nodes, edges=edges).replace('"id": "b"', '"kind": "x", "id": "b"'))
+    with pytest.raises(GridError) as error:
+        load(path)
+    assert str(error.value).replace(str(path), "FILE").splitlines() == [
+        "FILE: nodes[0].gen_max_mw: found NaN; allowed: finite numbers; leave the field out where there is no value or no limit",
+        "FILE: nodes[1]: found the field 'kind' twice in one object; allowed: each field once; remove one",
+        "FILE: edges[2].capacity_mw: found an infinite number; allowed: finite numbers; leave the field out where there is no value or no limit",
+        "FILE: nodes[3].id: found '1' twice; allowed: ids that differ as text; rename one of them",
+        "FILE: edges[1].target: found 'z'; allowed: the id of a node; use one of: 1, a, b, s",
+        "FILE: node 'b': found load_max_mw '3,5'; allowed: a number >= 0; write a number, without quotes and with a decimal point",
+        "FILE: node '1': found store_init_mwh 5; allowed: between store_min_mwh and store_max_mwh; correct the value",
+        "FILE: node 's': found charge_eff_frac 1.1; allowed: a number in (0, 1]; correct the value",
+        "FILE: line 'a-a': found both ends at 'a'; allowed: two different nodes; remove the line",
+    ]
+
+
+def test_a_report_shows_the_first_hundred_faults_and_counts_the_rest(tmp_path):
+    path = written(tmp_path, text(nodes=[*NODES, *({"id": i, "kind": "x" * 1000} for i in range(150))]))
+    with pytest.raises(GridError) as error:
+        load(path)
+    lines = str(error.value).splitlines()
+    assert (len(error.value.faults), len(lines), lines[-1]) == (150, 101, "and 50 more faults")
+    assert max(map(len, lines)) < 1000
+
+
+@pytest.mark.parametrize("name", ["</script>", "../x", "a b", "Ω", "🔌"])
+def test_odd_names_are_names(tmp_path, name):
+    assert name in load(written(tmp_path, text(nodes=[*NODES, {"id": name, "kind": "junction"}]))).graph
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x00", "a\u202eb", "\u2066", "x" * 1001, "\x1b[31m", "\ufeff", "\u2028"])
+def test_names_that_could_mislead_are_refused(tmp_path, name):
+    path = written(tmp_path, text(nodes=[*NODES, {"id": name, "kind": "junction"}]))
+    with pytest.raises(GridError) as error:
+        load(path)
+    assert str(error.value).startswith(f"{path}: nodes[2].id: found {name!r}"[:300])
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("profiles", ["../secret.csv", "/etc/passwd", "link/secret.csv"])
+def test_series_outside_the_folder_of_the_grid_are_not_opened(tmp_path, profiles):
+    folder = tmp_path / "grids"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path)
+    (tmp_path / "secret.csv").write_text("time_h,a [MW]\n0,1\n1,2\n")
+    path = written(folder, text(graph={"profiles": profiles}))
+    with pytest.raises(GridError) as error:
+        load(path)
+    assert str(error.value) == (
+        f"{path}: graph.profiles: found {profiles!r}; allowed: a path inside the folder of the grid; "
+        "put the file of profiles beside the grid's, and give its name"
+    )
+
+
+def test_attributes_of_a_plain_networkx_file_are_ignored_and_named(tmp_path):
+    grid = load(written(tmp_path, text(graph={"created": "2020", "name": "mine"})))
+    assert (grid.name, grid.notes) == ("mine", ["attribute 'created' of the graph ignored"])
+
+
+def test_files_of_networkx_before_2_are_read(tmp_path):
+    """Their ends are positions in the list of nodes, and the graph's attributes a list of pairs."""
+    nodes = [NODES[0] | {"id": "p"}, NODES[1] | {"id": "q"}, {"id": "r", "kind": "junction"}]
+    links = [{"source": 0, "target": 1, "capacity_mw": 4.0}, {"source": 2, "target": 1}]
+    old = {"directed": False, "multigraph": False, "graph": [["name", "old"]], "nodes": nodes, "links": links}
+    grid = load(written(tmp_path, json.dumps(old)))
+    assert grid.compile().line_names == ("p-q", "r-q")
+    assert grid.name == "old"
+    assert grid.notes == ["ends of lines read as positions in the list of nodes, as networkx before 2.0 wrote them"]
+
+
+def test_whole_numbers_that_are_ids_are_not_read_as_positions(tmp_path):
+    nodes = [NODES[0] | {"id": 1}, NODES[1] | {"id": 0}]
+    grid = load(written(tmp_path, text(nodes=nodes, edges=None, links=[{"source": 1, "target": 0}])))
+    assert grid.compile().line_names == ("1-0",)
+
+
+def test_too_many_objects_are_refused_before_they_are_made(tmp_path):
+    path = written(tmp_path, '{"nodes": [' + "{}," * 500_000 + "{}]}")
+    with pytest.raises(GridError) as error:
+        load(path)
+    found = "up to 500,003 objects and lists; allowed: at most 500,000"
+    assert str(error.value) == f"{path}: found {found}; give a smaller file"

@@ -3,6 +3,7 @@
 # ruff: noqa: E501 -- each message stands in one piece, as its reader sees it
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grid import GridError
+from topologies import tables
 from topologies.series import TimedSeries
 from topologies.series_files import Use, read_table, shares, write_series
 
@@ -69,7 +71,7 @@ BAD_CSV = {
     "semicolons": ("time_h;a\n0;0,5\n1;0,5", ", line 1: found semicolons between the cells; allowed: commas; save the file with commas between cells and points in decimals"),
     "double column": ("time_h,a [share],a [MW]\n0,1,1\n1,1,1", ", line 1: found the column 'a' twice; allowed: a name of its own for each column, in one line; rename it"),
     "no column name": ("time_h,a [share],\n0,1,1\n1,1,1", ", line 1: found no name for column 3; allowed: a name of its own for each column, in one line; rename it"),
-    "decimal commas": ("time_h,a [share]\n0,0,5\n1,0,5", ", line 2: found 3 cells; allowed: 2, as in the header; give every column one value; write decimals with a point"),
+    "decimal commas": ("time_h,a [share]\n0,0,5\n1,5", ", line 2: found 3 cells; allowed: 2, as in the header; give every column one value; write decimals with a point"),
     "quoted comma": ('time_h,a [share]\n0,1\n1,"0,5"', ", line 3, column 'a': found '0,5'; allowed: a finite number; write decimals with a point"),
     "blank line": ("time_h,a [share]\n0,1\n\n1,1", ", line 3: found 0 cells; allowed: 2, as in the header; give every column one value; write decimals with a point"),
     "empty cell": ("time_h,a [share]\n0,1\n1,", ", line 3, column 'a': found an empty cell; allowed: a finite number; fill the gap"),
@@ -80,7 +82,7 @@ BAD_CSV = {
     "gap": ("time_h,a [share]\n0,1\n1,1\n3,1", f", line 4: found a step of 2 h; allowed: {STEP}; fill the gap or remove the extra row"),
     "double time": ("time_h,a [share]\n0,1\n1,1\n1,1", f", line 4: found the time of the line before again; allowed: {STEP}; remove one of the two"),
     "unsorted": ("time_h,a [share]\n0,1\n1,1\n0.5,1", f", line 4: found a time before that of the line before; allowed: {STEP}; sort the rows by time"),
-    "backwards": ("time_h,a [share]\n1,1\n0,1\n-1,1", ", line 3: found a time before that of the line before; allowed: rising times; sort the rows by time"),
+    "backwards": ("time_h,a [share]\n1,1\n0,1", ", line 3: found a time before that of the line before; allowed: rising times; sort the rows by time"),
     "twice at once": ("time_h,a [share]\n1,1\n1,1\n2,1", ", line 3: found the time of the line before again; allowed: rising times; remove one of the two"),
     "time no number": ("time_h,a [share]\n0,1\n1 h,1", ", line 3, column 'time_h': found '1 h'; allowed: a finite number; correct the value"),
     "no timestamp": ("time,a [share]\n2030-01-01,1\n1.1.2030,1", ", line 3, column 'time': found '1.1.2030'; allowed: a timestamp of ISO 8601; write it like 2030-01-31T14:00"),
@@ -98,7 +100,7 @@ BAD_CSV = {
     "close together": ("time_h,a [MW]\n0,1\n0.0001,1", ": found steps of 0.36 s; allowed: steps of a second or more; thin out the rows"),
     "clocks put back": ("time,a [MW]\n2030-10-27T01:00,1\n2030-10-27T02:00,1\n2030-10-27T02:00,1", f", line 4: found the time of the line before again; allowed: {STEP}; remove one of the two; where clocks change, write times in UTC"),
     "huge line": ("time_h" + 50_000 * ",a", ", line 1: found 100006 characters; allowed: at most 100000 in a line; give one row of the table a line"),
-    "UTF-16": ("time_h,a [MW]\n0,1\n1,1".encode("utf-16"), ", line 1: found the byte 0xff; allowed: text in UTF-8; save the file as UTF-8"),
+    "UTF-16": ("time_h,a [MW]\n0,1\n1,1".encode("utf-16"), ": found text in UTF-16 or UTF-32; allowed: text in UTF-8; save the file as UTF-8"),
     "a Parquet file by another name": (b"PAR1\x15\x04", ", line 1: found the first column 'PAR1\\x15\\x04'; allowed: time_h or time; put the time first: hours as time_h, or ISO timestamps as time"),
 }  # fmt: skip
 
@@ -261,3 +263,44 @@ def test_no_file_gives_anything_but_numbers_or_a_grid_error(tmp_path_factory, su
             assert series.dt_h > 0
 
     check()
+
+
+def test_parquet_that_unpacks_to_gigabytes_is_refused_unread(tmp_path, monkeypatch):
+    path = parquet_file(tmp_path, **{"a [share]": [0.0] * 1000, "time_h": [float(i) for i in range(1000)]})
+    monkeypatch.setattr(tables, "MOST_UNPACKED_BYTES", 100)
+    with pytest.raises(GridError) as error:
+        read(path)
+    assert str(error.value).startswith(f"{path}: found ")
+    assert str(error.value).endswith(" MB when unpacked; allowed: at most 0 MB; give a smaller file")
+
+
+def test_csv_of_too_many_cells_is_refused_before_it_is_read(tmp_path):
+    path = csv_file(tmp_path, "time_h,a [share]\n" + "0,1\n" * 2_500_001)
+    with pytest.raises(GridError) as error:
+        read(path)
+    found = "5,000,003 cells; allowed: at most 5,000,000; give a smaller file, or Parquet"
+    assert str(error.value) == f"{path}: found {found}"
+
+
+def test_all_faults_of_a_series_come_in_one_report(tmp_path):
+    path = csv_file(tmp_path, "time_h,a [share],b [MW]\n0,1,2\n1,NaN,x\n2,3\n3,,5\n")
+    with pytest.raises(GridError) as error:
+        read(path)
+    assert [fault.where.removeprefix(f"{path}, ") for fault in error.value.faults] == [
+        "line 3, column 'a'", "line 3, column 'b'", "line 4", "line 5, column 'a'",
+    ]  # fmt: skip
+    path = csv_file(tmp_path, "time_h,a [share]\n0,1\n1,1\n1,1\n3,1\n2,1\n")
+    with pytest.raises(GridError) as error:
+        read(path)
+    assert [(fault.where.removeprefix(f"{path}, "), fault.found) for fault in error.value.faults] == [
+        ("line 4", "the time of the line before again"),
+        ("line 5", "a step of 2 h"),
+        ("line 6", "a time before that of the line before"),
+    ]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    for name in ("pipe.csv", "pipe.parquet"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(GridError, match="found a pipe; allowed: a regular file"):
+            read_table(tmp_path / name)

@@ -7,10 +7,13 @@ from pathlib import Path
 
 from grid.errors import GridError, nearest
 from grid.graph import Grid
-from topologies.formats import READERS
+from topologies.formats import FOLDER, READERS, pandapower_net
 from topologies.generate import FORM, PREFIX, expand, generate
 
-__all__ = ["expand", "load", "names"]
+__all__ = ["PREFIXES", "expand", "is_grid_folder", "load", "names"]
+
+PREFIXES = (PREFIX, pandapower_net.PREFIX)
+"""What names of grids that are not files begin with."""
 
 _DATA = Path(__file__).parent / "data"
 
@@ -20,28 +23,43 @@ def names() -> list[str]:
     return sorted(path.stem for path in _DATA.glob("*.json"))
 
 
+def is_grid_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a folder of CSV files as PyPSA writes it."""
+    return os.path.exists(os.path.join(path, "buses.csv"))
+
+
 def load(name_or_path: str | os.PathLike[str]) -> Grid:
     """Return a checked grid, with its time series.
 
     Args:
-        name_or_path: the name of a bundled grid, ``gen:NODES:SEED`` for a generated one, or the path of a file in one
-            of the formats.
+        name_or_path: the name of a bundled grid, ``gen:NODES:SEED`` for a generated one, ``pandapower:NAME`` for a
+            network that comes with pandapower, or the path of a file in one of the formats or of a folder as PyPSA
+            writes it.
 
     Raises:
         GridError: no such name or file, another format, or faults in the file.
     """
-    known = names()
-    if str(name_or_path) in known:
-        return READERS[".json"](_DATA / f"{name_or_path}.json")
-    if str(name_or_path).startswith(PREFIX):
-        return generate(str(name_or_path))
-    path = Path(name_or_path)
-    suffixes = " or ".join(READERS)
-    if os.path.exists(name_or_path) and path.suffix.lower() not in READERS:
+    known, name = names(), str(name_or_path)
+    if name in known:
+        return READERS[".json"](_DATA / f"{name}.json")
+    if name.startswith(PREFIX):
+        return generate(name)
+    if name.startswith(pandapower_net.PREFIX):
+        return pandapower_net.built_in(name)
+    path, suffixes = Path(name_or_path), ", ".join(suffix for suffix in READERS if suffix)
+    is_folder = os.path.isdir(name_or_path)
+    suffix = FOLDER if is_folder else path.suffix.lower()
+    if is_folder and not is_grid_folder(path):
+        found, allowed = "a folder without buses.csv", "a file, or a folder of CSV files as PyPSA writes it"
+        raise GridError(name, found, allowed, "give the path of a file in it")
+    if not os.path.lexists(name_or_path):
+        allowed = (
+            f"a bundled grid ({', '.join(known)}), a generated one ({FORM}), a network of pandapower "
+            f"({pandapower_net.PREFIX}case39), or the path of a file ({suffixes}) or of a folder as PyPSA writes it"
+        )
+        found = "no such file" if suffix and suffix in READERS else "no such grid"
+        raise GridError(name, found, allowed, nearest(path.stem, known))
+    if suffix not in READERS or (suffix == FOLDER and not is_folder):
         mend = "give a file in one of these formats"
-        raise GridError(str(path), f"the suffix {path.suffix!r}", f"a file that ends in {suffixes}", mend)
-    if not os.path.exists(name_or_path):
-        allowed = f"a bundled grid ({', '.join(known)}), a generated one ({FORM}) or the path of a {suffixes} file"
-        found = "no such file" if path.suffix.lower() in READERS else "no such grid"
-        raise GridError(str(name_or_path), found, allowed, nearest(path.stem, known))
-    return READERS[path.suffix.lower()](path)
+        raise GridError(name, f"the suffix {path.suffix!r}", f"a file that ends in {suffixes}", mend)
+    return READERS[suffix](path)

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from grid.errors import GridError
-from topologies.text import LARGEST_BYTES, read_text
+from grid.errors import MOST_SHOWN, Fault, Faults, GridError
+from topologies.text import read_bytes, read_text
 
 UNITS = ("share", "MW")
 PARQUET = ".parquet"
 LONGEST_LINE = 100_000  # characters
 MOST_CELLS = 20_000_000
+MOST_CSV_CELLS = 5_000_000
+MOST_UNPACKED_BYTES = 400_000_000
 LARGEST_TIME_H = 1e7
 LEAST_STEP_H = 1 / 3600
 
@@ -73,19 +75,27 @@ def read_csv(path: Path, unit: str | None) -> Content:
         GridError: anything that is no table of numbers, with its line.
     """
     text = read_text(path, "a CSV file of profiles").rstrip("\n")
+    cells = text.count(",") + text.count("\n")
+    if cells > MOST_CSV_CELLS:
+        mend = "give a smaller file, or Parquet"
+        raise GridError(f"{path}", f"{cells:,} cells", f"at most {MOST_CSV_CELLS:,}", mend)
     if not text:
         raise GridError(f"{path}", "an empty file", "a header and one row a step", "write the header first")
     rows = csv.reader(_lines(path, text), strict=True)
     try:
         header = next(rows)
         names, units = _csv_header(path, header, unit)
-        clock, values = Clock(path, header[0] == "time"), array("d")
+        clock, values, faults = Clock(path, header[0] == "time"), array("d"), Faults()
         for number, row in enumerate(rows):
-            if len(row) != len(header):
-                mend = "give every column one value; write decimals with a point"
-                raise GridError(place(path, number), f"{len(row)} cells", f"{len(header)}, as in the header", mend)
-            clock.add(row[0])
-            values.extend(_numbers(row[1:], path, number, names))
+            if len(faults.found) > MOST_SHOWN:
+                break
+            with faults.gather():
+                if len(row) != len(header):
+                    mend = "give every column one value; write decimals with a point"
+                    raise GridError(place(path, number), f"{len(row)} cells", f"{len(header)}, as in the header", mend)
+                clock.add(row[0])
+                values.extend(_numbers(row[1:], path, number, names))
+        faults.report()
     except csv.Error as error:
         raise GridError(str(path), f"no CSV ({error})", "a CSV file of profiles", "correct the file") from None
     return Content(names, units, clock, np.array(values).reshape(-1, len(names)))
@@ -141,7 +151,12 @@ def _numbers(cells: Sequence[str], path: Path, row: int, names: Sequence[str]) -
         values = [math.nan]
     if all(map(math.isfinite, values)) and "_" not in "".join(cells):  # Python reads 1_0 as 10
         return values
-    return [_number(cell, path, row, name) for name, cell in zip(names, cells, strict=True)]
+    faults = Faults()
+    for name, cell in zip(names, cells, strict=True):
+        with faults.gather():
+            _number(cell, path, row, name)
+    faults.report()
+    return values
 
 
 def _number(cell: str, path: Path, row: int, column: str) -> float:
@@ -169,9 +184,7 @@ def read_parquet(path: Path, unit: str | None) -> Content:
         mend = "pip install load-balancer[profiles]"
         raise GridError(str(path), "a Parquet file", "CSV, as pyarrow is not installed", mend) from None
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise GridError(str(path), "more than 50 MB", "at most 50 MB", "give a smaller file")
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(pa.BufferReader(read_bytes(path, "a Parquet file of profiles"))) as file:
             time, header = _parquet_header(path, file)
             table = file.read()
         times = table[time].to_pylist()
@@ -198,6 +211,10 @@ def _parquet_header(path: Path, file: Any) -> tuple[str, list[str]]:
     schema, cells = file.schema_arrow, file.metadata.num_rows * file.metadata.num_columns
     if cells > MOST_CELLS:
         raise GridError(str(path), f"{cells:,} cells", f"at most {MOST_CELLS:,}", "give a smaller file")
+    unpacked = sum(file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups))
+    if unpacked > MOST_UNPACKED_BYTES:
+        found, allowed = f"{unpacked / 1e6:,.0f} MB when unpacked", f"at most {MOST_UNPACKED_BYTES / 1e6:,.0f} MB"
+        raise GridError(str(path), found, allowed, "give a smaller file")
     times = [name for name in schema.names if name in ("time", "time_h")]
     if len(times) != 1:
         found = f"{len(times)} columns of time"
@@ -235,9 +252,9 @@ def even_step(path: Path, hours: np.ndarray, local: bool) -> float:
         raise GridError(place(path, row), found, f"at most {LARGEST_TIME_H:g} h", "correct the time")
     steps = np.diff(hours)
     dt_h = float(steps[0])
-    wrong = np.flatnonzero((steps <= 0) | (np.abs(steps - dt_h) > 0.01 * abs(dt_h)))
-    if wrong.size:
-        row = int(wrong[0])
+    wrong = np.flatnonzero((steps <= 0) | ((dt_h > 0) & (np.abs(steps - dt_h) > 0.01 * dt_h)))
+    faults = []
+    for row in map(int, wrong[:MOST_SHOWN]):
         step, word = steps[row], _word(path)
         if step == 0:
             found, mend = f"the time of the {word} before again", "remove one of the two"
@@ -247,7 +264,9 @@ def even_step(path: Path, hours: np.ndarray, local: bool) -> float:
             found, mend = f"a step of {step:g} h", "fill the gap or remove the extra row"
         mend += "; where clocks change, write times in UTC" if local else ""
         even = f"steps of {dt_h:g} h, as in the first two rows" if dt_h > 0 else "rising times"
-        raise GridError(place(path, row + 1), found, even, mend)
+        faults.append(Fault(place(path, row + 1), found, even, mend))
+    if faults:
+        raise GridError.of(faults)
     if dt_h < LEAST_STEP_H:
         raise GridError(str(path), f"steps of {dt_h * 3600:g} s", "steps of a second or more", "thin out the rows")
     return float(hours[-1] - hours[0]) / (len(hours) - 1)

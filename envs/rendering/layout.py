@@ -10,16 +10,18 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import shortest_path
+from scipy.spatial import cKDTree
+
+from envs.rendering.stress import MAX_DENSE, by_stress, complex_of, sums
 
 Floats: TypeAlias = NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.int64]
+Complex: TypeAlias = NDArray[np.complex128]
 Mask: TypeAlias = NDArray[np.bool_]
 
 MAX_STRETCH = 1.7  # width may be scaled by this much more than height, or the other way round
 CLEARANCE = 7.0  # between symbols of two nodes, and of a node and a line that passes it
+CROWDED = 0.15  # of the room that each node has: more clearance than that is not to be had
 BEND = 0.11  # distance between parallel lines as a share of their length, within the limits below
 BEND_RANGE = 17.0, 26.0
 
@@ -48,50 +50,10 @@ def positions(x: Floats, y: Floats, line_from: Indices, line_to: Indices, box: B
     if len(points) < 2:
         points = np.zeros_like(points)
     elif together or not known.any():
-        points = _by_stress(len(points), line_from, line_to)
+        points = by_stress(len(points), line_from, line_to)
     elif not known.all():
         points = _between_known(points, known, line_from, line_to)
     return _spread(_fit(points, box, radius), line_from, line_to, box, radius)
-
-
-def _by_stress(count: int, line_from: Indices, line_to: Indices) -> Floats:
-    """Distances in the picture as near as can be to those along the lines, which are longer where many meet.
-
-    Stress majorisation (Gansner, Koren & North 2004) from classical scaling, turned so that it is widest along x.
-    """
-    ends = np.unique(np.sort(np.column_stack([line_from, line_to]), axis=1), axis=0)  # parallel lines count once
-    degree = np.bincount(ends.ravel(), minlength=count)
-    length = (degree[ends[:, 0]] * degree[ends[:, 1]]) ** 0.25
-    links = coo_array((length, (ends[:, 0], ends[:, 1])), shape=(count, count))
-    way = shortest_path(links.tocsr(), directed=False)
-    apart = np.max(way, where=np.isfinite(way), initial=0.0) / 2 + 1  # nodes that no line connects
-    way = np.where(np.isfinite(way), way, apart)
-    uneven = np.random.default_rng(0).random(way.shape)  # one best answer on symmetric grids too, on every processor
-    way *= 1 + 0.01 * (uneven + uneven.T)
-    centred = way**2 - (way**2).mean(0)
-    gram = -(centred - centred.mean(1, keepdims=True)) / 2
-    values, vectors = eigh(gram, subset_by_index=[count - 2, count - 1])
-    start = _upright(vectors) * np.sqrt(np.maximum(values, 0))
-    points: Floats = start + np.random.default_rng(0).normal(0, 0.05, start.shape)  # parts nodes with equal neighbours
-
-    weight = 1 / np.where(way > 0, way, np.inf) ** 2
-    mean = np.full_like(weight, 1 / count)
-    inverse = np.linalg.inv(np.diag(weight.sum(1)) - weight + mean) - mean  # pseudo-inverse of the Laplacian
-    for _ in range(200):
-        place = _complex(points)
-        pull = -weight * way / np.maximum(np.abs(place[:, None] - place), 1e-9)
-        np.fill_diagonal(pull, 0.0)
-        np.fill_diagonal(pull, -pull.sum(1))
-        points = inverse @ (pull @ points)
-    points -= points.mean(0)
-    axes = np.linalg.svd(points, full_matrices=False)[2]
-    return _upright(points @ axes.T)
-
-
-def _upright(points: Floats) -> Floats:
-    """(N, 2) the same points, mirrored so that the farthest in each direction is on the positive side."""
-    mirrored: Floats = points * np.where(points[np.abs(points).argmax(0), [0, 1]] < 0, -1.0, 1.0)
-    return mirrored
 
 
 def _between_known(points: Floats, known: Mask, line_from: Indices, line_to: Indices) -> Floats:
@@ -135,35 +97,48 @@ def _spread(points: Floats, line_from: Indices, line_to: Indices, box: Box, radi
         np.array([box.left + box.width, box.bottom + box.height]),
     )
     high = np.maximum(high - radius[:, None], low)
-    least = radius[:, None] + radius + CLEARANCE
-    np.fill_diagonal(least, 0.0)
-    own = np.zeros((len(line_from), len(points)), bool)
-    own[np.arange(len(line_from)), line_from] = own[np.arange(len(line_to)), line_to] = True
-    pass_by = np.where(own, 0.0, radius + CLEARANCE)  # (E, N)
+    clearance = min(CLEARANCE, CROWDED * float(np.sqrt(box.width * box.height / len(points))))
     tie = np.random.default_rng(0).normal(0, 1e-3, points.shape)  # nodes on the same spot have to part somehow
     for _ in range(120):
-        place = _complex(points + tie)
-        gap = place[:, None] - place
-        move = (gap * _lack(gap, least)).sum(1) / 2
-
-        start, along = place[line_from, None], (place[line_to] - place[line_from])[:, None]
-        behind = place - start
-        share = (behind * along.conj()).real / np.maximum((along * along.conj()).real, 1e-9)
-        away = behind - np.clip(share, 0, 1) * along  # (E, N)
-        move += (away * _lack(away, pass_by)).sum(0) / 2
+        place, tree = complex_of(points + tie), cKDTree(points)
+        move = _off_others(place, tree, radius, clearance)
+        if len(points) <= MAX_DENSE:
+            move += _off_lines(place, tree, line_from, line_to, radius, clearance)
         if np.abs(move).max() < 0.05:
             break
-        move = 0.7 * np.column_stack([move.real, move.imag])
-        points = np.clip(points + np.clip(move, -14, 14), low, high)
+        step = 0.7 * np.column_stack([move.real, move.imag])
+        points = np.clip(points + np.clip(step, -14, 14), low, high)
     return np.clip(points, low, high)
 
 
-def _complex(points: Floats) -> NDArray[np.complex128]:
-    """(N,) the same points as complex numbers."""
-    return points[:, 0] + 1j * points[:, 1]
+def _off_others(place: Complex, tree: cKDTree, radius: Floats, clearance: float) -> Complex:
+    """(N,) ways that part nodes."""
+    one, other = tree.query_pairs(2 * float(radius.max()) + clearance, output_type="ndarray").T
+    gap = place[one] - place[other]
+    push = gap * _lack(gap, radius[one] + radius[other] + clearance) / 2
+    return sums(one, push, len(place)) - sums(other, push, len(place))
 
 
-def _lack(gap: NDArray[np.complex128], least: Floats) -> Floats:
+def _off_lines(
+    place: Complex, tree: cKDTree, line_from: Indices, line_to: Indices, radius: Floats, clearance: float
+) -> Complex:
+    """(N,) ways that lead nodes away from lines that do not end there."""
+    half = (place[line_to] - place[line_from]) / 2
+    middle = place[line_from] + half
+    reach = np.abs(half) + float(radius.max()) + clearance
+    beside = tree.query_ball_point(np.column_stack([middle.real, middle.imag]), reach, return_sorted=True)
+    line = np.repeat(np.arange(len(line_from)), [len(nodes) for nodes in beside])
+    node = np.array([n for nodes in beside for n in nodes], dtype=np.int64)
+    passing = (node != line_from[line]) & (node != line_to[line])
+    line, node = line[passing], node[passing]
+    along = 2 * half[line]
+    behind = place[node] - place[line_from[line]]
+    share = (behind * along.conj()).real / np.maximum((along * along.conj()).real, 1e-9)
+    away = behind - np.clip(share, 0, 1) * along
+    return sums(node, away * _lack(away, radius[node] + clearance), len(place)) / 2
+
+
+def _lack(gap: Complex, least: Floats) -> Floats:
     """By how much of itself each gap is too short."""
     distance = np.maximum(np.abs(gap), 1e-9)
     return np.maximum(least - distance, 0.0) / distance
@@ -237,10 +212,13 @@ def place_labels(
     low, high = np.array([box.left, box.bottom]), np.array([box.left + box.width, box.bottom + box.height])
     blocked: Mask = np.any((centre - half < low) | (centre + half > high), axis=2)
     cost = np.zeros(blocked.shape) + np.arange(len(_SIDES)) / 2
+    dots, things = cKDTree(paths), cKDTree(solids.centre)
     for label in range(len(anchors)):
-        gap = np.abs(centre[label][:, None] - solids.centre) - half[label][:, None]
-        blocked[label] |= (gap < solids.half).all(2).any(1)
-        near = np.abs(paths - anchors[label]).max(1) < reach[label] + size[label].max() + 5
+        far = reach[label] + size[label].max() + 5
+        near = things.query_ball_point(anchors[label], far + solids.half.max(), p=np.inf)
+        gap = np.abs(centre[label][:, None] - solids.centre[near]) - half[label][:, None]
+        blocked[label] |= (gap < solids.half[near]).all(2).any(1)
+        near = dots.query_ball_point(anchors[label], far, p=np.inf)
         gap = np.abs(centre[label][:, None] - paths[near])
         covered = (gap < half[label][:, None] + 3.0).all(2).sum(1)
         cost[label] += covered + 3.0 * (covered > 0)

@@ -41,6 +41,8 @@ BADGE = np.array([34.0, 12.0])  # width and height of the words
 MAX_BADGES = 8  # the most overloaded lines carry their loading in words
 END_ROOM = 8.0  # chevrons shrink within so many pixels of the end of a line
 LEAST_SHOWN_FRAC = 0.02  # smaller flows have no chevrons, smaller shares no arc
+MANY_LINES = 600  # where there are more, only those that carry much have chevrons
+MUCH_FRAC = 0.6  # of capacity
 CHEVRON_SPEED = 90.0  # pixels a second at full loading
 _CURVE = np.linspace(0, 1, 15)[:, None, None]
 
@@ -59,7 +61,7 @@ class Network:
         self.arc_width = 3.6 if nodes <= 60 else 2.5
         outer = self.radius + self.arc_gap + self.arc_width * (episode.load_max_mw > 0)
         self.points = layout.positions(episode.x, episode.y, episode.line_from, episode.line_to, box, outer)
-        self.line_width = float(np.clip(7.0 * (20 / max(lines, 20)) ** 0.35, 2.2, 7.0))  # points, at full loading
+        self.line_width = float(np.clip(7.0 * (20 / max(lines, 20)) ** 0.35, 1.6, 7.0))  # points, at full loading
         self._place_lines(episode, outer)
         self._place_labels(episode, outer)
         self._make_lines()
@@ -222,7 +224,8 @@ class Network:
         loading = np.clip(np.abs(moment.flow_frac[of]), 0, 1)
         room = np.clip(length / 4, 1.0, END_ROOM)  # on short lines too, they are full-sized on half the way
         at_ends = np.clip(np.minimum(place, 1 - place) * length / room, 0.5, 1)
-        seen = (loading > LEAST_SHOWN_FRAC) & (moment.line_status[of] == IN_SERVICE)
+        least = LEAST_SHOWN_FRAC if len(self.segments) <= MANY_LINES else MUCH_FRAC
+        seen = (loading > least) & (moment.line_status[of] == IN_SERVICE)
         fits = np.clip(length / (3 * self.chevron_size), 0.6, 1)
         size = self.chevron_size * (0.6 + 0.4 * loading) * at_ends * fits * seen
         across = np.column_stack([-ahead[:, 1], ahead[:, 0]])

@@ -23,7 +23,7 @@ SIZE = (1600, 800)  # pixels; as in all pictures, lengths are those of one 800 h
 GIF_SIZE = (1000, 500)
 GAP = 40.0
 LEGEND_WIDTH = 214.0
-COLOURS = ("#B0457F", "#0072B2")  # of the two policies; their luminance differs too
+COLOURS = (INK, "#B0457F")  # of the two policies, as in the replay
 _HEADER = 66.0  # above each network
 
 

@@ -6,12 +6,35 @@ from collections.abc import Callable
 from pathlib import Path
 
 from grid.graph import Grid
+from topologies.formats import graphml, native, pandapower_json, pandapower_net, pypsa_network, pypsa_write
 from topologies.formats.matpower import read as read_matpower
-from topologies.formats.native import read as read_native
-from topologies.formats.native import write as write_native
+from topologies.json_text import parse
+from topologies.text import read_text
 
-READERS: dict[str, Callable[[str | Path], Grid]] = {".json": read_native, ".m": read_matpower}
+FOLDER = ""
+"""What stands for the suffix of a folder of CSV files, as PyPSA writes them."""
+
+
+def _read_json(path: str | Path) -> Grid:
+    """A grid in node-link JSON or a pandapower network."""
+    data, faults = parse(str(path), read_text(path, "a grid in JSON"))
+    module = pandapower_net if pandapower_json.is_network(data) else native
+    return module.from_data(Path(path), data, faults)
+
+
+READERS: dict[str, Callable[[str | Path], Grid]] = {
+    ".json": _read_json,
+    ".graphml": graphml.read,
+    ".m": read_matpower,
+    ".nc": pypsa_network.read,
+    FOLDER: pypsa_network.read,
+}
 """Each takes a path and returns a Grid, or raises a GridError that names the place in the file."""
 
-WRITERS: dict[str, Callable[[Grid, str | Path], None]] = {".json": write_native}
+WRITERS: dict[str, Callable[[Grid, str | Path], None]] = {
+    ".json": native.write,
+    ".graphml": graphml.write,
+    ".nc": pypsa_write.write_netcdf,
+    FOLDER: pypsa_write.write_folder,
+}
 """Each takes a Grid and a path, and writes the file whole or not at all."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from grid.errors import Fault, GridError
+from grid.errors import MOST_SHOWN, Fault, Faults, GridError
 from grid.graph import Grid
 from topologies.formats.matpower_text import Case, Row, parse
 
@@ -43,6 +43,7 @@ class _Reading:
     units: dict[str, list[_Unit]] = field(default_factory=dict)  # by bus
     isolated: set[str] = field(default_factory=set)  # buses
     noted: dict[str, list[str]] = field(default_factory=dict)  # what was assumed, and of which rows
+    faults: Faults = field(default_factory=Faults)
 
     def note(self, text: str, whom: str) -> None:
         self.noted.setdefault(text, []).append(whom)
@@ -79,36 +80,42 @@ def read(path: str | Path) -> Grid:
     grid = Grid(path.stem, origin=f"MATPOWER case file {path.name}", base_mva=reading.case.base_mva)
     _place_units(reading, grid)
     _read_branches(reading, grid)
-    faults = grid.faults()
-    if faults:
-        raise GridError.of([Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in faults])
+    found = reading.faults.found
+    found += [Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in grid.faults(whole=not found)]
+    reading.faults.report()
     grid.notes = _notes(reading)
     return grid
 
 
 def _read_buses(reading: _Reading) -> None:
-    unit_mw = 1e-3 if reading.case.kw_to_mw else 1.0
     for row in reading.case.tables["bus"]:
-        number = reading.number(row, "bus", BUS, "bus_i")
-        name = f"{number:.0f}"
-        if number != float(name):
-            raise reading.fail(row, "bus", f"bus_i {number:g}", "a whole number", "correct it")
-        if name in reading.units or name in reading.isolated:
-            raise reading.fail(row, "bus", f"bus {name} twice", "each bus once", "remove one of the rows")
-        if row.cells[BUS_TYPE] == ISOLATED:
-            reading.isolated.add(name)
-            reading.note("left out as isolated (type 4)", f"bus {name}")
-            continue
-        reading.units[name] = []
-        shunt_mw = reading.number(row, "bus", GS, "Gs")
-        if shunt_mw:
-            reading.note("shunt conductance Gs taken as constant demand at 1 pu", f"bus {name}")
-        load_mw = reading.number(row, "bus", PD, "Pd") * unit_mw + shunt_mw
-        if load_mw < 0:
-            reading.note("negative demand taken as a source of that constant output, free of cost", f"bus {name}")
-            reading.units[name].append(_Unit("source", {"gen_max_mw": -load_mw, "gen_min_mw": -load_mw}))
-        elif load_mw > 0:
-            reading.units[name].append(_Unit("consumer", {"load_max_mw": load_mw}))
+        with reading.faults.gather():
+            _read_bus(reading, row)
+    reading.faults.report()  # without its buses nothing else can be judged
+
+
+def _read_bus(reading: _Reading, row: Row) -> None:
+    number = reading.number(row, "bus", BUS, "bus_i")
+    name = f"{number:.0f}"
+    if number != float(name):
+        raise reading.fail(row, "bus", f"bus_i {number:g}", "a whole number", "correct it")
+    if name in reading.units or name in reading.isolated:
+        raise reading.fail(row, "bus", f"bus {name} twice", "each bus once", "remove one of the rows")
+    if row.cells[BUS_TYPE] == ISOLATED:
+        reading.isolated.add(name)
+        reading.note("left out as isolated (type 4)", f"bus {name}")
+        return
+    reading.units[name] = []
+    shunt_mw = reading.number(row, "bus", GS, "Gs")
+    if shunt_mw:
+        reading.note("shunt conductance Gs taken as constant demand at 1 pu", f"bus {name}")
+    unit_mw = 1e-3 if reading.case.kw_to_mw else 1.0
+    load_mw = reading.number(row, "bus", PD, "Pd") * unit_mw + shunt_mw
+    if load_mw < 0:
+        reading.note("negative demand taken as a source of that constant output, free of cost", f"bus {name}")
+        reading.units[name].append(_Unit("source", {"gen_max_mw": -load_mw, "gen_min_mw": -load_mw}))
+    elif load_mw > 0:
+        reading.units[name].append(_Unit("consumer", {"load_max_mw": load_mw}))
 
 
 def _read_generators(reading: _Reading) -> None:
@@ -120,19 +127,23 @@ def _read_generators(reading: _Reading) -> None:
         reading.note("cost of 0: the file has no mpc.gencost", "all generators")
     unlimited_mw = sum(abs(row.cells[PD]) for row in reading.case.tables["bus"])
     for i, row in enumerate(gens):
-        whom = f"generator {i + 1}"
-        bus = reading.bus(row, "gen", GEN_BUS)
-        if bus is None or not row.cells[GEN_STATUS] > 0:
-            reading.note("left out as out of service", whom)
-            continue
-        high = reading.number(row, "gen", PMAX, "Pmax", unlimited_mw)
-        low = reading.number(row, "gen", PMIN, "Pmin", -unlimited_mw)
-        if inf in (abs(row.cells[PMAX]), abs(row.cells[PMIN])):
-            reading.note(f"infinite output limits replaced by all demand, {unlimited_mw:g} MW", whom)
-        cost = _cost(reading, costs[i], whom, low, high) if costs else (0.0, 0.0)
-        unit = _unit(reading, row, whom, low, high, cost)
-        if unit is not None:
-            reading.units[bus].append(unit)
+        with reading.faults.gather():
+            _read_generator(reading, row, costs[i] if costs else None, f"generator {i + 1}", unlimited_mw)
+
+
+def _read_generator(reading: _Reading, row: Row, cost_row: Row | None, whom: str, unlimited_mw: float) -> None:
+    bus = reading.bus(row, "gen", GEN_BUS)
+    if bus is None or not row.cells[GEN_STATUS] > 0:
+        reading.note("left out as out of service", whom)
+        return
+    high = reading.number(row, "gen", PMAX, "Pmax", unlimited_mw)
+    low = reading.number(row, "gen", PMIN, "Pmin", -unlimited_mw)
+    if inf in (abs(row.cells[PMAX]), abs(row.cells[PMIN])):
+        reading.note(f"infinite output limits replaced by all demand, {unlimited_mw:g} MW", whom)
+    cost = (0.0, 0.0) if cost_row is None else _cost(reading, cost_row, whom, low, high)
+    unit = _unit(reading, row, whom, low, high, cost)
+    if unit is not None:
+        reading.units[bus].append(unit)
 
 
 def _unit(reading: _Reading, row: Row, whom: str, low: float, high: float, cost: tuple[float, float]) -> _Unit | None:
@@ -205,18 +216,23 @@ def _place_units(reading: _Reading, grid: Grid) -> None:
 
 def _read_branches(reading: _Reading, grid: Grid) -> None:
     for row in reading.case.tables["branch"]:
-        start, end = reading.bus(row, "branch", FROM), reading.bus(row, "branch", TO)
-        if start is None or end is None or not row.cells[BR_STATUS] > 0:
-            reading.note("left out as out of service", f"branch {row.cells[FROM]:g}-{row.cells[TO]:g}")
-            continue
-        columns: dict[str, Any] = {"reactance_pu": reading.number(row, "branch", X, "x") * _pu_per_ohm(reading)}
-        rate_mw = reading.number(row, "branch", RATE_A, "rateA", 0.0)
-        tap = reading.number(row, "branch", RATIO, "ratio")
-        shift_deg = reading.number(row, "branch", ANGLE, "angle")
-        columns |= {"capacity_mw": rate_mw} if rate_mw else {}
-        columns |= {"tap": tap} if tap not in (0.0, 1.0) else {}
-        columns |= {"shift_deg": shift_deg} if shift_deg else {}
-        grid.add_line(start, end, **columns)
+        with reading.faults.gather():
+            _read_branch(reading, row, grid)
+
+
+def _read_branch(reading: _Reading, row: Row, grid: Grid) -> None:
+    start, end = reading.bus(row, "branch", FROM), reading.bus(row, "branch", TO)
+    if start is None or end is None or not row.cells[BR_STATUS] > 0:
+        reading.note("left out as out of service", f"branch {row.cells[FROM]:g}-{row.cells[TO]:g}")
+        return
+    columns: dict[str, Any] = {"reactance_pu": reading.number(row, "branch", X, "x") * _pu_per_ohm(reading)}
+    rate_mw = reading.number(row, "branch", RATE_A, "rateA", 0.0)
+    tap = reading.number(row, "branch", RATIO, "ratio")
+    shift_deg = reading.number(row, "branch", ANGLE, "angle")
+    columns |= {"capacity_mw": rate_mw} if rate_mw else {}
+    columns |= {"tap": tap} if tap not in (0.0, 1.0) else {}
+    columns |= {"shift_deg": shift_deg} if shift_deg else {}
+    grid.add_line(start, end, **columns)
 
 
 def _pu_per_ohm(reading: _Reading) -> float:
@@ -230,7 +246,7 @@ def _pu_per_ohm(reading: _Reading) -> float:
 def _notes(reading: _Reading) -> list[str]:
     case = reading.case
     notes = [f"{text}: {_some(whom)}" for text, whom in reading.noted.items()]
-    notes += [f"table mpc.{name} ignored" for name in case.ignored]
+    notes += [f"table mpc.{name} ignored" for name in case.ignored[:MOST_SHOWN]]
     notes += ["loads converted from kW to MW, as the file says"] if case.kw_to_mw else []
     notes += ["impedances converted from ohm to per unit, as the file says"] if case.ohm_to_pu else []
     return notes

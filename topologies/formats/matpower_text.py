@@ -6,15 +6,18 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from grid.errors import GridError
+from grid.errors import MOST_SHOWN, Fault, Faults, GridError
 from topologies.text import read_text
 
+MOST_LINES = 1_000_000
+MOST_CELLS = 5_000_000
 FEWEST_COLUMNS = {"bus": 13, "gen": 10, "branch": 11, "gencost": 5}
 
 _STRING_OR_COMMENT = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|%[^\n]*|\.\.\.[^\n]*")
-_TABLE = re.compile(r"(?:^|;)[ \t]*(?:\w+\.)?(\w+)[ \t]*=[ \t]*\[([^\]]*)\]([^\n;,]*)", re.MULTILINE)
+_TABLE = re.compile(r"(?:^|;)[ \t]*(?:\w+\.)?(\w+)[ \t]*=[ \t]*\[([^\[\]]*)\]([^\n;,]*)", re.MULTILINE)
+_OPEN_TABLE = re.compile(r"(\w+)[ \t]*=[ \t]*\[[^\[\]]*(?:\[|\Z)")
 _BASE_MVA = re.compile(r"(?:^|;)[ \t]*(?:\w+\.)?baseMVA[ \t]*=[ \t]*([^;,\n]*)", re.MULTILINE)
-_COMPUTED = re.compile(r"(?:^|[;\s])\w+\.(?:bus|gen|branch|gencost)\s*(?:\([^=\n]*)?=(?!=)[^\n]*", re.MULTILINE)
+_COMPUTED = re.compile(r"(?:^|[;\s])\w+\.(?:bus|gen|branch|gencost)\s*(?:\([^=\n]{0,200})?=(?!=)[^\n]*", re.MULTILINE)
 _WHOLE_CASE = re.compile(r"^[ \t]*mpc[ \t]*=[^\n]*", re.MULTILINE)
 
 # the only statements that are understood, without their spaces; distribution cases end with them
@@ -47,20 +50,32 @@ def parse(path: Path) -> Case:
     Raises:
         GridError: text that is no table of numbers where one is needed, or code that would change one.
     """
-    text = _without_comments(read_text(path, "a MATPOWER case file"))
+    text = read_text(path, "a MATPOWER case file")
+    for marks, what in (("\n", "lines"), (";", "semicolons"), ("'\"", "quotation marks")):
+        if sum(map(text.count, marks)) > MOST_LINES:
+            allowed = f"at most {MOST_LINES:,}"
+            raise GridError(str(path), f"more than {MOST_LINES:,} {what}", allowed, "give a smaller case")
+    text = _without_comments(text)
     tables: dict[str, list[Row]] = {name: [] for name in FEWEST_COLUMNS}
-    ignored = []
+    ignored: dict[str, None] = {}
+    seen: set[str] = set()
+    faults = Faults()
     for found in _TABLE.finditer(text):
         name, body, after = found.groups()
         if name not in tables:
-            ignored.append(name)
+            ignored[name] = None
             continue
         line = _line(text, found.start(2))
+        if name in seen:
+            mend = "remove one of them"
+            raise GridError(f"{path}, line {line}", f"the table mpc.{name} twice", "each table once", mend)
+        seen.add(name)
         if after.strip():
             raise _computed(path, _line(text, found.start(3)), f"]{after.strip()}")
-        tables[name] = _rows(path, name, line, body)
+        tables[name] = _rows(path, name, line, body, faults)
+    faults.report()
     rest = _TABLE.sub(lambda table: "\n" * table.group().count("\n"), text)
-    open_table = re.search(r"(\w+)[ \t]*=[ \t]*\[[^\]]*$", rest)
+    open_table = _OPEN_TABLE.search(rest)
     if open_table is not None:
         where = f"{path}, line {_line(rest, open_table.start())}"
         mend = "add it; the file may have been cut off"
@@ -102,21 +117,31 @@ def _line(text: str, position: int) -> int:
     return text.count("\n", 0, position) + 1
 
 
-def _rows(path: Path, name: str, first_line: int, body: str) -> list[Row]:
+def _rows(path: Path, name: str, first_line: int, body: str, faults: Faults) -> list[Row]:
     rows: list[Row] = []
+    before, cells = len(faults.found), 0
     for line, code in enumerate(body.split("\n"), start=first_line):
         for part in code.split(";"):
             words = part.replace(",", " ").split()
+            cells += len(words)
+            if cells > MOST_CELLS or len(faults.found) > MOST_SHOWN:
+                faults.report()
+                where, found = f"{path}, line {line}, mpc.{name}", f"more than {MOST_CELLS:,} numbers"
+                raise GridError(where, found, f"at most {MOST_CELLS:,}", "give a smaller case")
             if words:
-                rows.append(Row(line, [_number(f"{path}, line {line}, mpc.{name}", word) for word in words]))
-    for row in rows:
-        where, width = f"{path}, line {row.line}, mpc.{name}", len(rows[0].cells)
+                with faults.gather():
+                    rows.append(Row(line, [_number(f"{path}, line {line}, mpc.{name}", word) for word in words]))
+    for row in rows if len(faults.found) == before else ():
+        width = len(rows[0].cells)
+        if len(row.cells) == width >= FEWEST_COLUMNS[name]:
+            continue
+        where, found = f"{path}, line {row.line}, mpc.{name}", f"{len(row.cells)} columns"
         if len(row.cells) != width and name != "gencost":
             mend = "end each row with a semicolon and give every row all columns"
-            raise GridError(where, f"{len(row.cells)} columns", f"{width}, as in the row above", mend)
-        if len(row.cells) < FEWEST_COLUMNS[name]:
-            found, allowed = f"{len(row.cells)} columns", f"{FEWEST_COLUMNS[name]} or more"
-            raise GridError(where, found, allowed, "add the columns of the MATPOWER manual")
+            faults.found.append(Fault(where, found, f"{width}, as in the row above", mend))
+        elif len(row.cells) < FEWEST_COLUMNS[name]:
+            mend = "add the columns of the MATPOWER manual"
+            faults.found.append(Fault(where, found, f"{FEWEST_COLUMNS[name]} or more", mend))
     return rows
 
 

@@ -1,0 +1,299 @@
+"""pandapower networks: the same flows as pandapower, units with their signs, what is assumed, and what is refused."""
+
+# ruff: noqa: E501 -- each message stands in one piece, as its reader sees it
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from grid import GridError
+from grid.kinds import KIND_NAMES
+from topologies import load
+
+pandapower = pytest.importorskip("pandapower")
+networks = pytest.importorskip("pandapower.networks")
+BUS_PD, BUS_GS, GEN_BUS, GEN_PG, GEN_STATUS, FLOW = 2, 4, 0, 1, 7, 13
+
+
+def saved(net: Any, folder: Path) -> Path:
+    path = folder / "net.json"
+    pandapower.to_json(net, str(path))
+    return path
+
+
+def flows_apart_mw(net: Any, path: str | Path) -> tuple[float, int]:
+    """The largest difference between pandapower's flows and ours for its injections, and the number of branches."""
+    pandapower.rundcpp(net)
+    bus, branch, gen = (np.real(net._ppc[name]) for name in ("bus", "branch", "gen"))
+    injection_mw = -bus[:, BUS_PD] - bus[:, BUS_GS]
+    for unit in gen[gen[:, GEN_STATUS] > 0]:
+        injection_mw[int(unit[GEN_BUS])] += unit[GEN_PG]
+    arrays = load(path).compile()
+    ours = {name: i for i, name in enumerate(arrays.node_names)}
+    place_of = {int(i): int(net._pd2ppc_lookups["bus"][i]) for i in net.bus.index[net.bus.in_service]}
+    texts = [str(net.bus.name.at[i]) for i in place_of]
+    named = "None" not in texts and len(set(texts)) == len(texts)
+    node_of: dict[int, str] = {}
+    for (index, place), text in zip(place_of.items(), texts, strict=True):
+        node_of.setdefault(place, text if named else str(index))
+    power = np.zeros(len(ours))
+    for place, mw in enumerate(injection_mw):
+        node = node_of.get(place, f"inner {place}")
+        assert node in ours or abs(mw) < 1e-9
+        power[ours.get(node, 0)] += mw
+    flow_mw = arrays.flow_matrix @ power + arrays.flow_offset_mw
+    worst, count = 0.0, 0
+    for kind, (first, last) in net._pd2ppc_lookups["branch"].items():
+        index = list(net[kind].index)
+        for position in range(first, last):
+            block, row = divmod(position - first, len(index))
+            side = f" {('hv', 'mv', 'lv')[block]}" if kind == "trafo3w" else ""
+            if f"{kind} {index[row]}{side}" in arrays.line_names:
+                line = arrays.line_names.index(f"{kind} {index[row]}{side}")
+                worst, count = max(worst, abs(flow_mw[line] - branch[position, FLOW])), count + 1
+    return worst, count
+
+
+@pytest.mark.parametrize("name", ["case14", "case39", "case118", "example_multivoltage"])
+def test_flows_are_those_of_pandapower(name):
+    net = getattr(networks, name)()
+    worst_mw, count = flows_apart_mw(net, f"pandapower:{name}")
+    assert worst_mw < 1e-6
+    assert count == len(net._ppc["branch"])
+
+
+def made() -> Any:
+    """A network with one of everything."""
+    net = pandapower.create_empty_network(name="made", sn_mva=50)
+    buses = [pandapower.create_bus(net, 110, name=f"bus {i}", geodata=(i, i % 2)) for i in range(6)]
+    pandapower.create_ext_grid(net, buses[0], max_p_mw=90, min_p_mw=-10)
+    for start, end in ((0, 1), (1, 2), (2, 3), (3, 0)):
+        pandapower.create_line_from_parameters(net, start, end, 10, 0.1, 0.4, 10, 0.5, df=0.9, parallel=2)
+    pandapower.create_transformer_from_parameters(
+        net, 3, 4, 40, 110, 110, 0.5, 12, 0, 0, shift_degree=30, tap_side="hv", tap_neutral=0, tap_pos=2,
+        tap_step_percent=1.5, tap_changer_type="Ratio", max_loading_percent=80,
+    )  # fmt: skip
+    pandapower.create_switch(net, 4, 5, "b", closed=True)
+    pandapower.create_gen(net, 1, 20, max_p_mw=30, min_p_mw=5)
+    pandapower.create_poly_cost(net, 0, "gen", cp1_eur_per_mw=12, cp2_eur_per_mw2=0.5, cp0_eur=3)
+    pandapower.create_pwl_cost(net, 0, "ext_grid", [[0, 10, 1], [10, 40, 5]])
+    pandapower.create_sgen(net, 2, 6, scaling=0.5)
+    pandapower.create_sgen(net, 3, 6, controllable=True, max_p_mw=8, min_p_mw=0)
+    pandapower.create_load(net, 2, 10, scaling=0.8)
+    pandapower.create_load(net, 5, 7)
+    pandapower.create_shunt(net, 5, q_mvar=0, p_mw=2)
+    pandapower.create_ward(net, 4, 1, 0, 0.5, 0)
+    pandapower.create_storage(
+        net, 1, 2, 40, soc_percent=25, min_e_mwh=4, max_p_mw=9, min_p_mw=-11, max_q_mvar=0, min_q_mvar=0
+    )
+    pandapower.create_dcline(net, 0, 2, 4, loss_percent=5, loss_mw=0.2, vm_from_pu=1, vm_to_pu=1)
+    return net
+
+
+def test_every_kind_of_element_finds_its_place(tmp_path):
+    grid = load(saved(made(), tmp_path))
+    arrays = grid.compile()
+    units = {name: {c: v for c, v in grid.graph.nodes[name].items() if c not in ("x", "y")} for name in grid.graph}
+    assert grid.base_mva == 50
+    assert units["bus 0:ext_grid 0"] == {"kind": "source", "gen_max_mw": 90, "gen_min_mw": 0, "gen_cost_per_mwh": 4}
+    assert units["bus 0:load"] == {"kind": "consumer", "load_max_mw": 4}  # the DC line's start
+    assert units["bus 1:gen 0"] == {
+        "kind": "source", "gen_max_mw": 30, "gen_min_mw": 5, "gen_cost_per_mwh": 12, "gen_cost_per_mw2h": 0.5,
+    }  # fmt: skip
+    assert units["bus 1:storage 0"] == {
+        "kind": "storage", "store_max_mwh": 40, "store_min_mwh": 4, "store_init_mwh": 10, "charge_max_mw": 9,
+        "discharge_max_mw": 11,
+    }  # fmt: skip
+    # 8 MW of demand less 3 MW of constant infeed and the 3.6 MW that the DC line delivers
+    assert units["bus 2"] == {"kind": "consumer", "load_max_mw": pytest.approx(8 - 3 - 3.6)}
+    assert units["bus 3"] == {"kind": "source", "gen_max_mw": 8, "gen_min_mw": 0, "gen_cost_per_mwh": 0}
+    assert units["bus 4"] == {"kind": "consumer", "load_max_mw": 7 + 2 + 1.5}  # bus 5 is joined to it by the switch
+    assert "bus 5" not in units
+    lines = dict(zip(arrays.line_names, arrays.capacity_mw, strict=True))
+    assert lines["line 0"] == pytest.approx(0.5 * 0.9 * 2 * math.sqrt(3) * 110)
+    assert lines["trafo 0"] == pytest.approx(40 * 0.8)
+    assert arrays.x[list(arrays.node_names).index("bus 3")] == 3
+    assert KIND_NAMES[arrays.node_kind[list(arrays.node_names).index("bus 1")]] == "junction"
+    assert grid.notes == [
+        "joined to another bus by closed switches: bus 5",
+        "a ward equivalent taken as constant demand at 1 pu: ward 0",
+        "a DC line taken as demand at its one end and infeed at the other, both constant: dcline 0",
+        "constant cost left out: every generator is always on: gen 0",
+        "piecewise linear cost replaced by its mean slope: ext_grid 0",
+        "negative min_p_mw taken as 0: ext_grid 0",
+        "cost of 0: the file has none: sgen 1",
+        "efficiency of 0.95 each way assumed: pandapower knows none: storage 0",
+        "limit at 100 % loading, as the file states no other: line",
+    ]
+
+
+def test_flows_of_a_network_with_everything_are_those_of_pandapower(tmp_path):
+    net = made()
+    pandapower.create_bus(net, 20, name="mv")
+    pandapower.create_bus(net, 10, name="lv")
+    pandapower.create_transformer3w_from_parameters(
+        net, 0, 6, 7, 110, 20, 10, 40, 25, 15, 10, 9, 8, 0.3, 0.3, 0.3, 0, 0, shift_mv_degree=30
+    )
+    pandapower.create_impedance(net, 1, 3, 0.01, 0.2, 100)
+    pandapower.create_load(net, 6, 3)
+    pandapower.create_xward(net, 7, 1, 0, 0.5, 0, 0.1, 0.3, 1.0)
+    pandapower.create_switch(net, 2, 2, "l", closed=False)  # line 2 ends open
+    net.line.loc[3, "in_service"] = False
+    worst_mw, count = flows_apart_mw(net, saved(net, tmp_path))
+    assert worst_mw < 1e-6
+    assert count >= 8
+
+
+def test_what_is_missing_is_assumed_and_said(tmp_path):
+    net = pandapower.create_empty_network()
+    for _ in range(3):
+        pandapower.create_bus(net, 20)
+    pandapower.create_ext_grid(net, 0)
+    pandapower.create_gen(net, 1, 5)
+    pandapower.create_load(net, 1, 8)
+    pandapower.create_load(net, 2, 1)  # no source reaches it
+    pandapower.create_storage(net, 0, 1, math.nan)
+    pandapower.create_line_from_parameters(net, 0, 1, 1, 0.1, 0.4, 10, 99999)
+    assert load(saved(net, tmp_path)).assumed() == [
+        "no max_p_mw above 0: taken as all demand, 9 MW: ext_grid 0",
+        "no min_p_mw: taken as 0: ext_grid 0, gen 0",
+        "cost of 0: the file has none: ext_grid 0, gen 0",
+        "no max_p_mw: its present output taken as its largest: gen 0",
+        "no max_e_mwh: taken as constant demand or infeed of its present power: storage 0",
+        "no limit: pandapower's rating is missing, 0 or 99999: line 0",
+        "left out, as no source reaches it: node 2",
+        "unlimited capacity for 5 of 5 lines: 0-0:ext_grid 0, 0-0:load, line 0, 1-1:gen 0, 1-1:load",
+    ]
+
+
+def changed(folder: Path, change: Any) -> Path:
+    """The file of a small network after a change to its fields."""
+    net = pandapower.create_empty_network()
+    for _ in range(2):
+        pandapower.create_bus(net, 20)
+    pandapower.create_ext_grid(net, 0, max_p_mw=9)
+    pandapower.create_load(net, 1, 8)
+    pandapower.create_line_from_parameters(net, 0, 1, 1, 0.1, 0.4, 10, 1)
+    data = json.loads(pandapower.to_json(net))
+    change(data["_object"])
+    path = folder / "net.json"
+    path.write_text(json.dumps(data))
+    return path
+
+
+def cell(table: str, column: str, value: Any) -> Any:
+    def change(fields: dict[str, Any]) -> None:
+        data = json.loads(fields[table]["_object"])
+        data["data"][0][data["columns"].index(column)] = value
+        fields[table]["_object"] = json.dumps(data)
+
+    return change
+
+
+def field(name: str, value: Any) -> Any:
+    return lambda fields: fields.update({name: value})
+
+
+def table(name: str, text: str) -> Any:
+    return lambda fields: fields[name].update({"_object": text})
+
+
+BAD = {
+    "no such bus": (cell("load", "bus", 7), ": load[0].bus: found bus 7; allowed: the index of a bus; correct it or add the bus"),
+    "half a bus": (cell("load", "bus", 0.5), ": load[0].bus: found 0.5; allowed: a whole number; correct the value\nFILE: load[0].bus: found nothing; allowed: the index of a bus; correct it or add the bus"),
+    "NaN": (cell("load", "p_mw", math.nan), ": load: data[0][2]: found NaN; allowed: finite numbers; leave the field out where there is no value or no limit"),
+    "huge": (cell("load", "p_mw", 1e300), ": load[0].p_mw: found 1e+300; allowed: a number of at most 1e+12 in size; correct the value"),
+    "decimal comma": (cell("load", "p_mw", "3,5"), ": load[0].p_mw: found '3,5'; allowed: a number of at most 1e+12 in size; write decimals with a point"),
+    "no flag": (cell("load", "in_service", "yes"), ": load[0].in_service: found 'yes'; allowed: true or false; correct the value"),
+    "no table": (field("load", [1]), ": load: found a list; allowed: a table as pandapower.to_json writes it; write the file anew"),
+    "no columns": (table("load", "{}"), ": load: found an object; allowed: columns, index and data; write the file with pandapower 2 or later"),
+    "rows missing": (table("load", '{"columns": ["bus"], "index": [0, 1], "data": [[0]]}'), ": load: found 2 keys, 1 rows and 1 columns that do not fit; allowed: one key and one cell a column for each row; write the file anew"),
+    "keys twice": (table("load", '{"columns": ["bus"], "index": [0, 0], "data": [[0], [1]]}'), ": load.index: found doubled or odd keys; allowed: a whole number a row, each once; renumber"),
+    "columns twice": (table("load", '{"columns": ["bus", "bus"], "index": [0], "data": [[0, 1]]}'), ": load: found columns without a name of their own; allowed: one text a column; rename them"),
+    "cut off": (table("load", '{"columns": ["bus"]'), ": load, line 1, column 20: found the end of the file; allowed: one JSON object; correct the file; it may have been cut off"),
+    "no buses": (lambda fields: fields.pop("bus"), ": bus: found no bus; allowed: a table of buses; give a network with buses"),
+    "base": (field("sn_mva", 0), ": sn_mva: found 0; allowed: a number from 1e-06 to 1e+06; correct it"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files_are_refused_in_clear_lines(tmp_path, case):
+    change, message = BAD[case]
+    path = changed(tmp_path, change)
+    with pytest.raises(GridError) as error:
+        load(path)
+    assert str(error.value).replace(str(path), "FILE") == f"FILE{message}"
+
+
+def test_all_faults_of_a_file_come_in_one_report(tmp_path):
+    def change(fields: dict[str, Any]) -> None:
+        for one in (cell("load", "p_mw", "x"), cell("line", "to_bus", 9), field("f_hz", "fast")):
+            one(fields)
+
+    with pytest.raises(GridError) as error:
+        load(changed(tmp_path, change))
+    assert [fault.where.rpartition(": ")[2] for fault in error.value.faults] == [
+        "f_hz",
+        "load[0].p_mw",
+        "line[0].to_bus",
+    ]
+
+
+def test_nothing_that_a_file_names_is_imported_made_or_opened(tmp_path):
+    """pandapower's own reader makes objects of the classes that a file names, and reads paths in the place of tables."""
+    mark = tmp_path / "mark"
+    secret = tmp_path / "secret.json"
+    secret.write_text('{"columns": ["bus"], "index": [0], "data": [[0]]}')
+    module = tmp_path / "hostile.py"
+    module.write_text(f"open({str(mark)!r}, 'w').write('run')\nclass Thing: pass\n")
+
+    def change(fields: dict[str, Any]) -> None:
+        fields["controller"] = {"_module": "hostile", "_class": "Thing", "_object": "{}"}
+        fields["std_types"] = {"_module": "os", "_class": "function", "_object": "system"}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(tmp_path))
+        assert len(load(changed(tmp_path, change)).graph) == 2
+        with pytest.raises(GridError, match="one JSON object"):
+            load(changed(tmp_path, table("load", str(secret))))
+    assert not mark.exists()
+
+
+def test_tables_that_pandapower_cannot_use_are_refused(tmp_path):
+    path = changed(tmp_path, cell("line", "x_ohm_per_km", None))
+    with pytest.raises(GridError) as error:
+        load(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert "reactance_pu" in str(error.value)
+
+
+def test_a_missing_library_is_named(tmp_path, monkeypatch):
+    path = changed(tmp_path, lambda fields: None)
+    monkeypatch.setitem(__import__("sys").modules, "pandapower", None)
+    for name in (path, "pandapower:case9"):
+        with pytest.raises(GridError) as error:
+            load(name)
+        assert str(error.value) == (
+            f"{name}: found a network of pandapower; allowed: other formats, as pandapower is not installed; "
+            "pip install load-balancer[pandapower]"
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("case40", "found no such network; allowed: one of pandapower.networks; did you mean 'case30'?"),
+        ("create_bus", "found no such network; allowed: one of pandapower.networks; "),
+        ("__builtins__", "found no such network; allowed: one of pandapower.networks; "),
+        ("os.system", "found no such network; allowed: one of pandapower.networks; "),
+    ],
+)
+def test_names_that_are_no_network_are_refused(name, message):
+    with pytest.raises(GridError) as error:
+        load(f"pandapower:{name}")
+    assert str(error.value).startswith(f"pandapower:{name}: {message}")

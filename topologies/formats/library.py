@@ -1,0 +1,53 @@
+"""Libraries that turn other programs' networks into ours: optional, quiet, and never trusted with bad tables."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any
+
+import numpy as np
+
+from grid.errors import GridError
+
+
+@contextmanager
+def library(module: str, name: str, where: str) -> Iterator[Any]:
+    """Give a library that an extra of its module's name brings; nothing it does inside the block prints or warns.
+
+    Args:
+        module: what to import.
+        name: the library as people write it.
+        where: the file, for the messages.
+
+    Raises:
+        GridError: the library is missing, or fails in the block with whatever it may.
+    """
+    try:
+        loaded = importlib.import_module(module)
+    except ImportError:
+        mend = f"pip install load-balancer[{module}]"
+        raise GridError(where, f"a network of {name}", f"other formats, as {module} is not installed", mend) from None
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(),
+            np.errstate(all="ignore"),
+            redirect_stdout(io.StringIO()),
+            redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield loaded
+    except (GridError, OSError):
+        raise
+    except Exception as error:  # on tables that are sound by themselves it may raise anything
+        found = f"tables that {name} cannot use ({type(error).__name__}: {' '.join(str(error).split())[:150]})"
+        mend = f"correct the network until {name}'s own power flow runs on it"
+        raise GridError(where, found, f"a network that {name} can solve", mend) from error
+    finally:
+        logging.disable(level)

@@ -1,0 +1,233 @@
+"""pandapower networks (extra ``pandapower``): JSON files, and the networks that come with the library.
+
+pandapower itself turns lines, transformers, switches and the like into branches in per unit; units are read from its
+tables. Its sign is that of ours for generation; loads and stores count what they take.
+"""
+
+from __future__ import annotations
+
+import json
+from math import isfinite, sqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grid.errors import Fault, GridError, nearest
+from grid.graph import Grid
+from topologies.formats.library import library
+from topologies.formats.pandapower_json import Network, read_network
+from topologies.formats.pandapower_units import read_units, value
+from topologies.formats.units import Buses
+from topologies.json_text import parse
+
+PREFIX = "pandapower:"
+UNLIMITED = 9999.0  # kA or MVA; pandapower writes 99999 where a limit is missing
+FROM, TO, X, TAP, SHIFT, STATUS = 0, 1, 3, 8, 9, 10  # columns of a branch
+SIDES = ("hv", "mv", "lv")
+
+
+def from_data(path: Path, data: dict[str, Any], faults: list[Fault]) -> Grid:
+    """A grid from the parsed JSON of a network and the faults of its text.
+
+    Raises:
+        GridError: anything that is not a network, with its table and row; or pandapower is not installed.
+    """
+    network = read_network(path, data, faults)
+    with library("pandapower", "pandapower", str(path)) as pandapower:
+        return _to_grid(network, pandapower)
+
+
+def built_in(name: str) -> Grid:
+    """The grid of a network that comes with pandapower, ``pandapower:case39`` for ``pandapower.networks.case39``.
+
+    Raises:
+        GridError: no such network, one that needs arguments, or pandapower is not installed.
+    """
+    plain = name.removeprefix(PREFIX)
+    with library("pandapower", "pandapower", name) as pandapower:
+        from pandapower import networks
+
+        known = _networks(networks)
+        if plain not in known:
+            raise GridError(name, "no such network", "one of pandapower.networks", nearest(plain, known))
+        try:
+            net = known[plain]()
+        except TypeError:
+            mend = "write it with pandapower.to_json and give the file"
+            raise GridError(name, "a network with arguments", "one without", mend) from None
+        text = pandapower.to_json(net)
+    data, faults = parse(name, text)
+    grid = from_data(Path(name), data, faults)
+    grid.name = plain
+    grid.origin = f"pandapower.networks.{plain}"
+    return grid
+
+
+def _networks(module: Any) -> dict[str, Any]:
+    """The functions of pandapower.networks that make networks."""
+    made = {name: value for name, value in vars(module).items() if not name.startswith("_") and callable(value)}
+    return {name: make for name, make in made.items() if make.__module__.startswith(module.__name__)}
+
+
+def _to_grid(network: Network, pandapower: Any) -> Grid:
+    from pandapower.converter.pypower.to_ppc import to_ppc
+
+    net = _net(network, pandapower)
+    case = to_ppc(net, mode="pf", calculate_voltage_angles=True, init="flat", check_connectivity=False)
+    in_service, lookup = case["internal"]["branch_is"], net._pd2ppc_lookups
+    branch = np.zeros((len(in_service), case["branch"].shape[1]))  # a row a branch, zeros where it is out of service
+    branch[in_service] = np.real(case["branch"])
+    number = {int(bus): int(lookup["bus"][bus]) for bus in net.bus.index[net.bus.in_service.astype(bool)]}
+    named = _names(net, number)
+    name_of = {bus: named[place] for bus, place in number.items()}  # of the node, by the index of the bus
+    buses = Buses({name: [] for name in dict.fromkeys(name_of.values())})
+    _note_buses(buses, net, number)
+    buses.places = _places(net, name_of)
+    read_units(net, name_of, buses)
+    for what in network.ignored:
+        buses.note("left out, as the model has no place for it", what)
+    for place in np.unique(branch[branch[:, STATUS] > 0][:, [FROM, TO]].astype(int)).tolist():
+        if place not in named:
+            named[place] = f"inner {place}"
+            buses.units[named[place]] = []
+    grid = Grid(network.name or network.path.stem, origin=f"pandapower file {network.path.name}")
+    grid.base_mva = float(net.sn_mva)
+    buses.place(grid)
+    _add_lines(grid, net, branch, named, buses)
+    _drop_unsupplied(grid, buses)
+    grid.notes = buses.notes()
+    faults = grid.faults()
+    if faults:
+        raise GridError.of([Fault(f"{network.path}: {f.where}", f.found, f.allowed, f.mend) for f in faults])
+    return grid
+
+
+def _net(network: Network, pandapower: Any) -> Any:
+    """pandapower's network with our tables, brought to its present format."""
+    import pandas as pd
+
+    net = pandapower.create_empty_network(f_hz=network.f_hz, sn_mva=network.sn_mva)
+    for table in network.tables.values():
+        net[table.name] = pd.DataFrame(table.columns, index=pd.Index(table.index, dtype="int64"))
+    if network.version and network.format_version:
+        net["version"], net["format_version"] = network.version, network.format_version
+        pandapower.convert_format(net)
+    fresh = pandapower.create_empty_network()
+    for name in network.tables:
+        for column, kind in fresh[name].dtypes.items():
+            if column not in net[name]:
+                net[name][column] = _default(name, column, kind)
+            elif kind.kind == "f":
+                net[name][column] = pd.to_numeric(net[name][column])
+            elif kind.kind == "b":
+                default = column in ("in_service", "closed")
+                net[name][column] = net[name][column].map(lambda cell, d=default: d if pd.isna(cell) else bool(cell))
+            elif kind.kind in "iu":
+                net[name][column] = net[name][column].astype(kind)
+    return net
+
+
+def _default(table: str, column: str, kind: Any) -> Any:
+    """What pandapower's create functions put where nothing is said."""
+    if column in ("scaling", "df", "parallel", "max_step", "step"):
+        return 1
+    if kind.kind == "b":
+        return column in ("in_service", "closed")
+    return None if kind.kind == "O" else np.nan if kind.kind == "f" else 0
+
+
+def _names(net: Any, number: dict[int, int]) -> dict[int, str]:
+    """A name for each place in the branch table: the bus's own where all have different ones, else its index."""
+    own = [net.bus.name.at[bus] for bus in number]
+    texts = [str(name) for name in own]
+    plain = all(isinstance(name, str) and name.isprintable() and 0 < len(name) < 100 for name in own)
+    if not plain or len(set(texts)) < len(texts):
+        texts = [str(bus) for bus in number]
+    named: dict[int, str] = {}
+    for text, place in zip(texts, number.values(), strict=True):
+        named.setdefault(place, text)
+    return named
+
+
+def _note_buses(buses: Buses, net: Any, number: dict[int, int]) -> None:
+    first: dict[int, int] = {}
+    for bus, place in number.items():
+        if first.setdefault(place, bus) != bus:
+            buses.note("joined to another bus by closed switches", f"bus {bus}")
+    for bus in net.bus.index.difference(list(number)):
+        buses.note("left out as out of service", f"bus {bus}")
+
+
+def _places(net: Any, name_of: dict[int, str]) -> dict[str, tuple[float, float]]:
+    places: dict[str, tuple[float, float]] = {}
+    for bus, name in name_of.items():
+        try:
+            x, y = json.loads(net.bus.geo.at[bus])["coordinates"][:2]
+            places.setdefault(name, (float(x), float(y)))
+        except (AttributeError, KeyError, LookupError, TypeError, ValueError, RecursionError):
+            continue
+    return {name: place for name, place in places.items() if all(isfinite(z) and abs(z) < 1e9 for z in place)}
+
+
+def _add_lines(grid: Grid, net: Any, branch: np.ndarray, named: dict[int, str], buses: Buses) -> None:
+    for kind, (first, last) in net._pd2ppc_lookups["branch"].items():
+        index = list(net[kind].index) if kind != "switch" else [int(i) for i in np.flatnonzero(_impedant(net))]
+        blocks = max((last - first) // max(len(index), 1), 1)
+        for place in range(first, last):
+            block, row = divmod(place - first, len(index))
+            element = index[row]
+            name = f"{kind} {element}" + (f" {SIDES[block]}" if blocks > 1 else "")
+            data = branch[place]
+            start, end = named.get(int(data[FROM])), named.get(int(data[TO]))
+            if not data[STATUS] > 0 or start is None or end is None:
+                buses.note("left out as out of service or open", name)
+                continue
+            if start == end:
+                buses.note("left out: both ends at one bus", name)
+                continue
+            limit_mw = _limit_mw(net, kind, element, block, name, buses)
+            columns: dict[str, float] = {"reactance_pu": float(data[X])}
+            columns |= {} if limit_mw is None else {"capacity_mw": limit_mw}
+            columns |= {"tap": float(data[TAP])} if data[TAP] not in (0.0, 1.0) else {}
+            columns |= {"shift_deg": float(data[SHIFT])} if data[SHIFT] else {}
+            grid.add_line(start, end, name, **columns)
+
+
+def _impedant(net: Any) -> np.ndarray:
+    switch = net.switch
+    return ((switch.et == "b") & switch.closed.astype(bool) & (switch.z_ohm > 0)).to_numpy()
+
+
+def _limit_mw(net: Any, kind: str, element: int, block: int, name: str, buses: Buses) -> float | None:
+    """The thermal limit of a branch at rated voltage; None where there is none."""
+    if kind not in ("line", "trafo", "trafo3w"):
+        buses.note("no limit: pandapower knows none for this element", name)
+        return None
+    row = net[kind].loc[element]
+    share = value(row, "max_loading_percent", 100.0) / 100
+    if kind == "line":
+        rating = value(row, "max_i_ka", np.nan)
+        factor = value(row, "df", 1.0) * value(row, "parallel", 1.0)
+        limit = rating * factor * sqrt(3) * float(net.bus.vn_kv.at[row.from_bus]) * share
+    else:
+        rating = value(row, "sn_mva" if kind == "trafo" else f"sn_{SIDES[block]}_mva", np.nan)
+        limit = rating * value(row, "df", 1.0) * value(row, "parallel", 1.0) * share
+    if not isfinite(rating) or rating >= UNLIMITED or not 0 < limit < 1e12:
+        buses.note("no limit: pandapower's rating is missing, 0 or 99999", name)
+        return None
+    if "max_loading_percent" not in row or not isfinite(value(row, "max_loading_percent", np.nan)):
+        buses.note("limit at 100 % loading, as the file states no other", kind)
+    return limit
+
+
+def _drop_unsupplied(grid: Grid, buses: Buses) -> None:
+    """Leave out what no source reaches, as pandapower does."""
+    import networkx as nx
+
+    nodes = grid.graph.nodes
+    for part in list(nx.connected_components(grid.graph)):
+        if not any(nodes[node].get("gen_max_mw") for node in part):
+            for node in sorted(part):
+                buses.note("left out, as no source reaches it", f"node {node}")
+            grid.graph.remove_nodes_from(part)

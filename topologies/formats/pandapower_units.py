@@ -1,0 +1,183 @@
+"""The units at the buses of a pandapower network: what feeds, stores and consumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite, isnan
+from typing import Any
+
+from topologies.formats.units import Buses
+
+GENERATORS = ("ext_grid", "gen", "sgen")
+ASSUMED_HOURS = 1.0
+
+
+def read_units(net: Any, name_of: dict[int, str], buses: Buses) -> None:
+    """Put the units of a network at its buses.
+
+    Args:
+        net: pandapower's network.
+        name_of: the node of each bus in service.
+        buses: where to put them.
+    """
+    constant_mw: dict[str, float] = {}
+    for table, parts in CONSTANT.items():
+        for key, row, node in _rows(net, table, "bus", name_of, buses):
+            power_mw = parts(row)
+            constant_mw[node] = constant_mw.get(node, 0.0) + power_mw
+            if table in NOTES:
+                buses.note(NOTES[table], f"{table} {key}")
+    for key, row, node in _rows(net, "dcline", "from_bus", name_of, buses):
+        power_mw = value(row, "p_mw")
+        arrives_mw = power_mw * (1 - value(row, "loss_percent") / 100) - value(row, "loss_mw")
+        other = name_of.get(int(row["to_bus"]))
+        buses.note("a DC line taken as demand at its one end and infeed at the other, both constant", f"dcline {key}")
+        constant_mw[node] = constant_mw.get(node, 0.0) + power_mw
+        if other is not None:
+            constant_mw[other] = constant_mw.get(other, 0.0) - arrives_mw
+    demand_mw = sum(max(power_mw, 0.0) for power_mw in constant_mw.values())
+    _generators(net, name_of, buses, constant_mw, demand_mw)
+    _stores(net, name_of, buses, constant_mw)
+    for node, power_mw in constant_mw.items():
+        if power_mw < 0:
+            buses.note("constant infeed taken as a source of that output, free of cost", f"node {node}")
+        buses.add_constant(node, power_mw, f"{node}:load" if power_mw > 0 else f"{node}:infeed")
+
+
+def _phases(row: dict[str, Any]) -> float:
+    return sum(value(row, f"p_{phase}_mw") for phase in "abc") * value(row, "scaling", 1.0)
+
+
+def _motor(row: dict[str, Any]) -> float:
+    efficiency = value(row, "efficiency_percent", 100.0) / 100
+    drawn_mw = value(row, "pn_mech_mw") / efficiency if efficiency > 0 else 0.0
+    return drawn_mw * value(row, "loading_percent", 100.0) / 100 * value(row, "scaling", 1.0)
+
+
+CONSTANT = {  # MW taken from the bus
+    "load": lambda row: value(row, "p_mw") * value(row, "scaling", 1.0),
+    "motor": _motor,
+    "asymmetric_load": _phases,
+    "asymmetric_sgen": lambda row: -_phases(row),
+    "shunt": lambda row: value(row, "p_mw") * value(row, "step", 1.0),
+    "ward": lambda row: value(row, "ps_mw") + value(row, "pz_mw"),
+    "xward": lambda row: value(row, "ps_mw") + value(row, "pz_mw"),
+}
+NOTES = {
+    "motor": "a motor taken as constant demand",
+    "asymmetric_load": "the three phases summed up",
+    "asymmetric_sgen": "the three phases summed up",
+    "ward": "a ward equivalent taken as constant demand at 1 pu",
+    "xward": "a ward equivalent taken as constant demand at 1 pu",
+}
+
+
+def value(row: dict[str, Any], column: str, default: float = 0.0) -> float:
+    """A number of a row; the default where it is missing."""
+    found = row.get(column, default)
+    return default if found is None or isnan(found) else float(found)
+
+
+def _rows(
+    net: Any, table: str, column: str, name_of: dict[int, str], buses: Buses
+) -> Iterator[tuple[int, dict[str, Any], str]]:
+    """Each row in service with its key and the node that it stands at."""
+    frame = net[table]
+    for key, fields in zip(map(int, frame.index), frame.to_dict("records"), strict=True):
+        node = name_of.get(int(fields[column]))
+        if not fields.get("in_service", True) or node is None:
+            buses.note("left out as out of service", f"{table} {key}")
+            continue
+        yield key, fields, node
+
+
+def _generators(
+    net: Any, name_of: dict[int, str], buses: Buses, constant_mw: dict[str, float], demand_mw: float
+) -> None:
+    costs = _costs(net, buses)
+    for table in GENERATORS:
+        for key, row, node in _rows(net, table, "bus", name_of, buses):
+            whom = f"{table} {key}"
+            scaling = value(row, "scaling", 1.0)
+            power_mw = value(row, "p_mw") * scaling
+            if table == "sgen" and row.get("controllable") is not True:
+                constant_mw[node] = constant_mw.get(node, 0.0) - power_mw
+                continue
+            high, low = value(row, "max_p_mw", float("nan")), value(row, "min_p_mw", float("nan"))
+            if table == "ext_grid" and not high > 0:
+                high = demand_mw
+                buses.note(f"no max_p_mw above 0: taken as all demand, {demand_mw:g} MW", whom)
+            elif not isfinite(high):
+                high = max(power_mw, 0.0)
+                buses.note("no max_p_mw: its present output taken as its largest", whom)
+            if not isfinite(low):
+                low = 0.0
+                buses.note("no min_p_mw: taken as 0", whom)
+            if high <= 0:
+                buses.note("left out: its largest output is 0 or below", whom)
+                continue
+            if low < 0:
+                buses.note("negative min_p_mw taken as 0", whom)
+            if (table, key) not in costs:
+                buses.note("cost of 0: the file has none", whom)
+            linear, square = costs.get((table, key), (0.0, 0.0))
+            buses.add(
+                node,
+                "source",
+                f"{node}:{table} {key}",
+                gen_max_mw=high,
+                gen_min_mw=min(max(low, 0.0), high),
+                gen_cost_per_mwh=linear,
+                gen_cost_per_mw2h=square or None,
+            )
+
+
+def _costs(net: Any, buses: Buses) -> dict[tuple[str, int], tuple[float, float]]:
+    """Linear and quadratic cost of the elements that have one."""
+    costs: dict[tuple[str, int], tuple[float, float]] = {}
+    for row in net.poly_cost.to_dict("records"):
+        whom = (str(row["et"]), int(row["element"]))
+        square = value(row, "cp2_eur_per_mw2")
+        if value(row, "cp0_eur"):
+            buses.note("constant cost left out: every generator is always on", " ".join(map(str, whom)))
+        if square < 0:
+            buses.note("negative quadratic cost left out", " ".join(map(str, whom)))
+        costs[whom] = (value(row, "cp1_eur_per_mw"), max(square, 0.0))
+    for row in net.pwl_cost.to_dict("records"):
+        whom = (str(row["et"]), int(row["element"]))
+        points = row["points"] if isinstance(row["points"], list) else []
+        width = sum(end - start for start, end, _ in points)
+        if width > 0:
+            price = sum((end - start) * slope for start, end, slope in points) / width
+            costs[whom] = (price, 0.0)
+            if len(points) > 1:
+                buses.note("piecewise linear cost replaced by its mean slope", " ".join(map(str, whom)))
+    return costs
+
+
+def _stores(net: Any, name_of: dict[int, str], buses: Buses, constant_mw: dict[str, float]) -> None:
+    for key, row, node in _rows(net, "storage", "bus", name_of, buses):
+        whom = f"storage {key}"
+        energy_mwh, least_mwh = value(row, "max_e_mwh"), max(value(row, "min_e_mwh"), 0.0)
+        power_mw = value(row, "p_mw") * value(row, "scaling", 1.0)
+        if energy_mwh <= least_mwh:
+            buses.note("no max_e_mwh: taken as constant demand or infeed of its present power", whom)
+            constant_mw[node] = constant_mw.get(node, 0.0) + power_mw
+            continue
+        charge_mw, discharge_mw = value(row, "max_p_mw"), -value(row, "min_p_mw")
+        if charge_mw <= 0 or discharge_mw <= 0:
+            rating_mw = value(row, "sn_mva") or abs(power_mw) or energy_mwh / ASSUMED_HOURS
+            buses.note("no max_p_mw and min_p_mw: its rating, its present power or its energy in an hour taken", whom)
+            charge_mw, discharge_mw = (mw if mw > 0 else rating_mw for mw in (charge_mw, discharge_mw))
+        buses.note("efficiency of 0.95 each way assumed: pandapower knows none", whom)
+        state = value(row, "soc_percent", float("nan")) / 100
+        buses.add(
+            node,
+            "storage",
+            f"{node}:storage {key}",
+            store_max_mwh=energy_mwh,
+            store_min_mwh=least_mwh or None,
+            store_init_mwh=min(max(state * energy_mwh, least_mwh), energy_mwh) if isfinite(state) else None,
+            charge_max_mw=charge_mw,
+            discharge_max_mw=discharge_mw,
+        )

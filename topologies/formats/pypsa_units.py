@@ -1,0 +1,246 @@
+"""The units of a PyPSA network: loads, generators and stores, at their buses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from grid.errors import nearest
+from grid.kinds import NODE_COLUMNS, Column
+from topologies.formats.pypsa_tables import Network, Table
+from topologies.formats.units import Buses
+
+
+@dataclass
+class Reading:
+    """A network on its way into a grid."""
+
+    network: Network
+    buses: Buses
+    profiles: dict[str, np.ndarray] = field(default_factory=dict)  # (T,) shares by name
+
+    def rows(self, component: str) -> Iterator[tuple[Table, int, str, str]]:
+        """Each active row of a component, with its table, name and bus."""
+        table = self.network.table(component)
+        for row, name in enumerate(table.names):
+            bus = table.text(row, "bus")
+            if not table.flag(row, "active", True):
+                self.buses.note("left out as not active", f"{component} {name}")
+            elif bus not in self.buses.units:
+                mend = nearest(bus, self.buses.units) if len(self.buses.units) < 1000 else "correct it"
+                table.fault(row, "bus", repr(bus), "the name of a bus", mend)
+            else:
+                yield table, row, name, bus
+
+    def series(self, component: str, attribute: str, name: str) -> np.ndarray | None:
+        """(T,) values over time of an attribute; None where it is constant."""
+        values = self.network.series.get((component, attribute), {}).get(name)
+        return values if values is not None and len(values) > 1 else None
+
+    def profile(self, name: str, shares: np.ndarray) -> str:
+        """Keep a course of shares under a name of its own."""
+        number, plain = 1, name
+        while name in self.profiles and not np.array_equal(self.profiles[name], shares):
+            number += 1
+            name = f"{plain}#{number}"
+        self.profiles[name] = shares
+        return name
+
+
+def own_columns(table: Table, row: int, columns: tuple[Column, ...]) -> dict[str, Any]:
+    """Columns of ours in a table of PyPSA."""
+    given: dict[str, Any] = {}
+    for column in columns:
+        if column.name in table.columns and column.name not in ("x", "y"):
+            if column.is_text:
+                text = table.text(row, column.name)
+                given |= {column.name: text} if text else {}
+            else:
+                value = table.number(row, column.name, inf, column.low if column.low > -inf else -1e12)
+                given |= {column.name: value} if value != inf else {}
+    return given
+
+
+def read_units(reading: Reading) -> None:
+    """Put the units of a network at its buses, and note what is left out."""
+    _read_places(reading)
+    _read_loads(reading)
+    demand_mw = sum(unit.columns.get("load_max_mw", 0.0) for units in reading.buses.units.values() for unit in units)
+    _read_generators(reading, demand_mw)
+    _read_storage_units(reading)
+    _read_stores(reading)
+    _read_shunts(reading)
+    for component, why in (
+        ("links", "left out: its flow is set by a controller, which the model has no place for"),
+        ("processes", "left out: the model has no place for it"),
+        ("global_constraints", "left out: the model has no place for it"),
+    ):
+        for name in reading.network.table(component).names:
+            reading.buses.note(why, f"{component} {name}")
+
+
+def _read_places(reading: Reading) -> None:
+    table = reading.network.table("buses")
+    for row, name in enumerate(table.names):
+        place = tuple(table.number(row, axis, 0.0) for axis in "xy")
+        if any(place):
+            reading.buses.places[name] = (place[0], place[1])
+
+
+def _read_loads(reading: Reading) -> None:
+    for table, row, name, bus in reading.rows("loads"):
+        own = own_columns(table, row, NODE_COLUMNS)
+        power_mw = table.number(row, "p_set", 0.0) * -table.number(row, "sign", -1.0)
+        course_mw = reading.series("loads", "p_set", name)
+        if course_mw is None:
+            if power_mw < 0:
+                reading.buses.note("negative demand taken as a source of that constant output, free of cost", name)
+            if power_mw:
+                reading.buses.add_constant(bus, power_mw, name)
+                reading.buses.units[bus][-1].columns.update(own | {"load_max_mw": power_mw} if power_mw > 0 else {})
+            else:
+                reading.buses.note("left out: no demand", f"load {name}")
+            continue
+        if course_mw.min() < 0:
+            reading.buses.note("negative hours of demand taken as 0", f"load {name}")
+        high_mw = own.pop("load_max_mw", float(course_mw.max()))
+        if high_mw <= 0:
+            reading.buses.note("left out: no demand", f"load {name}")
+            continue
+        profile = reading.profile(own.pop("load_profile", name), np.clip(course_mw, 0.0, None) / high_mw)
+        reading.buses.add(bus, "consumer", name, load_max_mw=high_mw, load_profile=profile, **own)
+
+
+def _read_generators(reading: Reading, demand_mw: float) -> None:
+    note = reading.buses.note
+    carriers = reading.network.table("carriers")
+    co2 = {name: carriers.number(row, "co2_emissions", 0.0, 0.0) for row, name in enumerate(carriers.names)}
+    for table, row, name, bus in reading.rows("generators"):
+        whom = f"generator {name}"
+        nominal_mw = nominal(reading, table, row, "p_nom", whom)
+        if nominal_mw == inf:
+            nominal_mw = demand_mw
+            note(f"infinite p_nom taken as all demand, {demand_mw:g} MW", whom)
+        own = own_columns(table, row, NODE_COLUMNS)
+        columns = _limits(reading, table, row, nominal_mw, own)
+        if table.number(row, "sign", 1.0) < 0 or columns["gen_max_mw"] <= 0:
+            note("left out: its largest output is 0 or its sign negative", whom)
+            continue
+        columns["gen_cost_per_mwh"] = table.number(row, "marginal_cost", 0.0)
+        prices = reading.series("generators", "marginal_cost", name)
+        if prices is not None:
+            columns["gen_cost_per_mwh"] = float(prices.mean())
+            note("cost over time replaced by its mean", whom)
+        square = table.number(row, "marginal_cost_quadratic", 0.0, 0.0)
+        columns |= {"gen_cost_per_mw2h": square} if square else {}
+        ramps = [table.number(row, f"ramp_limit_{way}", inf, 0.0) for way in ("up", "down")]
+        if 0 < min(ramps) < inf:
+            columns["gen_ramp_mw_per_h"] = min(ramps) * nominal_mw
+            if max(ramps) > min(ramps):
+                note("the smaller of both ramp limits taken both ways", whom)
+        emissions = co2.get(table.text(row, "carrier"), 0.0)
+        efficiency = table.number(row, "efficiency", 1.0, 0.0)
+        columns |= {"co2_t_per_mwh": emissions / efficiency} if emissions and efficiency else {}
+        reading.buses.add(bus, "source", name, **columns | own)
+
+
+def nominal(reading: Reading, table: Table, row: int, column: str, whom: str) -> float:
+    """The size of a component: the present one, or what an optimisation has made of it."""
+    size = table.number(row, column, 0.0, 0.0, endless=True)
+    if table.flag(row, f"{column}_extendable", False):
+        reading.buses.note("extendable: taken at its optimised size or, without one, its present one", whom)
+        size = table.number(row, f"{column}_opt", 0.0, 0.0, endless=True) or size
+    return size
+
+
+def _limits(reading: Reading, table: Table, row: int, nominal_mw: float, own: dict[str, Any]) -> dict[str, Any]:
+    """Largest and least output, or the profile of the largest."""
+    name, note = table.names[row], reading.buses.note
+    course = reading.series("generators", "p_max_pu", name)
+    columns: dict[str, Any] = {"gen_max_mw": nominal_mw * table.number(row, "p_max_pu", 1.0)}
+    if course is not None:
+        high = max(float(course.max()), 1.0)
+        profile = reading.profile(own.pop("gen_profile", name), np.clip(course, 0.0, None) / high)
+        columns = {"gen_max_mw": nominal_mw * high, "gen_profile": profile}
+    least_mw = min(table.number(row, "p_min_pu", 0.0) * nominal_mw, columns["gen_max_mw"])
+    if reading.series("generators", "p_min_pu", name) is not None:
+        note("least output over time left out", f"generator {name}")
+    elif table.flag(row, "committable", False):
+        note("unit commitment left out: always on, from 0", f"generator {name}")
+    elif least_mw > 0 and (course is not None or "gen_profile" in own):
+        note("least output left out, as the largest follows a profile", f"generator {name}")
+    elif least_mw > 0:
+        columns["gen_min_mw"] = least_mw
+    return columns
+
+
+def _read_storage_units(reading: Reading) -> None:
+    note = reading.buses.note
+    for table, row, name, bus in reading.rows("storage_units"):
+        whom = f"storage unit {name}"
+        nominal_mw = nominal(reading, table, row, "p_nom", whom)
+        if not 0 < nominal_mw < inf:
+            note("left out: its power is 0 or infinite", whom)
+            continue
+        if reading.series("storage_units", "inflow", name) is not None or table.number(row, "inflow", 0.0):
+            note("inflow left out", whom)
+        energy_mwh = nominal_mw * table.number(row, "max_hours", 1.0, 0.0)
+        own = own_columns(table, row, NODE_COLUMNS)
+        least_mwh = own.pop("store_min_mwh", 0.0)
+        initial_mwh = min(table.number(row, "state_of_charge_initial", 0.0, 0.0), energy_mwh)
+        cyclic = table.flag(row, "cyclic_state_of_charge", False)
+        if cyclic:
+            note("starts half full: it is cyclic, and says no other", whom)
+        reading.buses.add(
+            bus,
+            "storage",
+            name,
+            store_max_mwh=energy_mwh + least_mwh,
+            store_min_mwh=least_mwh or None,
+            store_init_mwh=None if cyclic else initial_mwh + least_mwh,
+            charge_max_mw=max(-table.number(row, "p_min_pu", -1.0), 0.0) * nominal_mw,
+            discharge_max_mw=max(table.number(row, "p_max_pu", 1.0), 0.0) * nominal_mw,
+            charge_eff_frac=table.number(row, "efficiency_store", 1.0),
+            discharge_eff_frac=table.number(row, "efficiency_dispatch", 1.0),
+            store_loss_frac_per_h=table.number(row, "standing_loss", 0.0) or None,
+            **own,
+        )
+
+
+def _read_stores(reading: Reading) -> None:
+    for table, row, name, bus in reading.rows("stores"):
+        energy_mwh = table.number(row, "e_nom", 0.0, 0.0)
+        if energy_mwh <= 0:
+            reading.buses.note("left out: its energy is 0", f"store {name}")
+            continue
+        reading.buses.note(
+            "power of a store has no limit in PyPSA: taken as its whole energy in an hour", f"store {name}"
+        )
+        low, high = table.number(row, "e_min_pu", 0.0) * energy_mwh, table.number(row, "e_max_pu", 1.0) * energy_mwh
+        cyclic = table.flag(row, "e_cyclic", False)
+        reading.buses.add(
+            bus,
+            "storage",
+            name,
+            store_max_mwh=high,
+            store_min_mwh=max(low, 0.0) or None,
+            store_init_mwh=None if cyclic else min(max(table.number(row, "e_initial", 0.0), low), high),
+            charge_max_mw=energy_mwh,
+            discharge_max_mw=energy_mwh,
+            charge_eff_frac=1.0,
+            discharge_eff_frac=1.0,
+            store_loss_frac_per_h=table.number(row, "standing_loss", 0.0) or None,
+        )
+
+
+def _read_shunts(reading: Reading) -> None:
+    for table, row, name, bus in reading.rows("shunt_impedances"):
+        buses = reading.network.table("buses")
+        kv = buses.number(buses.names.index(bus), "v_nom", 1.0)
+        drawn_mw = table.number(row, "g", 0.0) * kv**2
+        reading.buses.add_constant(bus, drawn_mw, name)
+        reading.buses.note("shunt conductance taken as constant demand at 1 pu", f"shunt {name}")
