@@ -41,10 +41,10 @@ def _check_range(
 ) -> None:
     if values.shape != shape:
         raise GridError(where, f"shape {values.shape}", f"shape {shape}", "give one row a step and one column a node")
-    low, high = np.broadcast_to(low, shape), np.broadcast_to(high, shape)
-    wrong = np.argwhere(~((values >= low) & (values <= high)))  # NaN is wrong, too
-    if wrong.size:
-        at = tuple(wrong[0])
+    fits = (values >= low) & (values <= high)  # NaN does not
+    if not fits.all():
+        low, high = np.broadcast_to(low, shape), np.broadcast_to(high, shape)
+        at = tuple(np.argwhere(~fits)[0])
         step = f"step {at[0]}, " if len(shape) > 1 else ""
         allowed = f"a number from {low[at]:g} to {high[at]:g}"
         raise GridError(f"{where}: {step}node {arrays.node_names[at[-1]]!r}", f"{values[at]:g}", allowed, mend)

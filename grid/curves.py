@@ -44,19 +44,18 @@ class Tangents:
         prices: np.ndarray = 2.0 * self.curve * self._touch_mw
         return prices
 
-    def missing(self, gen_mw: np.ndarray) -> np.ndarray:
-        """(T, C) cost by which the tangents stay below the curves at outputs (T, C)."""
-        apart_mw = np.abs(gen_mw[:, None] - self._touch_mw[: len(gen_mw)]).min(axis=1)
+    def missing(self, gen_mw: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """(L, C) cost by which the tangents stay below the curves at outputs (L, C) in steps (L,)."""
+        apart_mw = np.abs(gen_mw[:, None] - self._touch_mw[steps]).min(axis=1)
         missing: np.ndarray = self.curve * apart_mw**2
         return missing
 
-    def gather(self, gen_mw: np.ndarray, least_mw: np.ndarray) -> None:
-        """Move most of the tangents between the two that stood next to the outputs (T, C), and beyond by as much.
+    def gather(self, gen_mw: np.ndarray, steps: np.ndarray, least_mw: np.ndarray) -> None:
+        """Move most tangents of steps (L,) between the two that stood next to the outputs (L, C), or as far beyond.
 
         Tangents come no closer to each other than ``least_mw`` (C,).
         """
-        steps = len(gen_mw)
-        gen_mw, touch = np.clip(gen_mw, 0.0, self.most_mw), self._touch_mw[:steps]
+        gen_mw, touch = np.clip(gen_mw, 0.0, self.most_mw), self._touch_mw[steps]
         above = np.where(touch >= gen_mw[:, None], touch, self.most_mw).min(axis=1)
         below = np.where(touch <= gen_mw[:, None], touch, 0.0).max(axis=1)
         reach_mw = np.maximum(above - below, CLOSE * least_mw)
@@ -69,7 +68,7 @@ class Tangents:
         left, right = gen_mw - away(gen_mw), gen_mw + away(self.most_mw - gen_mw)
         moved = np.concatenate([left[::-1], gen_mw[None], right]).transpose(1, 0, 2)
         moved[:, 0] = 0.0  # no cost at no output
-        touch[:] = np.maximum.accumulate(np.clip(moved, 0.0, self.most_mw), axis=1)
+        self._touch_mw[steps] = np.maximum.accumulate(np.clip(moved, 0.0, self.most_mw), axis=1)
 
 
 def add_segments(step: StepBlock, outputs: np.ndarray) -> None:
@@ -94,20 +93,26 @@ class CurvedModel:
         self, model: Model, step: StepBlock, outputs: np.ndarray, tangents: Tangents, tolerance: float
     ) -> None:
         self.model, self.tangents, self.tolerance = model, tangents, tolerance
-        self._outputs = step.every_column(outputs, tangents.steps)
-        self._segments = step.every_column(step.columns["segment"], tangents.steps)
-        self.place(tangents.steps)
+        steps = np.arange(tangents.steps)
+        self._outputs = step.columns_at(steps, outputs)
+        self._segments = step.columns_at(steps, step.columns["segment"])
+        self._is_new = True
+        self.place(steps)
 
-    def place(self, steps: int) -> None:
-        """Bring widths and prices of the segments into the model; after so many steps output costs nothing."""
+    def place(self, steps: np.ndarray) -> None:
+        """Bring widths and prices of the segments into the model; output costs nothing but in these steps."""
         if self._segments.size:
-            widths, prices = self.tangents.widths_mw(), self.tangents.prices()
-            prices[steps:] = 0.0
+            widths, prices = self.tangents.widths_mw(), np.zeros_like(self.tangents.prices())
+            prices[steps] = self.tangents.prices()[steps]
             self.model.set_columns(self._segments, np.zeros_like(widths), widths)
             self.model.set_cost(prices, self._segments)
 
-    def solve(self, steps: int, constant: float) -> tuple[float, np.ndarray, np.ndarray]:
+    def solve(self, steps: np.ndarray, constant: float) -> tuple[float, np.ndarray, np.ndarray]:
         """Return the least cost, ``constant`` included, the value of each column and the dual of each row.
+
+        Args:
+            steps: (L,) those that count.
+            constant: cost.
 
         Raises:
             GridError: the solver finds no optimum.
@@ -116,13 +121,18 @@ class CurvedModel:
         for _ in range(MOST_ROUNDS):
             cost, values, duals = self.model.solve()
             cost += constant
-            gen = values[self._outputs[:steps]]
-            missing = tangents.missing(gen)
+            if not self._segments.size:
+                return cost, values, duals
+            gen = values[self._outputs[steps]]
+            missing = tangents.missing(gen, steps)
             allowed = self.tolerance * max(abs(cost), 0.01 * float((gen**2 @ tangents.curve).sum()))
             each = max(allowed / max(missing.size, 1), ROW_TOLERANCE)
             if missing.sum() <= allowed or missing.max() <= each:
                 return cost, values, duals
-            tangents.gather(gen, 2.0 * np.sqrt(each / tangents.curve))
+            if self._is_new:
+                self.model.start_over_at_basis()
+                self._is_new = False
+            tangents.gather(gen, steps, 2.0 * np.sqrt(each / tangents.curve))
             self.place(steps)
         found = f"quadratic costs still {missing.sum():g} off after {MOST_ROUNDS} rounds of tangents"
         raise GridError("optimum", found, f"{allowed:g}", "look for extreme costs")

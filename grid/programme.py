@@ -44,12 +44,18 @@ class Programme:
     source below its minimum or off its ramp, these are loosened by just as much; and a store may charge and discharge
     at once.
 
+    The steps of the model form a ring, which is cut before the first step of the episode: no ramp counts there, and
+    stored energy jumps from what is left at the end to what there is at the start; these jumps are columns, and what
+    they are worth is the settlement. So a plan that is made again an hour later changes the bounds where the ring was
+    cut and where it is now; all else, and the basis, stays in its place.
+
     Args:
         arrays: the grid.
         steps: T.
         dt_h: length of a step in hours.
         prices: absent: the defaults; balancing is not charged, because a plan needs none.
         tolerance: what the tangents below quadratic costs may leave out, relative to the cost.
+        every_limit: hold the limits of all lines from the beginning, however large the grid.
 
     Raises:
         GridError: there is no step, or the prices do not fit the grid.
@@ -62,6 +68,7 @@ class Programme:
         dt_h: float,
         prices: Prices | None = None,
         tolerance: float = COST_TOLERANCE,
+        every_limit: bool = False,
     ) -> None:
         if steps < 1 or not 0 < dt_h < np.inf:
             found = f"{steps} steps of {dt_h:g} h"
@@ -70,24 +77,24 @@ class Programme:
         self.prices = Prices() if prices is None else prices
         self._step = StepBlock()
         self._network: Network | LineLimits
-        self._network = LineLimits(arrays) if len(arrays.node_names) > MANY_NODES else Network(arrays)
+        lazily = len(arrays.node_names) > MANY_NODES and not every_limit
+        self._network = LineLimits(arrays) if lazily else Network(arrays)
         self._add_lines()
         self._add_sources()
         self._add_stores_and_consumers()
-        self._end, self._in_service = steps, np.ones((steps, len(arrays.line_from)), dtype=bool)
+        self._ring = np.arange(steps)  # (T,) steps of the model in the order of time, the first one's first
+        self._end, self._is_live = steps, np.ones(steps, dtype=bool)  # (T,) whether a step of the model is planned
+        self._in_service = np.ones((steps, len(arrays.line_from)), dtype=bool)  # (T, E) by step of the model
         bounds = self._step.repeat("low", steps), self._step.repeat("high", steps)
         row_bounds = self._step.repeat("row_low", steps), self._step.repeat("row_high", steps)
-        self.model = Model(self._cost(steps), bounds, row_bounds, self._step.matrix(steps))
+        self.model = Model(self._cost(), bounds, row_bounds, self._step.matrix(steps))
         if isinstance(self._network, LineLimits):
             self._network.attach(self.model, self._step, self._injections(), self.prices.overload_per_mwh * self.dt_h)
         self._curved = CurvedModel(self.model, self._step, self._curved_gen, self._tangents, tolerance)
 
-    def _cost(self, end: int) -> np.ndarray:
-        """(T, width) of each column, where the episode ends after so many steps."""
-        cost = self._step.repeat("cost", self.steps)
-        cost[end:] = 0.0
-        cost[end - 1, self._step.columns["stored"]] -= self._value_per_mwh
-        return cost
+    def _cost(self) -> np.ndarray:
+        """(T, width) of each column; what comes after the end of the episode costs nothing."""
+        return self._step.repeat("cost", self.steps) * self._is_live[:, None]
 
     def _add_lines(self) -> None:
         """Angles, flows of connectors, the balance of each node, and what flows above capacity."""
@@ -150,16 +157,17 @@ class Programme:
         wear = max(self.prices.wear_per_mwh * dt_h, LEAST_WEAR)
         self._extra_wear = wear - self.prices.wear_per_mwh * dt_h
         discharge = step.add_columns("discharge", len(store), wear, high=a.discharge_max_mw[store])
-        stored = step.add_columns("stored", len(store), high=(a.store_max_mwh - a.store_min_mwh)[store])
+        self._room_mwh = (a.store_max_mwh - a.store_min_mwh)[store]
+        stored = step.add_columns("stored", len(store), high=self._room_mwh)
+        jump = step.add_columns("jump", len(store), -store_value_per_mwh(a, self.prices)[store], high=0.0)
         step.put(self._network.row[store], charge, -1.0)
         step.put(self._network.row[store], discharge, 1.0)
-        self._kept_frac = (1.0 - a.store_loss_frac_per_h[store]) ** dt_h
         rows = step.add_rows("stored", len(store))
         step.put(rows, charge, -a.charge_eff_frac[store] * dt_h)
         step.put(rows, discharge, dt_h / a.discharge_eff_frac[store])
         step.put(rows, stored, 1.0)
-        step.put(rows, stored, -self._kept_frac, in_next_step=True)
-        self._value_per_mwh = store_value_per_mwh(a, self.prices)[store]
+        step.put(rows, jump, 1.0)
+        step.put(rows, stored, -((1.0 - a.store_loss_frac_per_h[store]) ** dt_h), in_next_step=True)
 
         # served, not shed: so demand is the bound of a column, and the balance rows never change
         self._consumer = consumer = np.flatnonzero(a.load_max_mw > 0)
@@ -167,7 +175,11 @@ class Programme:
         step.put(self._network.row[consumer], served, -1.0)
 
     def set_inputs(
-        self, inputs: Inputs, store_start_mwh: np.ndarray | None = None, gen_before_mw: np.ndarray | None = None
+        self,
+        inputs: Inputs,
+        store_start_mwh: np.ndarray | None = None,
+        gen_before_mw: np.ndarray | None = None,
+        passed: int = 0,
     ) -> None:
         """Change demand, availability, outages and the start in place.
 
@@ -176,23 +188,28 @@ class Programme:
                 episode ends after them: there what is stored is settled, and the rest of the model costs nothing.
             store_start_mwh: (N,) stored energy before the first step; absent: ``store_init_mwh``.
             gen_before_mw: (N,) output before the first step, from which its ramp counts; absent: no ramp.
+            passed: how many steps later these inputs begin than those before; what was planned for the steps that both
+                have is where the search for the new plan begins.
 
         Raises:
             GridError: an array has the wrong shape or a value that no step could have.
         """
         a, source, model, step = self.arrays, self._source, self.model, self._step
         self._start_mwh = a.store_init_mwh if store_start_mwh is None else np.asarray(store_start_mwh, dtype=float)
-        end = min(max(len(inputs.load_mw), 1), self.steps)
+        self._end = end = min(max(len(inputs.load_mw), 1), self.steps)
         self._load_mw, avail_frac, in_service = check_inputs(a, inputs, end, self.dt_h, self._start_mwh)
+        if passed:
+            self._ring = np.roll(self._ring, -passed)
+            model.stay_near()
         self._set_in_service(in_service)
-        if end != self._end:
-            model.set_cost(self._cost(end))
-            self._end = end
-            self._curved.place(end)
+        is_live = np.zeros(self.steps, dtype=bool)
+        is_live[self._ring[:end]] = True
+        if (is_live != self._is_live).any():
+            self._is_live = is_live
+            model.set_cost(self._cost())
+            self._curved.place(self._ring[:end])
         self._start_mwh = np.clip(self._start_mwh, a.store_min_mwh, a.store_max_mwh)  # rounding of a simulated state
-        start_mwh = (self._start_mwh - a.store_min_mwh)[self._store]
-        shed_all = (self._load_mw @ a.shed_cost_per_mwh).sum() * self.dt_h
-        self._constant_cost = self._value_per_mwh @ start_mwh + shed_all
+        self._shed_all_cost = (self._load_mw @ a.shed_cost_per_mwh).sum() * self.dt_h
 
         high = np.zeros((self.steps, len(source)))
         high[:end] = (a.gen_max_mw * avail_frac)[:, source]
@@ -206,20 +223,33 @@ class Programme:
         low = np.minimum(np.minimum.accumulate(low - climb) + climb, high)
         load = np.zeros((self.steps, len(self._consumer)))
         load[:end] = self._load_mw[:, self._consumer]
-        model.set_columns(step.every_column(step.columns["gen"], self.steps), low, high)
-        model.set_columns(step.every_column(step.columns["served"], self.steps), np.zeros_like(load), load)
+        stored, jump = self._cut_ring()
+        bounds = {"gen": (low, high), "served": (np.zeros_like(load), load), "stored": stored, "jump": jump}
+        columns = np.concatenate([step.columns[name] for name in bounds])
+        lows, highs = zip(*bounds.values(), strict=True)
+        model.set_columns(step.columns_at(self._ring, columns), np.hstack(lows), np.hstack(highs))
 
-        fall = np.maximum(self._fall_mw, high[:-1] - high[1:])[:, self._ramped]
-        rise = np.broadcast_to(self._rise_mw[self._ramped], fall.shape)
-        model.set_rows(step.every_row(step.rows["ramp"], self.steps)[1:], -fall, rise)
-        kept = self._kept_frac * start_mwh
-        model.set_rows(step.rows["stored"], kept, kept)
+        fall, rise = np.full((2, self.steps, len(source)), np.inf)  # the first step has no ramp
+        fall[1:], rise[1:] = np.maximum(self._fall_mw, high[:-1] - high[1:]), self._rise_mw
+        rows = step.rows_at(self._ring, step.rows["ramp"])
+        model.set_rows(rows, -fall[:, self._ramped], rise[:, self._ramped])
+
+    def _cut_ring(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Bounds (T, stores) of what is stored and of its jump: from the end on there is stored what the start has."""
+        end, room = self._end, self._room_mwh
+        start = (self._start_mwh - self.arrays.store_min_mwh)[self._store]
+        low, high, jump_low, jump_high = np.zeros((4, self.steps, len(start)))
+        high[: end - 1] = room
+        low[end - 1 :] = high[end - 1 :] = start
+        jump_low[end - 1], jump_high[end - 1] = -start, room - start
+        jump_low[end:], jump_high[end:] = -room, room
+        return (low, high), (jump_low, jump_high)
 
     def _set_in_service(self, in_service: np.ndarray) -> None:
         """Take lines out and put them back, in the first (T, E) steps; in the others all are in service."""
         net, model, step = self._network, self.model, self._step
         now = np.ones_like(self._in_service)
-        now[: len(in_service)] = in_service
+        now[self._ring[: len(in_service)]] = in_service
         old, self._in_service = self._in_service, now
         changed = np.flatnonzero((now != old).any(axis=1))
         if isinstance(net, LineLimits):
@@ -231,9 +261,9 @@ class Programme:
             rows, columns = (after - before).nonzero()
             model.set_weights(rows + step.height * t, columns + step.width * t, after[rows, columns])
         if net.shifts and changed.size:
-            leaving, bounds = net.leaving_mw(now), net.flow_bounds_mw(now)
-            model.set_rows(step.every_row(step.rows["balance"], self.steps), leaving, leaving)
-            model.set_rows(step.every_row(step.rows["capacity"], self.steps), *bounds)
+            leaving, bounds, every = net.leaving_mw(now), net.flow_bounds_mw(now), np.arange(self.steps)
+            model.set_rows(step.rows_at(every, step.rows["balance"]), leaving, leaving)
+            model.set_rows(step.rows_at(every, step.rows["capacity"]), *bounds)
 
     def solve(self) -> Solution:
         """Solve for the inputs that were set last, from the last basis.
@@ -241,20 +271,20 @@ class Programme:
         Raises:
             GridError: the solver finds no optimum.
         """
-        step, net = self._step, self._network
+        step, net, now = self._step, self._network, self._ring[: self._end]
         while True:
-            cost, values, duals = self._curved.solve(self._end, self._constant_cost)
-            x = values[: self.steps * step.width].reshape(self.steps, step.width)[: self._end]
-            if not (isinstance(net, LineLimits) and net.add_broken(x, np.arange(self._end))):
+            cost, values, duals = self._curved.solve(now, self._shed_all_cost)
+            x = values[: self.steps * step.width].reshape(self.steps, step.width)[now]
+            if not (isinstance(net, LineLimits) and net.add_broken(x, now)):
                 break
         return self._solution(cost - self._extra_wear * x[:, step.columns["discharge"]].sum(), x, duals)
 
     def _solution(self, cost: float, x: np.ndarray, duals: np.ndarray) -> Solution:
-        a, step, steps = self.arrays, self._step, self._end
+        a, step = self.arrays, self._step
 
-        def at(nodes: np.ndarray, block: str) -> np.ndarray:
-            out = np.zeros((steps, len(a.node_names)))
-            out[:, nodes] = np.maximum(x[:, step.columns[block]], 0.0)  # the solver's zero may lie just below
+        def at(nodes: np.ndarray, block: str, value: np.ndarray | float = 0.0) -> np.ndarray:
+            out = np.zeros((self._end, len(a.node_names)))
+            out[:, nodes] = np.maximum(x[:, step.columns[block]] + value, 0.0)  # the solver's zero may lie just below
             return out
 
         flow_mw, nodal, limit = self._line_duals(x, duals)
@@ -264,7 +294,9 @@ class Programme:
             spill_mw=at(self._spilling, "spill"),
             charge_mw=at(self._store, "charge"),
             discharge_mw=at(self._store, "discharge"),
-            store_mwh=np.concatenate([self._start_mwh[None], a.store_min_mwh + at(self._store, "stored")]),
+            store_mwh=np.concatenate(
+                [self._start_mwh[None], a.store_min_mwh + at(self._store, "stored", x[:, step.columns["jump"]])]
+            ),
             shed_mw=np.maximum(self._load_mw - at(self._consumer, "served"), 0.0),
             flow_mw=flow_mw,
             nodal_price_per_mwh=nodal / self.dt_h,
@@ -273,12 +305,12 @@ class Programme:
 
     def _line_duals(self, x: np.ndarray, duals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Flows (T, E), and the duals of each node's balance (T, N) and of each line's limit (T, E)."""
-        net, step, end = self._network, self._step, self._end
-        own = duals[: self.steps * step.height].reshape(self.steps, step.height)[:end]
+        net, step, now = self._network, self._step, self._ring[: self._end]
+        own = duals[: self.steps * step.height].reshape(self.steps, step.height)[now]
         balance = own[:, step.rows["balance"]]
         if isinstance(net, LineLimits):
             nodal, limit = net.duals(duals)
-            return net.flow_mw(x, np.arange(end)), balance[:, net.row] + nodal[:end], limit[:end]
-        limit = np.zeros((end, len(self.arrays.line_names)))
+            return net.flow_mw(x, now), balance[:, net.row] + nodal[now], limit[now]
+        limit = np.zeros((len(now), len(self.arrays.line_names)))
         limit[:, net.limited] = own[:, step.rows["capacity"]]
-        return net.flow_mw(x, self._in_service[:end]), balance, limit
+        return net.flow_mw(x, self._in_service[now]), balance, limit

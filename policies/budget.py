@@ -25,7 +25,7 @@ class Budget:
             (stage, config.rate(stage), begin / ends[-1], end / ends[-1])
             for stage, begin, end in zip(config.plan, begins, ends, strict=True)
         ]  # each with its first rate, and the shares of the budget at which it begins and ends
-        self.rate = self._stages[0][1]  # of the running update
+        self.rate, self._end = self._stages[0][1], self._stages[0][3]  # of the running update
 
     @property
     def elapsed_s(self) -> float:
@@ -47,11 +47,19 @@ class Budget:
 
     def start_update(self, steps: int) -> str:
         """Fix the stage and the learning rate of the coming update; the rate falls to 0 over each stage's share."""
-        done = (self.done_frac(steps) - self.begun_frac) / max(1.0 - self.begun_frac, ROUNDING)
+        done = self._share_done(steps)
         running = [stage for stage in self._stages if stage[2] <= max(done, 0.0) + ROUNDING]
         name, rate, begin, end = running[-1]
-        self.rate = rate * (1.0 - (done - begin) / (end - begin))
+        self.rate, self._end = rate * (1.0 - (done - begin) / (end - begin)), end
         return name
+
+    def stage_lasts(self) -> bool:
+        """Whether the time of the running stage is not yet used up; without a limit on time it lasts."""
+        return self._share_done(0) < self._end
+
+    def _share_done(self, steps: int) -> float:
+        """Share used of what there was when the first update began."""
+        return (self.done_frac(steps) - self.begun_frac) / max(1.0 - self.begun_frac, ROUNDING)
 
     def learning_rate(self, _left: float) -> float:
         """The rate of the running update; SB3's own idea of what is left is not used."""

@@ -79,13 +79,13 @@ class TrainConfig:
     batch_size: int = None  # type: ignore[assignment] # rounded to a divisor of horizon x n_envs
     n_epochs: int = None  # type: ignore[assignment]
     learning_rate: float = None  # type: ignore[assignment] # of PPO as the first stage; all rates fall to 0
-    tuning_learning_rate: float = 3e-4  # of PPO after another stage
+    tuning_learning_rate: float = 3e-4  # of PPO after another stage, see TuningLearner
     optimum_learning_rate: float = 3e-3
     gradient_learning_rate: float = None  # type: ignore[assignment] # as those above
     gamma: float = 0.99
     gae_lambda: float = 0.8
     log_std: float = -1.5  # of the first exploration, in units of the action
-    tuning_log_std: float = -3.0  # of PPO's first exploration after another stage
+    tuning_log_std: float = -4.0  # of PPO's first exploration after another stage; it falls with the learning rate
     width: int = 128  # of the two hidden layers of actor and critic
     graph_width: int = None  # type: ignore[assignment] # as those above; features a node, of extractor and graph
     graph_layers: int = 2  # rounds of message passing; extractor and graph
@@ -127,11 +127,15 @@ class TrainConfig:
         """The stages to run."""
         return self.stages or (BEST_STAGES[self.policy] if self.start is None else TUNING_STAGES)
 
+    @property
+    def ppo_tunes(self) -> bool:
+        """Whether PPO is handed a trained policy."""
+        return self.plan[0] != "ppo" or self.start is not None
+
     def rate(self, stage: str) -> float:
         """The learning rate that a stage starts with."""
         if stage == "ppo":
-            is_new = self.plan[0] == "ppo" and self.start is None
-            return self.learning_rate if is_new else self.tuning_learning_rate
+            return self.tuning_learning_rate if self.ppo_tunes else self.learning_rate
         return {"optimum": self.optimum_learning_rate, "gradient": self.gradient_learning_rate}[stage]
 
     def _require(self, name: str, ok: bool, allowed: str) -> None:

@@ -13,8 +13,8 @@ from grid.programme import Programme, Solution
 
 WINDOW_H = 24.0
 TOLERANCE = 1e-4  # for quadratic costs, relative to the cost of the window: far below what forecasts are off
-MOST_NODES = 60
-"""On larger grids a decision takes about a tenth of a second and more."""
+MOST_NODES = 150
+"""On larger grids a decision takes about a twentieth of a second and more."""
 
 
 class Mpc:
@@ -52,7 +52,8 @@ class Mpc:
             programme = self._programmes[i]
             lines = None if ahead.in_service is None else ahead.in_service[:, i]
             inputs = Inputs(ahead.gen_avail_frac[:, i], ahead.load_mw[:, i], ahead.dt_h, lines)
-            programme.set_inputs(inputs, batch.state.store_mwh[i], batch.state.gen_mw[i] if started else None)
+            gen_mw = batch.state.gen_mw[i] if started else None
+            programme.set_inputs(inputs, batch.state.store_mwh[i], gen_mw, passed=int(started))
             return programme.solve()
 
         with ThreadPoolExecutor(min(batch.batch_size, os.cpu_count() or 1)) as pool:

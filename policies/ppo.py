@@ -135,7 +135,7 @@ def take_start(model: PPO, config: TrainConfig) -> None:
     """
     if config.start is not None:
         read_weights(find_run(config.start) or Path(config.start), model.policy)
-        hand_over(model.policy, config.plan[0], config)
+        hand_over(model, config.plan[0], config)
 
 
 def resume(

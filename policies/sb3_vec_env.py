@@ -61,11 +61,15 @@ class GridVecEnv(VecEnv):
     ``infos`` holds nothing during an episode: its dicts are reused and not to be written to. At the end of one it
     holds ``terminal_observation``, ``TimeLimit.truncated`` (False), ``episode`` (r, l, t) and ``episode_metrics``
     (cost terms, cost, reference, unserved_mwh, overload_mwh).
+
+    With ``rivals`` above 1, which takes effect at the next seeded reset, so many envs side by side run the same
+    episodes, and each is rewarded with what it gains over the mean of the others; ``r`` stays the plain reward.
     """
 
     def __init__(self, batch: GridBatch | SideBySide) -> None:
         self.batch, n_envs = batch, batch.batch_size
         self.views = [EnvView(self.batch, i) for i in range(n_envs)]
+        self.rivals = 1  # a divisor of n_envs
         self._actions = np.zeros((n_envs, *(self.batch.action_space.shape or ())))
         self._seed: int | None = None
         self._started_s = time.perf_counter()
@@ -85,7 +89,11 @@ class GridVecEnv(VecEnv):
 
     def reset(self) -> Any:
         """Start all episodes anew; returns the observations."""
-        observation = self.batch.reset(self._seed)
+        seed: Any = self._seed
+        if seed is not None and self.rivals > 1:
+            seeds = np.random.SeedSequence(seed).generate_state(self.num_envs // self.rivals)
+            seed = np.repeat(seeds, self.rivals).tolist()
+        observation = self.batch.reset(seed)
         self._seed = None
         self._reset_options()
         self._episode_reward = np.zeros(self.num_envs)
@@ -99,6 +107,9 @@ class GridVecEnv(VecEnv):
         """Step; returns observations, rewards (n_envs,), dones (n_envs,) and infos."""
         observation, reward, done, final = self.batch.step(self._actions)
         self._episode_reward += reward
+        if self.rivals > 1:
+            each = reward.reshape(-1, self.rivals)
+            reward = ((each - each.mean(1, keepdims=True)) * (self.rivals / (self.rivals - 1))).ravel()
         infos = self._nothing
         if done:
             infos = self._final_infos(final)

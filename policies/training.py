@@ -72,7 +72,7 @@ class Training:
         self._progress = progress
         self._validation = Validation(grids, stream_seed(config.seed, VALIDATION_STREAM))
         self._update_steps = model.n_steps * model.n_envs
-        self._learners = learners(model, config)
+        self._learners = learners(model, config, budget.stage_lasts)
         self._stage = self.budget.start_update(0)
         self._rows: list[dict[str, Any]] = []
         self._best, self._update_s, self._checkpoint_s = inf, 0.0, 0.0
@@ -161,7 +161,7 @@ class Training:
             write_weights(self.run, policy.state_dict())
         if next_stage is not None:
             read_weights(self.run, policy)
-            hand_over(policy, next_stage, self.config)
+            hand_over(model, next_stage, self.config)
             self._stage = next_stage
         state = {
             "policy": policy.state_dict(),

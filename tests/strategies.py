@@ -15,6 +15,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from grid import Grid, GridArrays, Inputs, Outcome, Setpoint, State
+from grid.optimum import Optimum
+from grid.programme import Solution
 from grid.protection import Protection
 from grid.step import Limits, initial_state, limits, step
 
@@ -193,3 +195,20 @@ def walk(
         after, outcome = step(arrays, state, setpoint, inputs, protection=protection)
         yield Walked(state, setpoint, inputs, limits(arrays, state, inputs), after, outcome)
         state = after
+
+
+def scale(best: Optimum | Solution, inputs: Inputs) -> float:
+    """What deviations are measured against: the cost, or that of covering the demand at 10/MWh."""
+    return max(abs(best.cost), 10.0 * float(inputs.load_mw.sum()) * inputs.dt_h, 1.0)
+
+
+def failing(inputs: Inputs, rng: np.random.Generator) -> Inputs:
+    """The same, with sources that fail in part although they have no profile."""
+    return replace(inputs, gen_avail_frac=np.clip(rng.uniform(0.1, 1.6, inputs.load_mw.shape), 0, 1))
+
+
+def with_outages(arrays: GridArrays, inputs: Inputs, rng: np.random.Generator) -> Inputs:
+    """The same, half of the time with lines out of service in some steps."""
+    if rng.random() < 0.5:
+        return inputs
+    return replace(inputs, in_service=rng.random((len(inputs.load_mw), len(arrays.line_names))) > 0.2)

@@ -17,18 +17,18 @@ from policies.gradient import discounted
 from policies.imitation import ImitationLearner
 from policies.networks import make_policy, observed, start_from_merit
 from policies.ppo import build, train, training_grids
-from policies.training import read_resume
+from policies.training import read_curve, read_resume, what_stages_reached
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
 
 
-def learner(policy="mlp", episodes=24):
+def learner(policy="mlp", episodes=24, **kwargs):
     torch.manual_seed(0)
     config = TrainConfig(policy=policy, width=32, graph_width=16)
     batch = GridBatch(observed(CONFIG, config), episodes, seed=3)
     network = make_policy(config, batch)
     start_from_merit(network, batch.config)
-    return ImitationLearner(network, batch, gamma=0.9), network, batch
+    return ImitationLearner(network, batch, gamma=0.9, **kwargs), network, batch
 
 
 def test_the_lessons_are_the_optimum_and_its_rewards():
@@ -44,6 +44,20 @@ def test_the_lessons_are_the_optimum_and_its_rewards():
     rewards = torch.stack([torch.as_tensor(start.step(action.numpy())[1]) for action in actions])
     assert float(rewards.sum()) / 24 == pytest.approx(expected, rel=1e-3)
     np.testing.assert_allclose(lessons.returns, discounted(rewards, 0.9).flatten(), atol=1e-3)
+
+
+@pytest.mark.parametrize("policy", ["mlp", "extractor"])
+def test_when_the_time_is_over_it_learns_from_what_it_has_solved(policy, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    all_solved = learner(policy)[0].lessons()
+    asked = iter([True] * 4 + [False] * 100)
+    teacher, network, _ = learner(policy, has_time=lambda: next(asked))
+    before = network.action_net.weight.detach().clone()
+    some = teacher.lessons()
+    assert torch.equal(some.actions.reshape(10, 5, -1), all_solved.actions.reshape(10, 24, -1)[:, :5])
+    assert torch.equal(some.returns.reshape(10, 5), all_solved.returns.reshape(10, 24)[:, :5])
+    teacher.update(3e-3)  # one episode, for which no time is asked
+    assert not torch.equal(before, network.action_net.weight)
 
 
 def test_returns_are_discounted_sums():
@@ -95,9 +109,9 @@ def test_all_stages_run_in_turn_and_each_starts_from_the_best_so_far(tmp_path):
     assert (state["policy"]["log_std"] == config.tuning_log_std).all()
     best = build(config, training_grids(config, [CONFIG])).policy
     read_weights(run, best)
-    assert all(
-        torch.equal(value, state["policy"][name]) for name, value in best.state_dict().items() if name != "log_std"
-    )
+    kept = [name for name in best.state_dict() if name != "log_std" and "value_net" not in name]
+    assert all(torch.equal(best.state_dict()[name], state["policy"][name]) for name in kept)
+    assert state["policy"]["value_net.weight"].abs().max() == 0  # the critic of another reward
 
     train(CONFIG, config, tmp_path / "whole")
     with (tmp_path / "whole" / "stages.csv").open(encoding="utf-8") as file:
@@ -111,6 +125,16 @@ def test_all_stages_run_in_turn_and_each_starts_from_the_best_so_far(tmp_path):
     costs = [float(row["validation_cost_frac"]) for row in rows]
     assert costs == sorted(costs, reverse=True)
     assert costs[-1] == pytest.approx(read_resume(tmp_path / "whole")["best"])
+
+
+def test_ppo_improves_what_it_is_handed_and_explores_ever_closer_to_it(tmp_path):
+    steps = 12 * 64 * 24
+    config = TrainConfig(stages=("optimum", "ppo"), steps=steps, n_envs=64, batch_size=384, width=32)
+    train(dataclasses.replace(CONFIG, horizon=12), config, tmp_path / "run")
+    _, handed, tuned = what_stages_reached(read_curve(tmp_path / "run"))
+    assert tuned["validation_cost_frac"] < handed["validation_cost_frac"] - 0.005
+    explored = [row["std"] for row in read_curve(tmp_path / "run") if row["stage"] == "ppo"]
+    assert explored == pytest.approx(np.exp(config.tuning_log_std) * np.arange(18, 0, -1) / 18, rel=1e-2)
 
 
 def test_each_stage_has_a_rate_of_its_own():

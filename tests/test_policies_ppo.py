@@ -145,6 +145,15 @@ def test_seconds_cover_everything(tmp_path):
     assert float(rows[-1]["learning_rate"]) < 0.2 * SMALL.learning_rate
 
 
+def test_a_stage_lasts_until_its_share_of_the_time_is_over():
+    config = dataclasses.replace(SMALL, stages=("optimum", "gradient"), steps=None, seconds=1000.0)
+    for elapsed_s, lasts in ((240, True), (260, False)):  # a quarter is the stage's
+        budget = Budget(config, started_s=time.perf_counter() - elapsed_s)
+        assert budget.stage_lasts() is lasts
+    endless = Budget(small(stages=("optimum",)), started_s=time.perf_counter() - 1e6)
+    assert endless.stage_lasts()
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_each_policy_has_settings_of_its_own_unless_told_otherwise(policy):
     own = PPO_SETTINGS[policy]

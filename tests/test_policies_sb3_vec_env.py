@@ -155,3 +155,24 @@ def test_bad_requests_are_refused():
     env.reset()
     with pytest.raises(GridError, match=r"action: found shape \(3, 6\); allowed: finite numbers of shape \(2, 6\)"):
         env.step(np.zeros((3, 6)))
+
+
+def test_rivals_run_the_same_episodes_and_are_rewarded_for_what_they_gain_over_each_other():
+    plain, env = (make_vec_env(config(), ENVS, seed=5) for _ in range(2))
+    env.rivals = 2
+    for made in (plain, env):
+        made.seed(3)
+    observation = env.reset()
+    seeds = np.repeat(np.random.SeedSequence(3).generate_state(2), 2).tolist()
+    np.testing.assert_array_equal(observation, plain.batch.reset(seeds))
+    assert not np.array_equal(observation[0], observation[2])
+    for t in range(2 * HORIZON):  # into the next episodes, which the two share as well
+        observation, reward, _, infos = env.step(act(env, t))
+        _, raw, _, _ = plain.batch.step(act(env, t))
+        gain = raw.reshape(2, 2)[:, 0] - raw.reshape(2, 2)[:, 1]
+        np.testing.assert_allclose(reward.reshape(2, 2), np.stack([gain, -gain], 1), rtol=1e-5, atol=1e-6)
+        if t % HORIZON == HORIZON - 1:
+            np.testing.assert_array_equal(observation[0], observation[1])
+    metrics = plain.batch.metrics
+    gained = (metrics["reference"] - metrics["cost"]) / plain.batch.scale
+    assert [info["episode"]["r"] for info in infos] == pytest.approx(gained)

@@ -210,7 +210,7 @@ class _Problem:
         model = Model(step.repeat("cost", 1), (bounds[0], bounds[1]), (row_bounds[0], row_bounds[1]), step.matrix(1))
         curved = CurvedModel(model, step, self.curved, self.tangents, COST_TOLERANCE)
         try:
-            cost, x, duals = curved.solve(1, self.constant)
+            cost, x, duals = curved.solve(np.arange(1), self.constant)
         except GridError as error:
             if "Infeasible" not in str(error):
                 raise
