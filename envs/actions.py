@@ -65,6 +65,8 @@ class MeritOrder:
         Returns:
             (B, N) output within the limits, summing to the need of each part where the limits allow.
         """
+        if not self.sources.shape[0]:
+            return lo_mw
         xp = namespace(need_mw)
         span = hi_mw - lo_mw
         up_to = xp.cumulative_sum(span[:, self.sources], axis=1, include_initial=True)

@@ -82,8 +82,8 @@ def price_lines(
     """What each unit's output costs the lines that are full, (B, U): their shadow prices, one line after the other.
 
     Moves between two units end where every pair would overload a full line, though three together could pass it by;
-    with the line's price on their cost, units are cleared past it. Rows take their own lines: the most overloaded first,
-    and again where another line's price has made one price wrong. Carries no gradient.
+    with the line's price on their cost, units are cleared past it. Rows take their own lines: the most overloaded
+    first, and again where another line's price has made one price wrong. Carries no gradient.
 
     Args:
         cost: (B, U) and so on, as for ``clear``.
@@ -108,11 +108,12 @@ def price_lines(
         push = way * reach.T[line]
         added[rows] -= old[:, None] * reach.T[line]
         limit = capacity[line][:, None] - way * load_flow[rows, line][:, None]
-        market = [each[rows] for each in (slope, low, high, need)]
+        slope_here, low_here, high_here, need_here = (each[rows] for each in (slope, low, high, need))
         least, most = torch.zeros_like(way), torch.full_like(way, overload)
         for _ in range(PRICE_ROUNDS):
             middle = (least + most) / 2
-            output, _ = clear(cost[rows] + added[rows] + middle * push, *market, own, LINE_ROUNDS)
+            asked = cost[rows] + added[rows] + middle * push
+            output, _ = clear(asked, slope_here, low_here, high_here, need_here, own, LINE_ROUNDS)
             over = (output * push).sum(1, keepdim=True) > limit
             least, most = torch.where(over, middle, least), torch.where(over, most, middle)
         added[rows] += most * push

@@ -100,7 +100,7 @@ class Plan:
 
 
 def planned_day(
-    wiring: Wiring, day: Day, value: Tensor, spread: float, slope: float, stored: Tensor, output: Tensor | None = None
+    wiring: Wiring, day: Day, value: Tensor, spread: float, slope: float, stored: Tensor, output: Tensor
 ) -> Plan:
     """What constant bids lead to.
 
@@ -114,13 +114,13 @@ def planned_day(
         spread: between buying and selling, each way.
         slope: rise of the price to full power.
         stored: (B, S) energy.
-        output: (B, H, G) of an earlier plan; None: of the idle day.
+        output: (B, H, G) of an earlier plan, or of the idle day.
     """
     w, sources, stores = wiring, len(wiring.sources), len(wiring.stores)
     rows = torch.zeros(len(value), HOURS, 1)
     cost, rise, low, high = sides(w, value[:, None] + rows, spread + 0 * value[:, None], slope + 0 * value[:, None])
     cost, rise = torch.cat([w.cost + rows, cost], -1), torch.cat([w.slope + rows, rise + rows], -1)
-    gen_low, gen_high = _ramped(w, day, day.output if output is None else output)
+    gen_low, gen_high = _ramped(w, day, output)
     low, high = torch.cat([gen_low, low + rows], -1), torch.cat([gen_high, high + rows], -1)
     output, price = _cleared(cost, rise, low, high, day.need, w.own)
     output = _relieved(w, day, output, cost, rise, low, high)
@@ -162,14 +162,14 @@ def critical_value(wiring: Wiring, day: Day, stored: Tensor) -> tuple[Tensor, Te
     low, high = prices.amin(1) - MARGIN, prices.amax(1) + MARGIN
     ends = day.counts.sum(1, keepdim=True) < HOURS
     neither = torch.where(ends, wiring.end_price, prices.mean(1))
-    plan = None
+    output = day.output
     for _ in range(BISECTIONS):
         value = (low + high) / 2
-        output = None if plan is None else plan.output
         plan = planned_day(wiring, day, value, LEAST_SPREAD, LEAST_SLOPE, stored, output)
+        output = plan.output
         lower = (plan.full < plan.empty) | ((plan.full == plan.empty) & (value > neither))
         low, high = torch.where(lower, low, value), torch.where(lower, value, high)
-    return (low + high) / 2, plan.output
+    return (low + high) / 2, output
 
 
 def around(wiring: Wiring, day: Day, value: Tensor, stored: Tensor, output: Tensor) -> tuple[Tensor, Tensor]:

@@ -88,7 +88,7 @@ def test_a_run_is_found_by_its_name_in_runs(run, tmp_path, monkeypatch):
 def test_missing_things_are_named(run, tmp_path):
     with pytest.raises(
         GridError,
-        match=r"nowhere: found no such folder; allowed: the folder of a run or .*; give a",
+        match=r"nowhere: found no such folder; allowed: the folder of a run, .*; give a",
     ):
         load_agent(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()

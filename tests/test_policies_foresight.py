@@ -69,7 +69,7 @@ def test_a_plan_is_what_plain_loops_find():
     stores, rows = len(wiring.stores), 6
     value = day.price[:, :, len(wiring.sources) :].mean(1)
     stored = seen["nodes"][:, wiring.stores, 4]
-    plan = planned_day(wiring, day, value, 0.02, 0.05, stored)
+    plan = planned_day(wiring, day, value, 0.02, 0.05, stored, day.output)
     assert plan.power.abs().max() > 0.5
     decided = 0
     for row in range(rows):

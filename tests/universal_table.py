@@ -1,6 +1,7 @@
 """The shipped agent on grids it was not trained on, beside the baselines: ``python tests/universal_table.py``.
 
-Prints the table that stands beside the agent. Nothing about the agent was chosen on these grids.
+Prints the table that stands beside the agent. Nothing about the agent was chosen on these grids: seeds from 70000 on
+were looked at while it was built, so the table begins at 71000.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from policies.evaluation import Evaluation, evaluate
 from topologies import load
 
 SIZES = (9, 9, 12, 14, 16, 18, 20, 24, 27, 30, 30, 35, 40, 45, 50, 57, 57, 60, 70, 80, 90, 100, 118, 118, 118)
-FIRST_SEED = 70_000
+FIRST_SEED = 71_000
 POLICIES = ("merit", "redispatch", "mpc")
 LEAST_GAP_FRAC = 0.03  # of the merit order: with less to gain, a score means little
 
