@@ -1,0 +1,41 @@
+"""The agent that comes with the program: what it promises, on grids that it was not trained on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from envs import EnvConfig
+from policies import load_agent
+from policies.evaluation import evaluate
+from policies.runs import SHIPPED
+
+
+@pytest.mark.parametrize("topology", ["gen:9:71000", "gen:14:71003", "gen:30:71009", "case14"])
+def test_it_runs_grids_that_it_has_never_seen(topology):
+    agent = load_agent("universal")
+    assert topology not in {grid.name for grid in agent.grids}
+    rows = evaluate(["redispatch", agent], EnvConfig(topology=topology), episodes=6, seed=1).rows
+    scores = {row.name: row.score.mean for row in rows}
+    assert scores["agent"] > 90
+    assert scores["agent"] > scores["redispatch"] + 30
+
+
+@pytest.mark.slow
+def test_the_table_of_unseen_grids():
+    from universal_table import LEAST_GAP_FRAC, measure, unseen
+
+    tables = [measure(grid, "universal", 6, 0.05).rows for _, grid in unseen()]
+    rows = [{row.name: row for row in table} for table in tables]
+    scores = [row["agent"].score.mean for row in rows if row["merit"].gap_frac.mean > LEAST_GAP_FRAC]
+    assert len(scores) >= 25
+    assert np.mean(scores) > 95.5
+    assert min(scores) > 88
+
+
+def test_it_is_small_and_says_where_it_comes_from():
+    folder = Path(SHIPPED) / "universal"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1_000_000
+    about = (folder / "README.md").read_text("utf-8")
+    assert "load-balancer train gen:6..60x400:100000" in about
+    assert len(load_agent("universal").grids) == 400
