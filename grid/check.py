@@ -87,7 +87,7 @@ def _value_fault(where: str, value: object, column: Column) -> Fault:
     allowed, mend = column.allowed, "correct the name" if column.is_text else "correct the value"
     if not column.is_text and isinstance(value, str):
         mend = "write a number, without quotes" + (" and with a decimal point" if "," in value else "")
-    elif _is_number(value) and LARGEST < abs(value) < inf:  # type: ignore[arg-type]
+    elif _is_number(value) and LARGEST < abs(value) < inf:  # type: ignore[arg-type] # it is a number
         allowed += f", at most {LARGEST:g} in size"
     return Fault(where, f"{column.name} {_shown(value)}", allowed, mend)
 

@@ -18,13 +18,13 @@ ROUNDS = 14  # of bisection: a price to 1e-4
 HIGHEST = 3.0  # prices are shown up to this multiple of the typical one
 SEEN_H = (0, 1, 2, 3, 4, 6, 8, 10, 12, 15, 18, 21, 24)  # hours of which most features are shown
 MOVES = 4  # of redispatch in an hour of a plan
-BISECTIONS = 8
+BISECTIONS = 8  # for the value of stored energy
 MARGIN = 0.1  # of prices, within which the value of stored energy is looked for
 LEAST_SPREAD, LEAST_SLOPE = 0.02, 0.05  # of the bids in a plan
 NUDGE = 0.03  # of the value of stored energy
 LEAST_GAIN = 5.0  # of energy for a price, in hours of full output: below it, an answer would be boundless
-LINES_H = (1, 3, 6, 12)
-STORED_H = (2, 5, 11, 23)
+LINES_H = (1, 3, 6, 12)  # hours of which the lines' loading is shown
+STORED_H = (2, 5, 11, 23)  # hours at whose end the stored energy is shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,8 @@ def planned_day(
     """What constant bids lead to.
 
     Ramps bind an hour to the one before it, and all hours are cleared at once; so they are kept to as far as the
-    output of an earlier plan says, and plans that follow each other come to agree.
+    output of an earlier plan says, and plans that follow each other come to agree. What stores lose by standing is left
+    out.
 
     Args:
         wiring: of the grid.
@@ -150,13 +151,14 @@ def _ramped(wiring: Wiring, day: Day, output: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def critical_value(wiring: Wiring, day: Day, stored: Tensor) -> tuple[Tensor, Tensor]:
-    """The value (B, S) of a stored MWh at which a store would fill up as soon as it would empty.
-
-    Beside it stands the output (B, H, G) of the last plan.
+    """The value of a stored MWh at which a store would fill up as soon as it would empty.
 
     As long as a store hits neither its top nor its bottom, its energy is worth the same in every hour. At too high a
     value it fills up first, at too low a value it empties first; where neither happens within the day, its energy is
     worth what the episode's end or else the mean hour pays. All stores are bisected at once.
+
+    Returns:
+        Values (B, S), and the output (B, H, G) of the last plan.
     """
     prices = day.price[..., len(wiring.sources) :]
     low, high = prices.amin(1) - MARGIN, prices.amax(1) + MARGIN

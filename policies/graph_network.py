@@ -1,9 +1,9 @@
 """GraphNetwork: one network for every grid. It sees a grid and its day ahead, and lets the stores bid.
 
-Lines and units tell each other what they know, weighed by how much a unit's output loads a line, and everything is
-pooled and handed back. For each store the network names the value of a stored MWh; what these bids would lead to over
-the day ahead is shown to it, and it corrects them, twice. The step is then cleared: each store buys below its value and
-sells above it, as far as the lines can take. Everything is node-major, [units or lines, rows, features].
+Nodes hear their neighbours; then lines and units tell each other what they know, weighed by how much a unit's output
+loads a line, and everything is pooled and handed back. For each store the value of a stored MWh is worked out from the
+day ahead, and the network learns what to add to it. The step is then cleared: each store buys below its value and sells
+above it, as far as the lines can take. Everything is node-major, [units or lines, rows, features].
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from policies.layers import LineEncoder, MessageLayer
 from policies.wiring import HOURS, Wiring
 
 ROUNDS = 24  # of bisection when the step is cleared
+MOVES = 12  # of redispatch after that
 MOST_TILT = 0.3  # of a source's cost
 CORRECTION = 0.2  # of the value of stored energy, where 1 is asked for
 LOADED_FRAC = 0.1  # of its capacity, from which on a line's flow has a direction
@@ -71,19 +72,13 @@ class GraphNetwork(nn.Module):
     Args:
         width: W, features of a unit and of the whole grid.
         layers: rounds of message passing between units and lines.
-        neighbours: rounds of message passing among nodes, along the lines, before that.
-        moves: of redispatch in the cleared step.
     """
 
-    def __init__(self, width: int = 64, layers: int = 2, neighbours: int = 1, moves: int = 12) -> None:
+    def __init__(self, width: int = 64, layers: int = 2) -> None:
         super().__init__()
-        self.moves, self.neighbours = moves, neighbours
-        line_width = width // 2
-        if neighbours:
-            local = width // 4
-            self.node, self.node_line = nn.Linear(7 + 14, local), LineEncoder(5, 3, local)
-            self.near = nn.ModuleList([MessageLayer(local) for _ in range(neighbours)])
-        unit_size = UNIT_SIZE + (width // 4 if neighbours else 0)
+        line_width, local = width // 2, width // 4
+        self.node, self.node_line, self.near = nn.Linear(7 + 14, local), LineEncoder(5, 3, local), MessageLayer(local)
+        unit_size = UNIT_SIZE + local
         self.of_units, self.of_lines = nn.Linear(unit_size, width), nn.Linear(LINE_SIZE, line_width)
         self.of_grid, self.grid_to_units = nn.Linear(GRID_SIZE, width), nn.Linear(width, width)
         self.rounds = nn.ModuleList([Round(width, line_width) for _ in range(layers)])
@@ -117,8 +112,7 @@ class GraphNetwork(nn.Module):
         with torch.no_grad():
             day = idle_day(w, {name: part.detach() for name, part in observation.items()})
         units, lines, grid, way = self._features(w, observation, day)
-        if self.neighbours:
-            units = torch.cat([units, self._near(w, observation)], -1)
+        units = torch.cat([units, self._near(w, observation)], -1)
         grid = torch.relu(self.of_grid(grid))
         unit, line = torch.relu(self.of_units(units) + self.grid_to_units(grid)), torch.relu(self.of_lines(lines))
         for each in self.rounds:
@@ -161,9 +155,7 @@ class GraphNetwork(nn.Module):
         nodes = torch.cat([nodes, w.node_features[:, None].expand(-1, nodes.shape[1], -1)], -1)
         nodes = torch.relu(self.node(nodes))
         lines = self.node_line(observation["lines"].transpose(0, 1).clamp(-3, 3), w.line_features)
-        for each in self.near:
-            nodes = each(nodes, w.edge_index, lines)
-        return nodes[w.units]
+        return self.near(nodes, w.edge_index, lines)[w.units]
 
     def _bids(self, w: Wiring, day: Day, stored: Tensor, store: Tensor, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Value, spread and slope (B, S) of the bids, from what is made of the stores (S, B, W) and asked (S, B, 3)."""
@@ -200,7 +192,7 @@ class GraphNetwork(nn.Module):
         output, _ = clear(cost + added, rise, bottom, top, need, w.own, ROUNDS)
         flow = output @ w.reach + load_flow
         limits = (w.capacity, w.reach, w.joined, w.overload)
-        output = relieve(output, flow, cost, rise, bottom, top, *limits, self.moves)
+        output = relieve(output, flow, cost, rise, bottom, top, *limits, MOVES)
         gen = output[:, :sources]
         store = output[:, sources : sources + stores] + output[:, sources + stores :]
         span = high - low

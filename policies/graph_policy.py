@@ -80,14 +80,14 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
     Relabelling nodes and lines permutes the actions, no parameter's shape depends on a grid, and the wiring is not
     saved with the weights. Observations of several grids hold one more entry, ``grid`` (B, 1), the position of each
     row's grid, and are padded at the end to the largest; each grid's rows run in its own wiring without the padding:
-    two rounds of message passing for 1024 rows of 8 generated grids of 9 to 60 nodes, forward and back, took half the
-    time of one padded, masked batch. Without that entry, all rows are of the grid last turned to.
+    two rounds of plain message passing for 1024 rows of 8 generated grids of 9 to 60 nodes, forward and back, took half
+    the time of one padded, masked batch. Without that entry, all rows are of the grid last turned to.
 
     Args:
         observation_space: of envs with ``observation="graph"``.
         action_space: of the envs.
         lr_schedule: as stable-baselines3 calls it.
-        grids: the arrays of each grid, and the config of its envs.
+        grids: the arrays of each grid, and the config of its envs, with ``action="absolute"``.
         width: features inside the network.
         layers: rounds of message passing.
         log_std_init: of the exploration at first, in units of the action.
@@ -96,7 +96,7 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         use_sde: must be False.
 
     Raises:
-        GridError: another observation space, or ``use_sde``.
+        GridError: another observation space, envs whose actions are not absolute, or ``use_sde``.
     """
 
     log_std: nn.Parameter  # (2,) by KINDS
@@ -137,6 +137,10 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
 
     def rewire(self, grids: Sequence[tuple[GridArrays, EnvConfig]]) -> None:
         """Decide for these grids from now on, and first for the first of them; the weights stay."""
+        for arrays, config in grids:
+            if config.action != "absolute":
+                found, mend = f"action={config.action!r}", "make the env with action='absolute'"
+                raise GridError(f"the env of {arrays.name!r}", found, "'absolute', which this policy means", mend)
         self._made_of["grids"] = list(grids)
         self.sites = nn.ModuleList([Site(arrays, config) for arrays, config in grids])
         self.turn_to(0)

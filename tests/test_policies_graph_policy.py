@@ -15,7 +15,7 @@ TOPOLOGIES = ("triangle", "case14", "gen:12:3")
 
 
 def config(topology, **fields):
-    return EnvConfig(topology=topology, observation="graph", horizon=6, **fields)
+    return EnvConfig(topology=topology, observation="graph", action="absolute", horizon=6, **fields)
 
 
 def policy_of(batch, grids=None):
@@ -200,6 +200,8 @@ def test_what_it_cannot_do_is_refused():
     batch = GridBatch(config("triangle"), 1)
     with pytest.raises(GridError, match="use_sde: found True; allowed: False"):
         GraphActorCriticPolicy(batch.observation_space, batch.action_space, lambda _: 1e-3, grids, use_sde=True)
+    with pytest.raises(GridError, match="the env of 'triangle': found action='residual'; allowed: 'absolute', which"):
+        GraphActorCriticPolicy(batch.observation_space, batch.action_space, lambda _: 1e-3, grids)
     policy = policy_of(batch)
     policy.turn_to(3)
     with pytest.raises(GridError, match="policy: found an observation of grid 3; allowed: one of 1 grids; rewire"):
