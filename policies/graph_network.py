@@ -1,9 +1,9 @@
-"""GraphNetwork: one network for every grid. It sees a grid and its day ahead, and lets the stores bid.
+"""GraphNetwork: one network for every grid. It sees a grid and a plan of its day ahead, and lets sources and stores bid.
 
 Nodes hear their neighbours; then lines and units tell each other what they know, weighed by how much a unit's output
-loads a line, and everything is pooled and handed back. For each store the value of a stored MWh is worked out from the
-day ahead, and the network learns what to add to it. The step is then cleared: each store buys below its value and sells
-above it, as far as the lines can take. Everything is node-major, [units or lines, rows, features].
+loads a line, and everything is pooled and handed back. The network learns what to add to the prices of the plan. The
+step is then cleared: stores buy below their prices and sell above them, as far as the lines can take. Everything is
+node-major, [units or lines, rows, features].
 """
 
 from __future__ import annotations
@@ -12,32 +12,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from policies.clearing import clear, price_lines, relieve
-from policies.foresight import (
-    LINES_H,
-    SEEN_H,
-    STORED_H,
-    Day,
-    around,
-    critical_value,
-    has_started,
-    hours_left,
-    idle_day,
-    sides,
-)
+from policies.day_ahead import HOURS
+from policies.foresight import Day, has_started, hours_left, plan_day
 from policies.layers import LineEncoder, MessageLayer
-from policies.wiring import HOURS, Wiring
+from policies.settlement import clear
+from policies.wiring import Wiring
 
-ROUNDS = 24  # of bisection when the step is cleared
-MOVES = 12  # of redispatch after that
 MOST_TILT = 0.3  # of a source's cost
 CORRECTION = 0.2  # of the value of stored energy, where 1 is asked for
+SLOPE = 0.5  # rise of a store's price from nothing to full power
 LOADED_FRAC = 0.1  # of its capacity, from which on a line's flow has a direction
-UNIT_SIZE = 6 + 21 + HOURS + 6 + 4 * len(SEEN_H)
-LINE_SIZE = 4 + len(LINES_H) + 3 + 5
+SEEN_H = (0, 1, 2, 3, 4, 6, 8, 10, 12, 15, 18, 21, 24)  # hours of which the plan is shown
+LINES_H = (0, 1, 3, 6, 12)  # the same of the lines
+UNIT_SIZE = 6 + 21 + 4 * len(SEEN_H) + 6
+LINE_SIZE = 1 + 2 * len(LINES_H) + 3 + 5
 GRID_SIZE = 3 + HOURS + 8 + 2
 NEAR_H = (1, 4)  # hours ahead of which a node tells its neighbours
-PLAN_SIZE = 2 * (5 + len(STORED_H) + len(SEEN_H)) + 2 * len(SEEN_H) + 3
 
 
 class Round(nn.Module):
@@ -82,22 +72,16 @@ class GraphNetwork(nn.Module):
         self.of_units, self.of_lines = nn.Linear(unit_size, width), nn.Linear(LINE_SIZE, line_width)
         self.of_grid, self.grid_to_units = nn.Linear(GRID_SIZE, width), nn.Linear(width, width)
         self.rounds = nn.ModuleList([Round(width, line_width) for _ in range(layers)])
-        self.unit = nn.Sequential(nn.Linear(2 * width + unit_size, width), nn.ReLU(), nn.Linear(width, 4))
+        self.unit = nn.Sequential(nn.Linear(2 * width + unit_size, width), nn.ReLU(), nn.Linear(width, 3))
         self.value = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, 1))
-        self.look = nn.Linear(PLAN_SIZE + width + 3, width)
-        self.compare, self.compared = nn.Linear(2 * width, width), nn.LayerNorm(width)
-        self.correct = nn.Linear(width, 3)
-        for weight in (*self.unit[-1].parameters(), *self.correct.parameters()):
+        for weight in self.unit[-1].parameters():
             nn.init.zeros_(weight)
 
     def forward(self, observation: dict[str, Tensor], wiring: Wiring) -> tuple[Tensor, Tensor]:
         """Nodes (B, N, F), lines (B, E, 5) and globals (B, K) to mean actions (B, A) and values (B,)."""
-        w, sources = wiring, len(wiring.sources)
-        day, units, unit, grid = self._understood(w, observation)
+        day, units, unit, grid = self._understood(wiring, observation)
         asked = self.unit(torch.cat([unit, grid.expand_as(unit), units], -1))
-        bids = self._bids(w, day, observation["nodes"][:, w.stores, 4], unit[sources:], asked[sources:, :, 1:])
-        tilt = MOST_TILT * torch.tanh(asked[:sources, :, 0].T)
-        return self._cleared(w, observation, tilt, *bids), self._worth(unit, grid)
+        return self._cleared(wiring, observation, day, *asked.transpose(0, 1).unbind(-1)), self._worth(unit, grid)
 
     def judge(self, observation: dict[str, Tensor], wiring: Wiring) -> Tensor:
         """The values (B,) alone."""
@@ -110,43 +94,52 @@ class GraphNetwork(nn.Module):
     def _understood(self, w: Wiring, observation: dict[str, Tensor]) -> tuple[Day, Tensor, Tensor, Tensor]:
         """The day ahead, features of the units (U, B, ·), what is made of them (U, B, W), and of the grid (B, W)."""
         with torch.no_grad():
-            day = idle_day(w, {name: part.detach() for name, part in observation.items()})
-        units, lines, grid, way = self._features(w, observation, day)
-        units = torch.cat([units, self._near(w, observation)], -1)
-        grid = torch.relu(self.of_grid(grid))
-        unit, line = torch.relu(self.of_units(units) + self.grid_to_units(grid)), torch.relu(self.of_lines(lines))
+            day = plan_day(w, {name: part.detach() for name, part in observation.items()})
+            way, line = self._of_lines(w, observation, day)
+        units = torch.cat([self._of_units(w, observation, day), self._near(w, observation)], -1)
+        grid = torch.relu(self.of_grid(self._of_grid(w, observation, day)))
+        unit, line = torch.relu(self.of_units(units) + self.grid_to_units(grid)), torch.relu(self.of_lines(line))
         for each in self.rounds:
             unit, line, grid = each(unit, line, grid, w.shift, way)
         return day, units, unit, grid
 
-    def _features(self, w: Wiring, observation: dict[str, Tensor], day: Day) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Units (U, B, ·), lines (L, B, ·), grid (B, ·), and which way lines flow with idle stores (L, B, 1)."""
-        nodes, sources, shown = observation["nodes"], len(w.sources), list(SEEN_H)
+    def _of_units(self, w: Wiring, observation: dict[str, Tensor], day: Day) -> Tensor:
+        """(U, B, ·)."""
+        nodes, sources, stores, shown = observation["nodes"], len(w.sources), len(w.stores), list(SEEN_H)
         with torch.no_grad():
-            local = (day.price + 0.5 * w.overload * day.sign).clamp(-1, 3)
-            spans = [each for price in (day.price, local) for each in (price.mean(1), price.amax(1), price.amin(1))]
-            per_max = day.counts[..., None] / w.gen_max.clamp(min=1e-6)
-            shares = [functional.pad(each * per_max, (0, len(w.stores)))[:, shown] for each in (day.output, day.high)]
-            congested = [day.sign.clamp(-2, 2)[:, shown], day.push.clamp(-3, 3)[:, shown]]
-            parts = [day.price - day.price.mean(1, keepdim=True), torch.stack(spans, 1), *shares, *congested]
-            known = torch.cat(parts, 1).permute(2, 0, 1)
-            flow, limit = day.flow[:, 0].T, w.capacity[:, None]
-            way = (flow / (LOADED_FRAC * limit)).clamp(-1, 1)[..., None]
-            load = flow.abs()
-            here = [load / limit, (load - limit).clamp(0, 3), (limit - load).clamp(-3, 3), limit.expand_as(load)]
-            ahead = (day.flow / w.capacity)[:, list(LINES_H)].clamp(-3, 3).permute(2, 0, 1) * way
-            about = w.line_features[w.limited][:, None].expand(-1, len(nodes), -1)
-            line = torch.cat([torch.stack(here, -1).clamp(-5, 5), ahead, about], -1)
-        seen = observation["lines"][:, w.limited].transpose(0, 1).clamp(-3, 3)
-        line = torch.cat([line, seen[..., :2] * way, seen[..., 2:]], -1)
+            price, value = day.price.clamp(-1, 3), day.value.clamp(-1, 3)
+            mean, most = price.mean(1, keepdim=True), torch.cat([w.gen_max, w.discharge_max]).clamp(min=1e-6)
+            both = day.output[..., sources : sources + stores] + day.output[..., sources + stores :]
+            output = torch.cat([day.output[..., :sources], both], -1) / most
+            level = (day.energy - w.store_min) / (w.store_max - w.store_min).clamp(min=1e-3)
+            reach = torch.cat([day.offer / most[:sources], level], -1)
+            worth = functional.pad(value - price[..., sources:], (sources, 0))
+            series = [each[:, shown] for each in (price - mean, output, reach, worth)]
+            answer = day.value_answer.diagonal(dim1=1, dim2=2) * w.store_max
+            now = torch.cat([day.tilt, answer.clamp(min=-3)], 1)
+            start = torch.cat([price[:, 0, :sources], value[:, 0]], 1)
+            spans = [mean[:, 0], price.amax(1), price.amin(1), now, start, start - value.mean((1, 2))[:, None]]
+            known = torch.cat([*series, torch.stack(spans, 1)], 1).permute(2, 0, 1)
+            about = w.unit_features[:, None].expand(-1, len(nodes), -1)
         own = nodes[:, w.units, :5].transpose(0, 1)
         room = functional.pad(w.store_max - nodes[:, w.stores, 4], (sources, 0)).T[..., None]
-        about = w.unit_features[:, None].expand(-1, len(nodes), -1)
+        return torch.cat([own, room, about, known], -1)
+
+    def _of_lines(self, w: Wiring, observation: dict[str, Tensor], day: Day) -> tuple[Tensor, Tensor]:
+        """Which way lines flow (L, B, 1), and (L, B, ·)."""
+        loading = (day.flow / w.capacity)[:, list(LINES_H)].clamp(-3, 3).permute(2, 0, 1)
+        way = (loading[..., :1] / LOADED_FRAC).clamp(-1, 1)
+        toll = day.toll[:, list(LINES_H)].clamp(-3, 3).permute(2, 0, 1)
+        seen = observation["lines"][:, w.limited].transpose(0, 1).clamp(-3, 3)
+        about = torch.cat([w.capacity[:, None], w.line_features[w.limited]], 1)[:, None].expand(-1, len(seen[0]), -1)
+        return way, torch.cat([loading * way, toll * way, about, seen[..., :2] * way, seen[..., 2:]], -1)
+
+    def _of_grid(self, w: Wiring, observation: dict[str, Tensor], day: Day) -> Tensor:
+        """(B, ·)."""
         left = hours_left(w, observation["globals"])[:, None]
-        full = nodes[:, w.stores, 4].sum(1, keepdim=True) / w.store_max.sum().clamp(min=1e-3)
+        full = observation["nodes"][:, w.stores, 4].sum(1, keepdim=True) / w.store_max.sum().clamp(min=1e-3)
         whole = [observation["globals"][:, :2], left / 48, (left / 24).clamp(max=1), day.net, full]
-        grid = torch.cat([*whole, w.globals.expand(len(nodes), -1)], -1)
-        return torch.cat([own, room, about, known], -1), line, grid, way
+        return torch.cat([*whole, w.globals.expand(len(left), -1)], -1)
 
     def _near(self, w: Wiring, observation: dict[str, Tensor]) -> Tensor:
         """(U, B, ·) what each unit hears from the nodes around it."""
@@ -157,42 +150,28 @@ class GraphNetwork(nn.Module):
         lines = self.node_line(observation["lines"].transpose(0, 1).clamp(-3, 3), w.line_features)
         return self.near(nodes, w.edge_index, lines)[w.units]
 
-    def _bids(self, w: Wiring, day: Day, stored: Tensor, store: Tensor, asked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Value, spread and slope (B, S) of the bids, from what is made of the stores (S, B, W) and asked (S, B, 3)."""
-        with torch.no_grad():
-            value, output = critical_value(w, day, stored)
-            plans, answer = around(w, day, value, stored, output)
-        look = torch.relu(self.look(torch.cat([plans, store, asked], -1)))
-        pooled = look.mean(0).expand_as(look)
-        look = torch.relu(self.compared(self.compare(torch.cat([look, pooled], -1))))
-        more, spread, slope = (asked + self.correct(look)).unbind(-1)
-        value = value + answer * (stored - stored.detach()) + CORRECTION * more.T
-        spread = 0.3 * functional.softplus(spread.T - 2.65)
-        return value, spread, 0.02 + 0.5 * torch.sigmoid(slope.T - 2.75)
-
     def _cleared(
-        self, w: Wiring, observation: dict[str, Tensor], tilt: Tensor, value: Tensor, spread: Tensor, slope: Tensor
+        self, w: Wiring, observation: dict[str, Tensor], day: Day, tilt: Tensor, more: Tensor, slope: Tensor
     ) -> Tensor:
-        """(B, A) the actions of the cleared step."""
+        """(B, A) the actions of the cleared step, with what is asked for: (B, G + S) each."""
         nodes, sources, stores = observation["nodes"], len(w.sources), len(w.stores)
-        load, high, before = nodes[..., 0], nodes[:, w.sources, 1], nodes[:, w.sources, 2]
-        stored = nodes[:, w.stores, 4]
+        high, before, stored = nodes[:, w.sources, 1], nodes[:, w.sources, 2], nodes[:, w.stores, 4]
         started = has_started(w, observation["globals"])
         low = torch.where(started, torch.maximum(w.gen_min, before - w.fall), w.gen_min).minimum(high)
-        cost, rise, least, most = sides(w, value, spread, slope)
         left, room = (stored - w.store_min).clamp(min=0), (w.store_max - stored).clamp(min=0)
-        most = most.minimum(functional.pad(left * w.discharge_eff / w.dt_h, (0, stores)))
-        least = least.maximum(functional.pad(-room / (w.charge_eff * w.dt_h), (stores, 0)))
-        cost = torch.cat([w.cost + tilt, cost], 1)
+        most = w.discharge_max.minimum(left * w.discharge_eff / w.dt_h)
+        least = -w.charge_max.minimum(room / (w.charge_eff * w.dt_h))
+        change = (stored - stored.detach())[..., None]
+        value = day.value[:, 0] + (day.value_answer @ change)[..., 0] + CORRECTION * more[:, sources:]
+        planned = day.output[:, 0, sources:] + (day.power_answer @ change)[..., 0]
+        rise = (SLOPE * torch.exp(slope[:, sources:].clamp(-3, 3))).repeat(1, 2)
+        rise = rise / torch.cat([w.discharge_max, w.charge_max])
+        price = torch.cat([value / w.discharge_eff + w.fleet.wear, value * w.charge_eff], 1)
+        cost = torch.cat([w.cost + day.tilt + MOST_TILT * torch.tanh(tilt[:, :sources]), price - rise * planned], 1)
         rise = torch.cat([w.slope.expand_as(low), rise], 1)
-        bottom, top = torch.cat([low, least], 1), torch.cat([high, most], 1)
-        need, load_flow = load @ w.part, w.offset - load @ w.flow
-        with torch.no_grad():
-            added = price_lines(cost, rise, bottom, top, need, w.own, load_flow, w.capacity, w.reach, w.overload)
-        output, _ = clear(cost + added, rise, bottom, top, need, w.own, ROUNDS)
-        flow = output @ w.reach + load_flow
-        limits = (w.capacity, w.reach, w.joined, w.overload)
-        output = relieve(output, flow, cost, rise, bottom, top, *limits, MOVES)
+        none = torch.zeros_like(most)
+        bottom, top = torch.cat([low, none, least], 1), torch.cat([high, most, none], 1)
+        output = clear(w, cost, rise, bottom, top, day)
         gen = output[:, :sources]
         store = output[:, sources : sources + stores] + output[:, sources + stores :]
         span = high - low

@@ -10,9 +10,11 @@ from envs.config import EnvConfig
 from envs.observations import static_line_features, static_node_features, unit_mw
 from grid import GridArrays
 from grid.costs import marginal_cost_per_mwh, store_value_per_mwh
+from policies.day_ahead import HOURS, Fleet
+from policies.market import Network
 
-HOURS = 25  # from now to a day ahead
 MOST_RAMP = 1e3  # stands for none
+MOST_SHED = 30.0  # price of demand that is not met, as multiple of the typical one, in a plan
 
 
 class Wiring(nn.Module):
@@ -40,7 +42,6 @@ class Wiring(nn.Module):
     globals: Tensor  # (8,)
     part: Tensor  # (N, P) 1 where the node is in the part
     own: Tensor  # (P, G + 2S) 1 where the unit is in the part
-    joined: Tensor  # (G + 2S, G + 2S) whether two units are in one part
     flow: Tensor  # (N, L) flow for injection
     reach: Tensor  # (G + 2S, L) the same for the units
     shift: Tensor  # (G + S, L) the same if demand everywhere takes what the unit gives
@@ -119,7 +120,6 @@ class Wiring(nn.Module):
             "globals": np.array(about_grid),
             "part": a.part_matrix,
             "own": a.part_matrix[sides].T,
-            "joined": part[:, None] == part,
             "flow": flow,
             "reach": flow[sides],
             "shift": (flow - spread)[units],
@@ -143,6 +143,22 @@ class Wiring(nn.Module):
         for name, value in constants.items():
             kind = {"i": torch.long, "b": torch.bool}.get(value.dtype.kind, torch.float32)
             self.register_buffer(name, torch.as_tensor(value.copy()).to(kind), persistent=False)
-        self.overload, self.wear = prices.overload_per_mwh / price, prices.wear_per_mwh / price
-        self.end_price = float(cost[src][cost[src] > 0].min(initial=np.inf)) / price if (cost[src] > 0).any() else 0.0
         self.horizon, self.dt_h = config.horizon, config.dt_h
+        self.network = Network(
+            part=part,
+            reach=np.ascontiguousarray(constants["reach"]),
+            capacity=constants["capacity"],
+            overload=prices.overload_per_mwh / price,
+        )
+        limits = {name: constants[name] for name in Fleet._fields if name in constants}
+        power = np.maximum(limits["discharge_max"], limits["charge_max"])
+        self.fleet = Fleet(
+            **limits,
+            rise=constants["slope"],
+            hourly_keep=1 - a.store_loss_frac_per_h[sto],
+            end_value=values[sto] / price,
+            swing=np.sqrt(power**2 @ constants["shift"][len(src) :] ** 2),
+            wear=prices.wear_per_mwh / price,
+            shed=min(a.shed_cost_per_mwh.min() / price, MOST_SHED),
+            spill=prices.spill_per_mwh / price,
+        )

@@ -1,0 +1,237 @@
+"""Market: the dispatch of one hour in which sources and stores bid, and which lines can take.
+
+Compiled by numba, one row after the other. Symbols: U units, which are the sources, then each store discharging, then
+each store charging (its output is at most 0); L limited lines; P connected parts. Power is per unit, prices are
+relative. The marginal cost of a unit is cost + rise·output.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from policies.interior_point import Array, compiled
+
+TOLERANCE_PU = 1e-7
+LEAST_GAIN = 1e-5  # of a move: a smaller saving is rounding
+LEAST_RISE = 2e-3  # of a price over a unit's range, so that equal costs share pro rata
+ROUNDS = 60  # of Newton's method for a price, at the most
+LINES_PRICED = 20  # lines whose prices are found, at the most
+PRICE_ROUNDS = 16  # of bisection for the price of a line
+WRONG_PU = 1e-4  # by which a line may be off while prices are found
+
+
+class Network(NamedTuple):
+    """What the dispatch knows of a grid."""
+
+    part: Array  # (U,) of each unit
+    reach: Array  # (U, L) flow for each unit's output
+    capacity: Array  # (L,)
+    overload: float  # price of flow above capacity
+
+
+@compiled
+def share(cost: Array, rise: Array, low: Array, high: Array, part: Array, need: Array, output: Array, price: Array):
+    """Meet the need (P,) of every part at least cost, as if there were no lines inside a part.
+
+    Fills output (U,) and the price of each part (P,). The price is found by Newton's method, kept in a bracket.
+    """
+    for p in range(len(need)):
+        least, most = np.inf, -np.inf
+        for u in range(len(cost)):
+            if part[u] == p:
+                least = min(least, cost[u] + rise[u] * low[u])
+                most = max(most, cost[u] + rise[u] * high[u])
+        price[p] = 0.0
+        if least > most:
+            continue
+        at = (least + most) / 2
+        for _ in range(ROUNDS):
+            total, answer = 0.0, 0.0
+            for u in range(len(cost)):
+                if part[u] == p:
+                    x = (at - cost[u]) / rise[u]
+                    if x <= low[u]:
+                        x = low[u]
+                    elif x >= high[u]:
+                        x = high[u]
+                    else:
+                        answer += 1 / rise[u]
+                    total += x
+            gap = need[p] - total
+            if abs(gap) < TOLERANCE_PU / 10:
+                break
+            if gap > 0:
+                least = at
+            else:
+                most = at
+            if most - least < 1e-12:
+                break
+            step = at + gap / answer if answer > 0 else np.inf
+            at = step if least < step < most else (least + most) / 2
+        price[p] = at
+        for u in range(len(cost)):
+            if part[u] == p:
+                output[u] = min(max((at - cost[u]) / rise[u], low[u]), high[u])
+
+
+@compiled
+def flows(output: Array, load_flow: Array, reach: Array, flow: Array):
+    """Fill the flow (L,) of an output (U,), beside that of demand."""
+    flow[:] = load_flow
+    for u in range(len(output)):
+        if output[u] != 0.0:
+            for line in range(len(flow)):
+                flow[line] += output[u] * reach[u, line]
+
+
+@compiled
+def relieve(
+    cost: Array, rise: Array, low: Array, high: Array, network: Network, moves: int, output: Array, flow: Array
+):
+    """Shift output between pairs of units, the best pair first, each time as far as the next kink of the cost.
+
+    The redispatch moves of the env, among stores that bid as well as sources. Changes output (U,) and flow (L,).
+    """
+    part, reach, capacity, overload = network
+    units, lines = reach.shape
+    up, down = np.empty(units), np.empty(units)
+    kinks = np.empty(lines, np.int64)
+    for _ in range(moves):
+        up[:] = cost + rise * output
+        count = 0
+        for line in range(lines):
+            excess = abs(flow[line]) - capacity[line]
+            if excess > TOLERANCE_PU:
+                toll = overload if flow[line] > 0 else -overload
+                for u in range(units):
+                    up[u] += toll * reach[u, line]
+            elif excess >= -TOLERANCE_PU:
+                kinks[count] = line
+                count += 1
+        most = -np.inf
+        for u in range(units):
+            down[u] = up[u] if output[u] - low[u] > TOLERANCE_PU else -np.inf
+            up[u] = up[u] if high[u] - output[u] > TOLERANCE_PU else np.inf
+            most = max(most, down[u])
+        best, riser, faller = -LEAST_GAIN, -1, -1
+        for u in range(units):
+            if up[u] - most >= best:
+                continue
+            for v in range(units):
+                loss = up[u] - down[v]
+                if loss >= best or part[u] != part[v]:
+                    continue
+                for k in range(count):
+                    line = kinks[k]
+                    along = reach[u, line] - reach[v, line]
+                    loss += overload * max(along if flow[line] > 0 else -along, 0.0)
+                if loss < best:
+                    best, riser, faller = loss, u, v
+        if riser < 0:
+            return
+        room = min(high[riser] - output[riser], output[faller] - low[faller])
+        bend = rise[riser] + rise[faller]
+        if bend > 1e-9:
+            room = min(room, -best / bend)
+        for line in range(lines):
+            change = reach[riser, line] - reach[faller, line]
+            along = change if flow[line] >= 0 else -change
+            excess = abs(flow[line]) - capacity[line]
+            if along > 1e-9 and excess < -TOLERANCE_PU:
+                room = min(room, -excess / along)
+            elif along < -1e-9:
+                to_go = excess if excess > TOLERANCE_PU else excess + 2 * capacity[line]
+                room = min(room, to_go / -along)
+        output[riser] += room
+        output[faller] -= room
+        for line in range(lines):
+            flow[line] += room * (reach[riser, line] - reach[faller, line])
+
+
+@compiled
+def price_lines(
+    cost: Array,
+    rise: Array,
+    low: Array,
+    high: Array,
+    need: Array,
+    load_flow: Array,
+    network: Network,
+    toll: Array,
+    added: Array,
+):
+    """Find what each unit's output costs the lines that are full: their shadow prices, one line after the other.
+
+    Moves between two units end where every pair would overload a full line, though three together could pass it by;
+    with the line's price on their cost, units are shared past it. The most overloaded line comes first, and again where
+    another line's price has made its own wrong. Mends the prices toll (L,), and fills added (U,).
+    """
+    part, reach, capacity, overload = network
+    units, lines = reach.shape
+    output, price, flow = np.empty(units), np.empty(len(need)), np.empty(lines)
+    asked = np.empty(units)
+    added[:] = 0.0
+    for line in range(lines):
+        if toll[line] != 0.0:
+            added += toll[line] * reach[:, line]
+    for _ in range(LINES_PRICED):
+        share(cost + added, rise, low, high, part, need, output, price)
+        flows(output, load_flow, reach, flow)
+        worst, chosen = WRONG_PU, -1
+        for line in range(lines):
+            excess = abs(flow[line]) - capacity[line]
+            wrong = excess if excess > 0 or toll[line] == 0.0 else -excess
+            if excess > 0 and abs(toll[line]) >= overload:
+                continue
+            if wrong > worst:
+                worst, chosen = wrong, line
+        if chosen < 0:
+            return
+        old = toll[chosen]
+        way = np.sign(old) if old != 0.0 else np.sign(flow[chosen])
+        push = way * reach[:, chosen]
+        limit = capacity[chosen] - way * load_flow[chosen]
+        added -= abs(old) * push
+        least, most = 0.0, overload
+        for _ in range(PRICE_ROUNDS):
+            middle = (least + most) / 2
+            asked[:] = cost + added + middle * push
+            share(asked, rise, low, high, part, need, output, price)
+            if np.sum(output * push) > limit:
+                least = middle
+            else:
+                most = middle
+        added += most * push
+        toll[chosen] = way * most
+
+
+@compiled
+def dispatch(
+    cost: Array,
+    rise: Array,
+    low: Array,
+    high: Array,
+    need: Array,
+    load_flow: Array,
+    network: Network,
+    toll: Array,
+    moves: int,
+    output: Array,
+    full: Array,
+):
+    """The cleared step of B rows: bids and limits (B, U), need (B, P) the flow by demand alone and what
+    prices of lines are near the right ones (B, L).
+
+    Fills output (B, U), and full (B, L): 1 or −1 where a line is just full, else 0.
+    """
+    price, added, flow = np.empty(need.shape[1]), np.empty(cost.shape[1]), np.empty(load_flow.shape[1])
+    for b in range(len(cost)):
+        price_lines(cost[b], rise[b], low[b], high[b], need[b], load_flow[b], network, toll[b].copy(), added)
+        share(cost[b] + added, rise[b], low[b], high[b], network.part, need[b], output[b], price)
+        flows(output[b], load_flow[b], network.reach, flow)
+        relieve(cost[b], rise[b], low[b], high[b], network, moves, output[b], flow)
+        for line in range(len(flow)):
+            is_full = abs(abs(flow[line]) - network.capacity[line]) <= 10 * TOLERANCE_PU
+            full[b, line] = np.sign(flow[line]) if is_full else 0.0
