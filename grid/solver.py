@@ -210,6 +210,10 @@ class Model:
             self._check(self.highs.setOptionValue("threads", 0))
             status = self.highs.run()
         found = self.highs.getModelStatus()
+        if found == self._kit.HighsModelStatus.kUnknown:  # seldom the way from the last basis ends nowhere
+            self._check(self.highs.clearSolver())
+            status = self.highs.run()
+            found = self.highs.getModelStatus()
         if status == self._kit.HighsStatus.kError or found != self._kit.HighsModelStatus.kOptimal:
             raise _unsolved(self.highs.modelStatusToString(found))
         solution = self.highs.getSolution()

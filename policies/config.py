@@ -50,7 +50,7 @@ PPO_SETTINGS: dict[str, dict[str, Any]] = {
         "batch_size": 512,
         "n_epochs": 3,
         "learning_rate": 3e-4,
-        "gradient_learning_rate": 2e-4,
+        "gradient_learning_rate": 1e-3,
         "graph_width": 64,
     },
 }
@@ -89,7 +89,7 @@ class TrainConfig:
     width: int = 128  # of the two hidden layers of actor and critic
     graph_width: int = None  # type: ignore[assignment] # as those above; features a node, of extractor and graph
     graph_layers: int = 2  # rounds of message passing; extractor and graph
-    grids_per_update: int = 4  # which add up their gradients, each with an equal share of n_envs; or all, if fewer
+    grids_per_update: int = 8  # which add up their gradients, each with an equal share of n_envs; or all, if fewer
     start: str | None = None  # run or shipped agent of the policy graph whose weights come first; its network stays
     threads: int = 1  # of torch, while it trains; with two, PPO on a busy machine was eight times slower
 

@@ -1,9 +1,9 @@
 """The day ahead as the forecasts have it: what sources and stores would best do, and what energy is then worth.
 
 The programme of ``grid.programme`` over the coming hours, solved for one row after the other to a few digits by
-``policies.interior_point``. That it is not solved to the end is a help: where there are many good plans, the method stands
-in the midst of them, and a forecast that changes a little changes the plan a little. Symbols as in ``policies.market``;
-G sources, S stores, H hours, B rows.
+``policies.interior_point``. That it is not solved to the end is a help: where there are many good plans, the method
+stands in the midst of them, and a forecast that changes a little changes the plan a little. Symbols as in
+``policies.market``; G sources, S stores, H hours, B rows.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from policies.interior_point import Array, Programme, compiled, profile, solve, solve_last
+from policies.interior_point import Array, Factor, Programme, compiled, factorise, profile, solve, solve_last
 from policies.market import LEAST_RISE, Network, flows, share
 
 HOURS = 25  # from now to a day ahead
-ENOUGH = 3e-4  # of complementarity: price times power, both relative
-ATTEMPTS = 2  # the second with the lines that the first plan overloads
+ATTEMPTS = 3  # each with the lines that the last plan overloads
 WIDTH = 1e-5  # at least between bounds
 STEEP = 50.0  # a ramp that cannot bind
 FIRST_FRAC = 0.1
@@ -68,7 +67,7 @@ class Plans(NamedTuple):
 
 
 @compiled
-def new_plans(batch, units, stores, parts, lines):
+def new_plans(batch: int, units: int, stores: int, parts: int, lines: int) -> Plans:
     """All 0."""
     return Plans(
         np.zeros((batch, HOURS, units)),
@@ -83,7 +82,7 @@ def new_plans(batch, units, stores, parts, lines):
 
 
 @compiled
-def idle_day(fleet: Fleet, network: Network, day: Forecast):
+def idle_day(fleet: Fleet, network: Network, day: Forecast) -> tuple[Array, Array, Array]:
     """With idle stores and no limits of lines: output (H, G), price (H, P), and the lines that may well fill (H, L)."""
     hours, sources = day.offer.shape
     rise, low, output = np.empty(sources), np.empty(sources), np.empty((hours, sources))
@@ -111,6 +110,8 @@ def plan_days(
     before: Array,
     started: Array,
     stored: Array,
+    enough: float,
+    with_answers: bool,
     plans: Plans,
 ) -> None:
     """Plan the coming hours of B rows.
@@ -125,6 +126,8 @@ def plan_days(
         before: (B, G) output of the last step.
         started: (B,) whether there was one; else there is no ramp.
         stored: (B, S) energy.
+        enough: mean complementarity at which a plan is good enough: price times power, both relative.
+        with_answers: whether to fill in how the plan answers to stored energy.
         plans: filled here.
     """
     ramped = np.flatnonzero(np.minimum(fleet.hourly_rise, fleet.hourly_fall) < STEEP)
@@ -135,122 +138,160 @@ def plan_days(
             programme, bases, z, y = _programme(
                 fleet, network, day, before[b], started[b], stored[b], ramped, near, idle, price
             )
-            factor, weight = profile(programme), np.empty(len(z))
-            solve(programme, factor, z, y, weight, ENOUGH)
+            factor = profile(programme)
+            weight = solve(programme, factor, z, y, enough)
             _read(fleet, near, bases, ramped, z, y, plans, b)
             if not _overloaded(network, day, plans.output[b], near):
                 break
-        _answers(fleet, bases[0], programme, factor, weight, plans, b)
+        if with_answers:
+            factorise(programme, weight, factor)
+            _answers(fleet, bases[0], programme, factor, weight, plans, b)
+
+
+class Draft(NamedTuple):
+    """A programme that is being written down, column by column."""
+
+    start: Array  # (C + 1,)
+    row: Array  # (E,)
+    coef: Array  # (E,)
+    bounds: Array  # (4, C) cost, bend, low and high
+    guess: Array  # (C,)
+    written: Array  # (2,) how many columns and entries there are
 
 
 @compiled
-def _programme(fleet, network, day, before, started, stored, ramped, near, idle, price):
-    """The programme of one row, where each hour's rows begin, and first guesses of its solution and duals.
+def _enter(draft: Draft, row: int, coef: float) -> None:
+    """Add an entry to the column that is being written."""
+    at = draft.written[1]
+    draft.row[at], draft.coef[at] = row, coef
+    draft.written[1] = at + 1
+
+
+@compiled
+def _close(draft: Draft, cost: float, bend: float, low: float, high: float, guess: float) -> None:
+    """End the column; the guess is moved inside the bounds."""
+    column = draft.written[0]
+    high = max(high, low + WIDTH)
+    inside = FIRST_FRAC * (high - low) if high < np.inf else FIRST_ROOM
+    draft.bounds[0, column], draft.bounds[1, column] = cost, bend
+    draft.bounds[2, column], draft.bounds[3, column] = low, high
+    draft.guess[column] = min(max(guess, low + inside), high - inside)
+    draft.written[0] = column + 1
+    draft.start[column + 1] = draft.written[1]
+
+
+@compiled
+def _programme(
+    fleet: Fleet,
+    network: Network,
+    day: Forecast,
+    before: Array,
+    started: bool,
+    stored: Array,
+    ramped: Array,
+    near: Array,
+    idle: Array,
+    price: Array,
+) -> tuple[Programme, Array, Array, Array]:
+    """The programme of one row, where each hour's rows begin (H,), and first guesses of its solution and duals.
 
     Rows of an hour: the balance of each part, the flow of each line that may fill, and those that tie it to the hour
-    before, of ramps and of stored energy. The coming hour comes last, so that answers to what is stored are cheap.
+    before: ramps, then stored energy. The coming hour comes last, so that answers to what is stored are cheap.
     """
-    last, sources = day.offer.shape
+    hours, sources = day.offer.shape
     stores, parts = len(fleet.store_max), day.need.shape[1]
-    units, tied = sources + 2 * stores, len(ramped) + stores
-    lines_in_all = np.sum(near)
-    rows = lines_in_all + last * (parts + tied)
-    columns = 3 * lines_in_all + last * (units + 2 * parts + tied)
-    entries = lines_in_all * (units + 3) + last * (2 * units + 2 * parts + 2 * tied)
-    start, row, coef = np.zeros(columns + 1, np.int64), np.empty(entries, np.int64), np.empty(entries)
-    cost, bend, low, high = np.zeros(columns), np.zeros(columns), np.zeros(columns), np.full(columns, np.inf)
-    right, z, y = np.zeros(rows), np.full(columns, -np.inf), np.zeros(rows)
-    bases = np.empty(last, np.int64)
-    at, column, base, worth = 0, 0, rows, np.mean(price)
-    for h in range(last):
-        lines = np.flatnonzero(near[h])
-        base -= parts + len(lines) + tied
+    units, tied, lines = sources + 2 * stores, len(ramped) + stores, np.sum(near)
+    columns = 3 * lines + hours * (units + 2 * parts + tied)
+    entries = lines * (units + 3) + hours * (2 * units + 2 * parts + 2 * tied)
+    draft = Draft(
+        np.zeros(columns + 1, np.int64),
+        np.empty(entries, np.int64),
+        np.empty(entries),
+        np.empty((4, columns)),
+        np.empty(columns),
+        np.zeros(2, np.int64),
+    )
+    base = lines + hours * (parts + tied)
+    right, y, bases = np.zeros(base), np.zeros(base), np.empty(hours, np.int64)
+    for h in range(hours):
+        full = np.flatnonzero(near[h])
+        base -= parts + len(full) + tied
         bases[h] = base
-        tie, after = base + parts + len(lines), base - tied  # here, and in the hour after
+        tie, later = base + parts + len(full), base - tied if h + 1 < hours else -1
         right[base : base + parts], y[base : base + parts] = day.need[h], price[h]
-        for u in range(units):
-            for r in range(len(ramped)):
-                if ramped[r] == u and h + 1 < last:
-                    row[at], coef[at] = after + r, -1.0
-                    at += 1
-            row[at], coef[at] = base + network.part[u], 1.0
-            at += 1
-            for i in range(len(lines)):
-                row[at], coef[at] = base + parts + i, network.reach[u, lines[i]]
-                at += 1
-            if u < sources:
-                cost[column], bend[column], z[column] = fleet.cost[u], fleet.rise[u], idle[h, u]
-                low[column], high[column] = min(fleet.gen_min[u], day.offer[h, u]), day.offer[h, u]
-                for r in range(len(ramped)):
-                    if ramped[r] == u:
-                        row[at], coef[at] = tie + r, 1.0
-                        at += 1
-            else:
-                s = (u - sources) % stores
-                row[at] = tie + len(ramped) + s
-                if u < sources + stores:
-                    cost[column], high[column] = fleet.wear, fleet.discharge_max[s]
-                    coef[at] = 1 / fleet.discharge_eff[s]
-                else:
-                    low[column], high[column] = -fleet.charge_max[s], 0.0
-                    coef[at] = fleet.charge_eff[s]
-                at += 1
-            column += 1
-            start[column] = at
+        y[tie + len(ramped) : tie + tied] = -np.mean(price)
+        _write_units(draft, fleet, network, day.offer[h], ramped, full, base, tie, later, idle[h])
         for p in range(parts):
-            for is_shed in (True, False):
-                row[at], coef[at] = base + p, 1.0 if is_shed else -1.0
-                cost[column] = fleet.shed if is_shed else fleet.spill
-                high[column] = max(day.need[h, p], 0.0) if is_shed else np.inf
-                at, column = at + 1, column + 1
-                start[column] = at
-        for i in range(len(lines)):
-            right[base + parts + i] = -day.load_flow[h, lines[i]]
-            for kind in range(3):  # flow within the capacity, above it, and below it the other way
-                row[at], coef[at] = base + parts + i, 1.0 if kind == 2 else -1.0
-                if kind == 0:
-                    low[column], high[column] = -network.capacity[lines[i]], network.capacity[lines[i]]
-                else:
-                    cost[column] = network.overload
-                at, column = at + 1, column + 1
-                start[column] = at
+            _enter(draft, base + p, 1.0)
+            _close(draft, fleet.shed, 0.0, 0.0, max(day.need[h, p], 0.0), 0.0)
+            _enter(draft, base + p, -1.0)
+            _close(draft, fleet.spill, 0.0, 0.0, np.inf, 0.0)
+        for i in range(len(full)):
+            line, row = full[i], base + parts + i
+            right[row] = -day.load_flow[h, line]
+            _enter(draft, row, -1.0)
+            _close(draft, 0.0, 0.0, -network.capacity[line], network.capacity[line], 0.0)
+            for way in (-1.0, 1.0):  # flow above the capacity, and below it the other way
+                _enter(draft, row, way)
+                _close(draft, network.overload, 0.0, 0.0, np.inf, 0.0)
         for r in range(len(ramped)):
-            row[at], coef[at] = tie + r, -1.0
-            low[column], high[column] = -STEEP, STEEP
-            if h > 0 or started:
-                low[column] = max(low[column], -fleet.hourly_fall[ramped[r]])
-                high[column] = min(high[column], fleet.hourly_rise[ramped[r]])
+            fall, rise = fleet.hourly_fall[ramped[r]], fleet.hourly_rise[ramped[r]]
             if h == 0:
                 right[tie + r] = before[ramped[r]]
-            at, column = at + 1, column + 1
-            start[column] = at
+                fall, rise = (fall, rise) if started else (STEEP, STEEP)
+            _enter(draft, tie + r, -1.0)
+            _close(draft, 0.0, 0.0, -min(fall, STEEP), min(rise, STEEP), 0.0)
         for s in range(stores):
-            mine, keep = tie + len(ramped) + s, fleet.hourly_keep[s]
-            right[mine] = fleet.store_min[s] * (1 - keep) + (keep * stored[s] if h == 0 else 0.0)
-            y[mine] = -worth
-            low[column], high[column] = fleet.store_min[s], fleet.store_max[s]
-            if h + 1 < last:
-                row[at], coef[at] = after + len(ramped) + s, -keep
-                at += 1
-            else:
-                cost[column] = -fleet.end_value[s]
-            row[at], coef[at] = mine, 1.0
-            at, column = at + 1, column + 1
-            start[column] = at
-    for j in range(columns):
-        high[j] = max(high[j], low[j] + WIDTH)
-        width = high[j] - low[j]
-        if z[j] > -np.inf:
-            z[j] = min(max(z[j], low[j] + FIRST_FRAC * width), high[j] - FIRST_FRAC * width)
-        elif width < np.inf and cost[j] < fleet.shed:
-            z[j] = (low[j] + high[j]) / 2
-        else:
-            z[j] = low[j] + min(FIRST_ROOM, width / 2)
-    return Programme(start, row[:at], coef[:at], cost, bend, low, high, right), bases, z, y
+            row, keep = tie + len(ramped) + s, fleet.hourly_keep[s]
+            right[row] = fleet.store_min[s] * (1 - keep) + (keep * stored[s] if h == 0 else 0.0)
+            if later >= 0:
+                _enter(draft, later + len(ramped) + s, -keep)
+            _enter(draft, row, 1.0)
+            low, high = fleet.store_min[s], fleet.store_max[s]
+            _close(draft, 0.0 if later >= 0 else -fleet.end_value[s], 0.0, low, high, (low + high) / 2)
+    bounds, end = draft.bounds, draft.written[1]
+    rows = (draft.row[:end], draft.coef[:end])
+    programme = Programme(draft.start, rows[0], rows[1], bounds[0], bounds[1], bounds[2], bounds[3], right)
+    return programme, bases, draft.guess, y
 
 
 @compiled
-def _read(fleet, near, bases, ramped, z, y, plans, b):
+def _write_units(
+    draft: Draft,
+    fleet: Fleet,
+    network: Network,
+    offer: Array,
+    ramped: Array,
+    full: Array,
+    base: int,
+    tie: int,
+    later: int,
+    idle: Array,
+) -> None:
+    """The columns of an hour's units; ``later`` is the next hour's ``tie``, or −1."""
+    sources, stores = len(fleet.cost), len(fleet.store_max)
+    for u in range(sources + 2 * stores):
+        ramp = np.searchsorted(ramped, u)
+        is_ramped = ramp < len(ramped) and ramped[ramp] == u
+        if is_ramped and later >= 0:
+            _enter(draft, later + ramp, -1.0)
+        _enter(draft, base + network.part[u], 1.0)
+        for i in range(len(full)):
+            _enter(draft, tie - len(full) + i, network.reach[u, full[i]])
+        if u < sources:
+            if is_ramped:
+                _enter(draft, tie + ramp, 1.0)
+            _close(draft, fleet.cost[u], fleet.rise[u], min(fleet.gen_min[u], offer[u]), offer[u], idle[u])
+        else:
+            s = (u - sources) % stores
+            row, is_giving = tie + len(ramped) + s, u < sources + stores
+            _enter(draft, row, 1 / fleet.discharge_eff[s] if is_giving else fleet.charge_eff[s])
+            low, high = (0.0, fleet.discharge_max[s]) if is_giving else (-fleet.charge_max[s], 0.0)
+            _close(draft, fleet.wear if is_giving else 0.0, 0.0, low, high, (low + high) / 2)
+
+
+@compiled
+def _read(fleet: Fleet, near: Array, bases: Array, ramped: Array, z: Array, y: Array, plans: Plans, b: int) -> None:
     """Fill in row b, answers aside."""
     sources, stores, parts = len(fleet.cost), len(fleet.store_max), plans.price.shape[2]
     units, column = sources + 2 * stores, 0
@@ -270,7 +311,7 @@ def _read(fleet, near, bases, ramped, z, y, plans, b):
 
 
 @compiled
-def _overloaded(network, day, output, near):
+def _overloaded(network: Network, day: Forecast, output: Array, near: Array) -> bool:
     """Whether the output (H, U) overloads lines that were left out; they are added."""
     found = False
     flow = np.empty(len(network.capacity))
@@ -283,7 +324,9 @@ def _overloaded(network, day, output, near):
 
 
 @compiled
-def _answers(fleet, first, programme, factor, weight, plans, b):
+def _answers(
+    fleet: Fleet, first: int, programme: Programme, factor: Factor, weight: Array, plans: Plans, b: int
+) -> None:
     """Fill in how values and powers of row b answer to stored energy; ``first`` is the first row of the coming hour."""
     sources, stores = len(fleet.cost), len(fleet.store_max)
     answer = np.empty(len(programme.right) - first)

@@ -15,6 +15,8 @@ from torch import Tensor
 from policies.day_ahead import HOURS, new_plans, plan_days
 from policies.wiring import Wiring
 
+ENOUGH = 1e-3  # to which plans are worked out; worked out to the end they heed errors of forecasts too much
+
 
 @dataclass(frozen=True, eq=False)
 class Day:
@@ -46,7 +48,7 @@ def has_started(wiring: Wiring, globals_: Tensor) -> Tensor:
 
 
 def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
-    """The day ahead of an observation ``graph``."""
+    """The day ahead of an observation ``graph``; its answers to stored energy are 0 where no gradient is asked for."""
     w, nodes = wiring, observation["nodes"]
     leads = (nodes.shape[2] - 5) // 2
     now_too = torch.cat([w.lead.new_zeros(1), w.lead + 1])
@@ -57,7 +59,7 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     started = has_started(w, observation["globals"])[:, 0]
     plans = new_plans(len(nodes), len(w.reach), len(w.stores), need.shape[2], len(w.capacity))
     seen = (hours, offer, need, load_flow, nodes[:, w.sources, 2], started, nodes[:, w.stores, 4])
-    plan_days(w.fleet, w.network, *(_numbers(each) for each in seen), plans)
+    plan_days(w.fleet, w.network, *(_numbers(each) for each in seen), ENOUGH, torch.is_grad_enabled(), plans)
     output, energy, value, price, toll, tilt, *answers = (torch.from_numpy(each).float() for each in plans)
     return Day(
         offer=offer,
@@ -77,5 +79,5 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
 
 
 def _numbers(tensor: Tensor) -> np.ndarray:
-    array = tensor.numpy()
+    array = tensor.detach().numpy()
     return np.ascontiguousarray(array, np.float64 if array.dtype.kind == "f" else array.dtype)

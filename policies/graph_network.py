@@ -1,4 +1,4 @@
-"""GraphNetwork: one network for every grid. It sees a grid and a plan of its day ahead, and lets sources and stores bid.
+"""GraphNetwork: one network for every grid. It sees a grid and a plan of the day ahead, and lets the units bid.
 
 Nodes hear their neighbours; then lines and units tell each other what they know, weighed by how much a unit's output
 loads a line, and everything is pooled and handed back. The network learns what to add to the prices of the plan. The
@@ -21,6 +21,7 @@ from policies.wiring import Wiring
 MOST_TILT = 0.3  # of a source's cost
 CORRECTION = 0.2  # of the value of stored energy, where 1 is asked for
 SLOPE = 0.5  # rise of a store's price from nothing to full power
+MOST_ANSWER = 1.0  # of a value to a unit of energy more, in its gradient
 LOADED_FRAC = 0.1  # of its capacity, from which on a line's flow has a direction
 SEEN_H = (0, 1, 2, 3, 4, 6, 8, 10, 12, 15, 18, 21, 24)  # hours of which the plan is shown
 LINES_H = (0, 1, 3, 6, 12)  # the same of the lines
@@ -93,8 +94,8 @@ class GraphNetwork(nn.Module):
 
     def _understood(self, w: Wiring, observation: dict[str, Tensor]) -> tuple[Day, Tensor, Tensor, Tensor]:
         """The day ahead, features of the units (U, B, ·), what is made of them (U, B, W), and of the grid (B, W)."""
+        day = plan_day(w, {name: part.detach() for name, part in observation.items()})
         with torch.no_grad():
-            day = plan_day(w, {name: part.detach() for name, part in observation.items()})
             way, line = self._of_lines(w, observation, day)
         units = torch.cat([self._of_units(w, observation, day), self._near(w, observation)], -1)
         grid = torch.relu(self.of_grid(self._of_grid(w, observation, day)))
@@ -118,7 +119,8 @@ class GraphNetwork(nn.Module):
             answer = day.value_answer.diagonal(dim1=1, dim2=2) * w.store_max
             now = torch.cat([day.tilt, answer.clamp(min=-3)], 1)
             start = torch.cat([price[:, 0, :sources], value[:, 0]], 1)
-            spans = [mean[:, 0], price.amax(1), price.amin(1), now, start, start - value.mean((1, 2))[:, None]]
+            worth_mean = value.flatten(1).sum(1, keepdim=True) / max(1, value[0].numel())
+            spans = [mean[:, 0], price.amax(1), price.amin(1), now, start, start - worth_mean]
             known = torch.cat([*series, torch.stack(spans, 1)], 1).permute(2, 0, 1)
             about = w.unit_features[:, None].expand(-1, len(nodes), -1)
         own = nodes[:, w.units, :5].transpose(0, 1)
@@ -131,7 +133,7 @@ class GraphNetwork(nn.Module):
         way = (loading[..., :1] / LOADED_FRAC).clamp(-1, 1)
         toll = day.toll[:, list(LINES_H)].clamp(-3, 3).permute(2, 0, 1)
         seen = observation["lines"][:, w.limited].transpose(0, 1).clamp(-3, 3)
-        about = torch.cat([w.capacity[:, None], w.line_features[w.limited]], 1)[:, None].expand(-1, len(seen[0]), -1)
+        about = torch.cat([w.capacity[:, None], w.line_features[w.limited]], 1)[:, None].expand(-1, seen.shape[1], -1)
         return way, torch.cat([loading * way, toll * way, about, seen[..., :2] * way, seen[..., 2:]], -1)
 
     def _of_grid(self, w: Wiring, observation: dict[str, Tensor], day: Day) -> Tensor:
@@ -162,7 +164,11 @@ class GraphNetwork(nn.Module):
         most = w.discharge_max.minimum(left * w.discharge_eff / w.dt_h)
         least = -w.charge_max.minimum(room / (w.charge_eff * w.dt_h))
         change = (stored - stored.detach())[..., None]
-        value = day.value[:, 0] + (day.value_answer @ change)[..., 0] + CORRECTION * more[:, sources:]
+        value = (
+            day.value[:, 0]
+            + (day.value_answer.clamp(-MOST_ANSWER, MOST_ANSWER) @ change)[..., 0]
+            + CORRECTION * more[:, sources:]
+        )
         planned = day.output[:, 0, sources:] + (day.power_answer @ change)[..., 0]
         rise = (SLOPE * torch.exp(slope[:, sources:].clamp(-3, 3))).repeat(1, 2)
         rise = rise / torch.cat([w.discharge_max, w.charge_max])

@@ -41,7 +41,10 @@ class Programme(NamedTuple):
 
 
 class Factor(NamedTuple):
-    """The lower Cholesky factor of a symmetric matrix, row by row from the first entry that can differ from 0."""
+    """The lower Cholesky factor of a symmetric matrix, row by row from the first entry that can differ from 0.
+
+    The diagonal holds its reciprocals.
+    """
 
     first: Array  # (R,) that entry's column
     place: Array  # (R + 1,) where each row begins
@@ -54,9 +57,9 @@ def profile(programme: Programme) -> Factor:
     rows = len(programme.right)
     first = np.arange(rows)
     for j in range(len(programme.cost)):
-        own = programme.row[programme.start[j] : programme.start[j + 1]]
-        for i in own:
-            first[i] = min(first[i], own[0])
+        for a in range(programme.start[j], programme.start[j + 1]):
+            i = programme.row[a]
+            first[i] = min(first[i], programme.row[programme.start[j]])
     place = np.zeros(rows + 1, np.int64)
     for i in range(rows):
         place[i + 1] = place[i] + i - first[i] + 1
@@ -71,18 +74,21 @@ def factorise(programme: Programme, weight: Array, factor: Factor) -> None:
     for j in range(len(weight)):
         for a in range(programme.start[j], programme.start[j + 1]):
             i, scaled = programme.row[a], programme.coef[a] * weight[j]
-            mine = place[i] - first[i]
+            offset = place[i] - first[i]
             for b in range(programme.start[j], a + 1):
-                entries[mine + programme.row[b]] += scaled * programme.coef[b]
+                entries[offset + programme.row[b]] += scaled * programme.coef[b]
     for i in range(len(first)):
         mine = entries[place[i] : place[i + 1]]
         for j in range(first[i], i + 1):
             begin = max(first[i], first[j])
-            a, b = mine[begin - first[i] : j - first[i]], entries[place[j] + begin - first[j] : place[j + 1] - 1]
+            ours, theirs = (
+                mine[begin - first[i] : j - first[i]],
+                entries[place[j] + begin - first[j] : place[j + 1] - 1],
+            )
             total = mine[j - first[i]]
-            for k in range(len(a)):
-                total -= a[k] * b[k]
-            mine[j - first[i]] = np.sqrt(max(total, TINY)) if i == j else total / entries[place[j + 1] - 1]
+            for k in range(len(ours)):
+                total -= ours[k] * theirs[k]
+            mine[j - first[i]] = 1.0 / np.sqrt(max(total, TINY)) if i == j else total * entries[place[j + 1] - 1]
 
 
 @compiled
@@ -96,104 +102,140 @@ def solve_last(factor: Factor, begin: int, x: Array) -> None:
         total = x[i]
         for k in range(len(known)):
             total -= row[shift + k] * known[k]
-        x[i] = total / row[-1]
+        x[i] = total * row[-1]
     for i in range(len(x) - 1, -1, -1):
         row = entries[place[i + begin] : place[i + begin + 1]]
         skip = max(first[i + begin] - begin, 0)
         open_, shift = x[skip:i], skip + begin - first[i + begin]
-        x[i] /= row[-1]
+        x[i] *= row[-1]
         for k in range(len(open_)):
             open_[k] -= row[shift + k] * x[i]
 
 
+class Iterate(NamedTuple):
+    """Where the method stands, and where it goes; C columns, R rows."""
+
+    z: Array  # (C,) inside the bounds
+    y: Array  # (R,) duals of the rows
+    below: Array  # (C,) duals of the low bounds
+    above: Array  # (C,) and of the high ones, 0 where there is none
+    dz: Array  # (C,)
+    dy: Array  # (R,)
+    d_below: Array  # (C,)
+    d_above: Array  # (C,)
+    slack: Array  # (C,) what stationarity is off
+    short: Array  # (R,) what the rows are short of
+    weight: Array  # (C,) of each column in the normal equations
+    by_low: Array  # (C,) one over the distance from the low bound
+    by_high: Array  # (C,) and from the high one, 0 where there is none
+
+
 @compiled
-def solve(programme: Programme, factor: Factor, z: Array, y: Array, weight: Array, enough: float) -> float:
+def solve(programme: Programme, factor: Factor, z: Array, y: Array, enough: float) -> Array:
     """Improve z (C,), inside its bounds, and the rows' duals y (R,) until the mean complementarity is below ``enough``.
 
-    Fills weight (C,), which the normal equations had last. The derivative of z by right follows from it.
-
     Returns:
-        The mean complementarity reached; prices times amounts.
+        Weights (C,) for ``factorise``. The derivative of z by right follows from both: weight times the columns'
+        entries times the solution for the change of right.
     """
-    start, row, coef, cost, bend, low, high, right = programme
-    columns, rows = len(cost), len(right)
-    below, above = np.empty(columns), np.zeros(columns)  # duals of the bounds
-    bounds = 0
+    columns, rows = len(programme.cost), len(programme.right)
+    many, dy, short = np.zeros((9, columns)), np.zeros(rows), np.zeros(rows)
+    at = Iterate(z, y, many[0], many[1], many[2], dy, many[3], many[4], many[5], short, many[6], many[7], many[8])
+    bounds = columns + np.sum(programme.high < np.inf)
     for j in range(columns):
-        worth = cost[j] + bend[j] * z[j]
-        for a in range(start[j], start[j + 1]):
-            worth -= coef[a] * y[row[a]]
-        below[j] = max(worth, 0.0) + FIRST_DUAL
-        bounds += 1
-        if high[j] < np.inf:
-            above[j] = max(-worth, 0.0) + FIRST_DUAL
-            bounds += 1
-    slack, aim, dz = np.empty(columns), np.empty(columns), np.zeros(columns)
-    d_below, d_above = np.zeros(columns), np.zeros(columns)
-    short, dy = np.empty(rows), np.empty(rows)
+        worth = programme.cost[j] + programme.bend[j] * z[j] - _worth(programme, y, j)
+        at.below[j] = max(worth, 0.0) + FIRST_DUAL
+        if programme.high[j] < np.inf:
+            at.above[j] = max(-worth, 0.0) + FIRST_DUAL
     for _ in range(ITERATIONS):
-        gap = 0.0
-        short[:] = right
-        for j in range(columns):
-            gap += (z[j] - low[j]) * below[j]
-            weight[j] = bend[j] + below[j] / (z[j] - low[j])
-            if high[j] < np.inf:
-                gap += (high[j] - z[j]) * above[j]
-                weight[j] += above[j] / (high[j] - z[j])
-            weight[j] = 1.0 / weight[j]
-            slack[j] = below[j] - above[j] - cost[j] - bend[j] * z[j]
-            for a in range(start[j], start[j + 1]):
-                slack[j] += coef[a] * y[row[a]]
-                short[row[a]] -= coef[a] * z[j]
-        factorise(programme, weight, factor)
+        gap = _take_stock(programme, at)
         if gap < enough * bounds:
             break
-        step_z, step_y, target = 0.0, 0.0, 0.0
-        for is_corrector in (False, True):
-            if is_corrector:
-                after = 0.0
-                for j in range(columns):
-                    after += (z[j] + step_z * dz[j] - low[j]) * (below[j] + step_y * d_below[j])
-                    if high[j] < np.inf:
-                        after += (high[j] - z[j] - step_z * dz[j]) * (above[j] + step_y * d_above[j])
-                target = gap / bounds * (after / gap) ** 3
-            dy[:] = short
-            for j in range(columns):
-                if is_corrector:  # the products of the predictor's steps
-                    d_below[j] = target - dz[j] * d_below[j]
-                    if high[j] < np.inf:
-                        d_above[j] = target + dz[j] * d_above[j]
-                aim[j] = slack[j] - below[j] + d_below[j] / (z[j] - low[j])
-                if high[j] < np.inf:
-                    aim[j] += above[j] - d_above[j] / (high[j] - z[j])
-                for a in range(start[j], start[j + 1]):
-                    dy[row[a]] -= coef[a] * weight[j] * aim[j]
-            solve_last(factor, 0, dy)
-            step_z, step_y = 1.0, 1.0
-            for j in range(columns):
-                step = aim[j]
-                for a in range(start[j], start[j + 1]):
-                    step += coef[a] * dy[row[a]]
-                step *= weight[j]
-                dz[j] = step
-                room = z[j] - low[j]
-                d_below[j] = (d_below[j] - below[j] * step) / room - below[j]
-                if step < 0:
-                    step_z = min(step_z, NEAR * room / -step)
-                if d_below[j] < 0:
-                    step_y = min(step_y, NEAR * below[j] / -d_below[j])
-                if high[j] < np.inf:
-                    room = high[j] - z[j]
-                    d_above[j] = (d_above[j] + above[j] * step) / room - above[j]
-                    if step > 0:
-                        step_z = min(step_z, NEAR * room / step)
-                    if d_above[j] < 0:
-                        step_y = min(step_y, NEAR * above[j] / -d_above[j])
-        for j in range(columns):
-            z[j] += step_z * dz[j]
-            below[j] += step_y * d_below[j]
-            above[j] += step_y * d_above[j]
-        y += step_y * dy
-        d_below[:] = 0.0
-        d_above[:] = 0.0
-    return gap / bounds
+        factorise(programme, at.weight, factor)
+        at.dz[:], at.d_below[:], at.d_above[:] = 0.0, 0.0, 0.0
+        steps = _aim(programme, factor, at, 0.0)
+        target = (_gap_after(programme, at, steps) / gap) ** 3 * gap / bounds
+        step_z, step_y = _aim(programme, factor, at, target)
+        z += step_z * at.dz
+        y += step_y * at.dy
+        at.below[:] += step_y * at.d_below
+        at.above[:] += step_y * at.d_above
+    return at.weight
+
+
+@compiled
+def _worth(programme: Programme, y: Array, j: int) -> float:
+    """What the rows pay for column j."""
+    total = 0.0
+    for a in range(programme.start[j], programme.start[j + 1]):
+        total += programme.coef[a] * y[programme.row[a]]
+    return total
+
+
+@compiled
+def _take_stock(programme: Programme, at: Iterate) -> float:
+    """Fill in weights, slack and what rows are short of; the sum of complementarity."""
+    _, _, _, cost, bend, low, high, right = programme
+    gap = 0.0
+    at.short[:] = right
+    for j in range(len(cost)):
+        at.by_low[j] = 1.0 / (at.z[j] - low[j])
+        gap += (at.z[j] - low[j]) * at.below[j]
+        curve = bend[j] + at.below[j] * at.by_low[j]
+        if high[j] < np.inf:
+            at.by_high[j] = 1.0 / (high[j] - at.z[j])
+            gap += (high[j] - at.z[j]) * at.above[j]
+            curve += at.above[j] * at.by_high[j]
+        at.weight[j] = 1.0 / curve
+        at.slack[j] = at.below[j] - at.above[j] - cost[j] - bend[j] * at.z[j] + _worth(programme, at.y, j)
+        _spread(programme, j, -at.z[j], at.short)
+    return gap
+
+
+@compiled
+def _spread(programme: Programme, j: int, amount: float, rows: Array) -> None:
+    """Add an amount of column j to the rows."""
+    for a in range(programme.start[j], programme.start[j + 1]):
+        rows[programme.row[a]] += programme.coef[a] * amount
+
+
+@compiled
+def _gap_after(programme: Programme, at: Iterate, steps: tuple[float, float]) -> float:
+    """The sum of complementarity if the steps were taken."""
+    step_z, step_y = steps
+    total = 0.0
+    for j in range(len(at.z)):
+        z = at.z[j] + step_z * at.dz[j]
+        total += (z - programme.low[j]) * (at.below[j] + step_y * at.d_below[j])
+        if programme.high[j] < np.inf:
+            total += (programme.high[j] - z) * (at.above[j] + step_y * at.d_above[j])
+    return total
+
+
+@compiled
+def _aim(programme: Programme, factor: Factor, at: Iterate, target: float) -> tuple[float, float]:
+    """Fill in a direction towards complementarities of ``target``, corrected by the products of the last direction.
+
+    Returns:
+        How far z and how far the duals can go.
+    """
+    at.dy[:] = at.short
+    for j in range(len(at.z)):
+        at.d_below[j] = target - at.dz[j] * at.d_below[j]
+        at.d_above[j] = target + at.dz[j] * at.d_above[j]
+        pull = at.slack[j] - at.below[j] + at.d_below[j] * at.by_low[j] + at.above[j] - at.d_above[j] * at.by_high[j]
+        at.dz[j] = pull
+        _spread(programme, j, -pull * at.weight[j], at.dy)
+    solve_last(factor, 0, at.dy)
+    most, step_y = NEAR, 1.0  # the largest move of z, in distances from a bound
+    for j in range(len(at.z)):
+        step = at.weight[j] * (at.dz[j] + _worth(programme, at.dy, j))
+        at.dz[j] = step
+        at.d_below[j] = (at.d_below[j] - at.below[j] * step) * at.by_low[j] - at.below[j]
+        at.d_above[j] = (at.d_above[j] + at.above[j] * step) * at.by_high[j] - at.above[j]
+        most = max(most, -step * at.by_low[j], step * at.by_high[j])
+        if -step_y * at.d_below[j] > NEAR * at.below[j]:
+            step_y = NEAR * at.below[j] / -at.d_below[j]
+        if -step_y * at.d_above[j] > NEAR * at.above[j]:
+            step_y = NEAR * at.above[j] / -at.d_above[j]
+    return NEAR / most, step_y

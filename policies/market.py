@@ -19,6 +19,7 @@ LEAST_RISE = 2e-3  # of a price over a unit's range, so that equal costs share p
 ROUNDS = 60  # of Newton's method for a price, at the most
 LINES_PRICED = 20  # lines whose prices are found, at the most
 PRICE_ROUNDS = 16  # of bisection for the price of a line
+TINY = 1e-12  # of a price
 WRONG_PU = 1e-4  # by which a line may be off while prices are found
 
 
@@ -32,7 +33,9 @@ class Network(NamedTuple):
 
 
 @compiled
-def share(cost: Array, rise: Array, low: Array, high: Array, part: Array, need: Array, output: Array, price: Array):
+def share(
+    cost: Array, rise: Array, low: Array, high: Array, part: Array, need: Array, output: Array, price: Array
+) -> None:
     """Meet the need (P,) of every part at least cost, as if there were no lines inside a part.
 
     Fills output (U,) and the price of each part (P,). The price is found by Newton's method, kept in a bracket.
@@ -43,31 +46,13 @@ def share(cost: Array, rise: Array, low: Array, high: Array, part: Array, need: 
             if part[u] == p:
                 least = min(least, cost[u] + rise[u] * low[u])
                 most = max(most, cost[u] + rise[u] * high[u])
-        price[p] = 0.0
-        if least > most:
-            continue
-        at = (least + most) / 2
+        at = (least + most) / 2 if least <= most else 0.0
         for _ in range(ROUNDS):
-            total, answer = 0.0, 0.0
-            for u in range(len(cost)):
-                if part[u] == p:
-                    x = (at - cost[u]) / rise[u]
-                    if x <= low[u]:
-                        x = low[u]
-                    elif x >= high[u]:
-                        x = high[u]
-                    else:
-                        answer += 1 / rise[u]
-                    total += x
+            total, answer = _given(cost, rise, low, high, part, p, at)
             gap = need[p] - total
-            if abs(gap) < TOLERANCE_PU / 10:
+            if abs(gap) < TOLERANCE_PU / 10 or most - least < TINY:
                 break
-            if gap > 0:
-                least = at
-            else:
-                most = at
-            if most - least < 1e-12:
-                break
+            least, most = (at, most) if gap > 0 else (least, at)
             step = at + gap / answer if answer > 0 else np.inf
             at = step if least < step < most else (least + most) / 2
         price[p] = at
@@ -77,7 +62,20 @@ def share(cost: Array, rise: Array, low: Array, high: Array, part: Array, need: 
 
 
 @compiled
-def flows(output: Array, load_flow: Array, reach: Array, flow: Array):
+def _given(cost: Array, rise: Array, low: Array, high: Array, part: Array, p: int, at: float) -> tuple[float, float]:
+    """What the units of part p give at a price, and how it rises with the price."""
+    total, answer = 0.0, 0.0
+    for u in range(len(cost)):
+        if part[u] == p:
+            x = (at - cost[u]) / rise[u]
+            if low[u] < x < high[u]:
+                answer += 1 / rise[u]
+            total += min(max(x, low[u]), high[u])
+    return total, answer
+
+
+@compiled
+def flows(output: Array, load_flow: Array, reach: Array, flow: Array) -> None:
     """Fill the flow (L,) of an output (U,), beside that of demand."""
     flow[:] = load_flow
     for u in range(len(output)):
@@ -89,65 +87,82 @@ def flows(output: Array, load_flow: Array, reach: Array, flow: Array):
 @compiled
 def relieve(
     cost: Array, rise: Array, low: Array, high: Array, network: Network, moves: int, output: Array, flow: Array
-):
+) -> None:
     """Shift output between pairs of units, the best pair first, each time as far as the next kink of the cost.
 
     The redispatch moves of the env, among stores that bid as well as sources. Changes output (U,) and flow (L,).
     """
-    part, reach, capacity, overload = network
-    units, lines = reach.shape
-    up, down = np.empty(units), np.empty(units)
-    kinks = np.empty(lines, np.int64)
+    up, down = np.empty(len(cost)), np.empty(len(cost))
     for _ in range(moves):
-        up[:] = cost + rise * output
-        count = 0
-        for line in range(lines):
-            excess = abs(flow[line]) - capacity[line]
-            if excess > TOLERANCE_PU:
-                toll = overload if flow[line] > 0 else -overload
-                for u in range(units):
-                    up[u] += toll * reach[u, line]
-            elif excess >= -TOLERANCE_PU:
-                kinks[count] = line
-                count += 1
-        most = -np.inf
-        for u in range(units):
-            down[u] = up[u] if output[u] - low[u] > TOLERANCE_PU else -np.inf
-            up[u] = up[u] if high[u] - output[u] > TOLERANCE_PU else np.inf
-            most = max(most, down[u])
-        best, riser, faller = -LEAST_GAIN, -1, -1
-        for u in range(units):
-            if up[u] - most >= best:
-                continue
-            for v in range(units):
-                loss = up[u] - down[v]
-                if loss >= best or part[u] != part[v]:
-                    continue
-                for k in range(count):
-                    line = kinks[k]
-                    along = reach[u, line] - reach[v, line]
-                    loss += overload * max(along if flow[line] > 0 else -along, 0.0)
-                if loss < best:
-                    best, riser, faller = loss, u, v
+        full = _prices(cost, rise, low, high, network, output, flow, up, down)
+        gain, riser, faller = _best_pair(network, up, down, full, flow)
         if riser < 0:
             return
-        room = min(high[riser] - output[riser], output[faller] - low[faller])
-        bend = rise[riser] + rise[faller]
-        if bend > 1e-9:
-            room = min(room, -best / bend)
-        for line in range(lines):
-            change = reach[riser, line] - reach[faller, line]
-            along = change if flow[line] >= 0 else -change
-            excess = abs(flow[line]) - capacity[line]
-            if along > 1e-9 and excess < -TOLERANCE_PU:
-                room = min(room, -excess / along)
-            elif along < -1e-9:
-                to_go = excess if excess > TOLERANCE_PU else excess + 2 * capacity[line]
-                room = min(room, to_go / -along)
+        room = min(high[riser] - output[riser], output[faller] - low[faller], gain / (rise[riser] + rise[faller]))
+        room = min(room, _next_kink(network, riser, faller, flow))
         output[riser] += room
         output[faller] -= room
-        for line in range(lines):
-            flow[line] += room * (reach[riser, line] - reach[faller, line])
+        flow += room * (network.reach[riser] - network.reach[faller])
+
+
+@compiled
+def _prices(
+    cost: Array,
+    rise: Array,
+    low: Array,
+    high: Array,
+    network: Network,
+    output: Array,
+    flow: Array,
+    up: Array,
+    down: Array,
+) -> Array:
+    """Fill in what a little more of each unit costs, and what a little less saves; the lines that are just full."""
+    up[:] = cost + rise * output
+    full = np.zeros(len(flow), np.bool_)
+    for line in range(len(flow)):
+        excess = abs(flow[line]) - network.capacity[line]
+        full[line] = abs(excess) <= TOLERANCE_PU
+        if excess > TOLERANCE_PU:
+            up += np.sign(flow[line]) * network.overload * network.reach[:, line]
+    for u in range(len(up)):
+        down[u] = up[u] if output[u] - low[u] > TOLERANCE_PU else -np.inf
+        up[u] = up[u] if high[u] - output[u] > TOLERANCE_PU else np.inf
+    return np.flatnonzero(full)
+
+
+@compiled
+def _best_pair(network: Network, up: Array, down: Array, full: Array, flow: Array) -> tuple[float, int, int]:
+    """What the best shift saves, who goes up and who goes down; −1 if none saves anything."""
+    best, riser, faller, most = -LEAST_GAIN, -1, -1, np.max(down)
+    for u in range(len(up)):
+        if up[u] - most >= best:
+            continue
+        for v in range(len(up)):
+            loss = up[u] - down[v]
+            if loss >= best or network.part[u] != network.part[v]:
+                continue
+            for line in full:
+                along = np.sign(flow[line]) * (network.reach[u, line] - network.reach[v, line])
+                loss += network.overload * max(along, 0.0)
+            if loss < best:
+                best, riser, faller = loss, u, v
+    return -best, riser, faller
+
+
+@compiled
+def _next_kink(network: Network, riser: int, faller: int, flow: Array) -> float:
+    """How far a pair can shift until a line becomes full, or is no longer overloaded."""
+    room = np.inf
+    for line in range(len(flow)):
+        along = (network.reach[riser, line] - network.reach[faller, line]) * (1.0 if flow[line] >= 0 else -1.0)
+        excess = abs(flow[line]) - network.capacity[line]
+        if along > 1e-9 and excess < -TOLERANCE_PU:
+            room = min(room, -excess / along)
+        elif along < -1e-9:
+            to_go = excess if excess > TOLERANCE_PU else excess + 2 * network.capacity[line]
+            room = min(room, to_go / -along)
+    return room
 
 
 @compiled
@@ -161,7 +176,7 @@ def price_lines(
     network: Network,
     toll: Array,
     added: Array,
-):
+) -> None:
     """Find what each unit's output costs the lines that are full: their shadow prices, one line after the other.
 
     Moves between two units end where every pair would overload a full line, though three together could pass it by;
@@ -220,7 +235,7 @@ def dispatch(
     moves: int,
     output: Array,
     full: Array,
-):
+) -> None:
     """The cleared step of B rows: bids and limits (B, U), need (B, P) the flow by demand alone and what
     prices of lines are near the right ones (B, L).
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from envs import EnvConfig, GridBatch
 from grid import GridArrays
 from policies.config import OBSERVATIONS, TrainConfig
+from policies.day_ahead import HOURS
 from policies.graph_policy import GraphActorCriticPolicy
-from policies.wiring import HOURS
 
 KINDS: dict[str, type[ActorCriticPolicy]] = {
     "mlp": ActorCriticPolicy,

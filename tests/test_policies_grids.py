@@ -11,8 +11,10 @@ from grid import GridError
 from grid.optimum import optimum
 from policies import make_vec_env
 from policies.baselines import Merit
+from policies.config import TrainConfig
 from policies.evaluation import run
 from policies.grids import STAKE_EPISODES, Rotation, TrainingGrids, stake
+from policies.networks import observed
 
 TOPOLOGIES = ("triangle", "case14", "gen:12:3")
 HORIZON = 6
@@ -143,3 +145,9 @@ def test_the_same_seed_gives_the_same_episodes_and_the_next_ones_are_new():
 def test_envs_that_do_not_go_together_are_refused(change, message):
     with pytest.raises(GridError, match=message):
         change()
+
+
+def test_a_stake_is_found_where_the_solver_gets_lost_on_its_way():
+    """From the basis of the episode before, HiGHS ends this grid's second one with the status Unknown."""
+    config = observed(EnvConfig(topology="gen:22:100179"), TrainConfig(policy="graph", seconds=1))
+    assert 150 < stake(config) < 250
