@@ -69,7 +69,7 @@ class TrainConfig:
         GridError: a value is outside its range.
     """
 
-    policy: Literal["mlp", "extractor", "graph"] = "mlp"  # plain network, GraphExtractor, or one network for any grid
+    policy: Literal["mlp", "extractor", "graph"] = "graph"  # plain network, GraphExtractor, or one for any grid
     stages: tuple[str, ...] = ()  # out of STAGES, in turn; none: BEST_STAGES
     steps: int | None = None  # env steps to take, summed over the envs
     seconds: float | None = None  # time to take, with everything from the call to the last file

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from policies.interior_point import Array, Factor, Programme, compiled, factorise, profile, solve, solve_last
+from policies.compiled import Array, compiled
+from policies.interior_point import Factor, Programme, factorise, profile, solve, solve_last
 from policies.market import LEAST_RISE, Network, flows, share
 
 HOURS = 25  # from now to a day ahead

@@ -15,7 +15,7 @@ from torch import Tensor
 from policies.day_ahead import HOURS, new_plans, plan_days
 from policies.wiring import Wiring
 
-ENOUGH = 1e-3  # to which plans are worked out; worked out to the end they heed errors of forecasts too much
+ENOUGH = 3e-4  # to which plans are worked out; worked out to the end they heed errors of forecasts too much
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,8 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     now_too = torch.cat([w.lead.new_zeros(1), w.lead + 1])
     load = torch.cat([nodes[..., :1], nodes[..., 5 : 5 + leads]], -1)[..., now_too].transpose(1, 2)
     offer = torch.cat([nodes[..., 1:2], nodes[..., 5 + leads :]], -1)[:, w.sources][..., now_too].transpose(1, 2)
-    need, load_flow = load @ w.part, w.offset - load @ w.flow
+    load = load.double()  # so that what comes out does not depend on the order of the nodes
+    need, load_flow = load @ w.part.double(), w.offset - load @ w.flow.double()
     hours = hours_left(w, observation["globals"]).ceil().clamp(1, HOURS).long()
     started = has_started(w, observation["globals"])[:, 0]
     plans = new_plans(len(nodes), len(w.reach), len(w.stores), need.shape[2], len(w.capacity))
@@ -63,15 +64,15 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     output, energy, value, price, toll, tilt, *answers = (torch.from_numpy(each).float() for each in plans)
     return Day(
         offer=offer,
-        net=(need.sum(-1) - offer @ w.varying) / w.gen_max.sum().clamp(min=1e-6),
-        need=need[:, 0],
-        load_flow=load_flow[:, 0],
+        net=(need.sum(-1).float() - offer @ w.varying) / w.gen_max.sum().clamp(min=1e-6),
+        need=need[:, 0].float(),
+        load_flow=load_flow[:, 0].float(),
         output=output,
         energy=energy,
         value=value,
         price=price @ w.part[w.units].T - toll @ w.reach[: len(w.units)].T,
         toll=toll,
-        flow=output @ w.reach + load_flow,
+        flow=output @ w.reach + load_flow.float(),
         tilt=tilt,
         value_answer=answers[0],
         power_answer=answers[1],

@@ -7,24 +7,17 @@ digits are enough; ``grid.programme`` is for all digits. Symbols: C columns, R r
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-Array = np.ndarray
+from policies.compiled import Array, compiled
 
 ITERATIONS = 20
 NEAR = 0.9995  # of the way to the nearest bound
 FIRST_DUAL = 0.1
 TINY = 1e-12
-SUMS_REORDERED = {"reassoc", "contract"}  # so that sums run in parallel lanes
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """To machine code, at the first call; later processes find it in a cache."""
-    return njit(cache=True, nogil=True, error_model="numpy", fastmath=SUMS_REORDERED)(function)
+CENTRED = 3.0
 
 
 class Programme(NamedTuple):
@@ -148,18 +141,19 @@ def solve(programme: Programme, factor: Factor, z: Array, y: Array, enough: floa
         if programme.high[j] < np.inf:
             at.above[j] = max(-worth, 0.0) + FIRST_DUAL
     for _ in range(ITERATIONS):
-        gap = _take_stock(programme, at)
-        if gap < enough * bounds:
-            break
+        gap, off = _take_stock(programme, at, enough)
+        is_near = off < CENTRED * enough  # one more step, and there is nothing left to see
         factorise(programme, at.weight, factor)
         at.dz[:], at.d_below[:], at.d_above[:] = 0.0, 0.0, 0.0
         steps = _aim(programme, factor, at, 0.0)
-        target = (_gap_after(programme, at, steps) / gap) ** 3 * gap / bounds
+        target = max((_gap_after(programme, at, steps) / gap) ** 3 * gap / bounds, enough)
         step_z, step_y = _aim(programme, factor, at, target)
         z += step_z * at.dz
         y += step_y * at.dy
         at.below[:] += step_y * at.d_below
         at.above[:] += step_y * at.d_above
+        if is_near:
+            break
     return at.weight
 
 
@@ -173,23 +167,25 @@ def _worth(programme: Programme, y: Array, j: int) -> float:
 
 
 @compiled
-def _take_stock(programme: Programme, at: Iterate) -> float:
+def _take_stock(programme: Programme, at: Iterate, enough: float) -> tuple[float, float]:
     """Fill in weights, slack and what rows are short of; the sum of complementarity."""
     _, _, _, cost, bend, low, high, right = programme
-    gap = 0.0
+    gap, off = 0.0, 0.0
     at.short[:] = right
     for j in range(len(cost)):
         at.by_low[j] = 1.0 / (at.z[j] - low[j])
-        gap += (at.z[j] - low[j]) * at.below[j]
+        product = (at.z[j] - low[j]) * at.below[j]
+        gap, off = gap + product, max(off, abs(product - enough))
         curve = bend[j] + at.below[j] * at.by_low[j]
         if high[j] < np.inf:
             at.by_high[j] = 1.0 / (high[j] - at.z[j])
-            gap += (high[j] - at.z[j]) * at.above[j]
+            product = (high[j] - at.z[j]) * at.above[j]
+            gap, off = gap + product, max(off, abs(product - enough))
             curve += at.above[j] * at.by_high[j]
         at.weight[j] = 1.0 / curve
         at.slack[j] = at.below[j] - at.above[j] - cost[j] - bend[j] * at.z[j] + _worth(programme, at.y, j)
         _spread(programme, j, -at.z[j], at.short)
-    return gap
+    return gap, off
 
 
 @compiled

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from policies.interior_point import Array, compiled
+from policies.compiled import Array, compiled
 
 TOLERANCE_PU = 1e-7
 LEAST_GAIN = 1e-5  # of a move: a smaller saving is rounding

@@ -45,7 +45,7 @@ class Demo(Common):
         make_room(run, overwrite=True)
         with console.progress("training", 1.0) as report:
             watch = Watch(report)
-            train(EnvConfig(topology=GRID), TrainConfig(seconds=self.seconds), run, watch, started_s)
+            train(EnvConfig(topology=GRID), TrainConfig(policy="mlp", seconds=self.seconds), run, watch, started_s)
         explain(run)
         if watch.stopped:
             raise KeyboardInterrupt

@@ -34,9 +34,11 @@ class Train(CommonJson, Lines):
         tyro.conf.arg(name="GRID", metavar="GRID...", help_behavior_hint="(required, but for --resume)"),
     ] = ()
     """bundled names or paths of grid files; gen:40..60x200 stands for 200 generated grids"""
-    policy: Annotated[Network | None, one_of(Network), default("mlp, or graph for several grids")] = None
+    policy: Annotated[Network, one_of(Network)] = "graph"
     """network: plain, message passing over the lines of the grid, or one network for any grid"""
-    stages: Annotated[str, tyro.conf.arg(metavar="STAGES"), default("optimum,gradient; for graph gradient")] = ""
+    stages: Annotated[
+        str, tyro.conf.arg(metavar="STAGES"), default("gradient; for mlp and extractor optimum,gradient")
+    ] = ""
     """ways of learning, in turn: any of optimum, gradient and ppo, joined by commas"""
     start: Annotated[str | None, tyro.conf.arg(metavar="RUN"), default("nothing learned")] = None
     """go on from the network of this agent, a graph run or a shipped one, which fits any grid"""
@@ -90,7 +92,6 @@ class Train(CommonJson, Lines):
                 load(source)
         from policies import TrainConfig, train  # before an older run is removed, as torch may be missing
 
-        policy: Network = self.policy or ("graph" if len(sources) > 1 or self.start else "mlp")
         env_config = EnvConfig()
         if self.start is not None:
             from scripts.running import run_config
@@ -99,8 +100,8 @@ class Train(CommonJson, Lines):
         env_config = self.with_lines(env_config)
         env_configs = [replace(env_config, topology=source) for source in sources]
         stages = tuple(filter(None, self.stages.split(",")))
-        config = TrainConfig(policy, stages, self.steps, self.seconds, self.seed, start=self.start)
-        run = self.out or Path("runs") / f"{Path(sources[0]).stem if len(sources) == 1 else 'many'}-{policy}"
+        config = TrainConfig(self.policy, stages, self.steps, self.seconds, self.seed, start=self.start)
+        run = self.out or Path("runs") / f"{Path(sources[0]).stem if len(sources) == 1 else 'many'}-{self.policy}"
         make_room(run, self.overwrite)
         with console.progress(f"training {run}", 1.0) as report:
             watch = Watch(report)

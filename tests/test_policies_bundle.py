@@ -19,7 +19,7 @@ from policies.networks import make_policy
 CONFIG = EnvConfig(
     topology=congested_grid(), horizon=12, action="absolute", forecast_h=(1, 5), prices=Prices(spill_per_mwh=7.0)
 )
-SETTINGS = TrainConfig(steps=240, n_envs=5, batch_size=30, width=16, graph_width=8, threads=1)
+SETTINGS = TrainConfig(policy="mlp", steps=240, n_envs=5, batch_size=30, width=16, graph_width=8, threads=1)
 POLICIES = ("mlp", "extractor", "graph")
 
 

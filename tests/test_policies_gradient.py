@@ -82,7 +82,7 @@ def test_updates_raise_the_return_and_move_the_critic():
 
 
 def test_stages_follow_each_other_with_their_own_rates(tmp_path):
-    config = TrainConfig(stages=("gradient", "ppo"), steps=600, n_envs=5, batch_size=25, width=16)
+    config = TrainConfig(policy="mlp", stages=("gradient", "ppo"), steps=600, n_envs=5, batch_size=25, width=16)
     train(CONFIG, config, tmp_path / "run")
     with (tmp_path / "run" / "progress.csv").open(encoding="utf-8") as file:
         rates = [float(row["learning_rate"]) for row in csv.DictReader(file)][1:]
@@ -93,7 +93,7 @@ def test_stages_follow_each_other_with_their_own_rates(tmp_path):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(stage, tmp_path):
-    config = TrainConfig(stages=(stage,), steps=200, n_envs=5, batch_size=25, width=16)
+    config = TrainConfig(policy="mlp", stages=(stage,), steps=200, n_envs=5, batch_size=25, width=16)
     train(CONFIG, dataclasses.replace(config, steps=400), tmp_path / "whole")
     train(CONFIG, config, tmp_path / "parts")
     resume(tmp_path / "parts", steps=200)
@@ -113,7 +113,7 @@ def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(stage, tmp_path):
 )
 def test_bad_stages_are_refused(stages, message):
     with pytest.raises(GridError) as caught:
-        TrainConfig(stages=stages)
+        TrainConfig(policy="mlp", stages=stages)
     assert str(caught.value) == message
 
 

@@ -96,7 +96,9 @@ def test_imitation_comes_near_the_actions_and_the_returns(policy):
 
 
 def test_all_stages_run_in_turn_and_each_starts_from_the_best_so_far(tmp_path):
-    config = TrainConfig(stages=("optimum", "gradient", "ppo"), steps=8 * 40, n_envs=4, batch_size=40, width=16)
+    config = TrainConfig(
+        policy="mlp", stages=("optimum", "gradient", "ppo"), steps=8 * 40, n_envs=4, batch_size=40, width=16
+    )
     run = tmp_path / "run"
 
     def stop(done, text):
@@ -129,7 +131,7 @@ def test_all_stages_run_in_turn_and_each_starts_from_the_best_so_far(tmp_path):
 
 def test_ppo_improves_what_it_is_handed_and_explores_ever_closer_to_it(tmp_path):
     steps = 12 * 64 * 24
-    config = TrainConfig(stages=("optimum", "ppo"), steps=steps, n_envs=64, batch_size=384, width=32)
+    config = TrainConfig(policy="mlp", stages=("optimum", "ppo"), steps=steps, n_envs=64, batch_size=384, width=32)
     train(dataclasses.replace(CONFIG, horizon=12), config, tmp_path / "run")
     _, handed, tuned = what_stages_reached(read_curve(tmp_path / "run"))
     assert tuned["validation_cost_frac"] < handed["validation_cost_frac"] - 0.005
@@ -138,7 +140,7 @@ def test_ppo_improves_what_it_is_handed_and_explores_ever_closer_to_it(tmp_path)
 
 
 def test_each_stage_has_a_rate_of_its_own():
-    config = TrainConfig(stages=("optimum", "gradient", "ppo"))
+    config = TrainConfig(policy="mlp", stages=("optimum", "gradient", "ppo"))
     rates = [config.rate(stage) for stage in config.stages]
     assert rates == [config.optimum_learning_rate, config.gradient_learning_rate, config.tuning_learning_rate]
     assert dataclasses.replace(config, stages=("ppo",)).rate("ppo") == config.learning_rate

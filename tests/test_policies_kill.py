@@ -35,7 +35,8 @@ from envs import EnvConfig
 from grid import GridError
 from policies import TrainConfig, load_agent, resume, train
 CONFIG = EnvConfig(topology=congested_grid(), horizon=12)
-TRAIN = TrainConfig(steps=180, stages=("optimum", "gradient", "ppo"), n_envs=5, batch_size=30, width=8, threads=1)
+STAGES = ("optimum", "gradient", "ppo")
+TRAIN = TrainConfig(policy="mlp", steps=180, stages=STAGES, n_envs=5, batch_size=30, width=8, threads=1)
 rename = Path.replace
 
 def killed(before, run):

@@ -206,7 +206,7 @@ def test_a_fine_tuning_that_was_killed_at_once_begins_with_the_start_again(train
 
 
 def test_a_start_that_does_not_fit_is_refused_before_anything_is_written(trained, tmp_path):
-    train(configs(["triangle"])[0], TrainConfig(steps=12, n_envs=4, width=8, seed=1), tmp_path / "mlp")
+    train(configs(["triangle"])[0], TrainConfig(policy="mlp", steps=12, n_envs=4, width=8, seed=1), tmp_path / "mlp")
     shutil.copytree(trained / "many", tmp_path / "old")
     content = json.loads((tmp_path / "old" / "config.json").read_text())
     content["env"]["forecast_h"] = [1, 2]
@@ -223,7 +223,7 @@ def test_a_start_that_does_not_fit_is_refused_before_anything_is_written(trained
 
 def test_several_grids_need_the_policy_that_fits_them_and_names_to_load_them_by(tmp_path):
     with pytest.raises(GridError, match=r"train.policy: found 'mlp' for 3 grids; allowed: 'graph'; train with the"):
-        train(configs(), TrainConfig(steps=12), tmp_path / "run")
+        train(configs(), TrainConfig(policy="mlp", steps=12), tmp_path / "run")
     with pytest.raises(GridError, match="grid 'congested': found a Grid among several; allowed: the name or path of"):
         train(configs(["triangle", congested_grid()]), SMALL, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -156,7 +156,7 @@ def test_outputs_answer_to_bids_and_limits_as_finite_differences_say(topology):
         found, told = (sides[0] - sides[1]) / (2 * step), (gradient * scale * way).sum(1)
         off = (found - told).abs()
         assert told.abs().median() > 0.01
-        assert off.median() < 0.02 * told.abs().median()  # a few rows stand at a kink
+        assert off.median() < 0.05 * told.abs().median()  # a few rows stand at a kink
         assert off.quantile(0.8) < 0.2 * told.abs().median()
         flow = clear(wiring, cost, rise, low, high, day) @ wiring.reach + day.load_flow
         lines_full += int(((flow.abs() - wiring.capacity).abs() < 1e-5).sum())

@@ -22,7 +22,7 @@ from policies.ppo import build, training_grids
 from policies.training import read_resume
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=12)
-SMALL = TrainConfig(steps=600, n_envs=5, batch_size=30, width=16, graph_width=8, threads=1, seed=4)
+SMALL = TrainConfig(policy="mlp", steps=600, n_envs=5, batch_size=30, width=16, graph_width=8, threads=1, seed=4)
 POLICIES = ("mlp", "extractor", "graph")
 
 
@@ -171,7 +171,7 @@ def test_a_budget_of_both_ends_with_the_first():
 
 
 def test_an_agent_acts_in_the_evaluation_and_training_pays(tmp_path):
-    config = TrainConfig(steps=48 * 32 * 24, n_envs=32, threads=1)
+    config = TrainConfig(policy="mlp", steps=48 * 32 * 24, n_envs=32, threads=1)
     env_config = EnvConfig(topology=congested_grid())
     agent = train(env_config, config, tmp_path / "run")
     rows = evaluate([agent, "redispatch"], agent.env_config, episodes=20)

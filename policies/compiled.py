@@ -1,0 +1,36 @@
+"""Plain loops over arrays, compiled by numba."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+Array = np.ndarray
+
+FILES = ("interior_point.py", "market.py", "day_ahead.py")
+"""Whose functions are compiled, and call each other."""
+
+SUMS_REORDERED = {"reassoc", "contract"}  # so that sums run in parallel lanes
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """To machine code, at the first call; later processes find it in a cache beside the file."""
+    return njit(cache=True, nogil=True, error_model="numpy", fastmath=SUMS_REORDERED)(function)
+
+
+def forget_outdated(folder: Path) -> None:
+    """Remove machine code that is older than any of the sources.
+
+    numba compares it with the file of the function itself, and not with those of the functions that it calls.
+    """
+    newest = max((folder / name).stat().st_mtime for name in FILES)
+    for index in (folder / "__pycache__").glob("*.nbi"):
+        if index.stat().st_mtime < newest:
+            index.unlink(missing_ok=True)
+
+
+forget_outdated(Path(__file__).parent)
