@@ -50,7 +50,7 @@ PPO_SETTINGS: dict[str, dict[str, Any]] = {
         "batch_size": 512,
         "n_epochs": 3,
         "learning_rate": 3e-4,
-        "gradient_learning_rate": 1e-3,
+        "gradient_learning_rate": 5e-4,
         "graph_width": 64,
     },
 }

@@ -1,9 +1,9 @@
 """The day ahead as the forecasts have it: what sources and stores would best do, and what energy is then worth.
 
 The programme of ``grid.programme`` over the coming hours, solved for one row after the other to a few digits by
-``policies.interior_point``. That it is not solved to the end is a help: where there are many good plans, the method
-stands in the midst of them, and a forecast that changes a little changes the plan a little. Symbols as in
-``policies.market``; G sources, S stores, H hours, B rows.
+``policies.interior_point``. That it is not solved to the end is a help, more so the further ahead an hour is and the
+less its forecast can be relied on: the method stands in the midst of all plans that are good enough, and when
+forecasts change a little, so does the plan. Symbols as in ``policies.market``; G sources, S stores, H hours, B rows.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from policies.compiled import Array, compiled
-from policies.interior_point import Factor, Programme, factorise, profile, solve, solve_last
+from policies.interior_point import Factor, Programme, profile, solve, solve_last
 from policies.market import LEAST_RISE, Network, flows, share
 
 HOURS = 25  # from now to a day ahead
@@ -111,8 +111,7 @@ def plan_days(
     before: Array,
     started: Array,
     stored: Array,
-    enough: float,
-    with_answers: bool,
+    enough: Array,
     plans: Plans,
 ) -> None:
     """Plan the coming hours of B rows.
@@ -127,8 +126,7 @@ def plan_days(
         before: (B, G) output of the last step.
         started: (B,) whether there was one; else there is no ramp.
         stored: (B, S) energy.
-        enough: mean complementarity at which a plan is good enough: price times power, both relative.
-        with_answers: whether to fill in how the plan answers to stored energy.
+        enough: (HOURS,) complementarity, price times power, both relative, to which each hour is worked out.
         plans: filled here.
     """
     ramped = np.flatnonzero(np.minimum(fleet.hourly_rise, fleet.hourly_fall) < STEEP)
@@ -137,16 +135,14 @@ def plan_days(
         idle, price, near = idle_day(fleet, network, day)
         for _ in range(ATTEMPTS):
             programme, bases, z, y = _programme(
-                fleet, network, day, before[b], started[b], stored[b], ramped, near, idle, price
+                fleet, network, day, before[b], started[b], stored[b], ramped, near, idle, price, enough
             )
             factor = profile(programme)
-            weight = solve(programme, factor, z, y, enough)
+            weight = solve(programme, factor, z, y)
             _read(fleet, near, bases, ramped, z, y, plans, b)
             if not _overloaded(network, day, plans.output[b], near):
                 break
-        if with_answers:
-            factorise(programme, weight, factor)
-            _answers(fleet, bases[0], programme, factor, weight, plans, b)
+        _answers(fleet, bases[0], programme, factor, weight, plans, b)
 
 
 class Draft(NamedTuple):
@@ -155,7 +151,7 @@ class Draft(NamedTuple):
     start: Array  # (C + 1,)
     row: Array  # (E,)
     coef: Array  # (E,)
-    bounds: Array  # (4, C) cost, bend, low and high
+    about: Array  # (5, C) cost, bend, low, high and what is enough
     guess: Array  # (C,)
     written: Array  # (2,) how many columns and entries there are
 
@@ -174,8 +170,8 @@ def _close(draft: Draft, cost: float, bend: float, low: float, high: float, gues
     column = draft.written[0]
     high = max(high, low + WIDTH)
     inside = FIRST_FRAC * (high - low) if high < np.inf else FIRST_ROOM
-    draft.bounds[0, column], draft.bounds[1, column] = cost, bend
-    draft.bounds[2, column], draft.bounds[3, column] = low, high
+    draft.about[0, column], draft.about[1, column] = cost, bend
+    draft.about[2, column], draft.about[3, column] = low, high
     draft.guess[column] = min(max(guess, low + inside), high - inside)
     draft.written[0] = column + 1
     draft.start[column + 1] = draft.written[1]
@@ -193,6 +189,7 @@ def _programme(
     near: Array,
     idle: Array,
     price: Array,
+    enough: Array,
 ) -> tuple[Programme, Array, Array, Array]:
     """The programme of one row, where each hour's rows begin (H,), and first guesses of its solution and duals.
 
@@ -208,13 +205,14 @@ def _programme(
         np.zeros(columns + 1, np.int64),
         np.empty(entries, np.int64),
         np.empty(entries),
-        np.empty((4, columns)),
+        np.empty((5, columns)),
         np.empty(columns),
         np.zeros(2, np.int64),
     )
     base = lines + hours * (parts + tied)
     right, y, bases = np.zeros(base), np.zeros(base), np.empty(hours, np.int64)
     for h in range(hours):
+        first = draft.written[0]
         full = np.flatnonzero(near[h])
         base -= parts + len(full) + tied
         bases[h] = base
@@ -250,9 +248,10 @@ def _programme(
             _enter(draft, row, 1.0)
             low, high = fleet.store_min[s], fleet.store_max[s]
             _close(draft, 0.0 if later >= 0 else -fleet.end_value[s], 0.0, low, high, (low + high) / 2)
-    bounds, end = draft.bounds, draft.written[1]
+        draft.about[4, first : draft.written[0]] = enough[h]
+    about, end = draft.about, draft.written[1]
     rows = (draft.row[:end], draft.coef[:end])
-    programme = Programme(draft.start, rows[0], rows[1], bounds[0], bounds[1], bounds[2], bounds[3], right)
+    programme = Programme(draft.start, rows[0], rows[1], about[0], about[1], about[2], about[3], right, about[4])
     return programme, bases, draft.guess, y
 
 

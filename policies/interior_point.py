@@ -14,10 +14,10 @@ import numpy as np
 from policies.compiled import Array, compiled
 
 ITERATIONS = 20
-NEAR = 0.9995  # of the way to the nearest bound
+SHORT_OF_BOUND = 0.9995  # of the way to the nearest one
 FIRST_DUAL = 0.1
 TINY = 1e-12
-CENTRED = 3.0
+NEAR_CENTRE = 3.0  # times what is enough
 
 
 class Programme(NamedTuple):
@@ -31,6 +31,7 @@ class Programme(NamedTuple):
     low: Array  # (C,) finite
     high: Array  # (C,) above low, or infinite
     right: Array  # (R,)
+    enough: Array  # (C,) complementarity, price times amount, to which a column is worked out
 
 
 class Factor(NamedTuple):
@@ -124,12 +125,14 @@ class Iterate(NamedTuple):
 
 
 @compiled
-def solve(programme: Programme, factor: Factor, z: Array, y: Array, enough: float) -> Array:
-    """Improve z (C,), inside its bounds, and the rows' duals y (R,) until the mean complementarity is below ``enough``.
+def solve(programme: Programme, factor: Factor, z: Array, y: Array) -> Array:
+    """Move z (C,), inside its bounds, and the rows' duals y (R,) to where every complementarity is what is enough.
+
+    That is a point of the central path, on which the solution changes smoothly with all numbers of the programme.
 
     Returns:
-        Weights (C,) for ``factorise``. The derivative of z by right follows from both: weight times the columns'
-        entries times the solution for the change of right.
+        Weights (C,) of the last normal equations, which the factor is of. The derivative of z by right follows from
+        both: weight times the columns' entries times the solution for the change of right.
     """
     columns, rows = len(programme.cost), len(programme.right)
     many, dy, short = np.zeros((9, columns)), np.zeros(rows), np.zeros(rows)
@@ -141,13 +144,13 @@ def solve(programme: Programme, factor: Factor, z: Array, y: Array, enough: floa
         if programme.high[j] < np.inf:
             at.above[j] = max(-worth, 0.0) + FIRST_DUAL
     for _ in range(ITERATIONS):
-        gap, off = _take_stock(programme, at, enough)
-        is_near = off < CENTRED * enough  # one more step, and there is nothing left to see
+        gap, off = _take_stock(programme, at)
+        is_near = off < NEAR_CENTRE  # one more step, and there is nothing left to see
         factorise(programme, at.weight, factor)
         at.dz[:], at.d_below[:], at.d_above[:] = 0.0, 0.0, 0.0
-        steps = _aim(programme, factor, at, 0.0)
-        target = max((_gap_after(programme, at, steps) / gap) ** 3 * gap / bounds, enough)
-        step_z, step_y = _aim(programme, factor, at, target)
+        steps = _aim(programme, factor, at, 0.0, 0.0)
+        target = (_gap_after(programme, at, steps) / gap) ** 3 * gap / bounds
+        step_z, step_y = _aim(programme, factor, at, target, 1.0)
         z += step_z * at.dz
         y += step_y * at.dy
         at.below[:] += step_y * at.d_below
@@ -167,20 +170,20 @@ def _worth(programme: Programme, y: Array, j: int) -> float:
 
 
 @compiled
-def _take_stock(programme: Programme, at: Iterate, enough: float) -> tuple[float, float]:
-    """Fill in weights, slack and what rows are short of; the sum of complementarity."""
-    _, _, _, cost, bend, low, high, right = programme
+def _take_stock(programme: Programme, at: Iterate) -> tuple[float, float]:
+    """Fill in weights, slack and what rows are short of; the sum of complementarity, and how far one is off."""
+    _, _, _, cost, bend, low, high, right, enough = programme
     gap, off = 0.0, 0.0
     at.short[:] = right
     for j in range(len(cost)):
         at.by_low[j] = 1.0 / (at.z[j] - low[j])
         product = (at.z[j] - low[j]) * at.below[j]
-        gap, off = gap + product, max(off, abs(product - enough))
+        gap, off = gap + product, max(off, abs(product / enough[j] - 1))
         curve = bend[j] + at.below[j] * at.by_low[j]
         if high[j] < np.inf:
             at.by_high[j] = 1.0 / (high[j] - at.z[j])
             product = (high[j] - at.z[j]) * at.above[j]
-            gap, off = gap + product, max(off, abs(product - enough))
+            gap, off = gap + product, max(off, abs(product / enough[j] - 1))
             curve += at.above[j] * at.by_high[j]
         at.weight[j] = 1.0 / curve
         at.slack[j] = at.below[j] - at.above[j] - cost[j] - bend[j] * at.z[j] + _worth(programme, at.y, j)
@@ -209,29 +212,32 @@ def _gap_after(programme: Programme, at: Iterate, steps: tuple[float, float]) ->
 
 
 @compiled
-def _aim(programme: Programme, factor: Factor, at: Iterate, target: float) -> tuple[float, float]:
+def _aim(programme: Programme, factor: Factor, at: Iterate, target: float, least: float) -> tuple[float, float]:
     """Fill in a direction towards complementarities of ``target``, corrected by the products of the last direction.
+
+    They are no smaller than ``least`` times what is enough.
 
     Returns:
         How far z and how far the duals can go.
     """
     at.dy[:] = at.short
     for j in range(len(at.z)):
-        at.d_below[j] = target - at.dz[j] * at.d_below[j]
-        at.d_above[j] = target + at.dz[j] * at.d_above[j]
+        aimed = max(target, least * programme.enough[j])
+        at.d_below[j] = aimed - at.dz[j] * at.d_below[j]
+        at.d_above[j] = aimed + at.dz[j] * at.d_above[j]
         pull = at.slack[j] - at.below[j] + at.d_below[j] * at.by_low[j] + at.above[j] - at.d_above[j] * at.by_high[j]
         at.dz[j] = pull
         _spread(programme, j, -pull * at.weight[j], at.dy)
     solve_last(factor, 0, at.dy)
-    most, step_y = NEAR, 1.0  # the largest move of z, in distances from a bound
+    most, step_y = SHORT_OF_BOUND, 1.0  # the largest move of z, in distances from a bound
     for j in range(len(at.z)):
         step = at.weight[j] * (at.dz[j] + _worth(programme, at.dy, j))
         at.dz[j] = step
         at.d_below[j] = (at.d_below[j] - at.below[j] * step) * at.by_low[j] - at.below[j]
         at.d_above[j] = (at.d_above[j] + at.above[j] * step) * at.by_high[j] - at.above[j]
         most = max(most, -step * at.by_low[j], step * at.by_high[j])
-        if -step_y * at.d_below[j] > NEAR * at.below[j]:
-            step_y = NEAR * at.below[j] / -at.d_below[j]
-        if -step_y * at.d_above[j] > NEAR * at.above[j]:
-            step_y = NEAR * at.above[j] / -at.d_above[j]
-    return NEAR / most, step_y
+        if -step_y * at.d_below[j] > SHORT_OF_BOUND * at.below[j]:
+            step_y = SHORT_OF_BOUND * at.below[j] / -at.d_below[j]
+        if -step_y * at.d_above[j] > SHORT_OF_BOUND * at.above[j]:
+            step_y = SHORT_OF_BOUND * at.above[j] / -at.d_above[j]
+    return SHORT_OF_BOUND / most, step_y

@@ -7,6 +7,7 @@ from scipy.stats import spearmanr
 
 from envs.observations import unit_mw
 from grid.optimum import optimum
+from policies.day_ahead import HOURS
 from policies.foresight import hours_left, plan_day
 from policies.graph_network import GraphNetwork
 from test_policies_market import batch_of
@@ -16,7 +17,7 @@ EXACT = 1e-7
 
 def planned(wiring, observation, monkeypatch, enough=EXACT):
     """The day and its plan, worked out to so much, with all lines from the first."""
-    monkeypatch.setattr("policies.foresight.ENOUGH", enough)
+    monkeypatch.setattr("policies.foresight.ENOUGH", np.full(HOURS, enough))
     wiring.fleet = wiring.fleet._replace(swing=np.full_like(wiring.fleet.swing, np.inf))
     return plan_day(wiring, observation)
 

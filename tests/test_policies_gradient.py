@@ -118,4 +118,5 @@ def test_bad_stages_are_refused(stages, message):
 
 
 def test_without_stages_each_policy_takes_its_best():
-    assert TrainConfig().plan == TrainConfig(policy="extractor").plan == ("optimum", "gradient")
+    assert TrainConfig(policy="mlp").plan == TrainConfig(policy="extractor").plan == ("optimum", "gradient")
+    assert TrainConfig().plan == TrainConfig(policy="graph").plan == ("gradient",)

@@ -7,6 +7,8 @@ from scipy.optimize import LinearConstraint, linprog, minimize
 
 from policies.interior_point import Factor, Programme, factorise, profile, solve, solve_last
 
+EXACT = 1e-9
+
 
 def programme_of(rows, columns, seed, bent):
     """A feasible programme whose every column has a low bound, two thirds of them a high one."""
@@ -21,15 +23,16 @@ def programme_of(rows, columns, seed, bent):
     start = np.cumsum([0, *(len(each) for each in row)])
     coef = np.concatenate([matrix[own, j] for j, own in enumerate(row)])
     bend = rng.uniform(0, 1, columns) if bent else np.zeros(columns)
-    return Programme(start, np.concatenate(row), coef, cost, bend, low, high, matrix @ inside), matrix
+    return Programme(
+        start, np.concatenate(row), coef, cost, bend, low, high, matrix @ inside, np.full(columns, EXACT)
+    ), matrix
 
 
-def solved(programme, enough=1e-10):
+def solved(programme, enough=EXACT):
+    programme = programme._replace(enough=np.full_like(programme.cost, enough))
     high = np.where(np.isfinite(programme.high), programme.high, programme.low + 1)
     z, y, factor = (programme.low + high) / 2, np.zeros(len(programme.right)), profile(programme)
-    weight = solve(programme, factor, z, y, enough)
-    factorise(programme, weight, factor)
-    return z, y, weight, factor
+    return z, y, solve(programme, factor, z, y), factor
 
 
 SIZES = st.tuples(st.integers(1, 6), st.integers(7, 14), st.integers(0, 10_000))
