@@ -11,8 +11,9 @@ from numba import njit
 
 Array = np.ndarray
 
-FILES = ("interior_point.py", "market.py", "day_ahead.py")
-"""Whose functions are compiled, and call each other."""
+FOLDER = Path(__file__).parent
+FILES = ("interior_point.py", "market.py", "day_programme.py", "day_ahead.py")
+"""Those whose functions are compiled, and call each other."""
 
 SUMS_REORDERED = {"reassoc", "contract"}  # so that sums run in parallel lanes
 
@@ -33,4 +34,9 @@ def forget_outdated(folder: Path) -> None:
             index.unlink(missing_ok=True)
 
 
-forget_outdated(Path(__file__).parent)
+def is_compiled() -> bool:
+    """Whether machine code is kept beside the sources, so that the first plan need not wait for it."""
+    return any((FOLDER / "__pycache__").glob("day_ahead.plan_days-*.nbc"))
+
+
+forget_outdated(FOLDER)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from grid import GridError
 
-TRAIN_EXTRA = ("torch", "stable_baselines3", "torch_geometric", "safetensors", "tensorboard")
+TRAIN_EXTRA = ("torch", "stable_baselines3", "torch_geometric", "safetensors", "tensorboard", "numba")
 
 
 @contextmanager

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from policies.clearing import clear
 from policies.day_ahead import HOURS
 from policies.foresight import Day, has_started, hours_left, plan_day
 from policies.layers import LineEncoder, MessageLayer
-from policies.settlement import clear
 from policies.wiring import Wiring
 
 MOST_TILT = 0.3  # of a source's cost

@@ -10,7 +10,8 @@ from envs.config import EnvConfig
 from envs.observations import static_line_features, static_node_features, unit_mw
 from grid import GridArrays
 from grid.costs import marginal_cost_per_mwh, store_value_per_mwh
-from policies.day_ahead import HOURS, Fleet
+from policies.day_ahead import HOURS
+from policies.day_programme import Fleet
 from policies.market import Network
 
 MOST_RAMP = 1e3  # stands for none

@@ -50,7 +50,7 @@ class Evaluate(CommonJson, Lines):
         from policies.mpc import MOST_NODES, Mpc
         from scripts.pictures import check_comparison, draw_comparison
         from scripts.run_folder import folder_of, keep_evaluation
-        from scripts.running import run_config
+        from scripts.running import run_config, tell_of_compiling
         from topologies import load
 
         if self.plot is not None:
@@ -62,6 +62,8 @@ class Evaluate(CommonJson, Lines):
         elif self.source is not None:
             config, agent = run_config(self.source, self.grid)
             policies.append(agent)
+            if agent.plans:
+                tell_of_compiling(console)
         if self.grid is None and self.source in (None, *BASELINES):
             raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
         grid = config.topology if self.grid is None else load(self.grid)

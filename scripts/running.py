@@ -22,6 +22,7 @@ from topologies.generate import PREFIX
 
 if TYPE_CHECKING:
     from policies.bundle import Agent
+    from scripts.console import Console
 
 AGENT, OPTIMUM = "agent", "optimum"
 POWERS = ("gen_mw", "store_mw", "shed_mw", "spill_mw")
@@ -44,6 +45,14 @@ class Schedule:
     def act(self, batch: GridBatch) -> Setpoint:
         """The schedule of the coming step."""
         return Setpoint(**{name: power[batch.t] for name, power in self._powers.items()})
+
+
+def tell_of_compiling(console: Console) -> None:
+    """Say what the first run of a graph network waits for."""
+    from policies.compiled import is_compiled  # with the training extra alone
+
+    if not is_compiled():
+        console.say("compiling what plans the day ahead: half a minute, this once")
 
 
 def run_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agent]:

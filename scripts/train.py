@@ -103,6 +103,10 @@ class Train(CommonJson, Lines):
         config = TrainConfig(self.policy, stages, self.steps, self.seconds, self.seed, start=self.start)
         run = self.out or Path("runs") / f"{Path(sources[0]).stem if len(sources) == 1 else 'many'}-{self.policy}"
         make_room(run, self.overwrite)
+        if config.policy == "graph":
+            from scripts.running import tell_of_compiling
+
+            tell_of_compiling(console)
         with console.progress(f"training {run}", 1.0) as report:
             watch = Watch(report)
             train(env_configs, config, run, watch, started_s)

@@ -11,10 +11,10 @@ from envs import EnvConfig, GridBatch
 from envs.observations import unit_mw
 from grid.costs import Prices, generation, overload_mw
 from grid.flow import flows
+from policies.clearing import clear
 from policies.day_ahead import HOURS
 from policies.foresight import plan_day
 from policies.market import LEAST_RISE, Network, relieve, share
-from policies.settlement import clear
 from policies.wiring import Wiring
 
 

@@ -7,8 +7,9 @@ were looked at while it was built, so the table begins at 71000.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,26 @@ def unseen() -> Iterator[tuple[str, Grid]]:
     docs = Path(__file__).parents[1] / "docs"
     for path in sorted(docs.glob("*.m")):
         yield path.stem, equipped(load(path))
+    for name in ("case57", "case_illinois200"):
+        yield name, equipped(load(f"pandapower:{name}"))
+
+
+def harder() -> Iterator[tuple[str, list[Grid]]]:
+    """Names of what makes grids harder, and grids of which every plant or store has it."""
+    changes: dict[str, Callable[[dict[str, Any]], dict[str, float]]] = {
+        "ramps of 15 % an hour": lambda node: {"gen_ramp_mw_per_h": 0.15 * node["gen_max_mw"]},
+        "minimum outputs of 20 %": lambda node: {"gen_min_mw": 0.2 * node["gen_max_mw"]},
+        "quadratic costs": lambda node: {"gen_cost_per_mw2h": node["gen_cost_per_mwh"] / node["gen_max_mw"] / 2},
+        "stores that lose 1 % an hour": lambda _: {"store_loss_frac_per_h": 0.01},
+    }
+    for name, change in changes.items():
+        grids = [load(source) for source in ("gen:20:71100", "gen:40:71101", "gen:60:71102", "case14")]
+        for grid in grids:
+            for node in grid.graph.nodes.values():
+                is_plant = node["kind"] == "source" and node.get("gen_profile") is None
+                if is_plant if "store" not in name else node["kind"] == "storage":
+                    node.update(change(node))
+        yield name, grids
 
 
 def equipped(grid: Grid) -> Grid:
@@ -87,6 +108,13 @@ def main(agent: str = "universal", episodes: int = 6) -> None:
         )
     for label, of in (("mean", np.mean), ("worst", np.min)):
         print(f"| {label} |", " | ".join(f"{x:.1f}" for x in of(rows, axis=0)), "|")
+    print("\n| with | merit gap | mpc | agent | worst agent | agent gap |\n| --- |" + " ---: |" * 5)
+    for name, grids in harder():
+        tables = [measure(grid, agent, episodes, 0.05) for grid in grids]
+        gap, gap_left = (100 * np.mean([table[row].gap_frac.mean for table in tables]) for row in ("merit", "agent"))
+        mpc, own = ([table[row].score.mean for table in tables] for row in ("mpc", "agent"))
+        numbers = (gap, np.mean(mpc), np.mean(own), np.min(own), gap_left)
+        print(f"| {name} |", " | ".join(f"{x:.1f}" for x in numbers), "|", flush=True)
 
 
 if __name__ == "__main__":

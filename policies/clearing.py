@@ -1,4 +1,4 @@
-"""Settlement: the cleared step, and how its outputs answer to bids and limits."""
+"""Clearing: the coming step as a market clears it, and how its outputs answer to bids and limits."""
 
 from __future__ import annotations
 

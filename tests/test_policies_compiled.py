@@ -1,0 +1,26 @@
+"""Machine code is kept from process to process, but never longer than the sources that it was made from."""
+
+import os
+
+import pytest
+
+from policies.compiled import FILES, forget_outdated
+
+
+@pytest.mark.parametrize("changed", FILES)
+def test_machine_code_older_than_any_source_is_removed(tmp_path, changed):
+    cache = tmp_path / "__pycache__"
+    cache.mkdir()
+    for name in FILES:
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (100, 100))
+    old, new = cache / "old.nbi", cache / "new.nbi"
+    for index, time in ((old, 200), (new, 400)):
+        index.touch()
+        os.utime(index, (time, time))
+    forget_outdated(tmp_path)
+    assert old.exists()
+    os.utime(tmp_path / changed, (300, 300))
+    forget_outdated(tmp_path)
+    assert not old.exists()
+    assert new.exists()
