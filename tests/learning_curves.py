@@ -18,7 +18,7 @@ from grid.optima import optima
 from policies import TrainConfig, train
 from policies.baselines import Merit
 from policies.evaluation import run
-from policies.training import read_curve
+from policies.training import VALIDATION_STREAM, read_curve, stream_seed
 from policies.validation import EPISODES
 
 PICTURE = Path(__file__).parents[1] / "docs" / "learning_curves.png"
@@ -27,8 +27,9 @@ COLOURS = {"mlp": "#7a7f87", "extractor": "#3b7dd8", "graph": "#d1495b"}
 SEEDS = (0, 1, 2)
 
 
-def scale(grid: str, seed: int) -> tuple[float, float]:
-    """What the merit order and the optimum cost on the validation episodes, as shares of the reference."""
+def scale(grid: str, run_seed: int) -> tuple[float, float]:
+    """What the merit order and the optimum cost on the validation episodes of a run, as shares of the reference."""
+    seed = stream_seed(run_seed, VALIDATION_STREAM)
     batch = GridBatch(EnvConfig(topology=grid, split="train"), EPISODES, seed)
     merit = run(Merit(), batch, seed)
     batch.reset(seed)
