@@ -32,7 +32,7 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a few hundred steps on the triangle."""
     folder = tmp_path_factory.mktemp("runs") / "small"
-    assert main(["train", "triangle", "--steps", "300", "--out", str(folder)]) == 0
+    assert main(["train", "triangle", "--policy", "mlp", "--steps", "300", "--out", str(folder)]) == 0
     return folder
 
 
