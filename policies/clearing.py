@@ -25,7 +25,7 @@ def clear(wiring: Wiring, cost: Tensor, rise: Tensor, low: Tensor, high: Tensor,
     rise = torch.maximum(rise, LEAST_RISE / (high - low).detach().clamp(min=1e-3))
     bids = [_numbers(each) for each in (cost, rise, low, high, day.need, day.load_flow)]
     output, full = np.zeros(cost.shape), np.zeros(day.load_flow.shape)
-    dispatch(*bids, wiring.network, _numbers(day.toll[:, 0]), MOVES, output, full)
+    dispatch(*bids, wiring.network, _numbers(day.toll[:, 0]), _numbers(day.output[:, 0]), MOVES, output, full)
     fixed = torch.from_numpy(output).float()
     if not torch.is_grad_enabled():
         return fixed

@@ -232,21 +232,51 @@ def dispatch(
     load_flow: Array,
     network: Network,
     toll: Array,
+    near: Array,
     moves: int,
     output: Array,
     full: Array,
 ) -> None:
-    """The cleared step of B rows: bids and limits (B, U), need (B, P) the flow by demand alone and what
-    prices of lines are near the right ones (B, L).
+    """The cleared step of B rows.
 
-    Fills output (B, U), and full (B, L): 1 or −1 where a line is just full, else 0.
+    Where moves from what prices tell still leave a line overloaded, they start again from an output that is near.
+
+    Args:
+        cost: (B, U) of the bids at output 0.
+        rise: (B, U)
+        low: (B, U) limits of output.
+        high: (B, U)
+        need: (B, P) demand.
+        load_flow: (B, L) by demand alone.
+        network: of the grid.
+        toll: (B, L) prices of lines near the right ones.
+        near: (B, U) an output near the right one.
+        moves: of redispatch, at the most.
+        output: (B, U), filled here.
+        full: (B, L), filled here: 1 or −1 where a line is just full, else 0.
     """
-    price, added, flow = np.empty(need.shape[1]), np.empty(cost.shape[1]), np.empty(load_flow.shape[1])
+    units, lines = network.reach.shape
+    price, added, flow = np.empty(need.shape[1]), np.empty(units), np.empty(lines)
+    other, other_flow, alike = np.empty(units), np.empty(lines), np.ones(units)
     for b in range(len(cost)):
-        price_lines(cost[b], rise[b], low[b], high[b], need[b], load_flow[b], network, toll[b].copy(), added)
+        bids = (cost[b], rise[b], low[b], high[b])
+        price_lines(*bids, need[b], load_flow[b], network, toll[b].copy(), added)
         share(cost[b] + added, rise[b], low[b], high[b], network.part, need[b], output[b], price)
         flows(output[b], load_flow[b], network.reach, flow)
-        relieve(cost[b], rise[b], low[b], high[b], network, moves, output[b], flow)
-        for line in range(len(flow)):
+        relieve(*bids, network, moves, output[b], flow)
+        if np.any(np.abs(flow) > network.capacity + WRONG_PU):
+            share(-near[b], alike, low[b], high[b], network.part, need[b], other, price)
+            flows(other, load_flow[b], network.reach, other_flow)
+            relieve(*bids, network, moves, other, other_flow)
+            if _paid(cost[b], rise[b], network, other, other_flow) < _paid(cost[b], rise[b], network, output[b], flow):
+                output[b], flow[:] = other, other_flow
+        for line in range(lines):
             is_full = abs(abs(flow[line]) - network.capacity[line]) <= 10 * TOLERANCE_PU
             full[b, line] = np.sign(flow[line]) if is_full else 0.0
+
+
+@compiled
+def _paid(cost: Array, rise: Array, network: Network, output: Array, flow: Array) -> float:
+    """What an output costs by its bids and overloads."""
+    over = np.sum(np.maximum(np.abs(flow) - network.capacity, 0.0))
+    return np.sum(cost * output + rise * output**2 / 2) + network.overload * over
