@@ -29,7 +29,7 @@ def test_the_two_commands_come_before_line_40():
         (
             0,
             ["inspect", "optimum", "train", "evaluate", "render", "contingency"],
-            ["mygrid.png", "grid_state.gif", "runs/mygrid-mlp/weights.safetensors"],
+            ["mygrid.png", "grid_state.gif", "runs/mygrid-graph/weights.safetensors"],
         ),
         (
             1,
