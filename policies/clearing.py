@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from policies.foresight import Day
+from policies.foresight import Day, numbers
 from policies.market import LEAST_RISE, dispatch
 from policies.wiring import Wiring
 
@@ -23,9 +23,9 @@ def clear(wiring: Wiring, cost: Tensor, rise: Tensor, low: Tensor, high: Tensor,
     that are full let it.
     """
     rise = torch.maximum(rise, LEAST_RISE / (high - low).detach().clamp(min=1e-3))
-    bids = [_numbers(each) for each in (cost, rise, low, high, day.need, day.load_flow)]
+    bids = [numbers(each) for each in (cost, rise, low, high, day.need, day.load_flow)]
     output, full = np.zeros(cost.shape), np.zeros(day.load_flow.shape)
-    dispatch(*bids, wiring.network, _numbers(day.toll[:, 0]), _numbers(day.output[:, 0]), MOVES, output, full)
+    dispatch(*bids, wiring.network, numbers(day.toll[:, 0]), numbers(day.output[:, 0]), MOVES, output, full)
     fixed = torch.from_numpy(output).float()
     if not torch.is_grad_enabled():
         return fixed
@@ -49,7 +49,3 @@ def _change(
     pushed = moved - give * (price - price.detach())
     duals = torch.linalg.solve(normal, (rows @ pushed[..., None]))
     return (pushed - give * (rows.transpose(1, 2) @ duals)[..., 0]).float()
-
-
-def _numbers(tensor: Tensor) -> np.ndarray:
-    return np.ascontiguousarray(tensor.detach().numpy(), np.float64)

@@ -77,7 +77,7 @@ class TrainConfig:
     # the next four, where None: PPO_SETTINGS of the policy, from the moment the config is made
     n_envs: int = None  # type: ignore[assignment] # episodes side by side; each update sees horizon x n_envs steps
     batch_size: int = None  # type: ignore[assignment] # rounded to a divisor of horizon x n_envs
-    n_epochs: int = None  # type: ignore[assignment]
+    n_epochs: int = None  # type: ignore[assignment] # of PPO over the steps of an update
     learning_rate: float = None  # type: ignore[assignment] # of PPO as the first stage; all rates fall to 0
     tuning_learning_rate: float = 3e-4  # of PPO after another stage, see TuningLearner
     optimum_learning_rate: float = 3e-3

@@ -60,7 +60,7 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     started = has_started(w, observation["globals"])[:, 0]
     plans = new_plans(len(nodes), len(w.reach), len(w.stores), need.shape[2], len(w.capacity))
     seen = (hours, offer, need, load_flow, nodes[:, w.sources, 2], started, nodes[:, w.stores, 4])
-    plan_days(w.fleet, w.network, *(_numbers(each) for each in seen), ENOUGH, plans)
+    plan_days(w.fleet, w.network, *(numbers(each) for each in seen), ENOUGH, plans)
     output, energy, value, price, toll, tilt, *answers = (torch.from_numpy(each).float() for each in plans)
     return Day(
         offer=offer,
@@ -79,6 +79,7 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     )
 
 
-def _numbers(tensor: Tensor) -> np.ndarray:
+def numbers(tensor: Tensor) -> np.ndarray:
+    """The values as compiled functions take them, without a gradient: in double precision, and in one piece."""
     array = tensor.detach().numpy()
     return np.ascontiguousarray(array, np.float64 if array.dtype.kind == "f" else array.dtype)

@@ -243,9 +243,9 @@ def dispatch(
 
     Args:
         cost: (B, U) of the bids at output 0.
-        rise: (B, U)
-        low: (B, U) limits of output.
-        high: (B, U)
+        rise: (B, U) of their price with output.
+        low: (B, U) least output.
+        high: (B, U) most output.
         need: (B, P) demand.
         load_flow: (B, L) by demand alone.
         network: of the grid.

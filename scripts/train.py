@@ -101,7 +101,7 @@ class Train(CommonJson, Lines):
         env_configs = [replace(env_config, topology=source) for source in sources]
         stages = tuple(filter(None, self.stages.split(",")))
         config = TrainConfig(self.policy, stages, self.steps, self.seconds, self.seed, start=self.start)
-        run = self.out or Path("runs") / f"{Path(sources[0]).stem if len(sources) == 1 else 'many'}-{self.policy}"
+        run = self.out or Path("runs") / f"{Path(sources[0]).stem if len(sources) == 1 else 'many'}-{config.policy}"
         make_room(run, self.overwrite)
         if config.policy == "graph":
             from scripts.running import tell_of_compiling
