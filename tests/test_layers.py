@@ -162,7 +162,7 @@ def test_every_package_is_listed_for_the_wheel():
         path.parent.relative_to(ROOT).as_posix().replace("/", ".")
         for layer in LAYERS
         for path in (ROOT / layer).rglob("*")
-        if path.is_file() and path.suffix != ".pyc" and not DATA.search(path.as_posix())
+        if path.is_file() and "__pycache__" not in path.parts and not DATA.search(path.as_posix())
     }
     assert folders - {"topologies.data"} <= set(listed)
     missing = [name for name in listed if not (ROOT / name.replace(".", "/")).is_dir()]
