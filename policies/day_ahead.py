@@ -1,9 +1,10 @@
 """The day ahead as the forecasts have it: what sources and stores would best do, and what energy is then worth.
 
-The programme of ``grid.programme`` over the coming hours, solved for one row after the other to a few digits by
+The programme of ``grid.programme`` over the coming hours, solved for eight rows at a time to a few digits by
 ``policies.interior_point``. That it is not solved to the end is a help, more so the further ahead an hour is and the
 less its forecast can be relied on: the method stands in the midst of all plans that are good enough, and when
-forecasts change a little, so does the plan. Symbols as in ``policies.market``; G sources, S stores, H hours, B rows.
+forecasts change a little, so does the plan. Symbols as in ``policies.market``; G sources, S stores, H hours,
+T periods, B rows, K lanes.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import numpy as np
 from policies.compiled import Array, compiled
 from policies.day_programme import STEEP, Fleet, Forecast, programme_of_day
 from policies.interior_point import Factor, Programme, profile, solve, solve_last
+from policies.lanes import LANES
 from policies.market import LEAST_RISE, Network, flows, share
 
-HOURS = 25  # from now to a day ahead
+SPANS_H = (1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5)  # of the periods of a plan
+HOURS = sum(SPANS_H)  # from now to a day ahead
 ATTEMPTS = 3  # each with the lines that the last plan overloads
 
 
@@ -50,28 +53,52 @@ def new_plans(batch: int, units: int, stores: int, parts: int, lines: int) -> Pl
 
 
 @compiled
-def idle_day(fleet: Fleet, network: Network, day: Forecast) -> tuple[Array, Array, Array]:
-    """With idle stores and no limits of lines: output (H, G), price (H, P), and the lines that may well fill (H, L)."""
-    hours, sources = day.offer.shape
-    rise, low, output = np.empty(sources), np.empty(sources), np.empty((hours, sources))
-    price, flow = np.empty(day.need.shape), np.empty(day.load_flow.shape[1])
-    near = np.empty(day.load_flow.shape, np.bool_)
-    for h in range(hours):
-        offer = day.offer[h]
+def idle_day(
+    fleet: Fleet, network: Network, offer: Array, need: Array, load_flow: Array
+) -> tuple[Array, Array, Array]:
+    """With idle stores and no limits of lines: output (T, G), price (T, P), and the lines that may well fill (T, L)."""
+    periods, sources = offer.shape
+    rise, low, output = np.empty(sources), np.empty(sources), np.empty((periods, sources))
+    price, flow = np.empty(need.shape), np.empty(load_flow.shape[1])
+    near = np.empty(load_flow.shape, np.bool_)
+    for t in range(periods):
         for g in range(sources):
-            low[g] = min(fleet.gen_min[g], offer[g])
-            rise[g] = max(fleet.rise[g], LEAST_RISE / max(offer[g] - low[g], 1e-3))
-        share(fleet.cost, rise, low, offer, network.part[:sources], day.need[h], output[h], price[h])
-        flows(output[h], day.load_flow[h], network.reach, flow)
-        near[h] = np.abs(flow) + fleet.swing > network.capacity
+            low[g] = min(fleet.gen_min[g], offer[t, g])
+            rise[g] = max(fleet.rise[g], LEAST_RISE / max(offer[t, g] - low[g], 1e-3))
+        share(fleet.cost, rise, low, offer[t], network.part[:sources], need[t], output[t], price[t])
+        flows(output[t], load_flow[t], network.reach, flow)
+        near[t] = np.abs(flow) + fleet.swing > network.capacity
     return output, price, near
+
+
+@compiled
+def spans_of(left_h: int) -> Array:
+    """Hours of each period (T,) of a plan, cut where the episode ends; the periods of a whole day, if it is further."""
+    spans = np.empty(len(SPANS_H), np.int64)
+    begin, periods = 0, 0
+    while periods < len(SPANS_H) and begin < left_h:
+        spans[periods] = min(SPANS_H[periods], left_h - begin)
+        begin += spans[periods]
+        periods += 1
+    return spans[:periods]
+
+
+@compiled
+def in_periods(hourly: Array, spans_h: Array, means: Array) -> None:
+    """Fill the means (T, ·) over periods of an hourly series (H, ·)."""
+    begin = 0
+    for t in range(len(spans_h)):
+        means[t] = 0.0
+        for h in range(begin, begin + spans_h[t]):
+            means[t] += hourly[h] / spans_h[t]
+        begin += spans_h[t]
 
 
 @compiled
 def plan_days(
     fleet: Fleet,
     network: Network,
-    hours: Array,
+    left_h: Array,
     offer: Array,
     need: Array,
     load_flow: Array,
@@ -86,79 +113,150 @@ def plan_days(
     Args:
         fleet: the units.
         network: of the grid.
-        hours: (B,) to plan, at least 1.
+        left_h: (B,) until the episode ends, at least 1.
         offer: (B, H, G) limits of output.
         need: (B, H, P) demand.
         load_flow: (B, H, L) by demand alone.
         before: (B, G) output of the last step.
         started: (B,) whether there was one; else there is no ramp.
         stored: (B, S) energy.
-        enough: (HOURS,) complementarity, price times power, both relative, to which each hour is worked out.
+        enough: (T,) complementarity, price times power, both relative, to which each period is worked out.
         plans: filled here.
     """
+    batch, periods = len(left_h), len(SPANS_H)
     ramped = np.flatnonzero(np.minimum(fleet.hourly_rise, fleet.hourly_fall) < STEEP)
-    for b in range(len(hours)):
-        day = Forecast(offer[b, : hours[b]], need[b, : hours[b]], load_flow[b, : hours[b]])
-        idle, price, near = idle_day(fleet, network, day)
-        for _ in range(ATTEMPTS):
-            programme, bases, z, y = programme_of_day(
-                fleet, network, day, before[b], started[b], stored[b], ramped, near, idle, price, enough
+    offers, needs = np.empty((batch, periods, offer.shape[2])), np.empty((batch, periods, need.shape[2]))
+    load_flows = np.empty((batch, periods, load_flow.shape[2]))
+    near, idle, price = np.empty(load_flows.shape, np.bool_), np.empty(offers.shape), np.empty(needs.shape)
+    for b in range(batch):
+        spans_h = spans_of(left_h[b])
+        t = len(spans_h)
+        in_periods(offer[b], spans_h, offers[b])
+        in_periods(need[b], spans_h, needs[b])
+        in_periods(load_flow[b], spans_h, load_flows[b])
+        idle[b, :t], price[b, :t], near[b, :t] = idle_day(
+            fleet, network, offers[b, :t], needs[b, :t], load_flows[b, :t]
+        )
+    open_ = np.argsort(left_h, kind="mergesort")  # what is far from the end alike is planned together
+    for _ in range(ATTEMPTS):
+        is_open = np.zeros(len(open_), np.bool_)
+        begin = 0
+        while begin < len(open_):
+            spans_h, end = spans_of(left_h[open_[begin]]), begin + 1
+            while end < min(len(open_), begin + LANES) and min(left_h[open_[end]], HOURS) == np.sum(spans_h):
+                end += 1
+            t, rows = len(spans_h), np.full(LANES, open_[begin])  # lanes that are left plan the first row again
+            rows[: end - begin] = open_[begin:end]
+            day = Forecast(
+                spans_h,
+                offers[rows, :t],
+                needs[rows, :t],
+                load_flows[rows, :t],
+                near[rows, :t],
+                idle[rows, :t],
+                price[rows, :t],
+                before[rows],
+                started[rows],
+                stored[rows],
             )
-            factor = profile(programme)
-            weight = solve(programme, factor, z, y)
-            _read(fleet, near, bases, ramped, z, y, plans, b)
-            if not _overloaded(network, day, plans.output[b], near):
-                break
-        _answers(fleet, bases[0], programme, factor, weight, plans, b)
+            is_open[begin:end] = _plan_eight(fleet, network, day, ramped, enough, rows[: end - begin], near, plans)
+            begin = end
+        open_ = open_[is_open]
 
 
 @compiled
-def _read(fleet: Fleet, near: Array, bases: Array, ramped: Array, z: Array, y: Array, plans: Plans, b: int) -> None:
-    """Fill in row b, answers aside."""
+def _plan_eight(
+    fleet: Fleet,
+    network: Network,
+    day: Forecast,
+    ramped: Array,
+    enough: Array,
+    rows: Array,
+    near: Array,
+    plans: Plans,
+) -> Array:
+    """Fill in the rows (≤ K,) that stand in the first lanes; which of them overload lines that were left out."""
+    programme, bases, z, y = programme_of_day(fleet, network, day, ramped, enough)
+    factor = profile(programme)
+    weight = solve(programme, factor, z, y)
+    is_open = np.zeros(len(rows), np.bool_)
+    output = np.empty((len(bases), len(network.reach)))
+    for k in range(len(rows)):
+        _read(fleet, day, k, bases, ramped, z[:, k], y[:, k], output, plans, rows[k])
+        is_open[k] = _overloaded(network, day.load_flow[k], output, near[rows[k]])
+    _answers(fleet, bases[0], programme, factor, weight, rows, plans)
+    return is_open
+
+
+@compiled
+def _read(
+    fleet: Fleet,
+    day: Forecast,
+    k: int,
+    bases: Array,
+    ramped: Array,
+    z: Array,
+    y: Array,
+    output: Array,
+    plans: Plans,
+    b: int,
+) -> None:
+    """Fill in row b from the solution (C,) and duals (R,) of lane k; and the output of each period (T, U)."""
     sources, stores, parts = len(fleet.cost), len(fleet.store_max), plans.price.shape[2]
-    units, column = sources + 2 * stores, 0
-    for h in range(len(bases)):
-        lines = np.flatnonzero(near[h])
-        plans.output[b, h] = z[column : column + units]
-        column += units + 2 * parts + 3 * len(lines) + len(ramped) + stores
-        plans.energy[b, h] = z[column - stores : column]
-        plans.price[b, h] = y[bases[h] : bases[h] + parts]
-        tie = bases[h] + parts + len(lines)
-        for i in range(len(lines)):
-            plans.toll[b, h, lines[i]] = -y[bases[h] + parts + i]
-        if h == 1:
-            for r in range(len(ramped)):
-                plans.tilt[b, ramped[r]] = y[tie + r]
-        plans.value[b, h] = -y[tie + len(ramped) : tie + len(ramped) + stores]
+    units, column, begin = sources + 2 * stores, 0, 0
+    energy = day.stored[k].copy()
+    for t in range(len(bases)):
+        span_h = day.span_h[t]
+        end = begin + span_h
+        output[t] = z[column : column + units]
+        plans.output[b, begin:end] = output[t]
+        row = bases[t] + parts
+        plans.price[b, begin:end] = y[bases[t] : row] / span_h
+        column += units + 2 * parts
+        for line in range(day.near.shape[2]):
+            if np.any(day.near[:, t, line]):
+                plans.toll[b, begin:end, line] = -y[row] / span_h
+                row += 1
+                column += 3
+        column += len(ramped) + stores
+        change = z[column - stores : column] - energy
+        for h in range(span_h):
+            plans.energy[b, begin + h] = energy + change * (h + 1) / span_h
+        energy += change
+        if t == 1:
+            plans.tilt[b, ramped] = y[row : row + len(ramped)]
+        plans.value[b, begin:end] = -y[row + len(ramped) : row + len(ramped) + stores]
+        begin = end
 
 
 @compiled
-def _overloaded(network: Network, day: Forecast, output: Array, near: Array) -> bool:
-    """Whether the output (H, U) overloads lines that were left out; they are added."""
+def _overloaded(network: Network, load_flow: Array, output: Array, near: Array) -> bool:
+    """Whether the output (T, U) overloads lines that were left out; they are added."""
     found = False
     flow = np.empty(len(network.capacity))
-    for h in range(len(day.load_flow)):
-        flows(output[h], day.load_flow[h], network.reach, flow)
+    for t in range(len(load_flow)):
+        flows(output[t], load_flow[t], network.reach, flow)
         for line in range(len(flow)):
-            if not near[h, line] and abs(flow[line]) > network.capacity[line]:
-                near[h, line] = found = True
+            if not near[t, line] and abs(flow[line]) > network.capacity[line]:
+                near[t, line] = found = True
     return found
 
 
 @compiled
 def _answers(
-    fleet: Fleet, first: int, programme: Programme, factor: Factor, weight: Array, plans: Plans, b: int
+    fleet: Fleet, first: int, programme: Programme, factor: Factor, weight: Array, rows: Array, plans: Plans
 ) -> None:
-    """Fill in how values and powers of row b answer to stored energy; ``first`` is the first row of the coming hour."""
+    """Fill in how values and powers of rows answer to stored energy; ``first`` is the first row of the coming hour."""
     sources, stores = len(fleet.cost), len(fleet.store_max)
-    answer = np.empty(len(programme.right) - first)
+    answer = np.empty((len(programme.right) - first, LANES))
     for s in range(stores):
         answer[:] = 0.0
         answer[len(answer) - stores + s] = fleet.hourly_keep[s]
         solve_last(factor, first, answer)
-        plans.value_answer[b, :, s] = -answer[len(answer) - stores :]
-        for side in range(2 * stores):
-            u, total = sources + side, 0.0
-            for a in range(programme.start[u], programme.start[u + 1]):
-                total += programme.coef[a] * answer[programme.row[a] - first]
-            plans.power_answer[b, side, s] = weight[u] * total
+        for k in range(len(rows)):
+            plans.value_answer[rows[k], :, s] = -answer[len(answer) - stores :, k]
+            for side in range(2 * stores):
+                u, total = sources + side, 0.0
+                for a in range(programme.start[u], programme.start[u + 1]):
+                    total += programme.coef[a] * answer[programme.row[a] - first, k]
+                plans.power_answer[rows[k], side, s] = weight[u, k] * total

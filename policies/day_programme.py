@@ -1,7 +1,8 @@
 """The programme of the day ahead: its columns and rows, for ``policies.interior_point``.
 
-It is that of ``grid.programme``, with the lines alone that may fill up, and hour by hour from now on whatever the steps
-are. Symbols as in ``policies.market``; G sources, S stores, H hours.
+It is that of ``grid.programme``, with the lines alone that may fill up, and in periods of whole hours from now on
+whatever the steps are. Eight rows make one programme, in which a line that may fill up in some of them is of no account in the others.
+Symbols as in ``policies.market``; G sources, S stores, T periods, K lanes.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import numpy as np
 
 from policies.compiled import Array, compiled
 from policies.interior_point import Programme
+from policies.lanes import LANES
 from policies.market import Network
 
 WIDTH = 1e-5  # at least between bounds
 STEEP = 50.0  # a ramp that cannot bind
 FIRST_FRAC = 0.1  # of the way between its bounds, by which a first guess keeps off them
 FIRST_ROOM = 0.05  # the same from a bound that has no other one
+NO_ACCOUNT = 1e-12  # bend of the flow of a line that is of no account, and one over that of its overload
 
 
 class Fleet(NamedTuple):
@@ -43,11 +46,18 @@ class Fleet(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """The coming hours of one row, as many as are left of the episode."""
+    """The coming periods of eight rows, and where the rows stand."""
 
-    offer: Array  # (H, G) limits of output
-    need: Array  # (H, P) demand
-    load_flow: Array  # (H, L) by demand alone
+    span_h: Array  # (T,) of each period; the first is an hour
+    offer: Array  # (K, T, G) limits of output
+    need: Array  # (K, T, P) demand
+    load_flow: Array  # (K, T, L) by demand alone
+    near: Array  # (K, T, L) whether the line may fill up
+    idle: Array  # (K, T, G) output with idle stores and no limits of lines
+    price: Array  # (K, T, P) and the price
+    before: Array  # (K, G) output of the last step
+    started: Array  # (K,) whether there was one; else there is no ramp
+    stored: Array  # (K, S) energy
 
 
 class Draft(NamedTuple):
@@ -56,9 +66,25 @@ class Draft(NamedTuple):
     start: Array  # (C + 1,)
     row: Array  # (E,)
     coef: Array  # (E,)
-    about: Array  # (5, C) cost, bend, low, high and what is enough
-    guess: Array  # (C,)
+    cost: Array  # (C,)
+    has_high: Array  # (C,)
+    enough: Array  # (C,)
+    about: Array  # (5, C, K) live, bend, low, high, first guess
     written: Array  # (2,) how many columns and entries there are
+
+
+@compiled
+def _new_draft(columns: int, entries: int) -> Draft:
+    return Draft(
+        np.zeros(columns + 1, np.int64),
+        np.empty(entries, np.int64),
+        np.empty(entries),
+        np.empty(columns),
+        np.zeros(columns, np.bool_),
+        np.empty(columns),
+        np.empty((5, columns, LANES)),
+        np.zeros(2, np.int64),
+    )
 
 
 @compiled
@@ -71,93 +97,94 @@ def _enter(draft: Draft, row: int, coef: float) -> None:
 
 @compiled
 def _close(draft: Draft, cost: float, bend: float, low: float, high: float, guess: float) -> None:
-    """End the column; the guess is moved inside the bounds."""
+    """End the column, with the same bounds in all lanes."""
     column = draft.written[0]
-    high = max(high, low + WIDTH)
-    inside = FIRST_FRAC * (high - low) if high < np.inf else FIRST_ROOM
-    draft.about[0, column], draft.about[1, column] = cost, bend
-    draft.about[2, column], draft.about[3, column] = low, high
-    draft.guess[column] = min(max(guess, low + inside), high - inside)
+    draft.cost[column], draft.has_high[column] = cost, high < np.inf
+    draft.about[0, column], draft.about[1, column] = 1.0, bend
+    for k in range(LANES):
+        _bound(draft, column, k, low, high, guess)
     draft.written[0] = column + 1
     draft.start[column + 1] = draft.written[1]
 
 
 @compiled
-def programme_of_day(
-    fleet: Fleet,
-    network: Network,
-    day: Forecast,
-    before: Array,
-    started: bool,
-    stored: Array,
-    ramped: Array,
-    near: Array,
-    idle: Array,
-    price: Array,
-    enough: Array,
-) -> tuple[Programme, Array, Array, Array]:
-    """The programme of one row, where each hour's rows begin (H,), and first guesses of its solution and duals.
+def _bound(draft: Draft, column: int, k: int, low: float, high: float, guess: float) -> None:
+    """Change the bounds in one lane; the guess is moved inside."""
+    high = max(high, low + WIDTH)
+    inside = FIRST_FRAC * (high - low) if high < np.inf else FIRST_ROOM
+    draft.about[2, column, k], draft.about[3, column, k] = low, high
+    draft.about[4, column, k] = min(max(guess, low + inside), high - inside)
 
-    Rows of an hour: the balance of each part, the flow of each line that may fill, and those that tie it to the hour
-    before: ramps, then stored energy. The coming hour comes last, so that answers to what is stored are cheap.
+
+@compiled
+def programme_of_day(
+    fleet: Fleet, network: Network, day: Forecast, ramped: Array, enough: Array
+) -> tuple[Programme, Array, Array, Array]:
+    """The programme of eight rows, where each period's rows begin (T,), and first guesses of its solution and duals.
+
+    Rows of a period: the balance of each part, the flow of each line that may fill, and those that tie it to the one
+    before: ramps, then stored energy. Duals of the first two are prices times hours. The coming hour comes last, so
+    that answers to what is stored are cheap.
     """
-    hours, sources = day.offer.shape
-    stores, parts = len(fleet.store_max), day.need.shape[1]
-    units, tied, lines = sources + 2 * stores, len(ramped) + stores, np.sum(near)
-    columns = 3 * lines + hours * (units + 2 * parts + tied)
-    entries = lines * (units + 3) + hours * (2 * units + 2 * parts + 2 * tied)
-    draft = Draft(
-        np.zeros(columns + 1, np.int64),
-        np.empty(entries, np.int64),
-        np.empty(entries),
-        np.empty((5, columns)),
-        np.empty(columns),
-        np.zeros(2, np.int64),
-    )
-    base = lines + hours * (parts + tied)
-    right, y, bases = np.zeros(base), np.zeros(base), np.empty(hours, np.int64)
-    for h in range(hours):
-        first = draft.written[0]
-        full = np.flatnonzero(near[h])
+    _, periods, sources = day.offer.shape
+    stores, parts = len(fleet.store_max), day.need.shape[2]
+    units, tied = sources + 2 * stores, len(ramped) + stores
+    is_full = np.zeros(day.near.shape[1:], np.bool_)
+    for k in range(LANES):
+        is_full |= day.near[k]
+    lines = np.sum(is_full)
+    columns = 3 * lines + periods * (units + 2 * parts + tied)
+    entries = lines * (units + 3) + periods * (2 * units + 2 * parts + 2 * tied)
+    draft = _new_draft(columns, entries)
+    base = lines + periods * (parts + tied)
+    right, y, bases = np.zeros((base, LANES)), np.zeros((base, LANES)), np.empty(periods, np.int64)
+    for t in range(periods):
+        first, span_h = draft.written[0], day.span_h[t]
+        full = np.flatnonzero(is_full[t])
         base -= parts + len(full) + tied
-        bases[h] = base
-        tie, later = base + parts + len(full), base - tied if h + 1 < hours else -1
-        right[base : base + parts], y[base : base + parts] = day.need[h], price[h]
-        y[tie + len(ramped) : tie + tied] = -np.mean(price)
-        _write_units(draft, fleet, network, day.offer[h], ramped, full, base, tie, later, idle[h])
+        bases[t] = base
+        tie, later = base + parts + len(full), base - tied if t + 1 < periods else -1
+        for k in range(LANES):
+            right[base : base + parts, k], y[base : base + parts, k] = day.need[k, t], span_h * day.price[k, t]
+            y[tie + len(ramped) : tie + tied, k] = -np.mean(day.price[k])
+        _write_units(draft, fleet, network, day, t, ramped, full, base, tie, later)
         for p in range(parts):
             _enter(draft, base + p, 1.0)
-            _close(draft, fleet.shed, 0.0, 0.0, max(day.need[h, p], 0.0), 0.0)
+            _close(draft, span_h * fleet.shed, 0.0, 0.0, 1.0, 0.0)
+            for k in range(LANES):
+                _bound(draft, draft.written[0] - 1, k, 0.0, max(day.need[k, t, p], 0.0), 0.0)
             _enter(draft, base + p, -1.0)
-            _close(draft, fleet.spill, 0.0, 0.0, np.inf, 0.0)
+            _close(draft, span_h * fleet.spill, 0.0, 0.0, np.inf, 0.0)
         for i in range(len(full)):
-            line, row = full[i], base + parts + i
-            right[row] = -day.load_flow[h, line]
-            _enter(draft, row, -1.0)
-            _close(draft, 0.0, 0.0, -network.capacity[line], network.capacity[line], 0.0)
-            for way in (-1.0, 1.0):  # flow above the capacity, and below it the other way
-                _enter(draft, row, way)
-                _close(draft, network.overload, 0.0, 0.0, np.inf, 0.0)
+            _write_line(draft, network, day, t, full[i], base + parts + i, right)
+        draft.enough[first : draft.written[0]] = span_h * enough[t]
+        first = draft.written[0]
         for r in range(len(ramped)):
-            fall, rise = fleet.hourly_fall[ramped[r]], fleet.hourly_rise[ramped[r]]
-            if h == 0:
-                right[tie + r] = before[ramped[r]]
-                fall, rise = (fall, rise) if started else (STEEP, STEEP)
+            between_h = (span_h + day.span_h[t - 1]) / 2 if t else 1.0
+            fall, rise = between_h * fleet.hourly_fall[ramped[r]], between_h * fleet.hourly_rise[ramped[r]]
             _enter(draft, tie + r, -1.0)
             _close(draft, 0.0, 0.0, -min(fall, STEEP), min(rise, STEEP), 0.0)
+            for k in range(0 if t else LANES):
+                right[tie + r, k] = day.before[k, ramped[r]]
+                if not day.started[k]:
+                    _bound(draft, draft.written[0] - 1, k, -STEEP, STEEP, 0.0)
         for s in range(stores):
-            row, keep = tie + len(ramped) + s, fleet.hourly_keep[s]
-            right[row] = fleet.store_min[s] * (1 - keep) + (keep * stored[s] if h == 0 else 0.0)
+            row, keep = tie + len(ramped) + s, fleet.hourly_keep[s] ** span_h
+            right[row] = fleet.store_min[s] * (1 - keep)
+            if t == 0:
+                right[row] += keep * day.stored[:, s]
             if later >= 0:
-                _enter(draft, later + len(ramped) + s, -keep)
+                _enter(draft, later + len(ramped) + s, -(fleet.hourly_keep[s] ** day.span_h[t + 1]))
             _enter(draft, row, 1.0)
             low, high = fleet.store_min[s], fleet.store_max[s]
             _close(draft, 0.0 if later >= 0 else -fleet.end_value[s], 0.0, low, high, (low + high) / 2)
-        draft.about[4, first : draft.written[0]] = enough[h]
-    about, end = draft.about, draft.written[1]
-    rows = (draft.row[:end], draft.coef[:end])
-    programme = Programme(draft.start, rows[0], rows[1], about[0], about[1], about[2], about[3], right, about[4])
-    return programme, bases, draft.guess, y
+        draft.enough[first : draft.written[0]] = enough[t]
+    end, about = draft.written[1], draft.about
+    entered = (draft.start, draft.row[:end], draft.coef[:end])
+    programme = Programme(
+        *entered, draft.cost, draft.has_high, draft.enough, about[0], about[1], about[2], about[3], right
+    )
+    return programme, bases, about[4], y
 
 
 @compiled
@@ -165,16 +192,16 @@ def _write_units(
     draft: Draft,
     fleet: Fleet,
     network: Network,
-    offer: Array,
+    day: Forecast,
+    t: int,
     ramped: Array,
     full: Array,
     base: int,
     tie: int,
     later: int,
-    idle: Array,
 ) -> None:
-    """The columns of an hour's units; ``later`` is the next hour's ``tie``, or −1."""
-    sources, stores = len(fleet.cost), len(fleet.store_max)
+    """The columns of a period's units; ``later`` is the next period's ``tie``, or −1."""
+    sources, stores, span_h = len(fleet.cost), len(fleet.store_max), day.span_h[t]
     for u in range(sources + 2 * stores):
         ramp = np.searchsorted(ramped, u)
         is_ramped = ramp < len(ramped) and ramped[ramp] == u
@@ -186,10 +213,29 @@ def _write_units(
         if u < sources:
             if is_ramped:
                 _enter(draft, tie + ramp, 1.0)
-            _close(draft, fleet.cost[u], fleet.rise[u], min(fleet.gen_min[u], offer[u]), offer[u], idle[u])
+            _close(draft, span_h * fleet.cost[u], span_h * fleet.rise[u], 0.0, 1.0, 0.0)
+            for k in range(LANES):
+                offer = day.offer[k, t, u]
+                _bound(draft, draft.written[0] - 1, k, min(fleet.gen_min[u], offer), offer, day.idle[k, t, u])
         else:
             s = (u - sources) % stores
             row, is_giving = tie + len(ramped) + s, u < sources + stores
-            _enter(draft, row, 1 / fleet.discharge_eff[s] if is_giving else fleet.charge_eff[s])
+            _enter(draft, row, span_h / fleet.discharge_eff[s] if is_giving else span_h * fleet.charge_eff[s])
             low, high = (0.0, fleet.discharge_max[s]) if is_giving else (-fleet.charge_max[s], 0.0)
-            _close(draft, fleet.wear if is_giving else 0.0, 0.0, low, high, (low + high) / 2)
+            _close(draft, span_h * fleet.wear if is_giving else 0.0, 0.0, low, high, (low + high) / 2)
+
+
+@compiled
+def _write_line(draft: Draft, network: Network, day: Forecast, t: int, line: int, row: int, right: Array) -> None:
+    """The columns of a line: its flow, and what is above the capacity, and below it the other way."""
+    column = draft.written[0]
+    _enter(draft, row, -1.0)
+    _close(draft, 0.0, 0.0, -network.capacity[line], network.capacity[line], 0.0)
+    for way in (-1.0, 1.0):
+        _enter(draft, row, way)
+        _close(draft, day.span_h[t] * network.overload, 0.0, 0.0, np.inf, 0.0)
+    for k in range(LANES):
+        right[row, k] = -day.load_flow[k, t, line]
+        if not day.near[k, t, line]:
+            draft.about[0, column : column + 3, k] = 0.0
+            draft.about[1, column, k], draft.about[1, column + 1 : column + 3, k] = NO_ACCOUNT, 1 / NO_ACCOUNT

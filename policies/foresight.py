@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from policies.day_ahead import HOURS, new_plans, plan_days
+from policies.day_ahead import HOURS, SPANS_H, new_plans, plan_days
 from policies.wiring import Wiring
 
-ENOUGH = 1e-4 + 1.67e-4 * np.arange(HOURS)  # to which each hour of a plan is worked out
+ENOUGH = 1e-4 + 2.5e-4 * (np.cumsum(SPANS_H) - 1)  # to which each period of a plan is worked out
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +56,10 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     offer = torch.cat([nodes[..., 1:2], nodes[..., 5 + leads :]], -1)[:, w.sources][..., now_too].transpose(1, 2)
     load = load.double()  # so that what comes out does not depend on the order of the nodes
     need, load_flow = load @ w.part.double(), w.offset - load @ w.flow.double()
-    hours = hours_left(w, observation["globals"]).ceil().clamp(1, HOURS).long()
+    left_h = hours_left(w, observation["globals"]).ceil().clamp(min=1).long()
     started = has_started(w, observation["globals"])[:, 0]
     plans = new_plans(len(nodes), len(w.reach), len(w.stores), need.shape[2], len(w.capacity))
-    seen = (hours, offer, need, load_flow, nodes[:, w.sources, 2], started, nodes[:, w.stores, 4])
+    seen = (left_h, offer, need, load_flow, nodes[:, w.sources, 2], started, nodes[:, w.stores, 4])
     plan_days(w.fleet, w.network, *(numbers(each) for each in seen), ENOUGH, plans)
     output, energy, value, price, toll, tilt, *answers = (torch.from_numpy(each).float() for each in plans)
     return Day(
