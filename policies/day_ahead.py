@@ -21,6 +21,7 @@ from policies.market import LEAST_RISE, Network, flows, share
 
 SPANS_H = (1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5)  # of the periods of a plan
 HOURS = sum(SPANS_H)  # from now to a day ahead
+OVERLOADED = 1.01  # of its capacity, when a line that was left out is added
 ATTEMPTS = 3  # each with the lines that the last plan overloads
 
 
@@ -152,7 +153,7 @@ def plan_days(
                 offers[rows, :t],
                 needs[rows, :t],
                 load_flows[rows, :t],
-                near[rows, :t],
+                *_listed(near[rows, :t]),
                 idle[rows, :t],
                 price[rows, :t],
                 before[rows],
@@ -162,6 +163,23 @@ def plan_days(
             is_open[begin:end] = _plan_eight(fleet, network, day, ramped, enough, rows[: end - begin], near, plans)
             begin = end
         open_ = open_[is_open]
+
+
+@compiled
+def _listed(near: Array) -> tuple[Array, Array]:
+    """The lines that are marked (K, T, L), by row and period (K, T, ·), then -1; and the most in a period (T,)."""
+    counts = np.zeros(near.shape[:2], np.int64)
+    lines = np.full(near.shape, -1)
+    for k in range(near.shape[0]):
+        for t in range(near.shape[1]):
+            for line in range(near.shape[2]):
+                if near[k, t, line]:
+                    lines[k, t, counts[k, t]] = line
+                    counts[k, t] += 1
+    places = np.zeros(near.shape[1], np.int64)
+    for k in range(near.shape[0]):
+        places = np.maximum(places, counts[k])
+    return lines, places
 
 
 @compiled
@@ -204,7 +222,7 @@ def _read(
     """Fill in row b from the solution (C,) and duals (R,) of lane k; and the output of each period (T, U)."""
     sources, stores, parts = len(fleet.cost), len(fleet.store_max), plans.price.shape[2]
     units, column, begin = sources + 2 * stores, 0, 0
-    energy = day.stored[k].copy()
+    energy, places = day.stored[k].copy(), day.places
     for t in range(len(bases)):
         span_h = day.span_h[t]
         end = begin + span_h
@@ -213,12 +231,13 @@ def _read(
         row = bases[t] + parts
         plans.price[b, begin:end] = y[bases[t] : row] / span_h
         column += units + 2 * parts
-        for line in range(day.near.shape[2]):
-            if np.any(day.near[:, t, line]):
-                plans.toll[b, begin:end, line] = -y[row] / span_h
-                row += 1
-                column += 3
-        column += len(ramped) + stores
+        plans.toll[b, begin:end] = 0.0
+        for i in range(places[t]):
+            line = day.lines[k, t, i]
+            if line >= 0:
+                plans.toll[b, begin:end, line] = -y[row + i] / span_h
+        row += places[t]
+        column += 3 * places[t] + len(ramped) + stores
         change = z[column - stores : column] - energy
         for h in range(span_h):
             plans.energy[b, begin + h] = energy + change * (h + 1) / span_h
@@ -237,7 +256,7 @@ def _overloaded(network: Network, load_flow: Array, output: Array, near: Array) 
     for t in range(len(load_flow)):
         flows(output[t], load_flow[t], network.reach, flow)
         for line in range(len(flow)):
-            if not near[t, line] and abs(flow[line]) > network.capacity[line]:
+            if not near[t, line] and abs(flow[line]) > OVERLOADED * network.capacity[line]:
                 near[t, line] = found = True
     return found
 
@@ -258,5 +277,5 @@ def _answers(
             for side in range(2 * stores):
                 u, total = sources + side, 0.0
                 for a in range(programme.start[u], programme.start[u + 1]):
-                    total += programme.coef[a] * answer[programme.row[a] - first, k]
+                    total += programme.coef[a, k] * answer[programme.row[a] - first, k]
                 plans.power_answer[rows[k], side, s] = weight[u, k] * total

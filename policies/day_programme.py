@@ -1,7 +1,7 @@
 """The programme of the day ahead: its columns and rows, for ``policies.interior_point``.
 
 It is that of ``grid.programme``, with the lines alone that may fill up, and in periods of whole hours from now on
-whatever the steps are. Eight rows make one programme, in which a line that may fill up in some of them is of no account in the others.
+whatever the steps are. Eight rows make one programme, with as many places for lines as the row has that needs most.
 Symbols as in ``policies.market``; G sources, S stores, T periods, K lanes.
 """
 
@@ -16,11 +16,11 @@ from policies.interior_point import Programme
 from policies.lanes import LANES
 from policies.market import Network
 
-WIDTH = 1e-5  # at least between bounds
+WIDTH = 1e-4  # between bounds, where less is none
+FIXED = 1e6  # bend of a column that has none
 STEEP = 50.0  # a ramp that cannot bind
 FIRST_FRAC = 0.1  # of the way between its bounds, by which a first guess keeps off them
 FIRST_ROOM = 0.05  # the same from a bound that has no other one
-NO_ACCOUNT = 1e-12  # bend of the flow of a line that is of no account, and one over that of its overload
 
 
 class Fleet(NamedTuple):
@@ -52,7 +52,8 @@ class Forecast(NamedTuple):
     offer: Array  # (K, T, G) limits of output
     need: Array  # (K, T, P) demand
     load_flow: Array  # (K, T, L) by demand alone
-    near: Array  # (K, T, L) whether the line may fill up
+    lines: Array  # (K, T, ·) those that may fill up, then -1
+    places: Array  # (T,) for lines, as many as the row has that needs most
     idle: Array  # (K, T, G) output with idle stores and no limits of lines
     price: Array  # (K, T, P) and the price
     before: Array  # (K, G) output of the last step
@@ -65,7 +66,7 @@ class Draft(NamedTuple):
 
     start: Array  # (C + 1,)
     row: Array  # (E,)
-    coef: Array  # (E,)
+    coef: Array  # (E, K)
     cost: Array  # (C,)
     has_high: Array  # (C,)
     enough: Array  # (C,)
@@ -78,7 +79,7 @@ def _new_draft(columns: int, entries: int) -> Draft:
     return Draft(
         np.zeros(columns + 1, np.int64),
         np.empty(entries, np.int64),
-        np.empty(entries),
+        np.empty((entries, LANES)),
         np.empty(columns),
         np.zeros(columns, np.bool_),
         np.empty(columns),
@@ -109,8 +110,11 @@ def _close(draft: Draft, cost: float, bend: float, low: float, high: float, gues
 
 @compiled
 def _bound(draft: Draft, column: int, k: int, low: float, high: float, guess: float) -> None:
-    """Change the bounds in one lane; the guess is moved inside."""
-    high = max(high, low + WIDTH)
+    """Change the bounds in one lane; the guess is moved inside. Where no room is left, the column stays midway."""
+    if high < low + WIDTH:
+        guess = (low + max(high, low)) / 2
+        low, high = guess - WIDTH, guess + WIDTH
+        draft.about[0, column, k], draft.about[1, column, k] = 0.0, FIXED
     inside = FIRST_FRAC * (high - low) if high < np.inf else FIRST_ROOM
     draft.about[2, column, k], draft.about[3, column, k] = low, high
     draft.about[4, column, k] = min(max(guess, low + inside), high - inside)
@@ -129,10 +133,7 @@ def programme_of_day(
     _, periods, sources = day.offer.shape
     stores, parts = len(fleet.store_max), day.need.shape[2]
     units, tied = sources + 2 * stores, len(ramped) + stores
-    is_full = np.zeros(day.near.shape[1:], np.bool_)
-    for k in range(LANES):
-        is_full |= day.near[k]
-    lines = np.sum(is_full)
+    places, lines = day.places, np.sum(day.places)
     columns = 3 * lines + periods * (units + 2 * parts + tied)
     entries = lines * (units + 3) + periods * (2 * units + 2 * parts + 2 * tied)
     draft = _new_draft(columns, entries)
@@ -140,14 +141,13 @@ def programme_of_day(
     right, y, bases = np.zeros((base, LANES)), np.zeros((base, LANES)), np.empty(periods, np.int64)
     for t in range(periods):
         first, span_h = draft.written[0], day.span_h[t]
-        full = np.flatnonzero(is_full[t])
-        base -= parts + len(full) + tied
+        base -= parts + places[t] + tied
         bases[t] = base
-        tie, later = base + parts + len(full), base - tied if t + 1 < periods else -1
+        tie, later = base + parts + places[t], base - tied if t + 1 < periods else -1
         for k in range(LANES):
             right[base : base + parts, k], y[base : base + parts, k] = day.need[k, t], span_h * day.price[k, t]
             y[tie + len(ramped) : tie + tied, k] = -np.mean(day.price[k])
-        _write_units(draft, fleet, network, day, t, ramped, full, base, tie, later)
+        _write_units(draft, fleet, network, day, t, ramped, places[t], base, tie, later)
         for p in range(parts):
             _enter(draft, base + p, 1.0)
             _close(draft, span_h * fleet.shed, 0.0, 0.0, 1.0, 0.0)
@@ -155,8 +155,8 @@ def programme_of_day(
                 _bound(draft, draft.written[0] - 1, k, 0.0, max(day.need[k, t, p], 0.0), 0.0)
             _enter(draft, base + p, -1.0)
             _close(draft, span_h * fleet.spill, 0.0, 0.0, np.inf, 0.0)
-        for i in range(len(full)):
-            _write_line(draft, network, day, t, full[i], base + parts + i, right)
+        for i in range(places[t]):
+            _write_line(draft, network, day, t, i, base + parts + i, right)
         draft.enough[first : draft.written[0]] = span_h * enough[t]
         first = draft.written[0]
         for r in range(len(ramped)):
@@ -195,7 +195,7 @@ def _write_units(
     day: Forecast,
     t: int,
     ramped: Array,
-    full: Array,
+    places: int,
     base: int,
     tie: int,
     later: int,
@@ -208,8 +208,11 @@ def _write_units(
         if is_ramped and later >= 0:
             _enter(draft, later + ramp, -1.0)
         _enter(draft, base + network.part[u], 1.0)
-        for i in range(len(full)):
-            _enter(draft, tie - len(full) + i, network.reach[u, full[i]])
+        for i in range(places):
+            _enter(draft, tie - places + i, 0.0)
+            for k in range(LANES):
+                line = day.lines[k, t, i]
+                draft.coef[draft.written[1] - 1, k] = network.reach[u, line] if line >= 0 else 0.0
         if u < sources:
             if is_ramped:
                 _enter(draft, tie + ramp, 1.0)
@@ -226,16 +229,21 @@ def _write_units(
 
 
 @compiled
-def _write_line(draft: Draft, network: Network, day: Forecast, t: int, line: int, row: int, right: Array) -> None:
-    """The columns of a line: its flow, and what is above the capacity, and below it the other way."""
-    column = draft.written[0]
+def _write_line(draft: Draft, network: Network, day: Forecast, t: int, i: int, row: int, right: Array) -> None:
+    """The columns of the i-th lines: their flow, and what is above the capacity, and below it the other way.
+
+    Where there is none, the row is met by columns without bounds.
+    """
+    flow = draft.written[0]
     _enter(draft, row, -1.0)
-    _close(draft, 0.0, 0.0, -network.capacity[line], network.capacity[line], 0.0)
+    _close(draft, 0.0, 0.0, -1.0, 1.0, 0.0)
     for way in (-1.0, 1.0):
         _enter(draft, row, way)
         _close(draft, day.span_h[t] * network.overload, 0.0, 0.0, np.inf, 0.0)
     for k in range(LANES):
-        right[row, k] = -day.load_flow[k, t, line]
-        if not day.near[k, t, line]:
-            draft.about[0, column : column + 3, k] = 0.0
-            draft.about[1, column, k], draft.about[1, column + 1 : column + 3, k] = NO_ACCOUNT, 1 / NO_ACCOUNT
+        line = day.lines[k, t, i]
+        if line >= 0:
+            right[row, k] = -day.load_flow[k, t, line]
+            _bound(draft, flow, k, -network.capacity[line], network.capacity[line], 0.0)
+        else:
+            draft.about[0, flow : flow + 3, k], draft.about[1, flow : flow + 3, k] = 0.0, 1.0

@@ -2,8 +2,8 @@
 
 Mehrotra's predictor and corrector (SIAM J. Optimization 2, 1992) on the normal equations, whose Cholesky factor keeps
 to the profile of the matrix: with rows in the order of time, it is thin. Made for many small programmes of which a few
-digits are enough; ``grid.programme`` is for all digits. Programmes that have the same entries are solved side by side,
-one in each lane, and none of them depends on the others. Symbols: C columns, R rows, E entries, K lanes.
+digits are enough; ``grid.programme`` is for all digits. Programmes with entries in the same places are solved side by
+side, one in each lane, and none of them depends on the others. Symbols: C columns, R rows, E entries, K lanes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Programme(NamedTuple):
 
     start: Array  # (C + 1,) where the entries of each column begin
     row: Array  # (E,) of each entry, ascending within a column
-    coef: Array  # (E,)
+    coef: Array  # (E, K)
     cost: Array  # (C,)
     has_high: Array  # (C,) whether there is a high bound
     enough: Array  # (C,) complementarity, price times amount, to which a column is worked out
@@ -71,11 +71,11 @@ def factorise(programme: Programme, weight: Array, factor: Factor) -> None:
     entries[:] = 0.0
     for j in range(len(weight)):
         for a in range(programme.start[j], programme.start[j + 1]):
-            i, scaled = programme.row[a], programme.coef[a] * take(weight, j)
+            i, scaled = programme.row[a], take(programme.coef, a) * take(weight, j)
             offset = place[i] - first[i]
             for b in range(programme.start[j], a + 1):
                 at = offset + programme.row[b]
-                put(entries, at, take(entries, at) + scaled * programme.coef[b])
+                put(entries, at, take(entries, at) + scaled * take(programme.coef, b))
     for i in range(len(first)):
         for j in range(first[i], i + 1):
             begin, at = max(first[i], first[j]), place[i] + j - first[i]
@@ -185,7 +185,7 @@ def _worth(programme: Programme, y: Array, j: int):  # type: ignore[no-untyped-d
     """What the rows pay for column j."""
     total = every(0.0)
     for a in range(programme.start[j], programme.start[j + 1]):
-        total += programme.coef[a] * take(y, programme.row[a])
+        total += take(programme.coef, a) * take(y, programme.row[a])
     return total
 
 
@@ -215,7 +215,7 @@ def _take_stock(programme: Programme, at: Iterate):  # type: ignore[no-untyped-d
     for j in range(len(programme.cost)):
         z, live, below, above = take(at.z, j), take(programme.live, j), take(at.below, j), take(at.above, j)
         bend, aimed = take(programme.bend, j), 1.0 / programme.enough[j]
-        distance = z - take(programme.low, j)
+        distance = most(z - take(programme.low, j), every(TINY))
         by_low = choose(live, 1.0 / distance, none)
         put(at.by_low, j, by_low)
         product = distance * below
@@ -224,7 +224,7 @@ def _take_stock(programme: Programme, at: Iterate):  # type: ignore[no-untyped-d
         off = most(off, live * most(wrong, none - wrong))
         curve = bend + below * by_low
         if programme.has_high[j]:
-            distance = take(programme.high, j) - z
+            distance = most(take(programme.high, j) - z, every(TINY))
             by_high = choose(live, 1.0 / distance, none)
             put(at.by_high, j, by_high)
             product = distance * above
@@ -243,7 +243,7 @@ def _spread(programme: Programme, j: int, amount, rows: Array) -> None:  # type:
     """Add an amount of column j to the rows."""
     for a in range(programme.start[j], programme.start[j + 1]):
         i = programme.row[a]
-        put(rows, i, take(rows, i) + programme.coef[a] * amount)
+        put(rows, i, take(rows, i) + take(programme.coef, a) * amount)
 
 
 @compiled

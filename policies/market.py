@@ -17,10 +17,7 @@ TOLERANCE_PU = 1e-7
 LEAST_GAIN = 1e-5  # of a move: a smaller saving is rounding
 LEAST_RISE = 2e-3  # of a price over a unit's range, so that equal costs share pro rata
 ROUNDS = 60  # of Newton's method for a price, at the most
-LINES_PRICED = 20  # lines whose prices are found, at the most
-PRICE_ROUNDS = 16  # of bisection for the price of a line
 TINY = 1e-12  # of a price
-WRONG_PU = 1e-4  # by which a line may be off while prices are found
 
 
 class Network(NamedTuple):
@@ -166,63 +163,6 @@ def _next_kink(network: Network, riser: int, faller: int, flow: Array) -> float:
 
 
 @compiled
-def price_lines(
-    cost: Array,
-    rise: Array,
-    low: Array,
-    high: Array,
-    need: Array,
-    load_flow: Array,
-    network: Network,
-    toll: Array,
-    added: Array,
-) -> None:
-    """Find what each unit's output costs the lines that are full: their shadow prices, one line after the other.
-
-    Moves between two units end where every pair would overload a full line, though three together could pass it by;
-    with the line's price on their cost, units are shared past it. The most overloaded line comes first, and again where
-    another line's price has made its own wrong. Mends the prices toll (L,), and fills added (U,).
-    """
-    part, reach, capacity, overload = network
-    units, lines = reach.shape
-    output, price, flow = np.empty(units), np.empty(len(need)), np.empty(lines)
-    asked = np.empty(units)
-    added[:] = 0.0
-    for line in range(lines):
-        if toll[line] != 0.0:
-            added += toll[line] * reach[:, line]
-    for _ in range(LINES_PRICED):
-        share(cost + added, rise, low, high, part, need, output, price)
-        flows(output, load_flow, reach, flow)
-        worst, chosen = WRONG_PU, -1
-        for line in range(lines):
-            excess = abs(flow[line]) - capacity[line]
-            wrong = excess if excess > 0 or toll[line] == 0.0 else -excess
-            if excess > 0 and abs(toll[line]) >= overload:
-                continue
-            if wrong > worst:
-                worst, chosen = wrong, line
-        if chosen < 0:
-            return
-        old = toll[chosen]
-        way = np.sign(old) if old != 0.0 else np.sign(flow[chosen])
-        push = way * reach[:, chosen]
-        limit = capacity[chosen] - way * load_flow[chosen]
-        added -= abs(old) * push
-        least, most = 0.0, overload
-        for _ in range(PRICE_ROUNDS):
-            middle = (least + most) / 2
-            asked[:] = cost + added + middle * push
-            share(asked, rise, low, high, part, need, output, price)
-            if np.sum(output * push) > limit:
-                least = middle
-            else:
-                most = middle
-        added += most * push
-        toll[chosen] = way * most
-
-
-@compiled
 def dispatch(
     cost: Array,
     rise: Array,
@@ -239,7 +179,8 @@ def dispatch(
 ) -> None:
     """The cleared step of B rows.
 
-    Where moves from what prices tell still leave a line overloaded, they start again from an output that is near.
+    It starts from what the bids and given prices of lines make of it, and once more from an output that is near, and
+    shifts output to where the bids cost least; the cheaper of the two stands.
 
     Args:
         cost: (B, U) of the bids at output 0.
@@ -256,20 +197,22 @@ def dispatch(
         full: (B, L), filled here: 1 or −1 where a line is just full, else 0.
     """
     units, lines = network.reach.shape
-    price, added, flow = np.empty(need.shape[1]), np.empty(units), np.empty(lines)
+    price, asked, flow = np.empty(need.shape[1]), np.empty(units), np.empty(lines)
     other, other_flow, alike = np.empty(units), np.empty(lines), np.ones(units)
     for b in range(len(cost)):
         bids = (cost[b], rise[b], low[b], high[b])
-        price_lines(*bids, need[b], load_flow[b], network, toll[b].copy(), added)
-        share(cost[b] + added, rise[b], low[b], high[b], network.part, need[b], output[b], price)
+        asked[:] = cost[b]
+        for line in range(lines):
+            if toll[b, line] != 0.0:
+                asked += toll[b, line] * network.reach[:, line]
+        share(asked, rise[b], low[b], high[b], network.part, need[b], output[b], price)
         flows(output[b], load_flow[b], network.reach, flow)
         relieve(*bids, network, moves, output[b], flow)
-        if np.any(np.abs(flow) > network.capacity + WRONG_PU):
-            share(-near[b], alike, low[b], high[b], network.part, need[b], other, price)
-            flows(other, load_flow[b], network.reach, other_flow)
-            relieve(*bids, network, moves, other, other_flow)
-            if _paid(cost[b], rise[b], network, other, other_flow) < _paid(cost[b], rise[b], network, output[b], flow):
-                output[b], flow[:] = other, other_flow
+        share(-near[b], alike, low[b], high[b], network.part, need[b], other, price)
+        flows(other, load_flow[b], network.reach, other_flow)
+        relieve(*bids, network, moves, other, other_flow)
+        if _paid(cost[b], rise[b], network, other, other_flow) < _paid(cost[b], rise[b], network, output[b], flow):
+            output[b], flow[:] = other, other_flow
         for line in range(lines):
             is_full = abs(abs(flow[line]) - network.capacity[line]) <= 10 * TOLERANCE_PU
             full[b, line] = np.sign(flow[line]) if is_full else 0.0

@@ -15,6 +15,7 @@ from policies.day_programme import Fleet
 from policies.market import Network
 
 MOST_RAMP = 1e3  # stands for none
+SWING = 0.5  # of the power of stores, by which a line may miss its capacity and yet may fill up
 MOST_SHED = 30.0  # price of demand that is not met, as multiple of the typical one, in a plan
 
 
@@ -158,7 +159,7 @@ class Wiring(nn.Module):
             rise=constants["slope"],
             hourly_keep=1 - a.store_loss_frac_per_h[sto],
             end_value=values[sto] / price,
-            swing=np.sqrt(power**2 @ constants["shift"][len(src) :] ** 2),
+            swing=SWING * np.sqrt(power**2 @ constants["shift"][len(src) :] ** 2),
             wear=prices.wear_per_mwh / price,
             shed=min(a.shed_cost_per_mwh.min() / price, MOST_SHED),
             spill=prices.spill_per_mwh / price,
