@@ -19,8 +19,8 @@ from policies.interior_point import Factor, Programme, profile, solve, solve_las
 from policies.lanes import LANES
 from policies.market import LEAST_RISE, Network, flows, share
 
-SPANS_H = (1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5)  # of the periods of a plan
-HOURS = sum(SPANS_H)  # from now to a day ahead
+SPANS_H = np.array([1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5])  # of the periods of a plan
+HOURS = int(SPANS_H.sum())  # from now to a day ahead
 OVERLOADED = 1.01  # of its capacity, when a line that was left out is added
 ATTEMPTS = 3  # each with the lines that the last plan overloads
 
@@ -54,9 +54,7 @@ def new_plans(batch: int, units: int, stores: int, parts: int, lines: int) -> Pl
 
 
 @compiled
-def idle_day(
-    fleet: Fleet, network: Network, offer: Array, need: Array, load_flow: Array
-) -> tuple[Array, Array, Array]:
+def idle_day(fleet: Fleet, network: Network, offer: Array, need: Array, load_flow: Array) -> tuple[Array, Array, Array]:
     """With idle stores and no limits of lines: output (T, G), price (T, P), and the lines that may well fill (T, L)."""
     periods, sources = offer.shape
     rise, low, output = np.empty(sources), np.empty(sources), np.empty((periods, sources))
@@ -73,15 +71,12 @@ def idle_day(
 
 
 @compiled
-def spans_of(left_h: int) -> Array:
-    """Hours of each period (T,) of a plan, cut where the episode ends; the periods of a whole day, if it is further."""
-    spans = np.empty(len(SPANS_H), np.int64)
-    begin, periods = 0, 0
-    while periods < len(SPANS_H) and begin < left_h:
-        spans[periods] = min(SPANS_H[periods], left_h - begin)
-        begin += spans[periods]
-        periods += 1
-    return spans[:periods]
+def spans_of(spans_h: Array, left_h: int) -> Array:
+    """Those of the periods that begin before the episode ends, the last one cut there."""
+    ends_h = np.cumsum(spans_h)
+    begun = spans_h[ends_h - spans_h < left_h].copy()
+    begun[-1] -= max(0, ends_h[len(begun) - 1] - left_h)
+    return begun
 
 
 @compiled
@@ -106,6 +101,7 @@ def plan_days(
     before: Array,
     started: Array,
     stored: Array,
+    spans_h: Array,
     enough: Array,
     plans: Plans,
 ) -> None:
@@ -121,20 +117,21 @@ def plan_days(
         before: (B, G) output of the last step.
         started: (B,) whether there was one; else there is no ramp.
         stored: (B, S) energy.
+        spans_h: (T,) of the periods, of which the first is an hour; H hours in sum.
         enough: (T,) complementarity, price times power, both relative, to which each period is worked out.
         plans: filled here.
     """
-    batch, periods = len(left_h), len(SPANS_H)
+    batch, periods = len(left_h), len(spans_h)
     ramped = np.flatnonzero(np.minimum(fleet.hourly_rise, fleet.hourly_fall) < STEEP)
     offers, needs = np.empty((batch, periods, offer.shape[2])), np.empty((batch, periods, need.shape[2]))
     load_flows = np.empty((batch, periods, load_flow.shape[2]))
     near, idle, price = np.empty(load_flows.shape, np.bool_), np.empty(offers.shape), np.empty(needs.shape)
     for b in range(batch):
-        spans_h = spans_of(left_h[b])
-        t = len(spans_h)
-        in_periods(offer[b], spans_h, offers[b])
-        in_periods(need[b], spans_h, needs[b])
-        in_periods(load_flow[b], spans_h, load_flows[b])
+        own_h = spans_of(spans_h, left_h[b])
+        t = len(own_h)
+        in_periods(offer[b], own_h, offers[b])
+        in_periods(need[b], own_h, needs[b])
+        in_periods(load_flow[b], own_h, load_flows[b])
         idle[b, :t], price[b, :t], near[b, :t] = idle_day(
             fleet, network, offers[b, :t], needs[b, :t], load_flows[b, :t]
         )
@@ -143,17 +140,20 @@ def plan_days(
         is_open = np.zeros(len(open_), np.bool_)
         begin = 0
         while begin < len(open_):
-            spans_h, end = spans_of(left_h[open_[begin]]), begin + 1
-            while end < min(len(open_), begin + LANES) and min(left_h[open_[end]], HOURS) == np.sum(spans_h):
+            own_h, end = spans_of(spans_h, left_h[open_[begin]]), begin + 1
+            hours = np.sum(own_h)
+            while end < min(len(open_), begin + LANES) and min(left_h[open_[end]], np.sum(spans_h)) == hours:
                 end += 1
-            t, rows = len(spans_h), np.full(LANES, open_[begin])  # lanes that are left plan the first row again
+            t, rows = len(own_h), np.full(LANES, open_[begin])  # lanes that are left plan the first row again
             rows[: end - begin] = open_[begin:end]
+            lines, places = _listed(near[rows, :t])
             day = Forecast(
-                spans_h,
+                own_h,
                 offers[rows, :t],
                 needs[rows, :t],
                 load_flows[rows, :t],
-                *_listed(near[rows, :t]),
+                lines,
+                places,
                 idle[rows, :t],
                 price[rows, :t],
                 before[rows],

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from policies.day_ahead import HOURS, SPANS_H, new_plans, plan_days
+from policies.day_ahead import SPANS_H, new_plans, plan_days
 from policies.wiring import Wiring
 
 ENOUGH = 1e-4 + 2.5e-4 * (np.cumsum(SPANS_H) - 1)  # to which each period of a plan is worked out
@@ -60,7 +60,7 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     started = has_started(w, observation["globals"])[:, 0]
     plans = new_plans(len(nodes), len(w.reach), len(w.stores), need.shape[2], len(w.capacity))
     seen = (left_h, offer, need, load_flow, nodes[:, w.sources, 2], started, nodes[:, w.stores, 4])
-    plan_days(w.fleet, w.network, *(numbers(each) for each in seen), ENOUGH, plans)
+    plan_days(w.fleet, w.network, *(numbers(each) for each in seen), SPANS_H, ENOUGH, plans)
     output, energy, value, price, toll, tilt, *answers = (torch.from_numpy(each).float() for each in plans)
     return Day(
         offer=offer,

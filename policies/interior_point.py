@@ -8,7 +8,7 @@ side, one in each lane, and none of them depends on the others. Symbols: C colum
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -89,8 +89,8 @@ def factorise(programme: Programme, weight: Array, factor: Factor) -> None:
 
 
 @compiled
-def _product(entries: Array, a: int, b: int, count: int):  # type: ignore[no-untyped-def] # lanes have no type outside
-    """The sum of so many products of entries from a and from b on; in four parts, none of which waits for the others."""
+def _product(entries: Array, a: int, b: int, count: int) -> Any:
+    """The sum of products of entries from a and from b on; in four parts, none of which waits for the others."""
     one, two, three, four = every(0.0), every(0.0), every(0.0), every(0.0)
     whole = count - count % 4
     for k in range(0, whole, 4):
@@ -181,7 +181,7 @@ def solve(programme: Programme, factor: Factor, z: Array, y: Array) -> Array:
 
 
 @compiled
-def _worth(programme: Programme, y: Array, j: int):  # type: ignore[no-untyped-def] # as above
+def _worth(programme: Programme, y: Array, j: int) -> Any:
     """What the rows pay for column j."""
     total = every(0.0)
     for a in range(programme.start[j], programme.start[j + 1]):
@@ -190,7 +190,7 @@ def _worth(programme: Programme, y: Array, j: int):  # type: ignore[no-untyped-d
 
 
 @compiled
-def _first_duals(programme: Programme, at: Iterate):  # type: ignore[no-untyped-def] # as above
+def _first_duals(programme: Programme, at: Iterate) -> Any:
     """Fill in duals of the bounds; how many bounds there are, and what complementarity is enough in sum."""
     none, bounds, goal = every(0.0), every(0.0), every(0.0)
     for j in range(len(programme.cost)):
@@ -208,7 +208,7 @@ def _first_duals(programme: Programme, at: Iterate):  # type: ignore[no-untyped-
 
 
 @compiled
-def _take_stock(programme: Programme, at: Iterate):  # type: ignore[no-untyped-def] # as above
+def _take_stock(programme: Programme, at: Iterate) -> Any:
     """Fill in weights, slack and what rows are short of; the sum of complementarity, and how far one is off."""
     none, gap, off, going = every(0.0), every(0.0), every(0.0), take(at.going, 0)
     at.short[:] = programme.right
@@ -239,7 +239,7 @@ def _take_stock(programme: Programme, at: Iterate):  # type: ignore[no-untyped-d
 
 
 @compiled
-def _spread(programme: Programme, j: int, amount, rows: Array) -> None:  # type: ignore[no-untyped-def] # as above
+def _spread(programme: Programme, j: int, amount: Any, rows: Array) -> None:
     """Add an amount of column j to the rows."""
     for a in range(programme.start[j], programme.start[j + 1]):
         i = programme.row[a]
@@ -247,7 +247,7 @@ def _spread(programme: Programme, j: int, amount, rows: Array) -> None:  # type:
 
 
 @compiled
-def _gap_after(programme: Programme, at: Iterate, step_z, step_y):  # type: ignore[no-untyped-def] # as above
+def _gap_after(programme: Programme, at: Iterate, step_z: Any, step_y: Any) -> Any:
     """The sum of complementarity if the steps were taken."""
     total = every(0.0)
     for j in range(len(at.z)):
@@ -259,7 +259,7 @@ def _gap_after(programme: Programme, at: Iterate, step_z, step_y):  # type: igno
 
 
 @compiled
-def _aim(programme: Programme, factor: Factor, at: Iterate, target, trust):  # type: ignore[no-untyped-def] # as above
+def _aim(programme: Programme, factor: Factor, at: Iterate, target: Any, trust: Any) -> Any:
     """Fill in a direction towards complementarities of ``target``, but no smaller than what is enough.
 
     It is corrected by the products of the last direction, as far as that is trusted.

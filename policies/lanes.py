@@ -14,6 +14,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core.cgutils import get_or_insert_function
+from numba.core.errors import TypingError
 from numba.extending import intrinsic, models, overload, register_model
 
 LANES = 8
@@ -39,15 +40,26 @@ class LanesModel(models.PrimitiveModel):
         super().__init__(manager, kind, VECTOR)
 
 
+def _offered(function: Callable[..., Any]) -> Any:
+    """To compiled code, which calls it without the first argument."""
+    return intrinsic(function)
+
+
+def _check(array: Any) -> None:
+    if array.layout != "C" or array.dtype != types.float64:
+        raise TypingError(f"lanes: found {array}; allowed: an array of float64 in one piece, row by row")
+
+
 def _place(context: Any, builder: Any, signature: Any, array: Any, index: Any) -> Any:
     data = context.make_array(signature.args[0])(context, builder, array).data
     first = builder.mul(index, ir.Constant(index.type, LANES))
     return builder.bitcast(builder.gep(data, [first]), VECTOR.as_pointer())
 
 
-@intrinsic
+@_offered
 def take(typing: Any, array: Any, index: Any) -> Any:
     """Row ``index`` of an array (·, LANES) that lies in one piece."""
+    _check(array)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.load(_place(context, builder, signature, *args), align=8)
@@ -55,9 +67,10 @@ def take(typing: Any, array: Any, index: Any) -> Any:
     return lanes(array, types.intp), code
 
 
-@intrinsic
+@_offered
 def put(typing: Any, array: Any, index: Any, value: Any) -> Any:
     """Overwrite row ``index`` of such an array."""
+    _check(array)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         builder.store(args[2], _place(context, builder, signature, *args[:2]), align=8)
@@ -66,7 +79,7 @@ def put(typing: Any, array: Any, index: Any, value: Any) -> Any:
     return types.void(array, types.intp, lanes), code
 
 
-@intrinsic
+@_offered
 def every(typing: Any, number: Any) -> Any:
     """The same number in all lanes."""
 
@@ -78,7 +91,7 @@ def every(typing: Any, number: Any) -> Any:
     return lanes(types.float64), code
 
 
-@intrinsic
+@_offered
 def choose(typing: Any, test: Any, yes: Any, no: Any) -> Any:
     """``yes`` in the lanes where the test is above 0, else ``no``."""
 
@@ -89,7 +102,7 @@ def choose(typing: Any, test: Any, yes: Any, no: Any) -> Any:
     return lanes(lanes, lanes, lanes), code
 
 
-@intrinsic
+@_offered
 def root(typing: Any, value: Any) -> Any:
     """The square root."""
 
@@ -103,7 +116,7 @@ def root(typing: Any, value: Any) -> Any:
 def _joined(emit: Callable[[Any, Any, Any], Any]) -> Any:
     """What two lanes make, or one and a number."""
 
-    @intrinsic
+    @_offered
     def both(typing: Any, a: Any, b: Any) -> Any:
         return lanes(lanes, lanes), lambda context, builder, signature, args: emit(builder, *args)
 
@@ -112,7 +125,9 @@ def _joined(emit: Callable[[Any, Any, Any], Any]) -> Any:
             return None
         if isinstance(a, types.Number):
             return lambda a, b: both(every(a), b)
-        return (lambda a, b: both(a, every(b))) if isinstance(b, types.Number) else (lambda a, b: both(a, b))
+        if isinstance(b, types.Number):
+            return lambda a, b: both(a, every(b))
+        return lambda a, b: both(a, b)  # noqa: PLW0108 # numba wants a function
 
     return typed
 

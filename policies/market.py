@@ -15,6 +15,7 @@ from policies.compiled import Array, compiled
 
 TOLERANCE_PU = 1e-7
 LEAST_GAIN = 1e-5  # of a move: a smaller saving is rounding
+LEAST_SAVED = 1e-6  # by another start: less is rounding
 LEAST_RISE = 2e-3  # of a price over a unit's range, so that equal costs share pro rata
 ROUNDS = 60  # of Newton's method for a price, at the most
 TINY = 1e-12  # of a price
@@ -211,7 +212,8 @@ def dispatch(
         share(-near[b], alike, low[b], high[b], network.part, need[b], other, price)
         flows(other, load_flow[b], network.reach, other_flow)
         relieve(*bids, network, moves, other, other_flow)
-        if _paid(cost[b], rise[b], network, other, other_flow) < _paid(cost[b], rise[b], network, output[b], flow):
+        saved = _paid(cost[b], rise[b], network, output[b], flow) - _paid(cost[b], rise[b], network, other, other_flow)
+        if saved > LEAST_SAVED:
             output[b], flow[:] = other, other_flow
         for line in range(lines):
             is_full = abs(abs(flow[line]) - network.capacity[line]) <= 10 * TOLERANCE_PU

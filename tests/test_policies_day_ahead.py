@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 
 from envs.observations import unit_mw
 from grid.optimum import optimum
-from policies.day_ahead import HOURS
+from policies.day_ahead import HOURS, OVERLOADED, SPANS_H, spans_of
 from policies.foresight import hours_left, plan_day
 from policies.graph_network import GraphNetwork
 from test_policies_market import batch_of
@@ -16,7 +16,8 @@ EXACT = 1e-7
 
 
 def planned(wiring, observation, monkeypatch, enough=EXACT):
-    """The day and its plan, worked out to so much, with all lines from the first."""
+    """The day and its plan, hour by hour, worked out to so much, with all lines from the first."""
+    monkeypatch.setattr("policies.foresight.SPANS_H", np.ones(HOURS, np.int64))
     monkeypatch.setattr("policies.foresight.ENOUGH", np.full(HOURS, enough))
     wiring.fleet = wiring.fleet._replace(swing=np.full_like(wiring.fleet.swing, np.inf))
     return plan_day(wiring, observation)
@@ -46,6 +47,21 @@ def test_the_plan_of_an_episode_costs_what_its_optimum_costs(topology, monkeypat
         assert best.shed_mw.sum() < 1e-6
         start = (wiring.fleet.end_value * seen["nodes"][b, wiring.stores, 4].numpy()).sum()
         np.testing.assert_allclose(per_unit * (cost_of(batch, wiring, day, b) + start), best.cost, rtol=2e-3)
+
+
+@pytest.mark.parametrize("topology", ["case14", "gen:30:4", "gen:40:90006"])
+def test_longer_periods_ahead_cost_little(topology, monkeypatch):
+    """With the first hour of each plan taken as the forecasts have it, the price of power is that of hourly plans."""
+    _, seen, wiring = batch_of(topology, 5)
+    coarse, fine = plan_day(wiring, seen), planned(wiring, seen, monkeypatch, 1e-4)
+    off = (coarse.price[:, 0] - fine.price[:, 0]).abs()
+    assert off.median() < 0.02
+    assert (coarse.value[:, 0] - fine.value[:, 0]).abs().median() < 0.03
+    for hours in range(1, HOURS + 1):  # whatever is left of the episode, all of it is planned
+        spans_h = spans_of(SPANS_H, hours)
+        assert spans_h.sum() == hours
+        assert (spans_h > 0).all()
+        assert (spans_h[:-1] == SPANS_H[: len(spans_h) - 1]).all()
 
 
 @pytest.mark.parametrize("topology", ["case14", "gen:40:90006"])
@@ -113,14 +129,16 @@ def test_plans_answer_to_stored_energy_as_finite_differences_say():
     assert 0.5 < np.median(found[:, 0]) / np.median(told[:, 0]) < 2
 
 
-def test_lines_that_a_plan_would_overload_are_added():
-    """Even where no line is thought to fill up, the second attempt keeps nearly all that the first would overload."""
+def test_lines_that_a_plan_would_overload_are_added(monkeypatch):
+    """Even where no line is thought to fill up, the attempts keep most of what a plan without lines would overload."""
     _, seen, wiring = batch_of("case14", 9)
+    monkeypatch.setattr("policies.foresight.SPANS_H", np.ones(HOURS, np.int64))
+    monkeypatch.setattr("policies.foresight.ENOUGH", np.full(HOURS, 1e-4))
     wiring.fleet = wiring.fleet._replace(swing=np.full_like(wiring.fleet.swing, -np.inf))
     capacity, overloads = wiring.network.capacity, []
     for network in (wiring.network._replace(capacity=np.full_like(capacity, 1e6)), wiring.network):
         wiring.network = network
-        excess = plan_day(wiring, seen).flow.abs().numpy() - capacity
+        excess = plan_day(wiring, seen).flow.abs().numpy() - OVERLOADED * capacity
         overloads.append(np.maximum(excess, 0).sum())
     assert overloads[0] > 1
     assert overloads[1] < 0.1 * overloads[0]
