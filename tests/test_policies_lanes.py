@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
@@ -22,6 +22,7 @@ def calculated(a, b, out):
     put(out, 3, choose(x, y, every(-1.0)))
 
 
+@settings(deadline=None)  # the first one compiles
 @given(st.lists(st.floats(-1e3, 1e3), min_size=3 * LANES, max_size=3 * LANES))
 def test_lanes_count_like_numpy(numbers):
     a, b = np.array(numbers[: 2 * LANES]).reshape(2, LANES), np.array(numbers[2 * LANES :]).reshape(1, LANES)
