@@ -8,6 +8,8 @@ node-major, [units or lines, rows, features].
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -28,6 +30,7 @@ LINES_H = (0, 1, 3, 6, 12)  # the same of the lines
 UNIT_SIZE = 6 + 21 + 4 * len(SEEN_H) + 6
 LINE_SIZE = 1 + 2 * len(LINES_H) + 3 + 5
 GRID_SIZE = 3 + HOURS + 8 + 2
+OUT = 2  # position of a line's status among its features
 NEAR_H = (1, 4)  # hours ahead of which a node tells its neighbours
 
 
@@ -80,13 +83,17 @@ class GraphNetwork(nn.Module):
 
     def forward(self, observation: dict[str, Tensor], wiring: Wiring) -> tuple[Tensor, Tensor]:
         """Nodes (B, N, F), lines (B, E, 5) and globals (B, K) to mean actions (B, A) and values (B,)."""
-        day, units, unit, grid = self._understood(wiring, observation)
-        asked = self.unit(torch.cat([unit, grid.expand_as(unit), units], -1))
-        return self._cleared(wiring, observation, day, *asked.transpose(0, 1).unbind(-1)), self._worth(unit, grid)
+        actions, values = by_status(self._decide, observation, wiring)
+        return actions, values
 
     def judge(self, observation: dict[str, Tensor], wiring: Wiring) -> Tensor:
         """The values (B,) alone."""
-        return self._worth(*self._understood(wiring, observation)[2:])
+        return by_status(lambda seen, w: (self._worth(*self._understood(w, seen)[2:]),), observation, wiring)[0]
+
+    def _decide(self, observation: dict[str, Tensor], w: Wiring) -> tuple[Tensor, Tensor]:
+        day, units, unit, grid = self._understood(w, observation)
+        asked = self.unit(torch.cat([unit, grid.expand_as(unit), units], -1))
+        return self._cleared(w, observation, day, *asked.transpose(0, 1).unbind(-1)), self._worth(unit, grid)
 
     def _worth(self, unit: Tensor, grid: Tensor) -> Tensor:
         """(B,) values: the critic reads what the actor makes of the grid, and does not shape it."""
@@ -184,6 +191,24 @@ class GraphNetwork(nn.Module):
         gen_action = torch.where(span > 1e-6, 2 * (gen - low) / span.clamp(min=1e-6) - 1, 0.0)
         store_action = store / torch.where(store >= 0, w.discharge_max, w.charge_max).clamp(min=1e-6)
         return torch.cat([gen_action, store_action], 1)[:, w.action]
+
+
+def by_status(
+    work: Callable[[dict[str, Tensor], Wiring], tuple[Tensor, ...]], observation: dict[str, Tensor], wiring: Wiring
+) -> tuple[Tensor, ...]:
+    """What the work makes of the rows, those that have the same lines out of service in the wiring of what is left."""
+    is_out = observation["lines"][..., OUT] > 0
+    if not is_out.any():
+        return work(observation, wiring)
+    statuses, status = torch.unique(is_out, dim=0, return_inverse=True)
+    rows, found = [], []
+    for number, lines in enumerate(statuses):
+        own = torch.nonzero(status == number)[:, 0]
+        left = wiring.without(tuple(torch.nonzero(lines)[:, 0].tolist()))
+        rows.append(own)
+        found.append(work({name: part[own] for name, part in observation.items()}, left))
+    back = torch.argsort(torch.cat(rows))
+    return tuple(torch.cat(parts)[back] for parts in zip(*found, strict=True))
 
 
 def _weighed(weights: Tensor, told: Tensor) -> Tensor:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -10,10 +13,12 @@ from envs.config import EnvConfig
 from envs.observations import static_line_features, static_node_features, unit_mw
 from grid import GridArrays
 from grid.costs import marginal_cost_per_mwh, store_value_per_mwh
+from grid.sensitivities import LINE_FIELDS, LineModel, connected
 from policies.day_ahead import HOURS
 from policies.day_programme import Fleet
 from policies.market import Network
 
+MOST_KEPT = 256  # wirings with lines out
 MOST_RAMP = 1e3  # stands for none
 SWING = 0.5  # of the power of stores, by which a line may miss its capacity and yet may fill up
 MOST_SHED = 30.0  # price of demand that is not met, as multiple of the typical one, in a plan
@@ -26,9 +31,12 @@ class Wiring(nn.Module):
     Units come as the sources, then the stores; where a store's two sides are apart (2S in place of S), those that
     discharge come first. Symbols: G sources, S stores, L limited lines, P connected parts.
 
+    Lines out of service keep their place, and carry nothing.
+
     Args:
         arrays: the grid.
         config: of the env: its prices, steps and forecasts.
+        out: lines that are out of service.
     """
 
     node_features: Tensor  # (N, 14)
@@ -64,9 +72,13 @@ class Wiring(nn.Module):
     store_min: Tensor  # (S,) energy
     store_max: Tensor  # (S,) energy
 
-    def __init__(self, arrays: GridArrays, config: EnvConfig) -> None:
+    def __init__(self, arrays: GridArrays, config: EnvConfig, out: Sequence[int] = ()) -> None:
         super().__init__()
         a, prices = arrays, config.prices
+        self._made_of = arrays, config
+        self._without: OrderedDict[tuple[int, ...], Wiring] = OrderedDict()  # by what is out
+        matrix, offset, node_part = _lines_left(a, out)
+        part_matrix = np.eye(int(node_part.max()) + 1)[node_part]
         unit = unit_mw(a)
         peak = a.peak_load_mw or unit * len(a.controllable)
         cost = marginal_cost_per_mwh(a, prices)
@@ -77,10 +89,10 @@ class Wiring(nn.Module):
         src, sto = np.flatnonzero(a.is_source), np.flatnonzero(a.is_store)
         units, sides = np.concatenate([src, sto]), np.concatenate([src, sto, sto])
         limited = np.flatnonzero(np.isfinite(a.capacity_mw))
-        flow = a.line_model.matrix()[limited].T
-        share = a.part_matrix * (a.load_max_mw + 1e-9)[:, None]
+        flow = matrix[limited].T
+        share = part_matrix * (a.load_max_mw + 1e-9)[:, None]
         share = share / share.sum(0)
-        spread = a.part_matrix @ (share.T @ flow)  # (N, L) flow if demand of the node's part takes a MW
+        spread = part_matrix @ (share.T @ flow)  # (N, L) flow if demand of the node's part takes a MW
         varying = np.array([name is not None for name in a.gen_profile])
         values = store_value_per_mwh(a, prices)
         per_power = a.store_max_mwh / np.maximum(a.discharge_max_mw, 1e-9) * a.is_store
@@ -107,7 +119,7 @@ class Wiring(nn.Module):
         )
         leads_h = np.array(config.lead_steps) * config.dt_h
         hours = np.arange(1, HOURS)
-        part = a.part[sides]
+        part = node_part[sides]
         constants = {
             "node_features": static_node_features(a),
             "line_features": static_line_features(a),
@@ -120,12 +132,12 @@ class Wiring(nn.Module):
             "lead": np.abs(leads_h - hours[:, None]).argmin(1),
             "unit_features": np.column_stack(about_units)[units],
             "globals": np.array(about_grid),
-            "part": a.part_matrix,
-            "own": a.part_matrix[sides].T,
+            "part": part_matrix,
+            "own": part_matrix[sides].T,
             "flow": flow,
             "reach": flow[sides],
             "shift": (flow - spread)[units],
-            "offset": a.flow_offset_mw[limited] / unit,
+            "offset": offset[limited] / unit,
             "capacity": a.capacity_mw[limited] / unit,
             "cost": cost[src] / price,
             "slope": 2 * a.gen_cost_per_mw2h[src] * unit / price,
@@ -164,3 +176,28 @@ class Wiring(nn.Module):
             shed=min(a.shed_cost_per_mwh.min() / price, MOST_SHED),
             spill=prices.spill_per_mwh / price,
         )
+
+    def without(self, out: tuple[int, ...]) -> Wiring:
+        """The wiring of what is left when these lines are out of service; the last ones asked for are kept."""
+        if not out:
+            return self
+        if out not in self._without:
+            self._without[out] = Wiring(*self._made_of, out)
+            if len(self._without) > MOST_KEPT:
+                self._without.popitem(last=False)
+        self._without.move_to_end(out)
+        return self._without[out]
+
+
+def _lines_left(arrays: GridArrays, out: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flow per injection (E, N), flow by phase shifters alone (E,), and the connected part of each node (N,)."""
+    if not out:
+        return arrays.line_model.matrix(), arrays.flow_offset_mw, arrays.part
+    left = np.setdiff1d(np.arange(len(arrays.line_names)), out)
+    part = connected(arrays.line_from[left], arrays.line_to[left], len(arrays.node_names))
+    columns = {name: getattr(arrays, name) for name in LINE_FIELDS}
+    own = {name: value[left] if isinstance(value, np.ndarray) else value for name, value in columns.items()}
+    model = LineModel(own, part)
+    matrix, offset = np.zeros((len(arrays.line_names), len(part))), np.zeros(len(arrays.line_names))
+    matrix[left], offset[left] = model.matrix(), model.offset_mw
+    return matrix, offset, part

@@ -1,0 +1,87 @@
+"""What the graph network knows of a grid whose lines are out of service."""
+
+import numpy as np
+import pytest
+import torch
+
+from envs import EnvConfig, GridBatch
+from envs.observations import unit_mw
+from envs.outages import Outage
+from grid.flow import flows
+from grid.outages import Outages
+from policies import load_agent
+from policies.evaluation import evaluate
+from policies.graph_network import GraphNetwork, by_status
+from policies.wiring import MOST_KEPT, Wiring
+from test_policies_market import batch_of
+from topologies import load
+
+
+@pytest.mark.parametrize("topology", ["triangle", "case14", "gen:30:4", "gen:17:8"])
+def test_flows_without_lines_are_those_of_the_physics(topology):
+    """By the outage factors of the env, a second way; with islands, each of them balanced."""
+    config = EnvConfig(topology=topology, observation="graph", action="absolute")
+    arrays, rng = GridBatch(config).arrays, np.random.default_rng(0)
+    wiring, lines, unit = Wiring(arrays, config), len(arrays.line_names), unit_mw(arrays)
+    has_split = 0
+    for out in [(line,) for line in range(lines)] + [tuple(sorted(rng.permutation(lines)[:2])) for _ in range(5)]:
+        left = wiring.without(out)
+        injection_mw = rng.normal(size=(3, len(arrays.node_names))) * unit
+        part = left.part.double().numpy()
+        injection_mw -= (injection_mw @ part / part.sum(0)) @ part.T
+        in_service = np.ones((3, lines), dtype=bool)
+        in_service[:, out] = False
+        expected = flows(arrays, injection_mw, Outages.of(arrays, in_service))[:, left.limited]
+        found = injection_mw @ left.flow.double().numpy() + left.offset.double().numpy() * unit
+        np.testing.assert_allclose(found, expected, atol=1e-4 * unit)
+        has_split += part.shape[1] > arrays.part_matrix.shape[1]
+        for name in ("unit_features", "line_features", "edge_index", "capacity", "limited"):
+            assert torch.equal(getattr(left, name), getattr(wiring, name))
+    assert has_split or topology == "triangle"
+
+
+def test_wirings_are_kept_but_not_without_end(monkeypatch):
+    config = EnvConfig(topology="case14", observation="graph", action="absolute")
+    wiring = Wiring(GridBatch(config).arrays, config)
+    monkeypatch.setattr("policies.wiring.MOST_KEPT", 3)
+    first = wiring.without((0,))
+    assert wiring.without(()) is wiring
+    assert wiring.without((0,)) is first
+    for line in range(1, 4):
+        wiring.without((line,))
+    assert wiring.without((0,)) is not first
+    assert len(wiring.line_features) < MOST_KEPT  # every single line fits
+    assert not [name for name in wiring.state_dict() if name]
+
+
+def test_rows_with_other_lines_out_are_decided_each_in_its_own_wiring():
+    _, seen, wiring = batch_of("case14", 3, size=9)
+    seen = {name: part.clone() for name, part in seen.items()}
+    for row, lines in enumerate([(), (2,), (0,), (2,), (), (0, 5), (2,), (7,), ()]):
+        seen["lines"][row, list(lines), 2] = 1.0
+    torch.manual_seed(0)
+    network = GraphNetwork(16, 1)
+    with torch.no_grad():
+        together = network(seen, wiring)
+        values = network.judge(seen, wiring)
+        for row in range(9):
+            alone = network({name: part[[row]] for name, part in seen.items()}, wiring)
+            for whole, one in zip(together, alone, strict=True):
+                np.testing.assert_allclose(whole[[row]], one, atol=1e-5)
+    np.testing.assert_allclose(values, together[1], atol=1e-5)
+    sizes = []
+    by_status(lambda part, own: (sizes.append((len(part["nodes"]), own)) or part["nodes"],), seen, wiring)
+    assert sorted(count for count, _ in sizes) == [1, 1, 1, 3, 3]
+
+
+def test_the_shipped_agent_keeps_its_head_when_lines_go_out():
+    """Of what redispatch leaves, it gains most, with a planned outage and with random ones."""
+    random = load("case14")
+    for _, _, line in random.graph.edges(data=True):
+        line.update(outage_rate_per_h=0.002, repair_h=6.0)
+    planned = EnvConfig(topology="case14", outages=(Outage(line="1-2", start_h=12, duration_h=24),))
+    for config, least in ((planned, 94.0), (EnvConfig(topology=random), 75.0)):
+        rows = {row.name: row for row in evaluate(["merit", "redispatch", load_agent("universal")], config, 4, 1).rows}
+        assert rows["agent"].score.mean > least
+        assert rows["agent"].score.mean > rows["redispatch"].score.mean + 5
+        assert rows["agent"].overload_mwh < rows["redispatch"].overload_mwh
