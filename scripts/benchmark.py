@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stable_baselines3 import PPO
 
 BATCH_SIZES = (1, 64, 1024)
-PPO_GRID = "classic"
+PPO_GRID = "case14"
 PPO_POLICIES = ("mlp", "extractor", "graph", "free_env")
 LEAST_RUNS = 3
 RATIOS = ("optimum_per_solver", "pypsa_per_optimum", "warm_per_cold")

@@ -5,6 +5,8 @@ import os
 import pytest
 
 from policies.compiled import FILES, forget_outdated
+from scripts.console import Console
+from scripts.running import tell_of_compiling
 
 
 @pytest.mark.parametrize("changed", FILES)
@@ -24,3 +26,13 @@ def test_machine_code_older_than_any_source_is_removed(tmp_path, changed):
     forget_outdated(tmp_path)
     assert not old.exists()
     assert new.exists()
+
+
+def test_the_wait_for_machine_code_is_announced_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("policies.compiled.FOLDER", tmp_path)
+    tell_of_compiling(Console())
+    assert "half a minute, this once" in capsys.readouterr().out
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "__pycache__" / "day_ahead.plan_days-100.py311.nbi").touch()
+    tell_of_compiling(Console())
+    assert capsys.readouterr().out == ""
