@@ -36,7 +36,7 @@ def forget_outdated(folder: Path) -> None:
 
 def is_compiled() -> bool:
     """Whether machine code is kept beside the sources, so that the first plan need not wait for it."""
-    return any((FOLDER / "__pycache__").glob("day_ahead.plan_days-*.nbi"))
+    return any((FOLDER / "__pycache__").glob("day_ahead.plan_eight-*.nbi"))
 
 
 forget_outdated(FOLDER)

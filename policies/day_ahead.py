@@ -9,6 +9,7 @@ T periods, B rows, K lanes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -26,71 +27,19 @@ ATTEMPTS = 3  # each with the lines that the last plan overloads
 
 
 class Plans(NamedTuple):
-    """What is filled in for each row."""
+    """What is filled in for each row, 0 where the episode has ended."""
 
-    output: Array  # (B, H, U)
-    energy: Array  # (B, H, S) at the end of each hour
-    value: Array  # (B, H, S) of stored energy
-    price: Array  # (B, H, P)
-    toll: Array  # (B, H, L) price of a line, above 0 where more flow would be forbidden, below 0 the other way
+    ends_h: Array  # (B, T) of the periods, cut where the episode ends
+    output: Array  # (B, T, U)
+    energy: Array  # (B, T, S) at the end of each period
+    value: Array  # (B, T, S) of stored energy
+    price: Array  # (B, T, P)
+    toll: Array  # (B, T, L) price of a line, above 0 where more flow would be forbidden, below 0 the other way
     tilt: Array  # (B, G) what output now costs the next hours by ramps
     value_answer: Array  # (B, S, S) change of the first value for each unit more that is stored
     power_answer: Array  # (B, 2S, S) and of the stores' first output
 
 
-@compiled
-def new_plans(batch: int, units: int, stores: int, parts: int, lines: int) -> Plans:
-    """All 0."""
-    return Plans(
-        np.zeros((batch, HOURS, units)),
-        np.zeros((batch, HOURS, stores)),
-        np.zeros((batch, HOURS, stores)),
-        np.zeros((batch, HOURS, parts)),
-        np.zeros((batch, HOURS, lines)),
-        np.zeros((batch, units - 2 * stores)),
-        np.zeros((batch, stores, stores)),
-        np.zeros((batch, 2 * stores, stores)),
-    )
-
-
-@compiled
-def idle_day(fleet: Fleet, network: Network, offer: Array, need: Array, load_flow: Array) -> tuple[Array, Array, Array]:
-    """With idle stores and no limits of lines: output (T, G), price (T, P), and the lines that may well fill (T, L)."""
-    periods, sources = offer.shape
-    rise, low, output = np.empty(sources), np.empty(sources), np.empty((periods, sources))
-    price, flow = np.empty(need.shape), np.empty(load_flow.shape[1])
-    near = np.empty(load_flow.shape, np.bool_)
-    for t in range(periods):
-        for g in range(sources):
-            low[g] = min(fleet.gen_min[g], offer[t, g])
-            rise[g] = max(fleet.rise[g], LEAST_RISE / max(offer[t, g] - low[g], 1e-3))
-        share(fleet.cost, rise, low, offer[t], network.part[:sources], need[t], output[t], price[t])
-        flows(output[t], load_flow[t], network.reach, flow)
-        near[t] = np.abs(flow) + fleet.swing > network.capacity
-    return output, price, near
-
-
-@compiled
-def spans_of(spans_h: Array, left_h: int) -> Array:
-    """Those of the periods that begin before the episode ends, the last one cut there."""
-    ends_h = np.cumsum(spans_h)
-    begun = spans_h[ends_h - spans_h < left_h].copy()
-    begun[-1] -= max(0, ends_h[len(begun) - 1] - left_h)
-    return begun
-
-
-@compiled
-def in_periods(hourly: Array, spans_h: Array, means: Array) -> None:
-    """Fill the means (T, ·) over periods of an hourly series (H, ·)."""
-    begin = 0
-    for t in range(len(spans_h)):
-        means[t] = 0.0
-        for h in range(begin, begin + spans_h[t]):
-            means[t] += hourly[h] / spans_h[t]
-        begin += spans_h[t]
-
-
-@compiled
 def plan_days(
     fleet: Fleet,
     network: Network,
@@ -103,8 +52,7 @@ def plan_days(
     stored: Array,
     spans_h: Array,
     enough: Array,
-    plans: Plans,
-) -> None:
+) -> Plans:
     """Plan the coming hours of B rows.
 
     Args:
@@ -119,71 +67,108 @@ def plan_days(
         stored: (B, S) energy.
         spans_h: (T,) of the periods, of which the first is an hour; H hours in sum.
         enough: (T,) complementarity, price times power, both relative, to which each period is worked out.
-        plans: filled here.
     """
-    batch, periods = len(left_h), len(spans_h)
+    ends_h = np.minimum(np.cumsum(spans_h), left_h[:, None])
+    own_h = np.diff(ends_h, axis=1, prepend=0)
+    periods = (own_h > 0).sum(1)
+    offer, need, load_flow = (in_periods(each, ends_h) for each in (offer, need, load_flow))
+    near, idle, price = np.zeros(load_flow.shape, np.bool_), np.zeros_like(offer), np.zeros_like(need)
+    idle_days(fleet, network, periods, offer, need, load_flow, idle, price, near)
+    plans = _new_plans(ends_h, len(network.reach), len(fleet.store_max), need.shape[2], load_flow.shape[2])
     ramped = np.flatnonzero(np.minimum(fleet.hourly_rise, fleet.hourly_fall) < STEEP)
-    offers, needs = np.empty((batch, periods, offer.shape[2])), np.empty((batch, periods, need.shape[2]))
-    load_flows = np.empty((batch, periods, load_flow.shape[2]))
-    near, idle, price = np.empty(load_flows.shape, np.bool_), np.empty(offers.shape), np.empty(needs.shape)
-    for b in range(batch):
-        own_h = spans_of(spans_h, left_h[b])
-        t = len(own_h)
-        in_periods(offer[b], own_h, offers[b])
-        in_periods(need[b], own_h, needs[b])
-        in_periods(load_flow[b], own_h, load_flows[b])
-        idle[b, :t], price[b, :t], near[b, :t] = idle_day(
-            fleet, network, offers[b, :t], needs[b, :t], load_flows[b, :t]
-        )
-    open_ = np.argsort(left_h, kind="mergesort")  # what is far from the end alike is planned together
+    open_ = np.argsort(left_h, kind="stable")  # what is as far from the end is planned together
     for _ in range(ATTEMPTS):
-        is_open = np.zeros(len(open_), np.bool_)
-        begin = 0
-        while begin < len(open_):
-            own_h, end = spans_of(spans_h, left_h[open_[begin]]), begin + 1
-            hours = np.sum(own_h)
-            while end < min(len(open_), begin + LANES) and min(left_h[open_[end]], np.sum(spans_h)) == hours:
-                end += 1
-            t, rows = len(own_h), np.full(LANES, open_[begin])  # lanes that are left plan the first row again
-            rows[: end - begin] = open_[begin:end]
-            lines, places = _listed(near[rows, :t])
+        overloads = np.zeros(len(left_h), np.bool_)
+        for rows in _eights(open_, ends_h[:, -1]):
+            t, lanes = periods[rows[0]], np.resize(rows, LANES)  # lanes that are left plan some rows again
+            lines, places = _listed(near[lanes, :t])
             day = Forecast(
-                own_h,
-                offers[rows, :t],
-                needs[rows, :t],
-                load_flows[rows, :t],
+                own_h[rows[0], :t],
+                offer[lanes, :t],
+                need[lanes, :t],
+                load_flow[lanes, :t],
                 lines,
                 places,
-                idle[rows, :t],
-                price[rows, :t],
-                before[rows],
-                started[rows],
-                stored[rows],
+                idle[lanes, :t],
+                price[lanes, :t],
+                before[lanes],
+                started[lanes],
+                stored[lanes],
             )
-            is_open[begin:end] = _plan_eight(fleet, network, day, ramped, enough, rows[: end - begin], near, plans)
-            begin = end
-        open_ = open_[is_open]
+            plan_eight(fleet, network, day, ramped, enough, rows, near, overloads, plans)
+        open_ = open_[overloads[open_]]
+    return plans
 
 
-@compiled
+def in_periods(hourly: Array, ends_h: Array) -> Array:
+    """(B, T, ·) means over periods of hourly series (B, H, ·); 0 in periods of no length."""
+    sums = np.concatenate([np.zeros_like(hourly[:, :1]), np.cumsum(hourly, axis=1)], axis=1)
+    at_ends = np.take_along_axis(sums, ends_h[..., None], axis=1)
+    spans_h = np.diff(ends_h, axis=1, prepend=0)[..., None]
+    return np.diff(at_ends, axis=1, prepend=0.0) / np.maximum(spans_h, 1)
+
+
+def _new_plans(ends_h: Array, units: int, stores: int, parts: int, lines: int) -> Plans:
+    batch, periods = ends_h.shape
+    return Plans(
+        ends_h,
+        np.zeros((batch, periods, units)),
+        np.zeros((batch, periods, stores)),
+        np.zeros((batch, periods, stores)),
+        np.zeros((batch, periods, parts)),
+        np.zeros((batch, periods, lines)),
+        np.zeros((batch, units - 2 * stores)),
+        np.zeros((batch, stores, stores)),
+        np.zeros((batch, 2 * stores, stores)),
+    )
+
+
+def _eights(rows: Array, end_h: Array) -> Iterator[Array]:
+    """The rows by up to eight that end at the same hour; they come in the order of these."""
+    for same in np.split(rows, np.flatnonzero(np.diff(end_h[rows])) + 1):
+        for begin in range(0, len(same), LANES):
+            yield same[begin : begin + LANES]
+
+
 def _listed(near: Array) -> tuple[Array, Array]:
     """The lines that are marked (K, T, L), by row and period (K, T, ·), then -1; and the most in a period (T,)."""
-    counts = np.zeros(near.shape[:2], np.int64)
-    lines = np.full(near.shape, -1)
-    for k in range(near.shape[0]):
-        for t in range(near.shape[1]):
-            for line in range(near.shape[2]):
-                if near[k, t, line]:
-                    lines[k, t, counts[k, t]] = line
-                    counts[k, t] += 1
-    places = np.zeros(near.shape[1], np.int64)
-    for k in range(near.shape[0]):
-        places = np.maximum(places, counts[k])
-    return lines, places
+    counts = near.sum(2)
+    order = np.argsort(~near, axis=2, kind="stable")[..., : counts.max(initial=0)]
+    return np.where(np.arange(order.shape[2]) < counts[..., None], order, -1), counts.max(0)
 
 
 @compiled
-def _plan_eight(
+def idle_days(
+    fleet: Fleet,
+    network: Network,
+    periods: Array,
+    offer: Array,
+    need: Array,
+    load_flow: Array,
+    output: Array,
+    price: Array,
+    near: Array,
+) -> None:
+    """With idle stores and no limits of lines, fill output (B, T, G), price (B, T, P) and lines near full (B, T, L).
+
+    The first of them are ``periods`` (B,), and forecasts (B, T, ·).
+    """
+    sources = offer.shape[2]
+    rise, low, flow = np.empty(sources), np.empty(sources), np.empty(load_flow.shape[2])
+    for b in range(len(periods)):
+        for t in range(periods[b]):
+            for g in range(sources):
+                low[g] = min(fleet.gen_min[g], offer[b, t, g])
+                rise[g] = max(fleet.rise[g], LEAST_RISE / max(offer[b, t, g] - low[g], 1e-3))
+            part = network.part[:sources]
+            share(fleet.cost, rise, low, offer[b, t], part, need[b, t], output[b, t], price[b, t])
+            flows(output[b, t], load_flow[b, t], network.reach, flow)
+            for line in range(len(flow)):
+                near[b, t, line] = abs(flow[line]) + fleet.swing[line] > network.capacity[line]
+
+
+@compiled
+def plan_eight(
     fleet: Fleet,
     network: Network,
     day: Forecast,
@@ -191,61 +176,50 @@ def _plan_eight(
     enough: Array,
     rows: Array,
     near: Array,
+    overloads: Array,
     plans: Plans,
-) -> Array:
-    """Fill in the rows (≤ K,) that stand in the first lanes; which of them overload lines that were left out."""
+) -> None:
+    """Fill in the rows (≤ K,) that stand in the first lanes; mark those whose plan overloads lines that were left out.
+
+    The lines are added to those that may fill up, ``near`` (B, T, L).
+    """
     programme, bases, z, y = programme_of_day(fleet, network, day, ramped, enough)
     factor = profile(programme)
     weight = solve(programme, factor, z, y)
-    is_open = np.zeros(len(rows), np.bool_)
-    output = np.empty((len(bases), len(network.reach)))
     for k in range(len(rows)):
-        _read(fleet, day, k, bases, ramped, z[:, k], y[:, k], output, plans, rows[k])
-        is_open[k] = _overloaded(network, day.load_flow[k], output, near[rows[k]])
+        _read(fleet, day, k, bases, ramped, z, y, plans, rows[k])
+        overloads[rows[k]] = _overloaded(network, day.load_flow[k], plans.output[rows[k]], near[rows[k]])
     _answers(fleet, bases[0], programme, factor, weight, rows, plans)
-    return is_open
 
 
 @compiled
 def _read(
-    fleet: Fleet,
-    day: Forecast,
-    k: int,
-    bases: Array,
-    ramped: Array,
-    z: Array,
-    y: Array,
-    output: Array,
-    plans: Plans,
-    b: int,
+    fleet: Fleet, day: Forecast, k: int, bases: Array, ramped: Array, z: Array, y: Array, plans: Plans, b: int
 ) -> None:
-    """Fill in row b from the solution (C,) and duals (R,) of lane k; and the output of each period (T, U)."""
-    sources, stores, parts = len(fleet.cost), len(fleet.store_max), plans.price.shape[2]
-    units, column, begin = sources + 2 * stores, 0, 0
-    energy, places = day.stored[k].copy(), day.places
+    """Fill in row b from the solution (C, K) and duals (R, K) of lane k."""
+    stores, parts, column = len(fleet.store_max), plans.price.shape[2], 0
     for t in range(len(bases)):
-        span_h = day.span_h[t]
-        end = begin + span_h
-        output[t] = z[column : column + units]
-        plans.output[b, begin:end] = output[t]
-        row = bases[t] + parts
-        plans.price[b, begin:end] = y[bases[t] : row] / span_h
-        column += units + 2 * parts
-        plans.toll[b, begin:end] = 0.0
-        for i in range(places[t]):
+        span_h, row = day.span_h[t], bases[t]
+        for u in range(plans.output.shape[2]):
+            plans.output[b, t, u] = z[column + u, k]
+        for p in range(parts):
+            plans.price[b, t, p] = y[row + p, k] / span_h
+        row += parts
+        for line in range(plans.toll.shape[2]):
+            plans.toll[b, t, line] = 0.0
+        for i in range(day.places[t]):
             line = day.lines[k, t, i]
             if line >= 0:
-                plans.toll[b, begin:end, line] = -y[row + i] / span_h
-        row += places[t]
-        column += 3 * places[t] + len(ramped) + stores
-        change = z[column - stores : column] - energy
-        for h in range(span_h):
-            plans.energy[b, begin + h] = energy + change * (h + 1) / span_h
-        energy += change
-        if t == 1:
-            plans.tilt[b, ramped] = y[row : row + len(ramped)]
-        plans.value[b, begin:end] = -y[row + len(ramped) : row + len(ramped) + stores]
-        begin = end
+                plans.toll[b, t, line] = -y[row + i, k] / span_h
+        row += day.places[t]
+        for r in range(len(ramped) if t == 1 else 0):
+            plans.tilt[b, ramped[r]] = y[row + r, k]
+        row += len(ramped)
+        column += plans.output.shape[2] + 2 * parts + 3 * day.places[t] + len(ramped)
+        for s in range(stores):
+            plans.energy[b, t, s] = z[column + s, k]
+            plans.value[b, t, s] = -y[row + s, k]
+        column += stores
 
 
 @compiled
@@ -270,10 +244,11 @@ def _answers(
     answer = np.empty((len(programme.right) - first, LANES))
     for s in range(stores):
         answer[:] = 0.0
-        answer[len(answer) - stores + s] = fleet.hourly_keep[s]
+        answer[len(answer) - stores + s, :] = fleet.hourly_keep[s]
         solve_last(factor, first, answer)
         for k in range(len(rows)):
-            plans.value_answer[rows[k], :, s] = -answer[len(answer) - stores :, k]
+            for other in range(stores):
+                plans.value_answer[rows[k], other, s] = -answer[len(answer) - stores + other, k]
             for side in range(2 * stores):
                 u, total = sources + side, 0.0
                 for a in range(programme.start[u], programme.start[u + 1]):

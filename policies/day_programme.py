@@ -139,14 +139,20 @@ def programme_of_day(
     draft = _new_draft(columns, entries)
     base = lines + periods * (parts + tied)
     right, y, bases = np.zeros((base, LANES)), np.zeros((base, LANES)), np.empty(periods, np.int64)
+    mean = np.zeros(LANES)
+    for k in range(LANES):
+        for t in range(periods):
+            mean[k] += np.sum(day.price[k, t]) / (periods * parts)
     for t in range(periods):
         first, span_h = draft.written[0], day.span_h[t]
         base -= parts + places[t] + tied
         bases[t] = base
         tie, later = base + parts + places[t], base - tied if t + 1 < periods else -1
         for k in range(LANES):
-            right[base : base + parts, k], y[base : base + parts, k] = day.need[k, t], span_h * day.price[k, t]
-            y[tie + len(ramped) : tie + tied, k] = -np.mean(day.price[k])
+            for p in range(parts):
+                right[base + p, k], y[base + p, k] = day.need[k, t, p], span_h * day.price[k, t, p]
+            for s in range(stores):
+                y[tie + len(ramped) + s, k] = -mean[k]
         _write_units(draft, fleet, network, day, t, ramped, places[t], base, tie, later)
         for p in range(parts):
             _enter(draft, base + p, 1.0)
@@ -159,25 +165,7 @@ def programme_of_day(
             _write_line(draft, network, day, t, i, base + parts + i, right)
         draft.enough[first : draft.written[0]] = span_h * enough[t]
         first = draft.written[0]
-        for r in range(len(ramped)):
-            between_h = (span_h + day.span_h[t - 1]) / 2 if t else 1.0
-            fall, rise = between_h * fleet.hourly_fall[ramped[r]], between_h * fleet.hourly_rise[ramped[r]]
-            _enter(draft, tie + r, -1.0)
-            _close(draft, 0.0, 0.0, -min(fall, STEEP), min(rise, STEEP), 0.0)
-            for k in range(0 if t else LANES):
-                right[tie + r, k] = day.before[k, ramped[r]]
-                if not day.started[k]:
-                    _bound(draft, draft.written[0] - 1, k, -STEEP, STEEP, 0.0)
-        for s in range(stores):
-            row, keep = tie + len(ramped) + s, fleet.hourly_keep[s] ** span_h
-            right[row] = fleet.store_min[s] * (1 - keep)
-            if t == 0:
-                right[row] += keep * day.stored[:, s]
-            if later >= 0:
-                _enter(draft, later + len(ramped) + s, -(fleet.hourly_keep[s] ** day.span_h[t + 1]))
-            _enter(draft, row, 1.0)
-            low, high = fleet.store_min[s], fleet.store_max[s]
-            _close(draft, 0.0 if later >= 0 else -fleet.end_value[s], 0.0, low, high, (low + high) / 2)
+        _write_ties(draft, fleet, day, t, ramped, tie, later, right)
         draft.enough[first : draft.written[0]] = enough[t]
     end, about = draft.written[1], draft.about
     entered = (draft.start, draft.row[:end], draft.coef[:end])
@@ -229,6 +217,32 @@ def _write_units(
 
 
 @compiled
+def _write_ties(
+    draft: Draft, fleet: Fleet, day: Forecast, t: int, ramped: Array, tie: int, later: int, right: Array
+) -> None:
+    """The columns of what ties a period to the one before: changes of output, and energy at its end."""
+    stores, span_h = len(fleet.store_max), day.span_h[t]
+    for r in range(len(ramped)):
+        between_h = (span_h + day.span_h[t - 1]) / 2 if t else 1.0
+        fall, rise = between_h * fleet.hourly_fall[ramped[r]], between_h * fleet.hourly_rise[ramped[r]]
+        _enter(draft, tie + r, -1.0)
+        _close(draft, 0.0, 0.0, -min(fall, STEEP), min(rise, STEEP), 0.0)
+        for k in range(0 if t else LANES):
+            right[tie + r, k] = day.before[k, ramped[r]]
+            if not day.started[k]:
+                _bound(draft, draft.written[0] - 1, k, -STEEP, STEEP, 0.0)
+    for s in range(stores):
+        row, keep = tie + len(ramped) + s, fleet.hourly_keep[s] ** span_h
+        for k in range(LANES):
+            right[row, k] = fleet.store_min[s] * (1 - keep) + (keep * day.stored[k, s] if t == 0 else 0.0)
+        if later >= 0:
+            _enter(draft, later + len(ramped) + s, -(fleet.hourly_keep[s] ** day.span_h[t + 1]))
+        _enter(draft, row, 1.0)
+        low, high = fleet.store_min[s], fleet.store_max[s]
+        _close(draft, 0.0 if later >= 0 else -fleet.end_value[s], 0.0, low, high, (low + high) / 2)
+
+
+@compiled
 def _write_line(draft: Draft, network: Network, day: Forecast, t: int, i: int, row: int, right: Array) -> None:
     """The columns of the i-th lines: their flow, and what is above the capacity, and below it the other way.
 
@@ -246,4 +260,5 @@ def _write_line(draft: Draft, network: Network, day: Forecast, t: int, i: int, r
             right[row, k] = -day.load_flow[k, t, line]
             _bound(draft, flow, k, -network.capacity[line], network.capacity[line], 0.0)
         else:
-            draft.about[0, flow : flow + 3, k], draft.about[1, flow : flow + 3, k] = 0.0, 1.0
+            for column in range(flow, flow + 3):
+                draft.about[0, column, k], draft.about[1, column, k] = 0.0, 1.0

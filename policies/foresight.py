@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from policies.day_ahead import SPANS_H, new_plans, plan_days
+from policies.day_ahead import HOURS, SPANS_H, Plans, plan_days
 from policies.wiring import Wiring
 
 ENOUGH = 1e-4 + 2.5e-4 * (np.cumsum(SPANS_H) - 1)  # to which each period of a plan is worked out
@@ -58,10 +58,10 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     need, load_flow = load @ w.part.double(), w.offset - load @ w.flow.double()
     left_h = hours_left(w, observation["globals"]).ceil().clamp(min=1).long()
     started = has_started(w, observation["globals"])[:, 0]
-    plans = new_plans(len(nodes), len(w.reach), len(w.stores), need.shape[2], len(w.capacity))
     seen = (left_h, offer, need, load_flow, nodes[:, w.sources, 2], started, nodes[:, w.stores, 4])
-    plan_days(w.fleet, w.network, *(numbers(each) for each in seen), SPANS_H, ENOUGH, plans)
-    output, energy, value, price, toll, tilt, *answers = (torch.from_numpy(each).float() for each in plans)
+    plans = plan_days(w.fleet, w.network, *map(numbers, seen), SPANS_H, ENOUGH)  # type: ignore[call-arg] # seven
+    output, energy, value, price, toll = (torch.from_numpy(each).float() for each in _by_hour(plans, seen[-1]))
+    tilt, *answers = (torch.from_numpy(each).float() for each in plans[-3:])
     return Day(
         offer=offer,
         net=(need.sum(-1).float() - offer @ w.varying) / w.gen_max.sum().clamp(min=1e-6),
@@ -77,6 +77,26 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
         value_answer=answers[0],
         power_answer=answers[1],
     )
+
+
+def _by_hour(plans: Plans, stored: Tensor) -> tuple[np.ndarray, ...]:
+    """Outputs, energies, values, prices and tolls, (B, H, ·) each, of plans in periods; 0 after the episode's end.
+
+    Energy goes from what is stored (B, S), and from one period's end to the next, in a straight line.
+    """
+    hours = np.arange(HOURS)
+    period = np.minimum((plans.ends_h[:, None] <= hours[:, None]).sum(2), plans.ends_h.shape[1] - 1)[..., None]
+    planned = (hours < plans.ends_h[:, -1:])[..., None]
+    begin_h = np.concatenate([np.zeros_like(plans.ends_h[:, :1]), plans.ends_h], axis=1)[..., None]
+    start, end = (np.take_along_axis(begin_h, period + later, axis=1) for later in (0, 1))
+    levels = np.concatenate([stored.double().numpy()[:, None], plans.energy], axis=1)
+    before, after = (np.take_along_axis(levels, period + later, axis=1) for later in (0, 1))
+    done = (hours[:, None] + 1 - start) / np.maximum(end - start, 1)
+    output, value, price, toll = (
+        np.take_along_axis(each, period, axis=1) * planned
+        for each in (plans.output, plans.value, plans.price, plans.toll)
+    )
+    return output, (before + done * (after - before)) * planned, value, price, toll
 
 
 def numbers(tensor: Tensor) -> np.ndarray:

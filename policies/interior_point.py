@@ -211,7 +211,8 @@ def _first_duals(programme: Programme, at: Iterate) -> Any:
 def _take_stock(programme: Programme, at: Iterate) -> Any:
     """Fill in weights, slack and what rows are short of; the sum of complementarity, and how far one is off."""
     none, gap, off, going = every(0.0), every(0.0), every(0.0), take(at.going, 0)
-    at.short[:] = programme.right
+    for i in range(len(at.short)):
+        put(at.short, i, take(programme.right, i))
     for j in range(len(programme.cost)):
         z, live, below, above = take(at.z, j), take(programme.live, j), take(at.below, j), take(at.above, j)
         bend, aimed = take(programme.bend, j), 1.0 / programme.enough[j]
@@ -268,7 +269,8 @@ def _aim(programme: Programme, factor: Factor, at: Iterate, target: Any, trust: 
         How far z and how far the duals can go.
     """
     none = every(0.0)
-    at.dy[:] = at.short
+    for i in range(len(at.dy)):
+        put(at.dy, i, take(at.short, i))
     for j in range(len(at.z)):
         live, change = take(programme.live, j), trust * take(at.dz, j)
         aimed = live * most(target, every(programme.enough[j]))

@@ -75,7 +75,8 @@ def _given(cost: Array, rise: Array, low: Array, high: Array, part: Array, p: in
 @compiled
 def flows(output: Array, load_flow: Array, reach: Array, flow: Array) -> None:
     """Fill the flow (L,) of an output (U,), beside that of demand."""
-    flow[:] = load_flow
+    for line in range(len(flow)):
+        flow[line] = load_flow[line]
     for u in range(len(output)):
         if output[u] != 0.0:
             for line in range(len(flow)):

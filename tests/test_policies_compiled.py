@@ -33,6 +33,6 @@ def test_the_wait_for_machine_code_is_announced_once(tmp_path, monkeypatch, caps
     tell_of_compiling(Console())
     assert "half a minute, this once" in capsys.readouterr().out
     (tmp_path / "__pycache__").mkdir()
-    (tmp_path / "__pycache__" / "day_ahead.plan_days-100.py311.nbi").touch()
+    (tmp_path / "__pycache__" / "day_ahead.plan_eight-100.py311.nbi").touch()
     tell_of_compiling(Console())
     assert capsys.readouterr().out == ""

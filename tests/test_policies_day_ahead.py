@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 
 from envs.observations import unit_mw
 from grid.optimum import optimum
-from policies.day_ahead import HOURS, OVERLOADED, SPANS_H, spans_of
+from policies.day_ahead import HOURS, OVERLOADED, SPANS_H, in_periods
 from policies.foresight import hours_left, plan_day
 from policies.graph_network import GraphNetwork
 from test_policies_market import batch_of
@@ -57,11 +57,18 @@ def test_longer_periods_ahead_cost_little(topology, monkeypatch):
     off = (coarse.price[:, 0] - fine.price[:, 0]).abs()
     assert off.median() < 0.02
     assert (coarse.value[:, 0] - fine.value[:, 0]).abs().median() < 0.03
-    for hours in range(1, HOURS + 1):  # whatever is left of the episode, all of it is planned
-        spans_h = spans_of(SPANS_H, hours)
-        assert spans_h.sum() == hours
-        assert (spans_h > 0).all()
-        assert (spans_h[:-1] == SPANS_H[: len(spans_h) - 1]).all()
+
+
+@pytest.mark.parametrize("hours", [1, 2, 8, 11, 24, 25])
+def test_periods_hold_the_means_of_their_hours(hours):
+    hourly = np.random.default_rng(hours).uniform(0, 3, (2, HOURS, 3))
+    ends_h = np.tile(np.minimum(np.cumsum(SPANS_H), hours), (2, 1))
+    means, begin = in_periods(hourly, ends_h), 0
+    for t, end in enumerate(ends_h[0]):
+        expected = hourly[:, begin:end].mean(1) if end > begin else np.zeros((2, 3))
+        np.testing.assert_allclose(means[:, t], expected, atol=1e-12)
+        begin = end
+    assert begin == hours
 
 
 @pytest.mark.parametrize("topology", ["case14", "gen:40:90006"])
