@@ -46,7 +46,7 @@ PPO_SETTINGS: dict[str, dict[str, Any]] = {
         "graph_width": 32,
     },
     "graph": {
-        "n_envs": 48,
+        "n_envs": 192,
         "batch_size": 512,
         "n_epochs": 3,
         "learning_rate": 3e-4,
