@@ -20,8 +20,8 @@ from policies.foresight import Day, has_started, hours_left, plan_day
 from policies.layers import LineEncoder, MessageLayer
 from policies.wiring import Wiring
 
-MOST_TILT = 0.3  # of a source's cost
-CORRECTION = 0.2  # of the value of stored energy, where 1 is asked for
+MOST_TILT = 0.15  # of a source's cost
+CORRECTION = 0.1  # of the value of stored energy, where 1 is asked for
 SLOPE = 0.5  # rise of a store's price from nothing to full power
 MOST_ANSWER = 1.0  # of a value to a unit of energy more, in its gradient
 LOADED_FRAC = 0.1  # of its capacity, from which on a line's flow has a direction
