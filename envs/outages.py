@@ -72,7 +72,7 @@ class LineOutages:
         failing = np.flatnonzero(arrays.outage_rate_per_h > 0)
         if not failing.size and not planned:
             return None
-        left = _planned_steps(arrays, planned, known_steps, dt_h)
+        left = planned_steps(arrays, planned, known_steps, dt_h)
         back = np.repeat(left[:steps, None, :], len(rngs), axis=1)
         if failing.size:
             chance = 1.0 - np.exp(-arrays.outage_rate_per_h[failing] * dt_h)
@@ -95,7 +95,7 @@ class LineOutages:
         return np.asarray(repaired & ~self.planned[t + leads][:, None, :])
 
 
-def _planned_steps(arrays: GridArrays, planned: Sequence[Outage], steps: int, dt_h: float) -> np.ndarray:
+def planned_steps(arrays: GridArrays, planned: Sequence[Outage], steps: int, dt_h: float) -> np.ndarray:
     """(S, E) steps until each line's planned outage is over."""
     left = np.zeros((steps, len(arrays.line_names)))
     for outage in planned:

@@ -50,6 +50,8 @@ def plan_days(
     before: Array,
     started: Array,
     stored: Array,
+    reaches: Array,
+    status: Array,
     spans_h: Array,
     enough: Array,
 ) -> Plans:
@@ -65,6 +67,8 @@ def plan_days(
         before: (B, G) output of the last step.
         started: (B,) whether there was one; else there is no ramp.
         stored: (B, S) energy.
+        reaches: (M, U, L) flow for each unit's output, in M statuses of the lines.
+        status: (B, H) which of them.
         spans_h: (T,) of the periods, of which the first is an hour; H hours in sum.
         enough: (T,) complementarity, price times power, both relative, to which each period is worked out.
     """
@@ -72,8 +76,9 @@ def plan_days(
     own_h = np.diff(ends_h, axis=1, prepend=0)
     periods = (own_h > 0).sum(1)
     offer, need, load_flow = (in_periods(each, ends_h) for each in (offer, need, load_flow))
+    status = status[:, np.cumsum(spans_h) - spans_h]  # that of a period is the one that it begins with
     near, idle, price = np.zeros(load_flow.shape, np.bool_), np.zeros_like(offer), np.zeros_like(need)
-    idle_days(fleet, network, periods, offer, need, load_flow, idle, price, near)
+    idle_days(fleet, network, periods, offer, need, load_flow, reaches, status, idle, price, near)
     plans = _new_plans(ends_h, len(network.reach), len(fleet.store_max), need.shape[2], load_flow.shape[2])
     ramped = np.flatnonzero(np.minimum(fleet.hourly_rise, fleet.hourly_fall) < STEEP)
     open_ = np.argsort(left_h, kind="stable")  # what is as far from the end is planned together
@@ -87,6 +92,8 @@ def plan_days(
                 offer[lanes, :t],
                 need[lanes, :t],
                 load_flow[lanes, :t],
+                reaches,
+                status[lanes, :t],
                 lines,
                 places,
                 idle[lanes, :t],
@@ -145,13 +152,15 @@ def idle_days(
     offer: Array,
     need: Array,
     load_flow: Array,
+    reaches: Array,
+    status: Array,
     output: Array,
     price: Array,
     near: Array,
 ) -> None:
     """With idle stores and no limits of lines, fill output (B, T, G), price (B, T, P) and lines near full (B, T, L).
 
-    The first of them are ``periods`` (B,), and forecasts (B, T, ·).
+    Only the first ``periods`` (B,) of a row are.
     """
     sources = offer.shape[2]
     rise, low, flow = np.empty(sources), np.empty(sources), np.empty(load_flow.shape[2])
@@ -162,7 +171,7 @@ def idle_days(
                 rise[g] = max(fleet.rise[g], LEAST_RISE / max(offer[b, t, g] - low[g], 1e-3))
             part = network.part[:sources]
             share(fleet.cost, rise, low, offer[b, t], part, need[b, t], output[b, t], price[b, t])
-            flows(output[b, t], load_flow[b, t], network.reach, flow)
+            flows(output[b, t], load_flow[b, t], reaches[status[b, t]], flow)
             for line in range(len(flow)):
                 near[b, t, line] = abs(flow[line]) + fleet.swing[line] > network.capacity[line]
 
@@ -188,7 +197,7 @@ def plan_eight(
     weight = solve(programme, factor, z, y)
     for k in range(len(rows)):
         _read(fleet, day, k, bases, ramped, z, y, plans, rows[k])
-        overloads[rows[k]] = _overloaded(network, day.load_flow[k], plans.output[rows[k]], near[rows[k]])
+        overloads[rows[k]] = _overloaded(network, day, k, plans.output[rows[k]], near[rows[k]])
     _answers(fleet, bases[0], programme, factor, weight, rows, plans)
 
 
@@ -223,12 +232,12 @@ def _read(
 
 
 @compiled
-def _overloaded(network: Network, load_flow: Array, output: Array, near: Array) -> bool:
-    """Whether the output (T, U) overloads lines that were left out; they are added."""
+def _overloaded(network: Network, day: Forecast, k: int, output: Array, near: Array) -> bool:
+    """Whether the output (T, U) of lane k overloads lines that were left out; they are added."""
     found = False
     flow = np.empty(len(network.capacity))
-    for t in range(len(load_flow)):
-        flows(output[t], load_flow[t], network.reach, flow)
+    for t in range(day.load_flow.shape[1]):
+        flows(output[t], day.load_flow[k, t], day.reaches[day.status[k, t]], flow)
         for line in range(len(flow)):
             if not near[t, line] and abs(flow[line]) > OVERLOADED * network.capacity[line]:
                 near[t, line] = found = True

@@ -52,6 +52,8 @@ class Forecast(NamedTuple):
     offer: Array  # (K, T, G) limits of output
     need: Array  # (K, T, P) demand
     load_flow: Array  # (K, T, L) by demand alone
+    reaches: Array  # (M, U, L) flow for each unit's output, in M statuses of the lines
+    status: Array  # (K, T) which of them
     lines: Array  # (K, T, ·) those that may fill up, then -1
     places: Array  # (T,) for lines, as many as the row has that needs most
     idle: Array  # (K, T, G) output with idle stores and no limits of lines
@@ -200,7 +202,8 @@ def _write_units(
             _enter(draft, tie - places + i, 0.0)
             for k in range(LANES):
                 line = day.lines[k, t, i]
-                draft.coef[draft.written[1] - 1, k] = network.reach[u, line] if line >= 0 else 0.0
+                reach = day.reaches[day.status[k, t], u, line] if line >= 0 else 0.0
+                draft.coef[draft.written[1] - 1, k] = reach
         if u < sources:
             if is_ramped:
                 _enter(draft, tie + ramp, 1.0)

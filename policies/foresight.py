@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from policies.day_ahead import HOURS, SPANS_H, Plans, plan_days
+from policies.statuses import statuses_ahead
 from policies.wiring import Wiring
 
 ENOUGH = 1e-4 + 2.5e-4 * (np.cumsum(SPANS_H) - 1)  # to which each period of a plan is worked out
@@ -55,11 +56,14 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     load = torch.cat([nodes[..., :1], nodes[..., 5 : 5 + leads]], -1)[..., now_too].transpose(1, 2)
     offer = torch.cat([nodes[..., 1:2], nodes[..., 5 + leads :]], -1)[:, w.sources][..., now_too].transpose(1, 2)
     load = load.double()  # so that what comes out does not depend on the order of the nodes
-    need, load_flow = load @ w.part.double(), w.offset - load @ w.flow.double()
+    steps_left = (observation["globals"][:, 2] * w.horizon).round().long()
+    statuses = statuses_ahead(w, observation, steps_left)
+    need, load_flow = load @ w.part.double(), statuses.each(lambda w, at: w.offset - load[at] @ w.flow.double())
     left_h = hours_left(w, observation["globals"]).ceil().clamp(min=1).long()
     started = has_started(w, observation["globals"])[:, 0]
     seen = (left_h, offer, need, load_flow, nodes[:, w.sources, 2], started, nodes[:, w.stores, 4])
-    plans = plan_days(w.fleet, w.network, *map(numbers, seen), SPANS_H, ENOUGH)  # type: ignore[call-arg] # seven
+    status = statuses.reaches, numbers(statuses.hour)
+    plans = plan_days(w.fleet, w.network, *map(numbers, seen), *status, SPANS_H, ENOUGH)  # type: ignore[call-arg] # seven
     output, energy, value, price, toll = (torch.from_numpy(each).float() for each in _by_hour(plans, seen[-1]))
     tilt, *answers = (torch.from_numpy(each).float() for each in plans[-3:])
     return Day(
@@ -70,9 +74,9 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
         output=output,
         energy=energy,
         value=value,
-        price=price @ w.part[w.units].T - toll @ w.reach[: len(w.units)].T,
+        price=price @ w.part[w.units].T - statuses.each(lambda w, at: toll[at] @ w.reach[: len(w.units)].T),
         toll=toll,
-        flow=output @ w.reach + load_flow.float(),
+        flow=statuses.each(lambda w, at: output[at] @ w.reach) + load_flow.float(),
         tilt=tilt,
         value_answer=answers[0],
         power_answer=answers[1],

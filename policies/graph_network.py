@@ -18,6 +18,7 @@ from policies.clearing import clear
 from policies.day_ahead import HOURS
 from policies.foresight import Day, has_started, hours_left, plan_day
 from policies.layers import LineEncoder, MessageLayer
+from policies.statuses import OUT
 from policies.wiring import Wiring
 
 MOST_TILT = 0.15  # of a source's cost
@@ -30,7 +31,6 @@ LINES_H = (0, 1, 3, 6, 12)  # the same of the lines
 UNIT_SIZE = 6 + 21 + 4 * len(SEEN_H) + 6
 LINE_SIZE = 1 + 2 * len(LINES_H) + 3 + 5
 GRID_SIZE = 3 + HOURS + 8 + 2
-OUT = 2  # position of a line's status among its features
 NEAR_H = (1, 4)  # hours ahead of which a node tells its neighbours
 
 

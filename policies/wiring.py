@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from envs.config import EnvConfig
 from envs.observations import static_line_features, static_node_features, unit_mw
+from envs.outages import planned_steps
 from grid import GridArrays
 from grid.costs import marginal_cost_per_mwh, store_value_per_mwh
 from grid.sensitivities import LINE_FIELDS, LineModel, connected
@@ -37,6 +38,7 @@ class Wiring(nn.Module):
         arrays: the grid.
         config: of the env: its prices, steps and forecasts.
         out: lines that are out of service.
+        intact: the wiring with all lines in service, where some are not.
     """
 
     node_features: Tensor  # (N, 14)
@@ -72,10 +74,15 @@ class Wiring(nn.Module):
     store_min: Tensor  # (S,) energy
     store_max: Tensor  # (S,) energy
 
-    def __init__(self, arrays: GridArrays, config: EnvConfig, out: Sequence[int] = ()) -> None:
+    def __init__(
+        self, arrays: GridArrays, config: EnvConfig, out: tuple[int, ...] = (), intact: Wiring | None = None
+    ) -> None:
         super().__init__()
         a, prices = arrays, config.prices
-        self._made_of = arrays, config
+        self.out, self._made_of, self._intact = out, (arrays, config), [] if intact is None else [intact]
+        self.planned = (
+            planned_steps(a, config.outages, config.horizon + 1, config.dt_h) > 0
+        )  # (S, E), the last is no step
         self._without: OrderedDict[tuple[int, ...], Wiring] = OrderedDict()  # by what is out
         matrix, offset, node_part = _lines_left(a, out)
         part_matrix = np.eye(int(node_part.max()) + 1)[node_part]
@@ -177,12 +184,17 @@ class Wiring(nn.Module):
             spill=prices.spill_per_mwh / price,
         )
 
+    @property
+    def intact(self) -> Wiring:
+        """With all lines in service."""
+        return self._intact[0] if self._intact else self
+
     def without(self, out: tuple[int, ...]) -> Wiring:
         """The wiring of what is left when these lines are out of service; the last ones asked for are kept."""
         if not out:
             return self
         if out not in self._without:
-            self._without[out] = Wiring(*self._made_of, out)
+            self._without[out] = Wiring(*self._made_of, out, self)
             if len(self._without) > MOST_KEPT:
                 self._without.popitem(last=False)
         self._without.move_to_end(out)
