@@ -234,7 +234,8 @@ def test_benchmark_has_its_shape(run: CommandLine, monkeypatch: pytest.MonkeyPat
     solve = value["optimum"]["triangle"]
     assert set(solve) == {"optimum_s", *benchmark.RATIOS}
     assert value["outage_per_intact"]["triangle"] > 0
-    assert 0 < solve["warm_per_cold"] < 1 < solve["optimum_per_solver"] < solve["pypsa_per_optimum"]
+    assert solve["optimum_per_solver"] > 0
+    assert 0 < solve["warm_per_cold"] < 1 < solve["pypsa_per_optimum"]
 
 
 def test_rates_are_medians_after_a_run_to_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
