@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -79,10 +78,10 @@ class Wiring(nn.Module):
     ) -> None:
         super().__init__()
         a, prices = arrays, config.prices
-        self.out, self._made_of, self._intact = out, (arrays, config), [] if intact is None else [intact]
-        self.planned = (
-            planned_steps(a, config.outages, config.horizon + 1, config.dt_h) > 0
-        )  # (S, E), the last is no step
+        self.out, self._made_of = out, (arrays, config)
+        self._intact = [] if intact is None else [intact]  # in a list, so that torch does not take it for a part
+        steps = config.horizon + 1  # the last is after the episode
+        self.planned = planned_steps(a, config.outages, steps, config.dt_h) > 0  # (S, E)
         self._without: OrderedDict[tuple[int, ...], Wiring] = OrderedDict()  # by what is out
         matrix, offset, node_part = _lines_left(a, out)
         part_matrix = np.eye(int(node_part.max()) + 1)[node_part]
@@ -190,7 +189,7 @@ class Wiring(nn.Module):
         return self._intact[0] if self._intact else self
 
     def without(self, out: tuple[int, ...]) -> Wiring:
-        """The wiring of what is left when these lines are out of service; the last ones asked for are kept."""
+        """The wiring of an intact grid when these lines go out of service; the last ones asked for are kept."""
         if not out:
             return self
         if out not in self._without:
@@ -201,7 +200,7 @@ class Wiring(nn.Module):
         return self._without[out]
 
 
-def _lines_left(arrays: GridArrays, out: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _lines_left(arrays: GridArrays, out: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Flow per injection (E, N), flow by phase shifters alone (E,), and the connected part of each node (N,)."""
     if not out:
         return arrays.line_model.matrix(), arrays.flow_offset_mw, arrays.part
