@@ -80,6 +80,7 @@ class Training:
 
     def loop(self) -> None:
         """Update until the budget is used up."""
+        self._validation.decide_once(self.model.policy)  # compiling is no part of the time that a checkpoint takes
         if not self._rows:
             self._checkpoint()
             self.budget.begin()

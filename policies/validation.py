@@ -37,6 +37,12 @@ class Validation:
         floor = scale_floor(batch.arrays, batch.config.dt_h) * batch.horizon
         return position, batch, max(float(batch.reference_cost.sum()), floor * self._size)
 
+    def decide_once(self, policy: ActorCriticPolicy) -> None:
+        """Let the policy compile what it must."""
+        position, batch, _ = self._batches[0]
+        turn_to(policy, position)
+        policy.predict(batch.observation, deterministic=True)
+
     def cost_frac(self, policy: ActorCriticPolicy) -> float:
         """Cost of the policy without exploration, as a share of the reference; the mean over the grids."""
         policy.set_training_mode(False)
