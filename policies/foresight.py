@@ -38,9 +38,14 @@ class Day:
     power_answer: Tensor  # (B, 2S, S) and of the stores' first output
 
 
+def steps_left(wiring: Wiring, globals_: Tensor) -> Tensor:
+    """(B,) of the episode."""
+    return (globals_[:, 2] * wiring.horizon).round()
+
+
 def hours_left(wiring: Wiring, globals_: Tensor) -> Tensor:
     """(B,) of the episode."""
-    return (globals_[:, 2] * wiring.horizon).round() * wiring.dt_h
+    return steps_left(wiring, globals_) * wiring.dt_h
 
 
 def has_started(wiring: Wiring, globals_: Tensor) -> Tensor:
@@ -56,14 +61,13 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     load = torch.cat([nodes[..., :1], nodes[..., 5 : 5 + leads]], -1)[..., now_too].transpose(1, 2)
     offer = torch.cat([nodes[..., 1:2], nodes[..., 5 + leads :]], -1)[:, w.sources][..., now_too].transpose(1, 2)
     load = load.double()  # so that what comes out does not depend on the order of the nodes
-    steps_left = (observation["globals"][:, 2] * w.horizon).round().long()
-    statuses = statuses_ahead(w, observation, steps_left)
+    statuses = statuses_ahead(w, observation, steps_left(w, observation["globals"]).long())
     need, load_flow = load @ w.part.double(), statuses.each(lambda w, at: w.offset - load[at] @ w.flow.double())
     left_h = hours_left(w, observation["globals"]).ceil().clamp(min=1).long()
     started = has_started(w, observation["globals"])[:, 0]
     seen = (left_h, offer, need, load_flow, nodes[:, w.sources, 2], started, nodes[:, w.stores, 4])
     status = statuses.reaches, numbers(statuses.hour)
-    plans = plan_days(w.fleet, w.network, *map(numbers, seen), *status, SPANS_H, ENOUGH)  # type: ignore[call-arg] # seven
+    plans = plan_days(w.fleet, w.network, *map(numbers, seen), *status, SPANS_H, ENOUGH)  # type: ignore[call-arg] # mypy cannot count them
     output, energy, value, price, toll = (torch.from_numpy(each).float() for each in _by_hour(plans, seen[-1]))
     tilt, *answers = (torch.from_numpy(each).float() for each in plans[-3:])
     return Day(

@@ -219,24 +219,26 @@ def _take_stock(programme: Programme, at: Iterate) -> Any:
         distance = most(z - take(programme.low, j), every(TINY))
         by_low = choose(live, 1.0 / distance, none)
         put(at.by_low, j, by_low)
-        product = distance * below
-        gap += product
-        wrong = product * aimed - 1.0
-        off = most(off, live * most(wrong, none - wrong))
+        gap += distance * below
+        off = most(off, live * _wrong(distance * below * aimed))
         curve = bend + below * by_low
         if programme.has_high[j]:
             distance = most(take(programme.high, j) - z, every(TINY))
             by_high = choose(live, 1.0 / distance, none)
             put(at.by_high, j, by_high)
-            product = distance * above
-            gap += product
-            wrong = product * aimed - 1.0
-            off = most(off, live * most(wrong, none - wrong))
+            gap += distance * above
+            off = most(off, live * _wrong(distance * above * aimed))
             curve += above * by_high
         put(at.weight, j, choose(going, 1.0 / curve, take(at.weight, j)))
         put(at.slack, j, below - above - programme.cost[j] - bend * z + _worth(programme, at.y, j))
         _spread(programme, j, none - z, at.short)
     return gap, off
+
+
+@compiled
+def _wrong(share: Any) -> Any:
+    """How far a share is from 1."""
+    return most(share - 1.0, 1.0 - share)
 
 
 @compiled

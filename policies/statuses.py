@@ -15,8 +15,8 @@ from torch import Tensor
 from policies.day_ahead import HOURS
 from policies.wiring import Wiring
 
-OUT, DAYS_BACK = 2, 4  # places among the features of a line
-SOON_H = 1e-3
+OUT, DAYS_BACK = 2, 4  # places among a line's features, as envs.observations writes them
+ROUNDING_H = 1e-3  # of days in single precision
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ def statuses_ahead(wiring: Wiring, observation: dict[str, Tensor], steps_left: T
         return Statuses([wiring], last)
     back_h = torch.where(lines[..., OUT] > 0, 24 * lines[..., DAYS_BACK], 0.0).numpy()
     step = wiring.horizon - steps_left.numpy()[:, None] + (hours / wiring.dt_h).astype(int)
-    is_out = (back_h[:, None] > hours[:, None] + SOON_H) | wiring.planned[np.minimum(step, len(wiring.planned) - 1)]
+    is_out = (back_h[:, None] > hours[:, None] + ROUNDING_H) | wiring.planned[np.minimum(step, len(wiring.planned) - 1)]
     is_out[:, 0] = lines[:, :, OUT].numpy() > 0
     kinds, kind = np.unique(np.packbits(is_out, axis=2).reshape(len(lines) * HOURS, -1), axis=0, return_inverse=True)
     wirings, place = [wiring], np.zeros(len(kinds), np.int64)
