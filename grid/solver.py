@@ -209,16 +209,22 @@ class Model:
             # the thread pool, one for the whole process, may have been started with another size
             self._check(self.highs.setOptionValue("threads", 0))
             status = self.highs.run()
-        found = self.highs.getModelStatus()
-        if found == self._kit.HighsModelStatus.kUnknown:  # seldom the way from the last basis ends nowhere
-            self._check(self.highs.clearSolver())
-            status = self.highs.run()
-            found = self.highs.getModelStatus()
-        if status == self._kit.HighsStatus.kError or found != self._kit.HighsModelStatus.kOptimal:
+        found, known = self.highs.getModelStatus(), self._kit.HighsModelStatus
+        if found not in (known.kOptimal, known.kInfeasible):  # seldom the simplex method ends nowhere
+            status, found = self._by_interior_point()
+        if status == self._kit.HighsStatus.kError or found != known.kOptimal:
             raise _unsolved(self.highs.modelStatusToString(found))
         solution = self.highs.getSolution()
         cost = float(self.highs.getInfo().objective_function_value)
         return cost, np.array(solution.col_value), np.array(solution.row_dual)
+
+    def _by_interior_point(self) -> tuple[Any, Any]:
+        """Status of the run and of the model, solved from the start by the interior point method, with a last basis."""
+        self._check(self.highs.clearSolver())
+        self._check(self.highs.setOptionValue("solver", "ipm"))
+        status = self.highs.run()
+        self._check(self.highs.setOptionValue("solver", OPTIONS["solver"]))
+        return status, self.highs.getModelStatus()
 
     def _check(self, status: Any) -> None:
         if status == self._kit.HighsStatus.kError:
