@@ -56,6 +56,10 @@ PPO_SETTINGS: dict[str, dict[str, Any]] = {
 }
 """What each policy trains with unless told otherwise: larger networks make smaller, fewer and slower steps."""
 
+PPO_FIRST_SETTINGS = {"mlp": {"n_envs": 512}}
+"""What is other where PPO comes first: the more samples an update has, the better it is, while those of the other
+stages know the gradient, and would rather be many."""
+
 COUNTS = ("n_envs", "batch_size", "n_epochs", "width", "graph_width", "graph_layers", "grids_per_update", "threads")
 
 DEFAULT_SECONDS = 120.0
@@ -99,7 +103,8 @@ class TrainConfig:
         if self.policy not in OBSERVATIONS:
             mend = nearest(str(self.policy), OBSERVATIONS)
             raise GridError("train.policy", repr(self.policy), " or ".join(OBSERVATIONS), mend)
-        for name, value in PPO_SETTINGS[self.policy].items():
+        settings = PPO_SETTINGS[self.policy] | ({} if self.ppo_tunes else PPO_FIRST_SETTINGS.get(self.policy, {}))
+        for name, value in settings.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         for name in COUNTS:

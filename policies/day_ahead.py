@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from policies.compiled import Array, compiled
+from policies.compiled import Array, compiled, for_each
 from policies.day_programme import STEEP, Fleet, Forecast, programme_of_day
 from policies.interior_point import Factor, Programme, profile, solve, solve_last
 from policies.lanes import LANES
@@ -82,27 +82,30 @@ def plan_days(
     plans = _new_plans(ends_h, len(network.reach), len(fleet.store_max), need.shape[2], load_flow.shape[2])
     ramped = np.flatnonzero(np.minimum(fleet.hourly_rise, fleet.hourly_fall) < STEEP)
     open_ = np.argsort(left_h, kind="stable")  # what is as far from the end is planned together
+    overloads = np.zeros(len(left_h), np.bool_)
+
+    def plan(rows: Array) -> None:
+        t, lanes = periods[rows[0]], np.resize(rows, LANES)  # lanes that are left plan some rows again
+        lines, places = _listed(near[lanes, :t])
+        day = Forecast(
+            own_h[rows[0], :t],
+            offer[lanes, :t],
+            need[lanes, :t],
+            load_flow[lanes, :t],
+            reaches,
+            status[lanes, :t],
+            lines,
+            places,
+            idle[lanes, :t],
+            price[lanes, :t],
+            before[lanes],
+            started[lanes],
+            stored[lanes],
+        )
+        plan_eight(fleet, network, day, ramped, enough, rows, near, overloads, plans)
+
     for _ in range(ATTEMPTS):
-        overloads = np.zeros(len(left_h), np.bool_)
-        for rows in _eights(open_, ends_h[:, -1]):
-            t, lanes = periods[rows[0]], np.resize(rows, LANES)  # lanes that are left plan some rows again
-            lines, places = _listed(near[lanes, :t])
-            day = Forecast(
-                own_h[rows[0], :t],
-                offer[lanes, :t],
-                need[lanes, :t],
-                load_flow[lanes, :t],
-                reaches,
-                status[lanes, :t],
-                lines,
-                places,
-                idle[lanes, :t],
-                price[lanes, :t],
-                before[lanes],
-                started[lanes],
-                stored[lanes],
-            )
-            plan_eight(fleet, network, day, ramped, enough, rows, near, overloads, plans)
+        for_each(plan, _eights(open_, ends_h[:, -1]))
         open_ = open_[overloads[open_]]
     return plans
 

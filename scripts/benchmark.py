@@ -22,7 +22,7 @@ PPO_GRID = "case14"
 PPO_POLICIES = ("mlp", "extractor", "graph", "free_env")
 LEAST_RUNS = 3
 RATIOS = ("optimum_per_solver", "pypsa_per_optimum", "warm_per_cold")
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,7 +218,7 @@ def ppo_steps_per_s(name: str, seconds: float) -> float:
 
     with torch_threads(1):
         free = name == "free_env"
-        config = TrainConfig.from_fields({"policy": "mlp" if free else name})
+        config = TrainConfig.from_fields({"policy": "mlp" if free else name, "stages": ("ppo",)})
         model = build(config, training_grids(config, [EnvConfig(topology=PPO_GRID)]))
         if free:
             model = _on_free_env(model)

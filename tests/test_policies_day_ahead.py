@@ -1,5 +1,7 @@
 """The plan of the day ahead: as cheap as the optimum of the same hours, and what energy is worth in it."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,17 @@ def test_the_plan_of_an_episode_costs_what_its_optimum_costs(topology, monkeypat
         assert best.shed_mw.sum() < 1e-6
         start = (wiring.fleet.end_value * seen["nodes"][b, wiring.stores, 4].numpy()).sum()
         np.testing.assert_allclose(per_unit * (cost_of(batch, wiring, day, b) + start), best.cost, rtol=2e-3)
+
+
+def test_threads_plan_what_one_plans(monkeypatch):
+    _, seen, wiring = batch_of("gen:30:4", 3, 60)
+    days = []
+    for threads in (1, 3):
+        monkeypatch.setattr("policies.compiled.config.NUMBA_NUM_THREADS", threads)
+        days.append(plan_day(wiring, seen))
+    alone, together = days
+    for item in dataclasses.fields(alone):
+        assert torch.equal(getattr(alone, item.name), getattr(together, item.name)), item.name
 
 
 @pytest.mark.parametrize("topology", ["case14", "gen:30:4", "gen:40:90006"])

@@ -161,6 +161,12 @@ def test_each_policy_has_settings_of_its_own_unless_told_otherwise(policy):
     assert TrainConfig(policy=policy, n_envs=7).n_envs == 7
 
 
+def test_ppo_alone_learns_from_more_episodes_at_once_than_ppo_after_another_stage():
+    alone, after = (TrainConfig(policy="mlp", stages=stages) for stages in (("ppo",), ("optimum", "ppo")))
+    assert alone.n_envs == 4 * after.n_envs
+    assert TrainConfig(policy="mlp", stages=("ppo",), n_envs=7).n_envs == 7
+
+
 def test_a_budget_of_both_ends_with_the_first():
     budget = Budget(small(steps=100, seconds=1000.0), started_s=time.perf_counter() - 400)
     assert budget.done_frac(0) == pytest.approx(0.4, abs=1e-3)
