@@ -264,7 +264,7 @@ highs.setOptionValue("output_flag", False)
 highs.setOptionValue("threads", 3)
 highs.addVar(0, 1)
 highs.run()
-from test_grid_optimum import inputs_at, pair
+from test_grid_optimum_by_hand import inputs_at, pair
 from grid.optimum import optimum
 print(round(optimum(pair().compile(), inputs_at(2, 1, (80.0,))).cost, 6))
 """
