@@ -31,6 +31,7 @@ MOST_BARS = 16
 FULL_COLOUR_FRAC = 2.0  # loadings from here on have the darkest colour
 LABEL_CHARACTERS = 14
 LABEL_SIZE = 8.0
+THIN_BELOW = 5.0  # radius of the nodes below which lines are thinner in proportion
 
 
 def check_picture(path: str | Path) -> None:
@@ -84,7 +85,8 @@ def _draw_map(axes: Axes, arrays: GridArrays, outages: Sequence[Contingency]) ->
     axes.set_xlim(0, MAP.width)
     axes.set_ylim(0, MAP.height)
     nodes = len(arrays.node_names)
-    radius = np.full(nodes, min(9.0, 75.0 / nodes**0.5))
+    size = min(9.0, 75.0 / nodes**0.5)
+    radius, thin = np.full(nodes, size), min(1.0, size / THIN_BELOW)
     box = Box(8, 30, MAP.width - 16, MAP.height - 44)
     points = layout.positions(arrays.x, arrays.y, arrays.line_from, arrays.line_to, box, radius)
     start, end = points[arrays.line_from], points[arrays.line_to]
@@ -99,11 +101,11 @@ def _draw_map(axes: Axes, arrays: GridArrays, outages: Sequence[Contingency]) ->
     for lines, colour, thick in ((~dark, colours, width), (dark, None, np.full(len(found), 4.6))):
         shown = np.flatnonzero(lines)
         paint = VERMILION if colour is None else colour[shown]
-        axes.add_collection(LineCollection([curves[e] for e in shown], colors=paint, linewidths=thick[shown]))
+        axes.add_collection(LineCollection([curves[e] for e in shown], colors=paint, linewidths=thin * thick[shown]))
     looks = [LOOKS[KIND_NAMES[kind]] for kind in arrays.node_kind.tolist()]
     shapes = [look.shape * r + p for look, r, p in zip(looks, radius, points, strict=True)]
     faces = [look.colour for look in looks]
-    axes.add_collection(PolyCollection(shapes, facecolors=faces, edgecolors=PAPER, linewidths=0.9, zorder=3))
+    axes.add_collection(PolyCollection(shapes, facecolors=faces, edgecolors=PAPER, linewidths=0.9 * thin, zorder=3))
     if nodes <= MAX_LABELS:
         _write_names(axes, arrays, points, radius, curves)
     for place, (share, text) in enumerate(((0.0, "0 %"), (0.5, "100 %"), (1.0, "200 % or more"))):
@@ -132,7 +134,7 @@ def _write_names(axes: Axes, arrays: GridArrays, points: Floats, radius: Floats,
 def _draw_bars(axes: Axes, intact: Contingency, outages: Sequence[Contingency]) -> None:
     """The worst outages: loading as bars, unserved demand in words."""
     shown = [intact, *outages[:MOST_BARS]]
-    axes.set_title("Highest loading (%), and unserved demand")
+    axes.set_title("Highest loading (%), unserved demand")
     axes.set_yticks(range(len(shown)), [literal(one.line, LABEL_CHARACTERS) or "no outage" for one in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0, labelsize=8.5, labelcolor=INK)
