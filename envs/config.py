@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from math import isfinite
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -45,25 +46,29 @@ class EnvConfig:
     outages: tuple[Outage, ...] = ()  # planned; random ones follow the lines' outage_rate_per_h and repair_h
 
     def __post_init__(self) -> None:
+        self._require("topology", isinstance(self.topology, str | Path | Grid), "a name, a path or a Grid")
+        for name in ("forecast_h", "outages"):
+            self._require(name, isinstance(getattr(self, name), list | tuple), "a list")
         object.__setattr__(self, "forecast_h", tuple(self.forecast_h))
         if isinstance(self.prices, dict):
             object.__setattr__(self, "prices", _from_fields(Prices, self.prices, "prices."))
         if isinstance(self.protection, dict):
             object.__setattr__(self, "protection", _from_fields(Protection, self.protection, "protection."))
+        self._require("prices", isinstance(self.prices, Prices), "Prices, or its fields by name")
+        self._require("protection", isinstance(self.protection, Protection), "Protection, or its fields by name")
         object.__setattr__(self, "outages", tuple(_outage(entry) for entry in self.outages))
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
             if value not in allowed:
                 raise GridError(f"config.{name}", repr(value), " or ".join(allowed), nearest(str(value), allowed))
-        self._require("horizon", isinstance(self.horizon, int) and self.horizon >= 1, "a whole number >= 1")
-        self._require("dt_h", isfinite(self.dt_h) and self.dt_h > 0, "a number of hours > 0")
+        self._require("horizon", is_whole(self.horizon) and self.horizon >= 1, "a whole number >= 1")
+        self._require("dt_h", is_finite(self.dt_h) and self.dt_h > 0, "a number of hours > 0")
         moves = self.redispatch_moves
-        is_count = isinstance(moves, int) and not isinstance(moves, bool) and moves >= 0
-        self._require("redispatch_moves", is_count, "a whole number >= 0")
+        self._require("redispatch_moves", is_whole(moves) and moves >= 0, "a whole number >= 0")
         leads = self.forecast_h
-        self._require("forecast_h", all(isfinite(lead) and 0 < lead <= 168 for lead in leads), "hours in (0, 168]")
+        self._require("forecast_h", all(is_finite(lead) and 0 < lead <= 168 for lead in leads), "hours in (0, 168]")
         error = self.forecast_error_frac
-        self._require("forecast_error_frac", isfinite(error) and 0 <= error <= 1, "a share in [0, 1]")
+        self._require("forecast_error_frac", is_finite(error) and 0 <= error <= 1, "a share in [0, 1]")
 
     def _require(self, name: str, ok: bool, allowed: str) -> None:
         if not ok:
@@ -83,6 +88,16 @@ class EnvConfig:
     def lead_steps(self) -> tuple[int, ...]:
         """Forecast leads in whole steps, ascending and each once."""
         return tuple(sorted({max(1, round(lead / self.dt_h)) for lead in self.forecast_h}))
+
+
+def is_whole(value: Any) -> bool:
+    """Whether it is a whole number, and no truth value."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether it is a finite number, and no truth value."""
+    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
 
 
 def _outage(entry: Any) -> Outage:

@@ -93,5 +93,3 @@ KINDS: dict[str, tuple[str, ...]] = {
 
 KIND_NAMES: tuple[str, ...] = tuple(KINDS)
 """``GridArrays.node_kind`` holds positions in this tuple."""
-
-ASSUMED_REACTANCE_PU = 0.1

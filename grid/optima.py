@@ -55,8 +55,10 @@ def optima(
         progress: told how many episodes are solved.
 
     Raises:
-        GridError: as ``grid.optimum``, or a process that ended early.
+        GridError: as ``grid.optimum``, no processes, or one that ended early.
     """
+    if processes is not None and processes < 1:
+        raise GridError("optima.processes", repr(processes), "a whole number >= 1", "correct the value")
     prices = Prices() if prices is None else prices
     starts = [None] * len(inputs) if store_start_mwh is None else [np.asarray(start) for start in store_start_mwh]
     episodes = list(zip(inputs, starts, strict=True))

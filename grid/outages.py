@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from threading import RLock
 from weakref import WeakKeyDictionary
 
 import networkx as nx
@@ -141,17 +142,19 @@ class _Kept:
 
 
 _KEPT: WeakKeyDictionary[GridArrays, _Kept] = WeakKeyDictionary()
+_LOCK = RLock()  # on all that is kept, as plans are made in several threads
 
 
 def _kept(arrays: GridArrays) -> _Kept:
-    if arrays not in _KEPT:
-        lines = len(arrays.line_names)
-        _KEPT[arrays] = _Kept(np.full(lines, -1), np.zeros((min(lines, 64), lines)))
-    return _KEPT[arrays]
+    with _LOCK:
+        if arrays not in _KEPT:
+            lines = len(arrays.line_names)
+            _KEPT[arrays] = _Kept(np.full(lines, -1), np.zeros((min(lines, 64), lines)))
+        return _KEPT[arrays]
 
 
 def _effects(arrays: GridArrays, lines: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The effects (R, E), and the row (E,) of each of the lines among them."""
+    """The effects (R, E), and the row (E,) of each of the lines among them; to be called and read under the lock."""
     kept = _kept(arrays)
     missing = np.unique(lines[kept.slot[lines] < 0])
     if missing.size:
@@ -174,15 +177,16 @@ def _effects(arrays: GridArrays, lines: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 def _correct(arrays: GridArrays, rows: np.ndarray, lines: np.ndarray) -> tuple[Correction, np.ndarray]:
     """Take out the lines (b, k); the envs for which that can be done, and whether (b,) it can."""
-    table, slot = _effects(arrays, lines)
     k = lines.shape[1]
-    effect = table[slot[lines][:, :, None], lines[:, None, :]]  # (b, k, k)
-    matrix = np.eye(k) - effect.swapaxes(1, 2)
+    with _LOCK:
+        table, slot = _effects(arrays, lines)
+        effect = [table[slot[lines[:, i]]] for i in range(k)]
+    matrix = np.eye(k) - np.stack([np.take_along_axis(each, lines, axis=1) for each in effect], axis=2)
     smallest = np.abs(matrix[:, 0, 0]) if k == 1 else np.linalg.svd(matrix, compute_uv=False)[:, -1]
     sound = smallest > SINGULAR
     if not sound.all():
-        rows, lines, matrix = rows[sound], lines[sound], matrix[sound]
-    return Correction(rows, lines, np.linalg.inv(matrix), [table[slot[lines[:, i]]] for i in range(k)]), sound
+        rows, lines, matrix, effect = rows[sound], lines[sound], matrix[sound], [each[sound] for each in effect]
+    return Correction(rows, lines, np.linalg.inv(matrix), effect), sound
 
 
 def _solutions(arrays: GridArrays, in_service: np.ndarray, rows: np.ndarray) -> list[tuple[np.ndarray, _Solution]]:
@@ -195,12 +199,13 @@ def _solutions(arrays: GridArrays, in_service: np.ndarray, rows: np.ndarray) -> 
     found = []
     for number, status in enumerate(statuses):
         key, own = status.tobytes(), rows[which.ravel() == number]
-        if key not in kept:
-            kept[key] = _solve(arrays, in_service[own[0]])
-            if len(kept) > most:
-                kept.popitem(last=False)
-        kept.move_to_end(key)
-        found.append((own, kept[key]))
+        with _LOCK:
+            if key not in kept:
+                kept[key] = _solve(arrays, in_service[own[0]])
+                if len(kept) > most:
+                    kept.popitem(last=False)
+            kept.move_to_end(key)
+            found.append((own, kept[key]))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,9 @@ def forget_outdated(folder: Path) -> None:
     """
     newest = max((folder / name).stat().st_mtime for name in FILES)
     for index in (folder / "__pycache__").glob("*.nbi"):
-        if index.stat().st_mtime < newest:
-            index.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process may do the same
+            if index.stat().st_mtime < newest:
+                index.unlink()
 
 
 def is_compiled() -> bool:

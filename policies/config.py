@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from math import isfinite
 from typing import Any, Literal
 
+from envs.config import is_finite, is_whole
 from grid import GridError
 from grid.errors import nearest
 
@@ -56,9 +56,8 @@ PPO_SETTINGS: dict[str, dict[str, Any]] = {
 }
 """What each policy trains with unless told otherwise: larger networks make smaller, fewer and slower steps."""
 
-PPO_FIRST_SETTINGS = {"mlp": {"n_envs": 512}}
-"""What is other where PPO comes first: the more samples an update has, the better it is, while those of the other
-stages know the gradient, and would rather be many."""
+WITH_PPO_SETTINGS = {"mlp": {"n_envs": 512}}
+"""What is other where PPO is one of the stages: it learns from samples, of which an update cannot have too many."""
 
 COUNTS = ("n_envs", "batch_size", "n_epochs", "width", "graph_width", "graph_layers", "grids_per_update", "threads")
 
@@ -103,27 +102,30 @@ class TrainConfig:
         if self.policy not in OBSERVATIONS:
             mend = nearest(str(self.policy), OBSERVATIONS)
             raise GridError("train.policy", repr(self.policy), " or ".join(OBSERVATIONS), mend)
-        settings = PPO_SETTINGS[self.policy] | ({} if self.ppo_tunes else PPO_FIRST_SETTINGS.get(self.policy, {}))
-        for name, value in settings.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
-        for name in COUNTS:
-            self._require(name, _whole(getattr(self, name)) and getattr(self, name) >= 1, "a whole number >= 1")
-        self._require("seed", _whole(self.seed) and self.seed >= 0, "a whole number >= 0")
-        self._require("steps", self.steps is None or (_whole(self.steps) and self.steps >= 1), "a whole number >= 1")
-        self._require("seconds", self.seconds is None or 0 < self.seconds < float("inf"), "a number of seconds > 0")
+        self._require("stages", isinstance(self.stages, list | tuple), "a list of stages")
         object.__setattr__(self, "stages", tuple(self.stages))
         for stage in self.stages:
             if stage not in STAGES:
                 raise GridError("train.stages", repr(stage), " or ".join(STAGES), nearest(str(stage), STAGES))
         self._require("stages", len(self.stages) == len(set(self.stages)), "each stage at most once")
+        settings = PPO_SETTINGS[self.policy] | (WITH_PPO_SETTINGS.get(self.policy, {}) if "ppo" in self.plan else {})
+        for name, value in settings.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+        for name in COUNTS:
+            self._require(name, is_whole(getattr(self, name)) and getattr(self, name) >= 1, "a whole number >= 1")
+        self._require("seed", is_whole(self.seed) and self.seed >= 0, "a whole number >= 0")
+        self._require("steps", self.steps is None or (is_whole(self.steps) and self.steps >= 1), "a whole number >= 1")
+        self._require(
+            "seconds", self.seconds is None or (is_finite(self.seconds) and self.seconds > 0), "a number of seconds > 0"
+        )
         for name in ("learning_rate", "tuning_learning_rate", "optimum_learning_rate", "gradient_learning_rate"):
             rate = getattr(self, name)
-            self._require(name, isfinite(rate) and rate > 0, "a number > 0")
+            self._require(name, is_finite(rate) and rate > 0, "a number > 0")
         for name in ("log_std", "tuning_log_std"):
-            self._require(name, isfinite(getattr(self, name)), "a finite number")
+            self._require(name, is_finite(getattr(self, name)), "a finite number")
         for name in ("gamma", "gae_lambda"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "a number in [0, 1]")
+            self._require(name, is_finite(getattr(self, name)) and 0 <= getattr(self, name) <= 1, "a number in [0, 1]")
         if self.steps is None and self.seconds is None:
             object.__setattr__(self, "seconds", DEFAULT_SECONDS)
 
@@ -156,7 +158,3 @@ class TrainConfig:
                 allowed = "the fields of the training config"
                 raise GridError(f"train.{name}", "an unknown field", allowed, nearest(name, known))
         return cls(**values)
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

@@ -66,7 +66,7 @@ def plan_days(
         load_flow: (B, H, L) by demand alone.
         before: (B, G) output of the last step.
         started: (B,) whether there was one; else there is no ramp.
-        stored: (B, S) energy.
+        stored: (B, S) energy, less what the coming hour loses of it.
         reaches: (M, U, L) flow for each unit's output, in M statuses of the lines.
         status: (B, H) which of them.
         spans_h: (T,) of the periods, of which the first is an hour; H hours in sum.
@@ -256,7 +256,7 @@ def _answers(
     answer = np.empty((len(programme.right) - first, LANES))
     for s in range(stores):
         answer[:] = 0.0
-        answer[len(answer) - stores + s, :] = fleet.hourly_keep[s]
+        answer[len(answer) - stores + s, :] = 1.0
         solve_last(factor, first, answer)
         for k in range(len(rows)):
             for other in range(stores):

@@ -60,7 +60,7 @@ class Forecast(NamedTuple):
     price: Array  # (K, T, P) and the price
     before: Array  # (K, G) output of the last step
     started: Array  # (K,) whether there was one; else there is no ramp
-    stored: Array  # (K, S) energy
+    stored: Array  # (K, S) energy, less what the coming hour loses of it
 
 
 class Draft(NamedTuple):
@@ -237,7 +237,7 @@ def _write_ties(
     for s in range(stores):
         row, keep = tie + len(ramped) + s, fleet.hourly_keep[s] ** span_h
         for k in range(LANES):
-            right[row, k] = fleet.store_min[s] * (1 - keep) + (keep * day.stored[k, s] if t == 0 else 0.0)
+            right[row, k] = day.stored[k, s] if t == 0 else fleet.store_min[s] * (1 - keep)
         if later >= 0:
             _enter(draft, later + len(ramped) + s, -(fleet.hourly_keep[s] ** day.span_h[t + 1]))
         _enter(draft, row, 1.0)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from policies.day_ahead import HOURS, SPANS_H, Plans, plan_days
-from policies.statuses import statuses_ahead
+from policies.statuses import ROUNDING_H, statuses_ahead
 from policies.wiring import Wiring
 
 ENOUGH = 1e-4 + 2.5e-4 * (np.cumsum(SPANS_H) - 1)  # to which each period of a plan is worked out
@@ -23,7 +23,7 @@ ENOUGH = 1e-4 + 2.5e-4 * (np.cumsum(SPANS_H) - 1)  # to which each period of a p
 class Day:
     """The coming day by the forecasts, and the plan for it; 0 where the episode has ended."""
 
-    offer: Tensor  # (B, H, G) limits of output, ramps aside
+    offer: Tensor  # (B, H, G) limits of output; ramps count in the coming hour alone
     net: Tensor  # (B, H) demand less weather, per peak output
     need: Tensor  # (B, P) now
     load_flow: Tensor  # (B, L) now, flow by demand and phase shifters alone
@@ -63,9 +63,11 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     load = load.double()  # so that what comes out does not depend on the order of the nodes
     statuses = statuses_ahead(w, observation, steps_left(w, observation["globals"]).long())
     need, load_flow = load @ w.part.double(), statuses.each(lambda w, at: w.offset - load[at] @ w.flow.double())
-    left_h = hours_left(w, observation["globals"]).ceil().clamp(min=1).long()
+    left_h = (hours_left(w, observation["globals"]) - ROUNDING_H).ceil().clamp(min=1).long()
     started = has_started(w, observation["globals"])[:, 0]
-    seen = (left_h, offer, need, load_flow, nodes[:, w.sources, 2], started, nodes[:, w.stores, 4])
+    further = torch.from_numpy(w.fleet.hourly_keep ** (1 - w.dt_h)).float()  # losses of a step are already seen
+    stored = w.store_min + (nodes[:, w.stores, 4] - w.store_min) * further
+    seen = (left_h, offer, need, load_flow, nodes[:, w.sources, 2], started, stored)
     status = statuses.reaches, numbers(statuses.hour)
     plans = plan_days(w.fleet, w.network, *map(numbers, seen), *status, SPANS_H, ENOUGH)  # type: ignore[call-arg] # mypy cannot count them
     output, energy, value, price, toll = (torch.from_numpy(each).float() for each in _by_hour(plans, seen[-1]))

@@ -8,7 +8,9 @@ The critic is fitted to the same episodes' returns, so that PPO can go on from h
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -68,6 +70,10 @@ class GradientLearner:
             Rewards (T, B) with their gradient, the critic's values at the judged steps (J, B), and how far raw actions
             lie outside [−1, 1].
         """
+        with _no_outages(self.policy):
+            return self._episode()
+
+    def _episode(self) -> tuple[Tensor, Tensor, Tensor]:
         batch, arrays, config = self.batch, self._action_map.arrays, self.batch.config
         first = initial_state(batch.arrays, batch.batch_size)
         state = State(_tensor(first.store_mwh), _tensor(first.gen_mw), _tensor(first.t))
@@ -91,6 +97,21 @@ class GradientLearner:
         costs[-1] = costs[-1] + settlement(self._value_per_mwh, start_mwh, state.store_mwh)
         rewards = (_tensor(batch.references) - torch.stack(costs)) / batch.scale
         return rewards, torch.stack(values), torch.stack(outside).mean()
+
+
+@contextmanager
+def _no_outages(policy: ActorCriticPolicy) -> Iterator[None]:
+    """Let a graph policy plan with all lines in service, as they stay here."""
+    sites = cast(Any, policy.sites) if isinstance(policy, GraphActorCriticPolicy) else []
+    wirings = [site.wiring for site in sites]
+    planned = [wiring.planned for wiring in wirings]
+    for wiring in wirings:
+        wiring.planned = np.zeros_like(wiring.planned)
+    try:
+        yield
+    finally:
+        for wiring, own in zip(wirings, planned, strict=True):
+            wiring.planned = own
 
 
 def discounted(rewards: Tensor, gamma: float) -> Tensor:

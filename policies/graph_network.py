@@ -19,7 +19,7 @@ from policies.day_ahead import HOURS
 from policies.foresight import Day, has_started, hours_left, plan_day
 from policies.layers import LineEncoder, MessageLayer
 from policies.statuses import OUT
-from policies.wiring import Wiring
+from policies.wiring import MOST_LINE_SEEN, MOST_SEEN, MOST_SEEN_OF_PEAK, Wiring
 
 MOST_TILT = 0.15  # of a source's cost
 CORRECTION = 0.1  # of the value of stored energy, where 1 is asked for
@@ -124,14 +124,14 @@ class GraphNetwork(nn.Module):
             worth = functional.pad(value - price[..., sources:], (sources, 0))
             series = [each[:, shown] for each in (price - mean, output, reach, worth)]
             answer = day.value_answer.diagonal(dim1=1, dim2=2) * w.store_max
-            now = torch.cat([day.tilt, answer.clamp(min=-3)], 1)
+            now = torch.cat([day.tilt, answer], 1).clamp(-3, 3)
             start = torch.cat([price[:, 0, :sources], value[:, 0]], 1)
             worth_mean = value.flatten(1).sum(1, keepdim=True) / max(1, value[0].numel())
             spans = [mean[:, 0], price.amax(1), price.amin(1), now, start, start - worth_mean]
             known = torch.cat([*series, torch.stack(spans, 1)], 1).permute(2, 0, 1)
             about = w.unit_features[:, None].expand(-1, len(nodes), -1)
-        own = nodes[:, w.units, :5].transpose(0, 1)
-        room = functional.pad(w.store_max - nodes[:, w.stores, 4], (sources, 0)).T[..., None]
+        own = nodes[:, w.units, :5].transpose(0, 1).clamp(max=MOST_SEEN)
+        room = functional.pad((w.store_max - nodes[:, w.stores, 4]).clamp(max=MOST_SEEN), (sources, 0)).T[..., None]
         return torch.cat([own, room, about, known], -1)
 
     def _of_lines(self, w: Wiring, observation: dict[str, Tensor], day: Day) -> tuple[Tensor, Tensor]:
@@ -140,20 +140,22 @@ class GraphNetwork(nn.Module):
         way = (loading[..., :1] / LOADED_FRAC).clamp(-1, 1)
         toll = day.toll[:, list(LINES_H)].clamp(-3, 3).permute(2, 0, 1)
         seen = observation["lines"][:, w.limited].transpose(0, 1).clamp(-3, 3)
-        about = torch.cat([w.capacity[:, None], w.line_features[w.limited]], 1)[:, None].expand(-1, seen.shape[1], -1)
+        capacity = w.capacity[:, None].clamp(max=MOST_LINE_SEEN)
+        about = torch.cat([capacity, w.line_features[w.limited]], 1)[:, None].expand(-1, seen.shape[1], -1)
         return way, torch.cat([loading * way, toll * way, about, seen[..., :2] * way, seen[..., 2:]], -1)
 
     def _of_grid(self, w: Wiring, observation: dict[str, Tensor], day: Day) -> Tensor:
         """(B, ·)."""
         left = hours_left(w, observation["globals"])[:, None]
         full = observation["nodes"][:, w.stores, 4].sum(1, keepdim=True) / w.store_max.sum().clamp(min=1e-3)
-        whole = [observation["globals"][:, :2], left / 48, (left / 24).clamp(max=1), day.net, full]
+        ahead = [(left / 48).clamp(max=1), (left / 24).clamp(max=1)]
+        whole = [observation["globals"][:, :2], *ahead, day.net.clamp(-MOST_SEEN_OF_PEAK, MOST_SEEN_OF_PEAK), full]
         return torch.cat([*whole, w.globals.expand(len(left), -1)], -1)
 
     def _near(self, w: Wiring, observation: dict[str, Tensor]) -> Tensor:
         """(U, B, ·) what each unit hears from the nodes around it."""
         soon, later = (5 + int(w.lead[hour - 1]) for hour in NEAR_H)
-        nodes = observation["nodes"].transpose(0, 1)[..., [0, 1, 2, 3, 4, soon, later]]
+        nodes = observation["nodes"].transpose(0, 1)[..., [0, 1, 2, 3, 4, soon, later]].clamp(max=MOST_SEEN)
         nodes = torch.cat([nodes, w.node_features[:, None].expand(-1, nodes.shape[1], -1)], -1)
         nodes = torch.relu(self.node(nodes))
         lines = self.node_line(observation["lines"].transpose(0, 1).clamp(-3, 3), w.line_features)
@@ -178,7 +180,7 @@ class GraphNetwork(nn.Module):
         )
         planned = day.output[:, 0, sources:] + (day.power_answer @ change)[..., 0]
         rise = (SLOPE * torch.exp(slope[:, sources:].clamp(-3, 3))).repeat(1, 2)
-        rise = rise / torch.cat([w.discharge_max, w.charge_max])
+        rise = rise / torch.cat([w.discharge_max, w.charge_max]).clamp(min=1e-6)
         price = torch.cat([value / w.discharge_eff + w.fleet.wear, value * w.charge_eff], 1)
         cost = torch.cat([w.cost + day.tilt + MOST_TILT * torch.tanh(tilt[:, :sources]), price - rise * planned], 1)
         rise = torch.cat([w.slope.expand_as(low), rise], 1)

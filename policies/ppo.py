@@ -42,9 +42,14 @@ def build(config: TrainConfig, grids: TrainingGrids, learning_rate: Callable[[fl
         config: how to train.
         grids: with the observation that the policy reads.
         learning_rate: by the remaining progress, from 1 to 0; by default it falls in a straight line.
+
+    Raises:
+        GridError: one env of one step.
     """
     env = GridVecEnv(_envs(config, grids))
     horizon = env.batch.horizon
+    if horizon * env.num_envs < 2:
+        raise GridError("train.n_envs", "one step an update", "at least two", "take more envs or a longer horizon")
     model = PPO(
         KINDS[config.policy],
         env,
@@ -56,6 +61,7 @@ def build(config: TrainConfig, grids: TrainingGrids, learning_rate: Callable[[fl
         learning_rate=learning_rate or (lambda left: config.learning_rate * left),
         policy_kwargs=policy_kwargs(config, grids.compiled),
         seed=stream_seed(config.seed, 0),
+        stats_window_size=env.num_envs,
         device="cpu",
     )
     start_from_merit(model.policy, env.batch.config)

@@ -40,6 +40,8 @@ class PPOLearner:
     def update(self, learning_rate: float) -> float:
         """Collect and learn; the rate is read through the model's own schedule."""
         model = self.model
+        if model.ep_info_buffer is not None:
+            model.ep_info_buffer.clear()  # of the update before
         model.learn(model.n_steps * model.n_envs, reset_num_timesteps=False)
         return float(np.mean([episode["r"] for episode in model.ep_info_buffer or []]))
 

@@ -19,6 +19,11 @@ from policies.day_programme import Fleet
 from policies.market import Network
 
 MOST_KEPT = 256  # wirings with lines out
+MOST_SEEN = 12.5  # of what is told in the unit of power: the network has seen no more, and larger means as much
+MOST_LINE_SEEN = 17.0  # the same of the capacity of a line
+MOST_SEEN_OF_PEAK = 4.0  # the same of what is told per peak demand
+MOST_HOURS = 20.0  # of a store's energy at full power, and
+MOST_LOSS_FRAC_PER_H = 0.02  # of it, that are told
 MOST_RAMP = 1e3  # stands for none
 SWING = 0.5  # of the power of stores, by which a line may miss its capacity and yet may fill up
 MOST_SHED = 30.0  # price of demand that is not met, as multiple of the typical one, in a plan
@@ -101,14 +106,15 @@ class Wiring(nn.Module):
         spread = part_matrix @ (share.T @ flow)  # (N, L) flow if demand of the node's part takes a MW
         varying = np.array([name is not None for name in a.gen_profile])
         values = store_value_per_mwh(a, prices)
-        per_power = a.store_max_mwh / np.maximum(a.discharge_max_mw, 1e-9) * a.is_store
+        per_power = np.minimum(a.store_max_mwh / np.maximum(a.discharge_max_mw, 1e-9), MOST_HOURS) * a.is_store
+        sizes = (a.gen_max_mw, a.discharge_max_mw, a.store_max_mwh)
         about_units = [
             static_node_features(a),
             (highest - mean) / price,
-            100 * a.store_loss_frac_per_h,
+            100 * np.minimum(a.store_loss_frac_per_h, MOST_LOSS_FRAC_PER_H),
             per_power / 10,
             values / price,
-            *(power / peak for power in (a.gen_max_mw, a.discharge_max_mw, a.store_max_mwh)),
+            *(np.minimum(size / peak, MOST_SEEN_OF_PEAK) for size in sizes),
         ]
         about_grid = [
             np.log(len(a.node_names)) / 5,
@@ -127,8 +133,8 @@ class Wiring(nn.Module):
         hours = np.arange(1, HOURS)
         part = node_part[sides]
         constants = {
-            "node_features": static_node_features(a),
-            "line_features": static_line_features(a),
+            "node_features": static_node_features(a).clip(-MOST_SEEN, MOST_SEEN),
+            "line_features": static_line_features(a).clip(max=MOST_LINE_SEEN),
             "edge_index": a.edge_index,
             "sources": src,
             "stores": sto,
@@ -136,8 +142,8 @@ class Wiring(nn.Module):
             "action": np.argsort(units),
             "limited": limited,
             "lead": np.abs(leads_h - hours[:, None]).argmin(1),
-            "unit_features": np.column_stack(about_units)[units],
-            "globals": np.array(about_grid),
+            "unit_features": np.column_stack(about_units)[units].clip(-MOST_SEEN, MOST_SEEN),
+            "globals": np.array(about_grid).clip(-MOST_SEEN_OF_PEAK, MOST_SEEN_OF_PEAK),
             "part": part_matrix,
             "own": part_matrix[sides].T,
             "flow": flow,

@@ -77,6 +77,10 @@ class OptimumCommand(CommonJson):
         if self.out is not None:
             mend = "leave --out away, or the convention"
             raise GridError("--out", "--convention powermodels", "an episode of the grid's own physics", mend)
+        for name in ("horizon", "seed"):
+            if getattr(self, name) != getattr(OptimumCommand, name):
+                found, mend = "--convention powermodels", f"leave --{name} away, or the convention"
+                raise GridError(f"--{name}", found, "the one hour of the file", mend)
         best = dc_opf(self.grid)
         value = {
             "grid": Path(self.grid).stem,

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from topologies.series_files import Table
 
 Unit = Literal["share", "MW"]
-YEAR_H = 8760
 
 
 @dataclass(frozen=True, kw_only=True)

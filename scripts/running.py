@@ -75,7 +75,7 @@ def run_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agent]:
 
     agent = load_agent(folder or source)
     if grid is not None:
-        return replace(agent.env_config, topology=load(grid), split="test"), agent
+        return replace(agent.env_config, topology=load(grid), split="test", outages=()), agent  # of lines it may lack
     if len(agent.grids) > 1:
         raise GridError(source, f"an agent of {len(agent.grids)} grids", "one grid to run", "add --grid")
     return replace(agent.env_config, split="test"), agent

@@ -35,6 +35,17 @@ from grid import GridError, Prices
             {"forecast_error_frac": 2.0},
             "config.forecast_error_frac: found 2.0; allowed: a share in [0, 1]; correct the value",
         ),
+        ({"horizon": True}, "config.horizon: found True; allowed: a whole number >= 1; correct the value"),
+        ({"dt_h": None}, "config.dt_h: found None; allowed: a number of hours > 0; correct the value"),
+        ({"topology": 5}, "config.topology: found 5; allowed: a name, a path or a Grid; correct the value"),
+        ({"forecast_h": 3}, "config.forecast_h: found 3; allowed: a list; correct the value"),
+        ({"forecast_h": ["a"]}, "config.forecast_h: found ('a',); allowed: hours in (0, 168]; correct the value"),
+        ({"outages": 3}, "config.outages: found 3; allowed: a list; correct the value"),
+        ({"prices": 3}, "config.prices: found 3; allowed: Prices, or its fields by name; correct the value"),
+        (
+            {"protection": 3},
+            "config.protection: found 3; allowed: Protection, or its fields by name; correct the value",
+        ),
         (
             {"prices": {"shed": 3.0}},
             "prices.shed: found an unknown field; allowed: the fields of the config; "

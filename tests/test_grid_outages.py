@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,6 +20,7 @@ from grid.step import initial_state, limits, step
 from other_programs import pandapower_without, parts_without, pypsa_without, solved
 from slow_step import parts_of, slow_flows, slow_step
 from strategies import CHECKED, SEEDS, grids, random_status, walk
+from topologies import load
 
 TOLERANCE = 1e-9
 
@@ -195,3 +200,23 @@ def test_flows_without_some_lines_equal_pandapower_and_pypsa(name, count):
         np.testing.assert_allclose(ours_mw, pypsa_without(case.arrays, injection_mw, out), rtol=0, atol=1e-6)
         islands += len(parts_without(case.arrays, out)) > 1
     assert islands >= 2
+
+
+def test_threads_that_ask_at_once_get_what_one_gets():
+    interval_s = sys.getswitchinterval()
+    rng = np.random.default_rng(0)
+    grid = load("case118")
+    lines = len(grid.compile().line_names)
+    statuses = [rng.random((20, lines)) > 3 / lines for _ in range(16)]
+    alone = grid.compile()
+    wanted = [Outages.of(alone, status).intact_weights(np.ones(status.shape)) for status in statuses]
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            arrays = grid.compile()
+            with ThreadPoolExecutor(8) as pool:
+                got = list(pool.map(partial(Outages.of, arrays), statuses))
+            for outages, status, right in zip(got, statuses, wanted, strict=True):
+                np.testing.assert_allclose(outages.intact_weights(np.ones(status.shape)), right, rtol=0, atol=1e-12)
+    finally:
+        sys.setswitchinterval(interval_s)

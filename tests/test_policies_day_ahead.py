@@ -86,7 +86,7 @@ def test_periods_hold_the_means_of_their_hours(hours):
 
 @pytest.mark.parametrize("topology", ["case14", "gen:40:90006"])
 def test_plans_keep_all_limits_and_accounts(topology, monkeypatch):
-    _, seen, wiring = batch_of(topology, 30)  # 18 hours are left
+    batch, seen, wiring = batch_of(topology, 30)  # 18 hours are left
     day, fleet = planned(wiring, seen, monkeypatch), wiring.fleet
     sources, stores = len(fleet.cost), len(fleet.store_max)
     output, energy = day.output.double().numpy(), day.energy.double().numpy()
@@ -97,7 +97,7 @@ def test_plans_keep_all_limits_and_accounts(topology, monkeypatch):
     changes = np.diff(np.concatenate([before[:, None], gen], 1), axis=1)
     assert (changes <= fleet.hourly_rise + 1e-4).all()
     assert (changes >= -fleet.hourly_fall - 1e-4).all()
-    stored = seen["nodes"][:, wiring.stores, 4].double().numpy()
+    stored = batch.state.store_mwh[:, wiring.stores] / unit_mw(batch.arrays)
     for hour in range(18):
         gives, takes = output[:, hour, sources : sources + stores], output[:, hour, sources + stores :]
         assert (gives <= fleet.discharge_max + 1e-5).all()

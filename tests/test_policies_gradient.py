@@ -9,9 +9,10 @@ import torch
 
 from congested import congested_grid
 from envs import EnvConfig, GridBatch
+from envs.outages import Outage
 from grid import GridError
 from policies.config import STAGES, TrainConfig
-from policies.gradient import GRAPH_JUDGED, GradientLearner
+from policies.gradient import GRAPH_JUDGED, GradientLearner, mean_action
 from policies.networks import make_policy, observed, start_from_merit
 from policies.ppo import resume, train
 from policies.training import read_resume
@@ -19,12 +20,12 @@ from policies.training import read_resume
 CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
 
 
-def learner(policy, seed=0, episodes=6):
+def learner(policy, seed=0, episodes=6, config=CONFIG):
     torch.manual_seed(seed)
-    config = TrainConfig(policy=policy, width=16, graph_width=8)
-    env_config = observed(CONFIG, config)
+    settings = TrainConfig(policy=policy, width=16, graph_width=8)
+    env_config = observed(config, settings)
     batch = GridBatch(env_config, episodes, seed=3)
-    network = make_policy(config, batch)
+    network = make_policy(settings, batch)
     batch.reset()
     return GradientLearner(network, batch, gamma=0.9), network, batch
 
@@ -35,16 +36,29 @@ def test_the_torch_episode_is_the_numpy_episode(policy):
     with torch.no_grad():
         rewards, values, outside = gradient.episode()
     network.set_training_mode(False)
-    observation, every = batch.observation, GRAPH_JUDGED if policy == "graph" else 1
+    observation, every, wide = batch.observation, GRAPH_JUDGED if policy == "graph" else 1, 0.0
     for t in range(batch.horizon):
         is_flat = policy == "mlp"
         seen = torch.as_tensor(observation) if is_flat else {k: torch.as_tensor(v) for k, v in observation.items()}
         if t % every == 0:
             critic = network.predict_values(seen)
             np.testing.assert_allclose(values[t // every], critic.detach().squeeze(-1), rtol=1e-4, atol=1e-5)
+        mean = mean_action(network, seen).detach()
+        wide += float((mean - mean.clamp(-1, 1)).square().mean())
         observation, reward, _, _ = batch.step(network.predict(observation, deterministic=True)[0])
         np.testing.assert_allclose(rewards[t], reward, rtol=1e-5, atol=1e-5)
-    assert float(outside) >= 0
+    assert float(outside) == pytest.approx(wide / batch.horizon, rel=1e-3, abs=1e-9)
+
+
+def test_no_outage_is_expected_where_none_comes():
+    """Planned outages are left out of the episode here, and so they are of what a graph policy plans."""
+    outages = (Outage(CONFIG.topology.compile().line_names[0], 4, 3),)
+    rewards = []
+    for config in (CONFIG, dataclasses.replace(CONFIG, outages=outages)):
+        gradient, _, _ = learner("graph", config=config)
+        with torch.no_grad():
+            rewards.append(gradient.episode()[0])
+    np.testing.assert_allclose(rewards[1], rewards[0], rtol=1e-6)
 
 
 def test_the_gradient_of_the_return_equals_finite_differences():

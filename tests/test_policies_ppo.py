@@ -19,6 +19,7 @@ from policies.bundle import Agent
 from policies.config import PPO_SETTINGS
 from policies.evaluation import evaluate
 from policies.ppo import build, training_grids
+from policies.stages import batch_of, learners
 from policies.training import read_resume
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=12)
@@ -161,9 +162,9 @@ def test_each_policy_has_settings_of_its_own_unless_told_otherwise(policy):
     assert TrainConfig(policy=policy, n_envs=7).n_envs == 7
 
 
-def test_ppo_alone_learns_from_more_episodes_at_once_than_ppo_after_another_stage():
-    alone, after = (TrainConfig(policy="mlp", stages=stages) for stages in (("ppo",), ("optimum", "ppo")))
-    assert alone.n_envs == 4 * after.n_envs
+def test_with_ppo_more_episodes_run_at_once():
+    without, *others = (TrainConfig(policy="mlp", stages=stages) for stages in ((), ("ppo",), ("gradient", "ppo")))
+    assert [config.n_envs for config in others] == [4 * without.n_envs] * 2
     assert TrainConfig(policy="mlp", stages=("ppo",), n_envs=7).n_envs == 7
 
 
@@ -222,12 +223,37 @@ def test_training_leaves_the_threads_of_torch_as_they_were(tmp_path):
         ({"n_envs": True}, "train.n_envs: found True"),
         ({"seed": -1}, "train.seed: found -1; allowed: a whole number >= 0"),
         ({"learning_rate": float("nan")}, "train.learning_rate: found nan; allowed: a number > 0"),
+        ({"gamma": None}, "train.gamma: found None"),
+        ({"seconds": "x"}, "train.seconds: found 'x'; allowed: a number of seconds > 0"),
+        ({"stages": 3}, "train.stages: found 3; allowed: a list of stages"),
         ({"gamma": 1.1}, r"train.gamma: found 1.1; allowed: a number in \[0, 1\]"),
     ],
 )
 def test_bad_settings_are_refused_by_name(fields, message):
     with pytest.raises(GridError, match=message):
         TrainConfig.from_fields(fields)
+
+
+def test_the_reward_of_an_update_is_the_mean_of_its_episodes():
+    model = build(small(n_envs=150), training_grids(SMALL, [CONFIG]))
+    learner = learners(model, SMALL, lambda: True)["ppo"]
+    batch, sums = batch_of(model), []
+    step = batch.step
+
+    def stepped(actions):
+        result = step(actions)
+        sums.append(result[1].mean())
+        return result
+
+    batch.step = stepped
+    for _ in range(2):
+        sums.clear()
+        assert learner.update(1e-3) == pytest.approx(sum(sums), rel=1e-5)
+
+
+def test_an_update_of_one_step_is_refused():
+    with pytest.raises(GridError, match=r"train\.n_envs: found one step an update; allowed: at least two"):
+        build(small(n_envs=1), training_grids(SMALL, [dataclasses.replace(CONFIG, horizon=1)]))
 
 
 def test_the_network_read_back_is_the_one_trained(tmp_path):

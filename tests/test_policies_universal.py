@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from envs import EnvConfig
+from grid import Grid
 from policies import load_agent
 from policies.evaluation import evaluate
 from policies.runs import SHIPPED
@@ -19,6 +20,39 @@ def test_it_runs_grids_that_it_has_never_seen(topology):
     scores = {row.name: row.score.mean for row in rows}
     assert scores["agent"] > 95
     assert scores["agent"] > scores["redispatch"] + 30
+
+
+STORE = {"store_max_mwh": 16.0, "charge_max_mw": 4.0, "discharge_max_mw": 4.0}
+
+
+def town(store=STORE, plant_mw=12.0, capacity_mw=10.0):
+    """A few units around a town."""
+    grid = Grid("town")
+    grid.add_source("plant", gen_max_mw=plant_mw, gen_cost_per_mwh=30)
+    grid.add_source("peak", gen_max_mw=8, gen_cost_per_mwh=80)
+    grid.add_source("sun", gen_max_mw=8, gen_profile="pv_south")
+    grid.add_storage("battery", **STORE | store)
+    grid.add_consumer("town", load_max_mw=12, load_profile="household")
+    for name in ("plant", "peak", "sun", "battery"):
+        grid.add_line(name, "town", capacity_mw=capacity_mw)
+    return grid
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        town({"store_max_mwh": 1e5}),
+        town({"store_max_mwh": 1e4, "store_init_mwh": 8}),
+        town({"store_loss_frac_per_h": 0.1}),
+        town(plant_mw=1e4),
+        town(capacity_mw=1e5),
+        town({"charge_max_mw": 0.0, "store_init_mwh": 16}),
+    ],
+)
+def test_it_runs_grids_whose_sizes_are_far_from_those_that_it_was_trained_on(grid):
+    rows = evaluate(["mpc", load_agent("universal")], EnvConfig(topology=grid), episodes=4).rows
+    scores = {row.name: row.score.mean for row in rows if row.score}
+    assert scores["agent"] > scores["mpc"] - 1
 
 
 @pytest.mark.slow

@@ -239,6 +239,11 @@ def test_evaluate_says_what_it_misses(run: CommandLine, line: str, said: str) ->
     assert said in run.fault(*line.split())
 
 
+def test_an_agent_takes_no_outages_to_another_grid(run: CommandLine, tmp_path: Path) -> None:
+    assert run("train", "triangle", "--steps", 1, "--outages", "plant-town,5,6", "--out", "runs/cut") == 0, run.err
+    assert run("evaluate", "runs/cut", "--grid", "classic", "--episodes", 1) == 0, run.err
+
+
 def test_an_agent_stays_on_its_grid(run: CommandLine, trained: Path) -> None:
     fault = run.fault("evaluate", trained, "--grid", "classic", "--episodes", 2)
     assert "found the grid 'classic'; allowed: the grid 'triangle'" in fault

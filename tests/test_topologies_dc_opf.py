@@ -9,6 +9,7 @@ from scipy.optimize import linprog
 
 from grid import GridError
 from strategies import CHECKED, SEEDS
+from topologies import load
 from topologies.dc_opf import dc_opf
 
 WIDE = "-360 360"
@@ -221,6 +222,7 @@ LINE = [branch(0, 0.1)]
             "found NCOST 5 and 2 values; allowed: NCOST coefficients or points, all finite",
         ),
         ({"costs": ["3 0 0 2 1 1"] * 2}, "found model 3; allowed: 1 (piecewise linear) or 2 (polynomial)"),
+        ({"branches": [branch(0, 0.1, rate=-5)]}, "found rateA -5; allowed: a number >= 0, of which 0 is no limit"),
         ({"more": "mpc.dcline = [1 2 1];\n"}, "found the table mpc.dcline; allowed: buses, generators and AC branches"),
     ],
 )
@@ -229,3 +231,21 @@ def test_what_cannot_be_solved_is_said_in_one_line(tmp_path, changed, message):
         dc_opf(two_buses(tmp_path, **{"branches": LINE, **changed}))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["0", "-100", "NaN", "Inf"])
+@pytest.mark.parametrize("read", [dc_opf, load])
+def test_a_base_power_that_is_none_is_refused(tmp_path, value, read):
+    path = two_buses(tmp_path, LINE)
+    path.write_text(path.read_text("utf-8").replace("baseMVA = 100", f"baseMVA = {value}"), encoding="utf-8")
+    with pytest.raises(GridError, match=r"mpc.baseMVA: found \S+; allowed: a number from 1e-06 to 1e\+06; correct it"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [dc_opf, load])
+def test_ohms_without_a_voltage_are_refused(tmp_path, read):
+    ohms = "Vbase = 1;\nSbase = 1;\nmpc.branch(:, [BR_R BR_X]) = mpc.branch(:, [BR_R BR_X]) / (Vbase^2 / Sbase);\n"
+    path = two_buses(tmp_path, LINE, more=ohms)
+    path.write_text(path.read_text("utf-8").replace(" 230 1 1.1", " 0 1 1.1"), encoding="utf-8")
+    with pytest.raises(GridError, match=r"mpc\.bus: found baseKV 0; allowed: a voltage above 0 kV; correct the row"):
+        read(path)

@@ -20,7 +20,7 @@ import numpy as np
 from grid.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
 from grid.errors import GridError
 from grid.solver import Model, StepBlock
-from topologies.formats.matpower_text import Case, Row, parse
+from topologies.formats.matpower_text import Case, Row, parse, pu_per_ohm
 
 # columns of the manual's tables, counted from 0
 BUS, BUS_TYPE, PD, GS = 0, 1, 2, 4
@@ -105,7 +105,7 @@ class _Problem:
         self.suscept = suscept = np.array([self._susceptance(rows[i]) for i in on])
         self.ends = ends = ends[on].T
         limits = np.array([self._angle_limits(rows[i]) for i in on]).reshape(-1, 2).T * self.case.base_mva
-        rate = np.array([self.number(row, "branch", RATE_A, "rateA") for row in rows])
+        rate = np.array([self._rate(row) for row in rows])
         self.rate_mw = np.where(rate == 0, inf, rate)
         for end, sign in zip(ends, (1.0, -1.0), strict=True):
             self.step.put(end, self.angles[ends[0]], -sign * suscept)
@@ -120,14 +120,17 @@ class _Problem:
             self.step.put(row, self.angles[ends[0][who]], weight)
             self.step.put(row, self.angles[ends[1][who]], -weight)
 
+    def _rate(self, row: Row) -> float:
+        rate = self.number(row, "branch", RATE_A, "rateA")
+        if rate < 0:
+            raise self.fail(row, "branch", f"rateA {rate:g}", "a number >= 0, of which 0 is no limit")
+        return rate
+
     def _susceptance(self, row: Row) -> float:
         r, x = self.number(row, "branch", R, "r"), self.number(row, "branch", X, "x")
         if not r and not x:
             raise self.fail(row, "branch", "r and x of 0", "an impedance")
-        if self.case.ohm_to_pu:
-            base_kv = self.case.tables["bus"][0].cells[9]
-            r, x = (value * self.case.base_mva / base_kv**2 for value in (r, x))
-        return x / (r * r + x * x)
+        return x / (r * r + x * x) / pu_per_ohm(self.path, self.case)
 
     def _angle_limits(self, row: Row) -> tuple[float, float]:
         """Least and largest angle across a branch, in radians."""

@@ -27,7 +27,6 @@ MOST_KEYS = 1000
 LONGEST_TAG = 20_000  # characters
 NUMBERS = ("int", "long", "float", "double")
 TYPES = (*NUMBERS, "boolean", "string")
-IGNORED = ("desc", "locator", "port")
 
 
 @dataclass

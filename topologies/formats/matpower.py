@@ -16,10 +16,10 @@ import numpy as np
 
 from grid.errors import MOST_SHOWN, Fault, Faults, GridError
 from grid.graph import Grid
-from topologies.formats.matpower_text import Case, Row, parse
+from topologies.formats.matpower_text import Case, Row, parse, pu_per_ohm
 
 # columns of the manual's tables, counted from 0
-BUS, BUS_TYPE, PD, GS, BASE_KV = 0, 1, 2, 4, 9
+BUS, BUS_TYPE, PD, GS = 0, 1, 2, 4
 GEN_BUS, GEN_STATUS, PMAX, PMIN, RAMP_30 = 0, 7, 8, 9, 18
 FROM, TO, X, RATE_A, RATIO, ANGLE, BR_STATUS = 0, 1, 3, 5, 8, 9, 10
 MODEL, NCOST, COST = 0, 3, 4
@@ -225,7 +225,8 @@ def _read_branch(reading: _Reading, row: Row, grid: Grid) -> None:
     if start is None or end is None or not row.cells[BR_STATUS] > 0:
         reading.note("left out as out of service", f"branch {row.cells[FROM]:g}-{row.cells[TO]:g}")
         return
-    columns: dict[str, Any] = {"reactance_pu": reading.number(row, "branch", X, "x") * _pu_per_ohm(reading)}
+    reactance_pu = reading.number(row, "branch", X, "x") * pu_per_ohm(reading.path, reading.case)
+    columns: dict[str, Any] = {"reactance_pu": reactance_pu}
     rate_mw = reading.number(row, "branch", RATE_A, "rateA", 0.0)
     tap = reading.number(row, "branch", RATIO, "ratio")
     shift_deg = reading.number(row, "branch", ANGLE, "angle")
@@ -233,14 +234,6 @@ def _read_branch(reading: _Reading, row: Row, grid: Grid) -> None:
     columns |= {"tap": tap} if tap not in (0.0, 1.0) else {}
     columns |= {"shift_deg": shift_deg} if shift_deg else {}
     grid.add_line(start, end, **columns)
-
-
-def _pu_per_ohm(reading: _Reading) -> float:
-    """1, or what the distribution cases divide by: base power over the square of the first bus's voltage."""
-    if not reading.case.ohm_to_pu:
-        return 1.0
-    base_kv = reading.number(reading.case.tables["bus"][0], "bus", BASE_KV, "baseKV")
-    return reading.case.base_mva / base_kv**2
 
 
 def _notes(reading: _Reading) -> list[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
+from grid.check import LARGEST_BASE_MVA, LEAST_BASE_MVA
 from grid.errors import MOST_SHOWN, Fault, Faults, GridError
 from topologies.text import read_text
 
 MOST_LINES = 1_000_000
 MOST_CELLS = 5_000_000
+BASE_KV = 9  # column of the bus table, counted from 0
 FEWEST_COLUMNS = {"bus": 13, "gen": 10, "branch": 11, "gencost": 5}
 
 _STRING_OR_COMMENT = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|%[^\n]*|\.\.\.[^\n]*")
@@ -153,11 +156,31 @@ def _number(where: str, word: str) -> float:
         raise GridError(where, repr(word), "numbers only", mend) from None
 
 
+def pu_per_ohm(path: Path, case: Case) -> float:
+    """1, or what the distribution cases multiply by: base power over the square of the first bus's voltage.
+
+    Raises:
+        GridError: that voltage is no number above 0.
+    """
+    if not case.ohm_to_pu:
+        return 1.0
+    bus = case.tables["bus"][0]
+    base_kv = bus.cells[BASE_KV]
+    if not 0 < base_kv < inf:
+        where = f"{path}, line {bus.line}, mpc.bus"
+        raise GridError(where, f"baseKV {base_kv:g}", "a voltage above 0 kV", "correct the row")
+    return case.base_mva / base_kv**2
+
+
 def _base_mva(path: Path, rest: str) -> float:
     found = _BASE_MVA.search(rest)
     if found is None:
         raise GridError(str(path), "no mpc.baseMVA", "mpc.baseMVA = 100; or the like", "add it")
-    return _number(f"{path}, line {_line(rest, found.start(1))}, mpc.baseMVA", found.group(1).strip())
+    where = f"{path}, line {_line(rest, found.start(1))}, mpc.baseMVA"
+    value = _number(where, found.group(1).strip())
+    if not LEAST_BASE_MVA <= value <= LARGEST_BASE_MVA:
+        raise GridError(where, f"{value:g}", f"a number from {LEAST_BASE_MVA:g} to {LARGEST_BASE_MVA:g}", "correct it")
+    return value
 
 
 def _statements(path: Path, rest: str) -> tuple[bool, bool]:
