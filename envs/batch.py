@@ -57,7 +57,7 @@ class GridBatch:
         self.store_value_per_mwh = costs.store_value_per_mwh(arrays, self.prices)
         self.action_map = ActionMap.of(arrays, self.prices, config.action == "residual", config.redispatch_moves)
         self._copper = MeritOrder.of(arrays, self.prices, copper_plate=True)
-        self.encoder = ENCODERS[config.observation](arrays, config, _load_high_mw(arrays, self.grid.series))
+        self.encoder = ENCODERS[config.observation](arrays, config, load_high_mw(arrays, self.grid.series))
         self.observation_space = self.encoder.space
         self.action_space = gym.spaces.Box(-1.0, 1.0, (len(arrays.controllable),), np.float32)
         self.seed(seed)
@@ -207,7 +207,7 @@ def view_of(
     return View(t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h)
 
 
-def _load_high_mw(arrays: GridArrays, series: Series | None) -> Array:
+def load_high_mw(arrays: GridArrays, series: Series | None) -> Array:
     """(N,) bound on demand: load_max_mw, or what a user's series makes of it."""
     peaks = dict(zip(series.columns, series.values_frac.max(axis=0), strict=True)) if series else {}
     return arrays.load_max_mw * [max(1.0, peaks.get(name or "", 1.0)) for name in arrays.load_profile]

@@ -144,6 +144,8 @@ def write_config(run: Path, grids: TrainingGrids, config: TrainConfig) -> None:
     names = [grids.compiled[0][0].name]
     if len(grids) > 1:
         names = [_source(topology) for topology in grids.sources]
+    else:
+        WRITERS[".json"](grids.grids[0], run / GRID)
     env = {field.name: getattr(grids.configs[0], field.name) for field in dataclasses.fields(EnvConfig)}
     env |= {name: dataclasses.asdict(env[name]) for name in ("prices", "protection")}
     env |= {"outages": [dataclasses.asdict(outage) for outage in env["outages"]]}
@@ -158,8 +160,6 @@ def write_config(run: Path, grids: TrainingGrids, config: TrainConfig) -> None:
     }
     with atomic_path(run / CONFIG) as temporary:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    if len(grids) == 1:  # last, as a folder without settings is nobody's run, and never replaced
-        WRITERS[".json"](grids.grids[0], run / GRID)
 
 
 def _source(topology: object) -> str:

@@ -82,13 +82,13 @@ class TrainConfig:
     batch_size: int = None  # type: ignore[assignment] # rounded to a divisor of horizon x n_envs
     n_epochs: int = None  # type: ignore[assignment] # of PPO over the steps of an update
     learning_rate: float = None  # type: ignore[assignment] # of PPO as the first stage; all rates fall to 0
-    tuning_learning_rate: float = 3e-4  # of PPO after another stage, see TuningLearner
+    tuning_learning_rate: float = 5e-4  # of PPO after another stage, see TuningLearner
     optimum_learning_rate: float = 3e-3
     gradient_learning_rate: float = None  # type: ignore[assignment] # as those above
     gamma: float = 0.99
     gae_lambda: float = 0.8
     log_std: float = -1.5  # of the first exploration, in units of the action
-    tuning_log_std: float = -4.0  # of PPO's first exploration after another stage; it falls with the learning rate
+    tuning_log_std: float = -3.5  # of PPO's first exploration after another stage; it falls with the learning rate
     width: int = 128  # of the two hidden layers of actor and critic
     graph_width: int = None  # type: ignore[assignment] # as those above; features a node, of extractor and graph
     graph_layers: int = 2  # rounds of message passing; extractor and graph

@@ -198,6 +198,8 @@ def resume(
 def _finish(training: Training) -> Agent:
     try:
         training.loop()
+        if training.is_stopped:
+            training.report("stopped")
     except KeyboardInterrupt:
         if not is_begun(training.run):
             raise

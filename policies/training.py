@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import pickle
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from math import ceil, inf, isnan, nan
 from pathlib import Path
@@ -72,20 +75,30 @@ class Training:
         self._progress = progress
         self._validation = Validation(grids, stream_seed(config.seed, VALIDATION_STREAM))
         self._update_steps = model.n_steps * model.n_envs
-        self._learners = learners(model, config, budget.stage_lasts)
+        self._learners = learners(model, config, lambda: budget.stage_lasts() and not self.is_stopped)
         self._stage = self.budget.start_update(0)
         self._rows: list[dict[str, Any]] = []
         self._best, self._update_s, self._checkpoint_s = inf, 0.0, 0.0
+        self.is_stopped = False  # by whoever watches
         model.set_logger(Logger(str(run), [TensorBoardOutputFormat(str(run / BOARD))]))
 
     def loop(self) -> None:
-        """Update until the budget is used up."""
+        """Update until the budget is used up, or Ctrl-C asks to stop after the running update."""
         self._validation.decide_once(self.model.policy)  # compiling is no part of the time that a checkpoint takes
         if not self._rows:
             self._checkpoint()
             self.budget.begin()
+        with stopped_by_interrupt(self.stop):
+            self._run_updates()
+
+    def stop(self) -> None:
+        """End after the running update."""
+        self.is_stopped = True
+        self.report("stopping after this update; Ctrl-C again stops at once")
+
+    def _run_updates(self) -> None:
         updates, last_s = 0, self.budget.elapsed_s
-        while not self.budget.is_spent(self.model.num_timesteps, self._update_s):
+        while not (self.is_stopped or self.budget.is_spent(self.model.num_timesteps, self._update_s)):
             stage = self.budget.start_update(self.model.num_timesteps)
             if stage != self._stage:
                 self._checkpoint(stage)
@@ -189,6 +202,25 @@ class Training:
         steps = self.model.num_timesteps
         seed = stream_seed(self.config.seed, UPDATE_STREAM, steps)
         start_episodes(self.model, seed, steps // self._update_steps)
+
+
+@contextmanager
+def stopped_by_interrupt(stop: Callable[[], None]) -> Iterator[None]:
+    """Let the first Ctrl-C ask to stop, and the second one interrupt, where Ctrl-C would interrupt."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+
+    def asked(*_: Any) -> None:
+        signal.signal(signal.SIGINT, before)
+        stop()
+
+    signal.signal(signal.SIGINT, asked)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def read_curve(run: Path) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ class ContingencyCommand(CommonJson):
             intact, outages = contingencies(EnvConfig(topology=grid, split="test"), self.hour, self.seed, report)
         rows = [_row(one) for one in (intact, *outages[: self.top])]
         header = ("line out", "most loaded line", "loading", "unserved MW", "parts", "at")
-        when = "every hour of a day" if self.hour is None else f"the hour {words.amount(self.hour)}"
+        when = "every hour of a day" if self.hour is None else f"the hour from {_clock(intact.hour)}"
         split = sum(one.islands > intact.islands for one in outages)
         over = sum(one.worst_loading_frac > max(1.0, intact.worst_loading_frac) for one in outages)
         dark = sum(one.unserved_mw > intact.unserved_mw + 1e-6 for one in outages)
@@ -73,5 +73,9 @@ def _row(one: Any) -> tuple[str, ...]:
         f"{one.worst_loading_frac:.0%}" if one.worst_line else "-",
         words.amount(one.unserved_mw),
         str(one.islands),
-        f"{int(one.hour):02d}:{round(one.hour % 1 * 60):02d}",
+        _clock(one.hour),
     )
+
+
+def _clock(hour: float) -> str:
+    return f"{int(hour):02d}:{round(hour % 1 * 60):02d}"

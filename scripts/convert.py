@@ -11,6 +11,8 @@ import tyro
 from scripts.console import Console
 from scripts.options import Common
 
+WITH_SERIES = (".json", ".graphml")  # formats that keep time series in a file beside theirs
+
 
 @dataclass(frozen=True, kw_only=True)
 class Convert(Common):
@@ -22,7 +24,7 @@ class Convert(Common):
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
     """bundled name, gen:NODES:SEED, pandapower:NAME, or path of a grid file or of a PyPSA folder"""
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
-    """path of the file or folder to write; replaced if it exists"""
+    """path of the file or folder to write; replaced if it exists. Series go to OUT_profiles.csv beside a file"""
 
     def run(self, console: Console) -> None:
         """Write the file and say what had to be assumed."""
@@ -37,7 +39,12 @@ class Convert(Common):
             allowed = f"a name that ends in {', '.join(known)}, or one without a dot: a folder for PyPSA"
             raise GridError(str(self.target), f"the suffix {suffix!r}", allowed, nearest(suffix, known))
         grid = load(self.source)
+        series = self.target.with_name(f"{self.target.stem}_profiles.csv")
+        if grid.series is not None and suffix in WITH_SERIES and series.exists() and not self.target.exists():
+            found, mend = f"{series}, which the series would replace", "choose another name for OUT"
+            raise GridError(str(self.target), found, "a name whose file of series is free", mend)
         WRITERS[suffix](grid, self.target)
         for note in grid.assumed():
             console.say(f"assumed: {note}")
-        console.result([str(self.target)])
+        written = [self.target, *([series] if grid.series is not None and suffix in WITH_SERIES else [])]
+        console.result([str(path) for path in written])

@@ -59,7 +59,17 @@ class Inspect(CommonJson):
 def _facts(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
     import numpy as np
 
+    from envs import EnvConfig
+    from envs.batch import load_high_mw
+    from grid import GridError
     from grid.kinds import KIND_NAMES
+    from scripts.running import check_length
+
+    lacking = None
+    try:
+        check_length(grid, EnvConfig())
+    except GridError as error:
+        lacking = str(error)
 
     counts = np.bincount(arrays.node_kind, minlength=len(KIND_NAMES))
     limited = arrays.capacity_mw[np.isfinite(arrays.capacity_mw)]
@@ -74,7 +84,7 @@ def _facts(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
         "kinds": dict(zip(KIND_NAMES, counts.tolist(), strict=True)),
         "gen_max_mw": arrays.gen_max_mw.sum(),
         "gen_weather_mw": arrays.gen_max_mw[followers].sum(),
-        "load_max_mw": arrays.peak_load_mw,
+        "load_max_mw": load_high_mw(arrays, grid.series).sum(),
         "store_max_mwh": arrays.store_max_mwh.sum(),
         "charge_max_mw": arrays.charge_max_mw.sum(),
         "discharge_max_mw": arrays.discharge_max_mw.sum(),
@@ -85,6 +95,7 @@ def _facts(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
         "controllable": len(arrays.controllable),
         "profiles": profiles,
         "series_h": None if grid.series is None else len(grid.series.values_frac) * grid.series.dt_h,
+        "series_too_short": lacking,
         "assumed": grid.assumed(),
         "faults": [],
     }
@@ -116,8 +127,9 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         ("source capacity", f"{amount(supply)} MW{ratio}; {amount(facts['gen_weather_mw'])} MW depend on a profile"),
         ("tightest hour", _tightest(facts["tightest"])),
         ("storage", store),
-        ("controlled", f"{facts['controllable']} units"),
+        ("controlled", f"{facts['controllable']} unit{'s' if facts['controllable'] != 1 else ''}"),
         ("profiles", (", ".join(facts["profiles"]) or "none: demand is constant") + series),
+        *([("too short", facts["series_too_short"])] if facts["series_too_short"] else []),
         *[("assumed", note) for note in facts["assumed"] or ["nothing"]],
         ("faults", "none"),
     ]

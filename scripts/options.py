@@ -108,9 +108,16 @@ class Lines:
         """The config with what is given here.
 
         Raises:
-            GridError: an outage that cannot be read.
+            GridError: an outage that cannot be read, or begins after the episode.
         """
+        from grid import GridError
+
         outages = tuple(_outage(text) for text in self.outages) or config.outages
+        hours = config.horizon * config.dt_h
+        for outage in outages:
+            if outage.start_h >= hours:
+                found = f"hour {outage.start_h:g} of an episode of {hours:g} h"
+                raise GridError(f"--outages: {outage.line}", found, f"a start before hour {hours:g}", "correct it")
         return replace(config, overload=self.overload or config.overload, outages=outages)
 
 

@@ -30,8 +30,13 @@ def draw(episode: Episode, path: Path, kind: Kind, console: Console, versus: Epi
     """
     if path.suffix.lower() == EPISODE_SUFFIX:
         return episode.save(path)
-    from envs import rendering
+    from importlib import import_module
 
+    from envs import rendering
+    from envs.rendering.video import check_suffix
+
+    suffixes = import_module(f"envs.rendering.{kind}").SUFFIXES
+    check_suffix(path, (*suffixes, PAGE_SUFFIX, EPISODE_SUFFIX))
     if path.suffix.lower() == PAGE_SUFFIX:
         return rendering.replay(episode, path, versus)
     with console.progress(f"drawing {path}", 1.0) as report:

@@ -79,17 +79,21 @@ def keep_evaluation(run: Path, outcome: Evaluation) -> None:
 
 def explain(run: Path) -> None:
     """Write the page of a run: what it is, what it has reached, and what each file holds."""
+    from policies import TrainConfig
+    from policies.training import read_curve
+
     config = json.loads((run / "config.json").read_text("utf-8"))
     train, versions = config["train"], config["versions"]
-    limits = [f"{train[name]:,g} {name}" for name in ("steps", "seconds") if train[name] is not None]
+    curve = read_curve(run)
+    done = f"{console.duration(curve[-1]['elapsed_s'])}, {curve[-1]['steps']:,.0f} env-steps"
     known = config["grids"]
     grids = [f"{grid['name']} (fingerprint {grid['fingerprint']})" for grid in known]
     more = f" and {len(grids) - MOST_GRIDS} more" if len(grids) > MOST_GRIDS else ""
     facts = [
         ("grid", ", ".join(grids[:MOST_GRIDS]) + more),
         ("network", train["policy"]),
-        ("stages", ", ".join(train["stages"]) or "those that are best for the network"),
-        ("trained for", " or ".join(limits)),
+        ("stages", ", ".join(TrainConfig.from_fields(train).plan)),
+        ("trained for", done),
         ("seed", str(train["seed"])),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
     ]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from envs import EnvConfig, GridBatch
+from envs.outlook import steps_to_draw
 from envs.recording import Recorder
-from grid import Episode, GridError, Setpoint
+from grid import Episode, Grid, GridError, Setpoint
 from grid.errors import nearest
 from grid.optima import optima
 from grid.optimum import Optimum
@@ -19,6 +20,7 @@ from policies.evaluation import run, run_episodes
 from policies.runs import allowed_runs, find_run, shipped
 from topologies import PREFIXES, load, names
 from topologies.generate import PREFIX
+from topologies.series import Windows
 
 if TYPE_CHECKING:
     from policies.bundle import Agent
@@ -53,6 +55,16 @@ def tell_of_compiling(console: Console) -> None:
 
     if not is_compiled():
         console.say("compiling what plans the day ahead: half a minute, this once")
+
+
+def check_length(grid: Grid, config: EnvConfig) -> None:
+    """Check that a grid's own series, if it has any, hold an episode to test an agent in.
+
+    Raises:
+        GridError: they are too short.
+    """
+    if grid.series is not None:
+        Windows.of(grid.series, "test", steps_to_draw(config), config.dt_h)
 
 
 def run_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agent]:

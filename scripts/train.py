@@ -75,21 +75,27 @@ class Train(CommonJson, Lines):
             f"go on    load-balancer train --resume {run} --seconds 60",
         )
         reached = what_stages_reached(read_curve(run))
+        if len(reached) == 1 and not stopped:
+            console.say("nothing was learned: no update fitted into the time; give it more by --seconds")
         console.result([f"run: {run}"], {"run": str(run), "stopped": stopped, "stages": reached})
         return INTERRUPTED if stopped else 0
 
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
         from envs import EnvConfig
         from grid import GridError
+        from scripts.running import check_length
         from topologies import expand, load
         from topologies.generate import PREFIX
 
+        if self.start is not None and self.policy != "graph":
+            mend = "leave out --policy; the network is that of the agent"
+            raise GridError("--policy", f"{self.policy} beside --start", "graph", mend)
         sources = [name for each in self.grids for name in expand(each)]
         if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
-        for source in sources:
-            if not source.startswith(PREFIX):  # expand has checked those
-                load(source)
+        grids = [load(source) for source in sources if not source.startswith(PREFIX)]  # expand has checked those
+        for grid in grids:
+            check_length(grid, EnvConfig())
         from policies import TrainConfig, train  # before an older run is removed, as torch may be missing
 
         env_config = EnvConfig()

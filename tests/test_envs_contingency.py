@@ -77,7 +77,7 @@ def test_a_grid_without_lines_or_another_hour_is_refused():
 
 def test_the_command_prints_the_worst_first_and_draws_them(run: CommandLine, tmp_path: Path):
     text = run.ok("contingency", "case14", "--hour", 18, "--top", 3, "--picture", "outages.png")
-    assert text.startswith("case14, merit order, the hour 18: 25 single outages\n")
+    assert text.startswith("case14, merit order, the hour from 18:00: 25 single outages\n")
     assert "and 22 more; --top 25 shows all" in text
     with Image.open(tmp_path / "outages.png") as picture:
         assert picture.size == (1280, 800)

@@ -12,7 +12,7 @@ from envs import EnvConfig, GridBatch
 from envs.recording import Recorder
 from envs.rendering import GridStateRenderer
 from envs.rendering.canvas import Canvas, text_width
-from envs.rendering.style import VERMILION
+from envs.rendering.style import VERMILION, both_ends, loading_percent
 from episodes import make_episode
 from topologies import names
 
@@ -109,11 +109,24 @@ def test_the_fullest_lines_are_named_with_their_loading(written):
     said = {text: (y, colour) for _, y, text, _, colour in written}
     first, second = episode.line_names[3], episode.line_names[1]
     assert "FULLEST LINES" in said
-    assert said["124%"][1] == VERMILION != said["90%"][1]
-    assert said[first][0] == said["124%"][0] > said[second][0] == said["90%"][0]
+    assert said["123%"][1] == VERMILION != said["90%"][1]
+    assert said[first][0] == said["123%"][0] > said[second][0] == said["90%"][0]
     assert episode.line_names[4] not in said
 
 
 def test_few_lines_are_not_listed(written):
     GridStateRenderer(make_episode(4, 3)).frame(1)
     assert "FULLEST LINES" not in [text for _, _, text, _, _ in written]
+
+
+def test_the_names_of_lines_keep_both_ends():
+    assert both_ends("Kraftwerk S\u00fcd-Umspannwerk#2", 14) == "Kraftwe\u2026werk#2"
+    assert both_ends("1-2", 14) == "1-2"
+    assert len(both_ends("x" * 99, 14)) == 14
+
+
+@pytest.mark.parametrize(
+    ("loading_frac", "said"), [(0.0, "0%"), (0.994, "99%"), (1.0, "100%"), (1.001, "101%"), (4 / 3, "133%")]
+)
+def test_an_overload_is_never_said_to_be_a_full_line(loading_frac, said):
+    assert loading_percent(loading_frac) == said

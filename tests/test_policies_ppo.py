@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import signal
 import time
 
 import numpy as np
@@ -116,6 +117,21 @@ def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
     assert all(torch.equal(value, weights(parts)[name]) for name, value in weights(whole).items())
     for one, other in zip(curve(whole), curve(parts), strict=True):
         assert {**one, "elapsed_s": ""} == {**other, "elapsed_s": ""}
+
+
+def test_ctrl_c_keeps_what_was_learned_since_the_last_checkpoint(tmp_path):
+    said = []
+
+    def stop(done, text):
+        said.append(text)
+        if text.startswith("300 steps"):
+            signal.raise_signal(signal.SIGINT)
+
+    train(CONFIG, small(steps=6000), tmp_path / "run", progress=stop)
+    assert read_resume(tmp_path / "run")["steps"] == 300
+    assert "stopping after this update; Ctrl-C again stops at once" in said
+    assert said[-1] == "stopped"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_finished_run_goes_on_when_asked_for_more(tmp_path):

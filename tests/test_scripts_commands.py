@@ -103,7 +103,24 @@ def test_inspect_says_when_nothing_is_overloaded_or_the_series_end_too_soon(run:
     (tmp_path / "barbell.json").write_text(json.dumps(graph), encoding="utf-8")
     (tmp_path / "short.csv").write_text("time_h,street [share]\n0,1\n1,0.5\n2,0.7\n", encoding="utf-8")
     assert run.json("inspect", "barbell.json")["tightest"] is None
-    assert "the series are too short for a day" in run.ok("inspect", "barbell.json")
+    said = run.ok("inspect", "barbell.json")
+    assert "the series are too short for a day" in said
+    assert "too short" in said
+    assert "give a series of about" in said
+
+
+def test_inspect_takes_the_peak_from_the_series(run: CommandLine, tmp_path: Path) -> None:
+    barbell(tmp_path, capacity_mw=50)
+    graph = json.loads((tmp_path / "barbell.json").read_text("utf-8"))
+    before = run.json("inspect", "barbell.json")["load_max_mw"]
+    graph["graph"]["profiles"] = "high.csv"
+    graph["nodes"][2]["load_profile"] = "street"
+    (tmp_path / "barbell.json").write_text(json.dumps(graph), encoding="utf-8")
+    rows = "".join(f"{hour},{1 + hour % 24 / 23}\n" for hour in range(24 * 40))
+    (tmp_path / "high.csv").write_text(f"time_h,street [share]\n{rows}", encoding="utf-8")
+    assert run.json("inspect", "barbell.json")["load_max_mw"] == pytest.approx(
+        before + graph["nodes"][2]["load_max_mw"]
+    )
 
 
 def test_inspect_tells_what_it_assumes(run: CommandLine, tmp_path: Path) -> None:
@@ -142,6 +159,23 @@ def test_convert_refuses_a_format_it_cannot_write(run: CommandLine, tmp_path: Pa
 # --- optimum ------------------------------------------------------------------------------------------------------
 
 
+def test_convert_replaces_no_file_that_it_was_not_told_of(run: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "mine_profiles.csv").write_text("time_h,town [MW]\n" + "".join(f"{hour},5\n" for hour in range(400)))
+    nodes = [
+        {"id": "plant", "kind": "source", "gen_max_mw": 20},
+        {"id": "town", "kind": "consumer", "load_max_mw": 10, "load_profile": "town"},
+    ]
+    about = {"format": "load-balancer/1", "name": "mine", "profiles": "mine_profiles.csv"}
+    edges = [{"source": "plant", "target": "town"}]
+    (tmp_path / "mine.json").write_text(json.dumps({"graph": about, "nodes": nodes, "edges": edges}))
+    before = (tmp_path / "mine_profiles.csv").read_text()
+    fault = run.fault("convert", "mine.json", "mine.graphml")
+    assert "mine.graphml: found mine_profiles.csv, which the series would replace; allowed: a name whose" in fault
+    assert (tmp_path / "mine_profiles.csv").read_text() == before
+    assert run.ok("convert", "mine.json", "other.graphml").split()[-2:] == ["other.graphml", "other_profiles.csv"]
+    run.ok("convert", "mine.json", "other.graphml")  # now both are known to be its own
+
+
 def test_optimum_adds_up(run: CommandLine) -> None:
     value = run.json("optimum", "case14", "--seed", 1)
     assert (value["grid"], value["status"], value["exact"]) == ("case14", "optimal", True)
@@ -166,6 +200,12 @@ def test_optimum_writes_an_episode_that_costs_as_much(run: CommandLine, tmp_path
     episode = Episode.load(tmp_path / "best.npz")
     assert (episode.policy, episode.steps) == ("optimum", 24)
     assert episode.cost == pytest.approx(value["cost"], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["grid.json", "schedule"])
+def test_optimum_writes_episodes_alone(run: CommandLine, name: str) -> None:
+    assert "suffix" in run.fault("optimum", "triangle", "--out", name)
+    assert "allowed: .npz" in run.err
 
 
 def test_optimum_says_nothing_before_a_path_that_cannot_be_written(run: CommandLine, tmp_path: Path) -> None:

@@ -189,6 +189,7 @@ BAD = {
     "no nodes": (text(nodes=None), ": nodes: found nothing; allowed: a list of objects; add the list of nodes"),
     "node no object": (text(nodes=["a"]), ": nodes[0]: found a text; allowed: an object; write each as an object of fields"),
     "graph no object": (text(graph=3), ": graph: found 3; allowed: an object; write the grid's name and the like as fields"),
+    "word of others": (text(lines=[]), ": found the unknown field 'lines'; allowed: directed, multigraph, graph, nodes, edges; did you mean 'edges'?"),
     "graph field": (text(graph={"format": rows.FORMAT, "license": "x"}), ": graph.license: found the unknown field 'license'; allowed: format, name, origin, licence, base_mva, profiles; did you mean 'licence'?"),
     "name no text": (text(graph={"name": 3}), ": graph.name: found 3; allowed: a text of one line, at most 1000 characters; correct it or leave it out"),
     "name of two lines": (text(graph={"name": "a\nb"}), ": graph.name: found 'a\\nb'; allowed: a text of one line, at most 1000 characters; correct it or leave it out"),

@@ -315,7 +315,7 @@ def test_a_series_is_drawn_at_the_step_of_the_env():
     ("make", "message"),
     [
         (lambda: ProfileSource(made().compile(), None, "tset"), "split: found 'tset'; allowed: train or test; did you mean 'test'?"),
-        (lambda: draw(with_series(), steps=21, split="test"), "series: found at most 20 h in a row in the test part; allowed: at least 21 h: an episode and what its forecasts reach for; give a longer series or take a shorter horizon"),
+        (lambda: draw(with_series(), steps=21, split="test"), "series: found at most 20 h in a row in the test part; allowed: at least 21 h: an episode and what its forecasts reach for; give a series of about 106 h or more, or take a shorter horizon"),
         (lambda: draw(made(loads=("hosehold",))), "node 'c0': found load_profile 'hosehold'; allowed: household, commerce, industry, classic, h0_household, g0_business, g1_office, g2_evening, g3_continuous, g4_shop, l0_farm, constant, or a column of the grid's file of profiles; did you mean 'household'?"),
         (lambda: draw(made(gens=("commerce",))), "node 'g0': found gen_profile 'commerce'; allowed: sun, wind, pv_south, pv_east_west, pv_tracker, wind_inland, wind_coast, wind_offshore, constant, or a column of the grid's file of profiles; use one of: constant, pv_east_west, pv_south, pv_tracker, sun, wind, wind_coast, wind_inland, wind_offshore"),
         (lambda: ProfileSource(made(gens=("roof",)).compile(), Series(("roof",), 1.0, np.array([[0.5], [1.5]]))), "series, row 1, column 'roof': found 1.5; allowed: a share in [0, 1] of gen_max_mw; correct the value"),

@@ -94,6 +94,7 @@ BAD_CSV = {
     "unknown unit": ("time_h,a [kW]\n0,1\n1,1", ", line 1: found the column 'a' in 'kW'; allowed: a [share], of load_max_mw or gen_max_mw, or a [MW]; convert it"),
     "name of two lines": ('time_h,"a\nb [MW]"\n0,1\n1,1', ", line 1: found the column 'a\\nb'; allowed: a name of its own for each column, in one line; rename it"),
     "underscore": ("time_h,a [MW]\n0,1\n1,1_0", ", line 3, column 'a': found '1_0'; allowed: a finite number; correct the value"),
+    "negative MW": ("time_h,a [MW]\n0,1\n1,-3", ", line 3, column 'a': found -3; allowed: a number >= 0; correct the value"),
     "infinity": ("time_h,a [MW]\n0,1\n1,1e999", ", line 3, column 'a': found '1e999'; allowed: a finite number; correct the value"),
     "too many MW": ("time_h,roof [MW]\n0,10\n1,10.5", ", line 3, column 'roof': found 10.5 MW; allowed: at most gen_max_mw of node 'g', 10 MW; correct the value or raise gen_max_mw"),
     "far away": ("time_h,a [MW]\n0,1\n1e300,1", ", line 3: found 1e+300 h; allowed: at most 1e+07 h; correct the time"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache, cached_property
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,9 @@ class Windows:
         if longest < steps:
             found = f"at most {longest * dt_h:g} h in a row in the {split} part"
             allowed = f"at least {steps * dt_h:g} h: an episode and what its forecasts reach for"
-            raise GridError("series", found, allowed, "give a longer series or take a shorter horizon")
+            share = TRAIN_FRAC if split == "train" else 1 - TRAIN_FRAC
+            mend = f"give a series of about {ceil(steps * dt_h / share):g} h or more, or take a shorter horizon"
+            raise GridError("series", found, allowed, mend)
         inside = [np.arange(len(part) - steps + 1) for part in parts]
         offsets = np.cumsum([0, *map(len, parts[:-1])])
         begins_h = [block.start * series.dt_h for block in blocks]

@@ -92,6 +92,7 @@ def shares(table: Table, uses: Iterable[Use]) -> TimedSeries:
             followers.setdefault(use.profile, []).append(use)
     names = tuple(name for name in table.columns if name in followers)
     values = table.values[:, [table.columns.index(name) for name in names]]
+    check_range(Series(names, table.dt_h, values), (), lambda row, column: place(table.path, row, column))
     for column, name in enumerate(names):
         if table.units[table.columns.index(name)] == "MW":
             values[:, column] /= _one_size(table.path, followers[name], values[:, column])

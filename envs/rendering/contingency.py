@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.style import context
 
 from envs.contingency import Contingency
@@ -18,7 +19,7 @@ from envs.rendering.canvas import fit, text_width
 from envs.rendering.layout import Box, Floats
 from envs.rendering.network import MAX_LABELS
 from envs.rendering.sim_results import DPI, MARGIN, PLOTS, UNDATED
-from envs.rendering.style import INK, LOADING, LOOKS, MUTED, PAPER, SIZE, STYLE, VERMILION, literal, number
+from envs.rendering.style import INK, LOADING, LOOKS, MUTED, PAPER, SIZE, STYLE, VERMILION, both_ends, literal, number
 from envs.rendering.video import check_suffix
 from grid import GridArrays
 from grid.files import atomic_path
@@ -31,6 +32,7 @@ MOST_BARS = 16
 FULL_COLOUR_FRAC = 2.0  # loadings from here on have the darkest colour
 LABEL_CHARACTERS = 14
 LABEL_SIZE = 8.0
+HALO = [withStroke(linewidth=2.5, foreground=PAPER)]
 THIN_BELOW = 5.0  # radius of the nodes below which lines are thinner in proportion
 
 
@@ -128,14 +130,14 @@ def _write_names(axes: Axes, arrays: GridArrays, points: Floats, radius: Floats,
     places = layout.place_labels(points, radius, boxes, solids, dots, Box(0, 20, MAP.width, MAP.height - 20))
     for name, (x, y) in zip(names, places.tolist(), strict=True):
         if np.isfinite(x):
-            axes.text(x, y, name, fontsize=LABEL_SIZE, color=INK, ha="center", va="center", zorder=4)
+            axes.text(x, y, name, fontsize=LABEL_SIZE, color=INK, ha="center", va="center", zorder=4, path_effects=HALO)
 
 
 def _draw_bars(axes: Axes, intact: Contingency, outages: Sequence[Contingency]) -> None:
     """The worst outages: loading as bars, unserved demand in words."""
     shown = [intact, *outages[:MOST_BARS]]
     axes.set_title("Highest loading (%), unserved demand")
-    axes.set_yticks(range(len(shown)), [literal(one.line, LABEL_CHARACTERS) or "no outage" for one in shown])
+    axes.set_yticks(range(len(shown)), [both_ends(one.line, LABEL_CHARACTERS) or "no outage" for one in shown])
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0, labelsize=8.5, labelcolor=INK)
     axes.grid(visible=False, axis="y")
@@ -150,6 +152,6 @@ def _draw_bars(axes: Axes, intact: Contingency, outages: Sequence[Contingency]) 
     axes.axvline(100, color=INK, lw=0.8, ls=(0, (3, 2)))
     for place, one in enumerate(shown):
         text = f"{number(percent[place])}" + (f"   {number(one.unserved_mw)} MW" if one.unserved_mw > 1e-6 else "")
-        axes.text(percent[place] + 0.02 * end, place, text, fontsize=8, color=INK, va="center")
+        axes.text(percent[place] + 0.02 * end, place, text, fontsize=8, color=INK, va="center", path_effects=HALO)
     for side in ("left", "bottom", "right", "top"):
         axes.spines[side].set_visible(False)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from math import ceil
-
 import numpy as np
 
 from envs.rendering.canvas import Canvas, fit
 from envs.rendering.layout import Box
 from envs.rendering.playback import Playback
-from envs.rendering.style import INK, MUTED, VERMILION
+from envs.rendering.style import INK, MUTED, VERMILION, loading_percent
 from grid.episode import Episode
 
 MOST_ROWS = 5
@@ -31,7 +29,7 @@ class FullestLines:
         names = {e: fit(episode.line_names[e], box.width - PERCENT_WIDTH, 8.5) for e in limited.tolist()}
         for loading in np.abs(playback.series.flow_frac):
             fullest = limited[np.argsort(-loading[limited], kind="stable")[: min(room, MOST_ROWS)]].tolist()
-            self._rows.append([(names[e], f"{ceil(100 * loading[e] - 1e-6)}%", loading[e] > 1 + 1e-6) for e in fullest])
+            self._rows.append([(names[e], loading_percent(loading[e]), loading[e] > 1 + 1e-6) for e in fullest])
 
     def draw(self, step: int) -> None:
         """Write those of a step."""

@@ -66,13 +66,19 @@ def grid_state(
     suffix = check_suffix(path, SUFFIXES)
     steps = max(episode.steps, 1)
     if suffix == ".png":
-        shown = int(episode.load_mw.sum(1).argmax()) if step is None and episode.steps else step or 0
+        shown = _worst_step(episode) if step is None and episode.steps else step or 0
         if not 0 <= shown < steps:
             raise GridError("step", str(step), f"0 to {steps - 1}", "choose a step of the episode")
         return write_png(path, _renderer(episode, versus, still=True).frame(shown))
     fps = _gif_fps(episode, versus) if suffix == ".gif" else MP4_FPS
     renderer = _renderer(episode, versus, small=suffix == ".gif")
     return write_animation(path, Clip(renderer.frame, steps, fps), progress)
+
+
+def _worst_step(episode: Episode) -> int:
+    """That with the most unserved demand or, where all is served, with the highest."""
+    unserved_mw = episode.shed_mw.sum(1)
+    return int((unserved_mw if unserved_mw.max() > 1e-6 else episode.load_mw.sum(1)).argmax())
 
 
 def _renderer(episode: Episode, versus: Episode | None, *, small: bool = False, still: bool = False) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from envs.rendering.style import (
     arc,
     filled,
     literal,
+    loading_percent,
 )
 from grid.episode import IN_SERVICE, Episode
 from grid.kinds import KIND_NAMES
@@ -250,7 +250,7 @@ class Network:
             place = self._badge_points[e]
             if not (np.abs(taken - place) < BADGE).all(1).any():
                 taken = np.vstack([taken, place])
-                text, (x, y) = f"{ceil(100 * loading[e])}%", place.tolist()
+                text, (x, y) = loading_percent(loading[e]), place.tolist()
                 self._canvas.text(x, y, text, 8.5, VERMILION, bold=True, align="center", halo=True)
 
 

@@ -280,7 +280,7 @@ function drawBadges(pen, place, colours, run, t) {
   pen.lineWidth = 3.5;
   const taken = [];
   for (const { line, loading } of worst.slice(0, 8)) {
-    const text = `${Math.ceil(100 * loading - 1e-9)}%`, spot = badgePlace(place, line, taken);
+    const text = `${Math.max(Math.round(100 * loading), 101)}%`, spot = badgePlace(place, line, taken);
     if (!spot) continue;
     const [x, y] = spot;
     pen.strokeStyle = colours.paper;

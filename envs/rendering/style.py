@@ -129,6 +129,19 @@ def literal(text: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+def both_ends(text: str, limit: int) -> str:
+    """The same, cut in its middle: names of lines tell them apart by both ends."""
+    line = literal(text, len(text))
+    half = (limit - 1) // 2
+    return line if len(line) <= limit else f"{line[: limit - 1 - half].rstrip()}…{line[len(line) - half :].lstrip()}"
+
+
+def loading_percent(loading_frac: float) -> str:
+    """A line's loading in percent: above 100 wherever it is overloaded."""
+    shown = round(100 * loading_frac)
+    return f"{max(shown, 101) if loading_frac > 1 + 1e-6 else shown}%"
+
+
 def number(value: float) -> str:
     """Readable in a few characters: 1.21M or 1,206 or 68 or 5.7 or 0.04."""
     size = abs(value)

@@ -19,6 +19,7 @@ from topologies.json_text import parse, word
 from topologies.text import read_text
 
 MOST_FIELDS = 100
+OTHER_WORDS = {"buses": "nodes", "lines": "edges", "branches": "edges"}
 TOP_FIELDS = ("directed", "multigraph", "graph", "nodes", "edges")
 
 
@@ -46,7 +47,8 @@ def from_data(path: Path, data: Any, faults: list[Fault]) -> Grid:
             faults.append(Fault(str(path), "both edges and links", "one of the two", "remove one"))
         elif key not in (*TOP_FIELDS, "links"):
             found = f"the unknown field {key!r}"
-            faults.append(Fault(str(path), found, ", ".join(TOP_FIELDS), nearest(key, TOP_FIELDS)))
+            meant = nearest(OTHER_WORDS.get(key, key), TOP_FIELDS)
+            faults.append(Fault(str(path), found, ", ".join(TOP_FIELDS), meant))
     about = data.get("graph", {})
     if isinstance(about, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in about):
         about = {str(key): value for key, value in about}  # networkx before 1.10
