@@ -88,7 +88,7 @@ class TrainConfig:
     gamma: float = 0.99
     gae_lambda: float = 0.8
     log_std: float = -1.5  # of the first exploration, in units of the action
-    tuning_log_std: float = -3.5  # of PPO's first exploration after another stage; it falls with the learning rate
+    tuning_log_std: float = -3.5  # of PPO's exploration after another stage, at first; see TuningLearner
     width: int = 128  # of the two hidden layers of actor and critic
     graph_width: int = None  # type: ignore[assignment] # as those above; features a node, of extractor and graph
     graph_layers: int = 2  # rounds of message passing; extractor and graph
