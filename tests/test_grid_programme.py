@@ -107,7 +107,8 @@ def test_a_programme_refuses_inputs_of_another_step_length():
 def test_a_solver_that_gives_up_is_an_error_and_not_a_number():
     programme = Programme(TRIANGLE, 6, 1.0)
     programme.set_inputs(random_inputs(TRIANGLE, np.random.default_rng(0), 6, 1.0))
-    programme.model.highs.setOptionValue("simplex_iteration_limit", 0)
+    for method in ("simplex", "ipm"):
+        programme.model.highs.setOptionValue(f"{method}_iteration_limit", 0)
     programme.model.highs.setOptionValue("presolve", "off")
     with pytest.raises(GridError, match=r"optimum: found solver status '.*'; allowed: 'Optimal'; look for extreme"):
         programme.solve()
