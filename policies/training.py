@@ -79,7 +79,7 @@ class Training:
         self._stage = self.budget.start_update(0)
         self._rows: list[dict[str, Any]] = []
         self._best, self._update_s, self._checkpoint_s = inf, 0.0, 0.0
-        self.is_stopped = False  # by whoever watches
+        self.is_stopped = False  # by Ctrl-C
         model.set_logger(Logger(str(run), [TensorBoardOutputFormat(str(run / BOARD))]))
 
     def loop(self) -> None:
