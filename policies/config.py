@@ -59,6 +59,12 @@ PPO_SETTINGS: dict[str, dict[str, Any]] = {
 WITH_PPO_SETTINGS = {"mlp": {"n_envs": 512}}
 """What is other where PPO is one of the stages: it learns from samples, of which an update cannot have too many."""
 
+TUNING_SETTINGS = {"mlp": {"batch_size": 6144, "n_epochs": 2}}
+"""And where PPO follows another stage: fresh samples are worth more there than another look at old ones."""
+
+OF_POLICY: Any = None
+"""Stands for what the policy trains with unless told otherwise, from the moment the config is made."""
+
 COUNTS = ("n_envs", "batch_size", "n_epochs", "width", "graph_width", "graph_layers", "grids_per_update", "threads")
 
 DEFAULT_SECONDS = 120.0
@@ -77,20 +83,19 @@ class TrainConfig:
     steps: int | None = None  # env steps to take, summed over the envs
     seconds: float | None = None  # time to take, with everything from the call to the last file
     seed: int = 0
-    # the next four, where None: PPO_SETTINGS of the policy, from the moment the config is made
-    n_envs: int = None  # type: ignore[assignment] # episodes side by side; each update sees horizon x n_envs steps
-    batch_size: int = None  # type: ignore[assignment] # rounded to a divisor of horizon x n_envs
-    n_epochs: int = None  # type: ignore[assignment] # of PPO over the steps of an update
-    learning_rate: float = None  # type: ignore[assignment] # of PPO as the first stage; all rates fall to 0
+    n_envs: int = OF_POLICY  # episodes side by side; each update sees horizon x n_envs steps
+    batch_size: int = OF_POLICY  # rounded to a divisor of horizon x n_envs
+    n_epochs: int = OF_POLICY  # of PPO over the steps of an update
+    learning_rate: float = OF_POLICY  # of PPO as the first stage; all rates fall to 0
     tuning_learning_rate: float = 5e-4  # of PPO after another stage, see TuningLearner
     optimum_learning_rate: float = 3e-3
-    gradient_learning_rate: float = None  # type: ignore[assignment] # as those above
+    gradient_learning_rate: float = OF_POLICY
     gamma: float = 0.99
     gae_lambda: float = 0.8
     log_std: float = -1.5  # of the first exploration, in units of the action
     tuning_log_std: float = -3.5  # of PPO's exploration after another stage, at first; see TuningLearner
     width: int = 128  # of the two hidden layers of actor and critic
-    graph_width: int = None  # type: ignore[assignment] # as those above; features a node, of extractor and graph
+    graph_width: int = OF_POLICY  # features a node, of extractor and graph
     graph_layers: int = 2  # rounds of message passing; extractor and graph
     grids_per_update: int = 8  # which add up their gradients, each with an equal share of n_envs; or all, if fewer
     start: str | None = None  # run or shipped agent of the policy graph whose weights come first; its network stays
@@ -108,7 +113,10 @@ class TrainConfig:
             if stage not in STAGES:
                 raise GridError("train.stages", repr(stage), " or ".join(STAGES), nearest(str(stage), STAGES))
         self._require("stages", len(self.stages) == len(set(self.stages)), "each stage at most once")
-        settings = PPO_SETTINGS[self.policy] | (WITH_PPO_SETTINGS.get(self.policy, {}) if "ppo" in self.plan else {})
+        settings = dict(PPO_SETTINGS[self.policy])
+        if "ppo" in self.plan:
+            settings |= WITH_PPO_SETTINGS.get(self.policy, {})
+            settings |= TUNING_SETTINGS.get(self.policy, {}) if self.ppo_tunes else {}
         for name, value in settings.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)

@@ -22,7 +22,6 @@ from policies.side_by_side import SideBySide
 
 MOST_RIVALS = 16
 LEAST_EXPLORATION_FRAC = 0.05  # of the first one
-TUNING_EPOCHS, TUNING_BATCHES = 2, 4  # of PPO over the steps of an update; fresh samples are worth more than old ones
 
 
 class Learner(Protocol):
@@ -61,7 +60,6 @@ class TuningLearner(PPOLearner):
         self.config = config
         env = cast(GridVecEnv, model.get_env())
         env.rivals = max(count for count in range(1, MOST_RIVALS + 1) if env.num_envs % count == 0)
-        model.n_epochs, model.batch_size = TUNING_EPOCHS, max(2, model.n_steps * env.num_envs // TUNING_BATCHES)
         model.gamma = model.gae_lambda = model.rollout_buffer.gamma = model.rollout_buffer.gae_lambda = 1.0
 
     def update(self, learning_rate: float) -> float:

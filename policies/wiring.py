@@ -19,7 +19,7 @@ from policies.day_programme import Fleet
 from policies.market import Network
 
 MOST_KEPT = 256  # wirings with lines out
-MOST_SEEN = 12.5  # of what is told in the unit of power: the network has seen no more, and larger means as much
+MOST_SEEN = 12.5  # of what is told in the unit of power: hardly more than the network has seen; larger means as much
 MOST_LINE_SEEN = 17.0  # the same of the capacity of a line
 MOST_SEEN_OF_PEAK = 4.0  # the same of what is told per peak demand
 MOST_HOURS = 20.0  # of a store's energy at full power, and

@@ -32,6 +32,7 @@ class Convert(Common):
         from grid.errors import nearest
         from topologies import load
         from topologies.formats import WRITERS
+        from topologies.formats.rows import series_path
 
         suffix = self.target.suffix.lower()
         if suffix not in WRITERS:
@@ -39,12 +40,12 @@ class Convert(Common):
             allowed = f"a name that ends in {', '.join(known)}, or one without a dot: a folder for PyPSA"
             raise GridError(str(self.target), f"the suffix {suffix!r}", allowed, nearest(suffix, known))
         grid = load(self.source)
-        series = self.target.with_name(f"{self.target.stem}_profiles.csv")
-        if grid.series is not None and suffix in WITH_SERIES and series.exists() and not self.target.exists():
+        series = series_path(self.target)
+        writes_series = grid.series is not None and suffix in WITH_SERIES
+        if writes_series and series.exists() and not self.target.exists():
             found, mend = f"{series}, which the series would replace", "choose another name for OUT"
             raise GridError(str(self.target), found, "a name whose file of series is free", mend)
         WRITERS[suffix](grid, self.target)
         for note in grid.assumed():
             console.say(f"assumed: {note}")
-        written = [self.target, *([series] if grid.series is not None and suffix in WITH_SERIES else [])]
-        console.result([str(path) for path in written])
+        console.result([str(self.target), *([str(series)] if writes_series else [])])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
@@ -46,15 +45,13 @@ class Evaluate(CommonJson, Lines):
         """Print the table and draw the picture."""
         from envs import EnvConfig
         from grid import Grid, GridError
-        from grid.errors import nearest
         from policies.baselines import BASELINES, Policy
         from policies.evaluation import evaluate
         from policies.mpc import MOST_NODES, Mpc
-        from policies.runs import allowed_runs, find_run, shipped
         from scripts.pictures import check_comparison, draw_comparison
         from scripts.run_folder import folder_of, keep_evaluation
         from scripts.running import run_config, tell_of_compiling
-        from topologies import load, names
+        from topologies import load
 
         if self.plot is not None:
             check_comparison(self.plot)
@@ -63,11 +60,7 @@ class Evaluate(CommonJson, Lines):
         if self.source in BASELINES:
             policies = [self.source]
         elif self.source is not None:
-            if find_run(self.source) is None and not Path(self.source).exists() and self.source not in names():
-                allowed = f"{allowed_runs()}; or a policy: {', '.join(BASELINES)}"
-                mend = nearest(self.source, [*BASELINES, *shipped()])
-                raise GridError(self.source, "no such run or policy", allowed, mend)
-            config, agent = run_config(self.source, self.grid)
+            config, agent = run_config(self.source, self.grid, BASELINES)
             policies.append(agent)
             if agent.plans:
                 tell_of_compiling(console)

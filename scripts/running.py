@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,12 +68,13 @@ def check_length(grid: Grid, config: EnvConfig) -> None:
         Windows.of(grid.series, "test", steps_to_draw(config), config.dt_h)
 
 
-def run_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agent]:
+def run_config(source: str, grid: str | None = None, policies: Collection[str] = ()) -> tuple[EnvConfig, Agent]:
     """The env of a run, on the test part of its series, and its agent.
 
     Args:
         source: folder or name of a run.
         grid: to run instead of the agent's own.
+        policies: that the caller takes in its stead, for the error.
 
     Raises:
         GridError: no run, one that cannot be loaded, one of many grids where none is named, or the packages that
@@ -80,9 +82,11 @@ def run_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agent]:
     """
     folder = find_run(source)
     if folder is None and not Path(source).is_file():  # loading a file says what is wrong with it
-        mend = nearest(source, shipped()) if shipped() else "make one by `load-balancer train`"
+        known = [*policies, *shipped()]
+        mend = nearest(source, known) if known else "make one by `load-balancer train`"
         mend = f"for the grid write --grid {source}" if source in names() else mend
-        raise GridError(source, "no such run", allowed_runs(), mend)
+        allowed = f"{allowed_runs()}{'; or a policy: ' if policies else ''}{', '.join(policies)}"
+        raise GridError(source, "no such run", allowed, mend)
     from policies import load_agent
 
     agent = load_agent(folder or source)

@@ -181,6 +181,12 @@ def test_each_policy_has_settings_of_its_own_unless_told_otherwise(policy):
 def test_with_ppo_more_episodes_run_at_once():
     without, *others = (TrainConfig(policy="mlp", stages=stages) for stages in ((), ("ppo",), ("gradient", "ppo")))
     assert [config.n_envs for config in others] == [4 * without.n_envs] * 2
+
+
+def test_ppo_that_follows_another_stage_looks_less_often_at_larger_batches():
+    alone, after = (TrainConfig(policy="mlp", stages=stages) for stages in (("ppo",), ("gradient", "ppo")))
+    assert (after.n_epochs, after.batch_size) == (2, 3 * alone.batch_size)
+    assert TrainConfig(policy="mlp", stages=("gradient", "ppo"), n_epochs=5).n_epochs == 5
     assert TrainConfig(policy="mlp", stages=("ppo",), n_envs=7).n_envs == 7
 
 

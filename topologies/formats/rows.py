@@ -161,6 +161,11 @@ def _add_series(path: Path, grid: Grid, profiles: str | None, where: str, faults
         grid.series = shares(table, uses_of(grid.graph))
 
 
+def series_path(path: Path) -> Path:
+    """The file beside that of a grid to which its series goes."""
+    return path.with_name(f"{path.stem}_profiles.csv")
+
+
 def from_grid(grid: Grid, path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
     """The attributes, nodes and edges of a grid that keeps the rules; its series goes to NAME_profiles.csv beside it.
 
@@ -172,8 +177,9 @@ def from_grid(grid: Grid, path: Path) -> tuple[dict[str, Any], list[dict[str, An
     about |= {key: text for key in ("origin", "licence") if (text := getattr(grid, key))}
     about["base_mva"] = _plain(grid.base_mva)
     if grid.series is not None:
-        about["profiles"] = f"{path.stem}_profiles.csv"
-        write_series(grid.series, path.with_name(about["profiles"]))
+        beside = series_path(path)
+        about["profiles"] = beside.name
+        write_series(grid.series, beside)
     nodes = [{"id": node, "kind": data["kind"], **_columns(data)} for node, data in grid.graph.nodes(data=True)]
     keys = [key for *_, key in grid.graph.edges(keys=True)]
     edges = [
