@@ -14,6 +14,9 @@ import pytest
 from scripts.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
+COMMAND = [sys.executable, "-c", "import sys; from scripts.cli import main; sys.exit(main())"]
+"""What the installed command runs. With -m, Python ends as by SIGINT after an interrupt inside an ``exec`` of text,
+where some imports spend their time, even though it was caught."""
 
 
 class CommandLine:

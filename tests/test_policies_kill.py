@@ -7,7 +7,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from command_line import ROOT, separate
+from command_line import COMMAND, ROOT, separate
 from grid.files import remove_leftovers
 from policies import load_agent
 from policies.training import read_curve, read_resume
@@ -93,7 +92,7 @@ def test_killed_at_any_file_it_ends_as_if_it_had_never_stopped(tmp_path: Path) -
 @contextmanager
 def command(words: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A command line in a process of its own; what it says goes to the file ``said``."""
-    line = [sys.executable, "-m", "scripts.cli", *words.split()]
+    line = [*COMMAND, *words.split()]
     with (
         (folder / "said").open("w") as said,
         subprocess.Popen(

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from command_line import ROOT
+from command_line import COMMAND, ROOT
 from topologies import names
 
 MOST_MEMORY_MB = 400
 
 
 def render(folder: Path, *words: str) -> None:
-    line = [sys.executable, "-m", "scripts.cli", "render", *words]
+    line = [*COMMAND, "render", *words]
     subprocess.run(line, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
 
 
@@ -42,7 +42,7 @@ def on_a_terminal(folder: Path, words: str, **env: str) -> str:
     import pty
 
     shown, terminal = pty.openpty()
-    line = [sys.executable, "-m", "scripts.cli", *words.split()]
+    line = [*COMMAND, *words.split()]
     with subprocess.Popen(
         line, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **env}, stdout=terminal, stderr=terminal
     ):
