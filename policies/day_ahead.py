@@ -10,34 +10,22 @@ T periods, B rows, K lanes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from functools import partial
 
 import numpy as np
 
 from policies.compiled import Array, compiled, for_each
-from policies.day_programme import STEEP, Fleet, Forecast, programme_of_day
+from policies.day_programme import STEEP, Fleet, Forecast, Plans, programme_of_day
 from policies.interior_point import Factor, Programme, profile, solve, solve_last
-from policies.lanes import LANES
+from policies.lanes import LANES, blank
 from policies.market import LEAST_RISE, Network, flows, share
 
 SPANS_H = np.array([1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5])  # of the periods of a plan
 HOURS = int(SPANS_H.sum())  # from now to a day ahead
-OVERLOADED = 1.01  # of its capacity, when a line that was left out is added
-ATTEMPTS = 3  # each with the lines that the last plan overloads
-
-
-class Plans(NamedTuple):
-    """What is filled in for each row, 0 where the episode has ended."""
-
-    ends_h: Array  # (B, T) of the periods, cut where the episode ends
-    output: Array  # (B, T, U)
-    energy: Array  # (B, T, S) at the end of each period
-    value: Array  # (B, T, S) of stored energy
-    price: Array  # (B, T, P)
-    toll: Array  # (B, T, L) price of a line, above 0 where more flow would be forbidden, below 0 the other way
-    tilt: Array  # (B, G) what output now costs the next hours by ramps
-    value_answer: Array  # (B, S, S) change of the first value for each unit more that is stored
-    power_answer: Array  # (B, 2S, S) and of the stores' first output
+OVERLOADED = 1.01  # of its capacity, when a line that was left out calls for another plan,
+MAY_FILL = 0.95  # to which those are added that are as full as this,
+STAYS = 0.6  # while those leave that are not even this full
+DOUBTS = (1.0, 0.1, 0.1)  # of the guesses that the attempts start from: of idle stores, then the last plan
 
 
 def plan_days(
@@ -77,14 +65,12 @@ def plan_days(
     periods = (own_h > 0).sum(1)
     offer, need, load_flow = (in_periods(each, ends_h) for each in (offer, need, load_flow))
     status = status[:, np.cumsum(spans_h) - spans_h]  # that of a period is the one that it begins with
-    near, idle, price = np.zeros(load_flow.shape, np.bool_), np.zeros_like(offer), np.zeros_like(need)
-    idle_days(fleet, network, periods, offer, need, load_flow, reaches, status, idle, price, near)
     plans = _new_plans(ends_h, len(network.reach), len(fleet.store_max), need.shape[2], load_flow.shape[2])
+    near, overloads = np.zeros(load_flow.shape, np.bool_), np.zeros(len(left_h), np.bool_)
+    idle_days(fleet, network, periods, offer, need, load_flow, reaches, status, plans, near)
     ramped = np.flatnonzero(np.minimum(fleet.hourly_rise, fleet.hourly_fall) < STEEP)
-    open_ = np.argsort(left_h, kind="stable")  # what is as far from the end is planned together
-    overloads = np.zeros(len(left_h), np.bool_)
 
-    def plan(rows: Array) -> None:
+    def plan(rows: Array, doubt: float) -> None:
         t, lanes = periods[rows[0]], np.resize(rows, LANES)  # lanes that are left plan some rows again
         lines, places = _listed(near[lanes, :t])
         day = Forecast(
@@ -96,16 +82,19 @@ def plan_days(
             status[lanes, :t],
             lines,
             places,
-            idle[lanes, :t],
-            price[lanes, :t],
             before[lanes],
             started[lanes],
             stored[lanes],
+            lanes,
+            plans,
+            doubt,
         )
-        plan_eight(fleet, network, day, ramped, enough, rows, near, overloads, plans)
+        plan_eight(fleet, network, day, ramped, enough, rows, near, overloads)
 
-    for _ in range(ATTEMPTS):
-        for_each(plan, _eights(open_, ends_h[:, -1]))
+    open_ = np.arange(len(left_h))
+    for doubt in DOUBTS:
+        alike = np.lexsort((near[open_].sum((1, 2)), ends_h[open_, -1]))  # in the end, and in lines that may fill
+        for_each(partial(plan, doubt=doubt), _eights(open_[alike], ends_h[:, -1]))
         open_ = open_[overloads[open_]]
     return plans
 
@@ -157,26 +146,33 @@ def idle_days(
     load_flow: Array,
     reaches: Array,
     status: Array,
-    output: Array,
-    price: Array,
+    plans: Plans,
     near: Array,
 ) -> None:
-    """With idle stores and no limits of lines, fill output (B, T, G), price (B, T, P) and lines near full (B, T, L).
+    """Fill in first guesses, of idle stores and no limits of lines, and the lines that may fill up, near (B, T, L).
 
-    Only the first ``periods`` (B,) of a row are.
+    Only the first ``periods`` (B,) of a row are. That idle stores are guessed to give and take alike, and to be half
+    full, keeps them away from their limits.
     """
-    sources = offer.shape[2]
+    sources, stores, parts = offer.shape[2], len(fleet.store_max), need.shape[2]
     rise, low, flow = np.empty(sources), np.empty(sources), np.empty(load_flow.shape[2])
     for b in range(len(periods)):
         for t in range(periods[b]):
             for g in range(sources):
                 low[g] = min(fleet.gen_min[g], offer[b, t, g])
                 rise[g] = max(fleet.rise[g], LEAST_RISE / max(offer[b, t, g] - low[g], 1e-3))
-            part = network.part[:sources]
-            share(fleet.cost, rise, low, offer[b, t], part, need[b, t], output[b, t], price[b, t])
-            flows(output[b, t], load_flow[b, t], reaches[status[b, t]], flow)
+            part, output = network.part[:sources], plans.output[b, t, :sources]
+            share(fleet.cost, rise, low, offer[b, t], part, need[b, t], output, plans.price[b, t])
+            flows(output, load_flow[b, t], reaches[status[b, t]], flow)
             for line in range(len(flow)):
                 near[b, t, line] = abs(flow[line]) + fleet.swing[line] > network.capacity[line]
+        mean = np.sum(plans.price[b]) / (periods[b] * parts)
+        for t in range(periods[b]):
+            for s in range(stores):
+                plans.output[b, t, sources + s] = fleet.discharge_max[s] / 2
+                plans.output[b, t, sources + stores + s] = -fleet.charge_max[s] / 2
+                plans.energy[b, t, s] = (fleet.store_min[s] + fleet.store_max[s]) / 2
+                plans.value[b, t, s] = mean
 
 
 @compiled
@@ -189,15 +185,14 @@ def plan_eight(
     rows: Array,
     near: Array,
     overloads: Array,
-    plans: Plans,
 ) -> None:
-    """Fill in the rows (≤ K,) that stand in the first lanes; mark those whose plan overloads lines that were left out.
+    """Replace the plans of the rows (≤ K,), which stand in the first lanes; mark those that overload lines left out.
 
-    The lines are added to those that may fill up, ``near`` (B, T, L).
+    The lines that may fill up, ``near`` (B, T, L), are marked anew.
     """
     programme, bases, z, y = programme_of_day(fleet, network, day, ramped, enough)
-    factor = profile(programme)
-    weight = solve(programme, factor, z, y)
+    factor, plans = profile(programme), day.plans
+    weight = solve(programme, factor, z, y, day.doubt)
     for k in range(len(rows)):
         _read(fleet, day, k, bases, ramped, z, y, plans, rows[k])
         overloads[rows[k]] = _overloaded(network, day, k, plans.output[rows[k]], near[rows[k]])
@@ -236,14 +231,15 @@ def _read(
 
 @compiled
 def _overloaded(network: Network, day: Forecast, k: int, output: Array, near: Array) -> bool:
-    """Whether the output (T, U) of lane k overloads lines that were left out; they are added."""
+    """Whether the output (T, U) of lane k overloads lines that were left out; mark anew those that may fill up."""
     found = False
     flow = np.empty(len(network.capacity))
     for t in range(day.load_flow.shape[1]):
         flows(output[t], day.load_flow[k, t], day.reaches[day.status[k, t]], flow)
         for line in range(len(flow)):
-            if not near[t, line] and abs(flow[line]) > OVERLOADED * network.capacity[line]:
-                near[t, line] = found = True
+            carried, capacity = abs(flow[line]), network.capacity[line]
+            found = found or (carried > OVERLOADED * capacity and not near[t, line])
+            near[t, line] = carried > (STAYS if near[t, line] else MAY_FILL) * capacity
     return found
 
 
@@ -253,7 +249,7 @@ def _answers(
 ) -> None:
     """Fill in how values and powers of rows answer to stored energy; ``first`` is the first row of the coming hour."""
     sources, stores = len(fleet.cost), len(fleet.store_max)
-    answer = np.empty((len(programme.right) - first, LANES))
+    answer = blank(len(programme.right) - first)
     for s in range(stores):
         answer[:] = 0.0
         answer[len(answer) - stores + s, :] = 1.0

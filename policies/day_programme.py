@@ -13,7 +13,7 @@ import numpy as np
 
 from policies.compiled import Array, compiled
 from policies.interior_point import Programme
-from policies.lanes import LANES
+from policies.lanes import LANES, blank
 from policies.market import Network
 
 WIDTH = 1e-4  # between bounds, where less is none
@@ -45,6 +45,20 @@ class Fleet(NamedTuple):
     spill: float
 
 
+class Plans(NamedTuple):
+    """What is planned for each row, 0 where the episode has ended."""
+
+    ends_h: Array  # (B, T) of the periods, cut where the episode ends
+    output: Array  # (B, T, U)
+    energy: Array  # (B, T, S) at the end of each period
+    value: Array  # (B, T, S) of stored energy
+    price: Array  # (B, T, P)
+    toll: Array  # (B, T, L) price of a line, above 0 where more flow would be forbidden, below 0 the other way
+    tilt: Array  # (B, G) what output now costs the next hours by ramps
+    value_answer: Array  # (B, S, S) change of the first value for each unit more that is stored
+    power_answer: Array  # (B, 2S, S) and of the stores' first output
+
+
 class Forecast(NamedTuple):
     """The coming periods of eight rows, and where the rows stand."""
 
@@ -56,11 +70,12 @@ class Forecast(NamedTuple):
     status: Array  # (K, T) which of them
     lines: Array  # (K, T, ·) those that may fill up, then -1
     places: Array  # (T,) for lines, as many as the row has that needs most
-    idle: Array  # (K, T, G) output with idle stores and no limits of lines
-    price: Array  # (K, T, P) and the price
     before: Array  # (K, G) output of the last step
     started: Array  # (K,) whether there was one; else there is no ramp
     stored: Array  # (K, S) energy, less what the coming hour loses of it
+    lanes: Array  # (K,) the rows of the plans
+    plans: Plans  # from which the first guesses are taken
+    doubt: float  # of them, up to 1
 
 
 class Draft(NamedTuple):
@@ -73,19 +88,21 @@ class Draft(NamedTuple):
     has_high: Array  # (C,)
     enough: Array  # (C,)
     about: Array  # (5, C, K) live, bend, low, high, first guess
+    doubt: float  # of the first guess, up to 1
     written: Array  # (2,) how many columns and entries there are
 
 
 @compiled
-def _new_draft(columns: int, entries: int) -> Draft:
+def _new_draft(columns: int, entries: int, doubt: float) -> Draft:
     return Draft(
         np.zeros(columns + 1, np.int64),
         np.empty(entries, np.int64),
-        np.empty((entries, LANES)),
+        blank(entries),
         np.empty(columns),
         np.zeros(columns, np.bool_),
         np.empty(columns),
-        np.empty((5, columns, LANES)),
+        blank(5 * columns).reshape(5, columns, LANES),
+        doubt,
         np.zeros(2, np.int64),
     )
 
@@ -99,25 +116,25 @@ def _enter(draft: Draft, row: int, coef: float) -> None:
 
 
 @compiled
-def _close(draft: Draft, cost: float, bend: float, low: float, high: float, guess: float) -> None:
-    """End the column, with the same bounds in all lanes."""
+def _close(draft: Draft, cost: float, bend: float) -> int:
+    """End the column; which one it is."""
     column = draft.written[0]
-    draft.cost[column], draft.has_high[column] = cost, high < np.inf
+    draft.cost[column] = cost
     draft.about[0, column], draft.about[1, column] = 1.0, bend
-    for k in range(LANES):
-        _bound(draft, column, k, low, high, guess)
     draft.written[0] = column + 1
     draft.start[column + 1] = draft.written[1]
+    return column
 
 
 @compiled
 def _bound(draft: Draft, column: int, k: int, low: float, high: float, guess: float) -> None:
-    """Change the bounds in one lane; the guess is moved inside. Where no room is left, the column stays midway."""
+    """Set the bounds in one lane; the guess is moved inside. Where no room is left, the column stays midway."""
+    draft.has_high[column] = high < np.inf
     if high < low + WIDTH:
         guess = (low + max(high, low)) / 2
         low, high = guess - WIDTH, guess + WIDTH
         draft.about[0, column, k], draft.about[1, column, k] = 0.0, FIXED
-    inside = FIRST_FRAC * (high - low) if high < np.inf else FIRST_ROOM
+    inside = draft.doubt * (FIRST_FRAC * (high - low) if high < np.inf else FIRST_ROOM)
     draft.about[2, column, k], draft.about[3, column, k] = low, high
     draft.about[4, column, k] = min(max(guess, low + inside), high - inside)
 
@@ -138,13 +155,9 @@ def programme_of_day(
     places, lines = day.places, np.sum(day.places)
     columns = 3 * lines + periods * (units + 2 * parts + tied)
     entries = lines * (units + 3) + periods * (2 * units + 2 * parts + 2 * tied)
-    draft = _new_draft(columns, entries)
+    draft = _new_draft(columns, entries, day.doubt)
     base = lines + periods * (parts + tied)
-    right, y, bases = np.zeros((base, LANES)), np.zeros((base, LANES)), np.empty(periods, np.int64)
-    mean = np.zeros(LANES)
-    for k in range(LANES):
-        for t in range(periods):
-            mean[k] += np.sum(day.price[k, t]) / (periods * parts)
+    right, y, bases = blank(base), blank(base), np.empty(periods, np.int64)
     for t in range(periods):
         first, span_h = draft.written[0], day.span_h[t]
         base -= parts + places[t] + tied
@@ -152,19 +165,22 @@ def programme_of_day(
         tie, later = base + parts + places[t], base - tied if t + 1 < periods else -1
         for k in range(LANES):
             for p in range(parts):
-                right[base + p, k], y[base + p, k] = day.need[k, t, p], span_h * day.price[k, t, p]
+                right[base + p, k], y[base + p, k] = day.need[k, t, p], span_h * day.plans.price[day.lanes[k], t, p]
+            for r in range(len(ramped) if t == 1 else 0):
+                y[tie + r, k] = day.plans.tilt[day.lanes[k], ramped[r]]
             for s in range(stores):
-                y[tie + len(ramped) + s, k] = -mean[k]
+                y[tie + len(ramped) + s, k] = -day.plans.value[day.lanes[k], t, s]
         _write_units(draft, fleet, network, day, t, ramped, places[t], base, tie, later)
         for p in range(parts):
             _enter(draft, base + p, 1.0)
-            _close(draft, span_h * fleet.shed, 0.0, 0.0, 1.0, 0.0)
-            for k in range(LANES):
-                _bound(draft, draft.written[0] - 1, k, 0.0, max(day.need[k, t, p], 0.0), 0.0)
+            shed = _close(draft, span_h * fleet.shed, 0.0)
             _enter(draft, base + p, -1.0)
-            _close(draft, span_h * fleet.spill, 0.0, 0.0, np.inf, 0.0)
+            spill = _close(draft, span_h * fleet.spill, 0.0)
+            for k in range(LANES):
+                _bound(draft, shed, k, 0.0, max(day.need[k, t, p], 0.0), 0.0)
+                _bound(draft, spill, k, 0.0, np.inf, 0.0)
         for i in range(places[t]):
-            _write_line(draft, network, day, t, i, base + parts + i, right)
+            _write_line(draft, network, day, t, i, base + parts + i, right, y)
         draft.enough[first : draft.written[0]] = span_h * enough[t]
         first = draft.written[0]
         _write_ties(draft, fleet, day, t, ramped, tie, later, right)
@@ -207,61 +223,99 @@ def _write_units(
         if u < sources:
             if is_ramped:
                 _enter(draft, tie + ramp, 1.0)
-            _close(draft, span_h * fleet.cost[u], span_h * fleet.rise[u], 0.0, 1.0, 0.0)
-            for k in range(LANES):
-                offer = day.offer[k, t, u]
-                _bound(draft, draft.written[0] - 1, k, min(fleet.gen_min[u], offer), offer, day.idle[k, t, u])
+            low, high, cost, bend = 0.0, 1.0, fleet.cost[u], fleet.rise[u]
         else:
-            s = (u - sources) % stores
-            row, is_giving = tie + len(ramped) + s, u < sources + stores
-            _enter(draft, row, span_h / fleet.discharge_eff[s] if is_giving else span_h * fleet.charge_eff[s])
+            s, is_giving = (u - sources) % stores, u < sources + stores
+            _enter(
+                draft,
+                tie + len(ramped) + s,
+                span_h / fleet.discharge_eff[s] if is_giving else span_h * fleet.charge_eff[s],
+            )
             low, high = (0.0, fleet.discharge_max[s]) if is_giving else (-fleet.charge_max[s], 0.0)
-            _close(draft, span_h * fleet.wear if is_giving else 0.0, 0.0, low, high, (low + high) / 2)
+            cost, bend = fleet.wear if is_giving else 0.0, 0.0
+        column = _close(draft, span_h * cost, span_h * bend)
+        for k in range(LANES):
+            if u < sources:
+                high = day.offer[k, t, u]
+                low = min(fleet.gen_min[u], high)
+            _bound(draft, column, k, low, high, day.plans.output[day.lanes[k], t, u])
 
 
 @compiled
 def _write_ties(
-    draft: Draft, fleet: Fleet, day: Forecast, t: int, ramped: Array, tie: int, later: int, right: Array
+    draft: Draft,
+    fleet: Fleet,
+    day: Forecast,
+    t: int,
+    ramped: Array,
+    tie: int,
+    later: int,
+    right: Array,
 ) -> None:
     """The columns of what ties a period to the one before: changes of output, and energy at its end."""
     stores, span_h = len(fleet.store_max), day.span_h[t]
     for r in range(len(ramped)):
         between_h = (span_h + day.span_h[t - 1]) / 2 if t else 1.0
-        fall, rise = between_h * fleet.hourly_fall[ramped[r]], between_h * fleet.hourly_rise[ramped[r]]
+        fall = min(between_h * fleet.hourly_fall[ramped[r]], STEEP)
+        rise = min(between_h * fleet.hourly_rise[ramped[r]], STEEP)
         _enter(draft, tie + r, -1.0)
-        _close(draft, 0.0, 0.0, -min(fall, STEEP), min(rise, STEEP), 0.0)
-        for k in range(0 if t else LANES):
-            right[tie + r, k] = day.before[k, ramped[r]]
-            if not day.started[k]:
-                _bound(draft, draft.written[0] - 1, k, -STEEP, STEEP, 0.0)
+        column = _close(draft, 0.0, 0.0)
+        for k in range(LANES):
+            before = day.plans.output[day.lanes[k], t - 1, ramped[r]] if t else day.before[k, ramped[r]]
+            change = day.plans.output[day.lanes[k], t, ramped[r]] - before
+            if t == 0:
+                right[tie + r, k] = before
+            if t or day.started[k]:
+                _bound(draft, column, k, -fall, rise, change)
+            else:
+                _bound(draft, column, k, -STEEP, STEEP, change)
     for s in range(stores):
         row, keep = tie + len(ramped) + s, fleet.hourly_keep[s] ** span_h
-        for k in range(LANES):
-            right[row, k] = day.stored[k, s] if t == 0 else fleet.store_min[s] * (1 - keep)
         if later >= 0:
             _enter(draft, later + len(ramped) + s, -(fleet.hourly_keep[s] ** day.span_h[t + 1]))
         _enter(draft, row, 1.0)
-        low, high = fleet.store_min[s], fleet.store_max[s]
-        _close(draft, 0.0 if later >= 0 else -fleet.end_value[s], 0.0, low, high, (low + high) / 2)
+        column = _close(draft, 0.0 if later >= 0 else -fleet.end_value[s], 0.0)
+        for k in range(LANES):
+            right[row, k] = day.stored[k, s] if t == 0 else fleet.store_min[s] * (1 - keep)
+            _bound(draft, column, k, fleet.store_min[s], fleet.store_max[s], day.plans.energy[day.lanes[k], t, s])
 
 
 @compiled
-def _write_line(draft: Draft, network: Network, day: Forecast, t: int, i: int, row: int, right: Array) -> None:
+def _write_line(
+    draft: Draft,
+    network: Network,
+    day: Forecast,
+    t: int,
+    i: int,
+    row: int,
+    right: Array,
+    y: Array,
+) -> None:
     """The columns of the i-th lines: their flow, and what is above the capacity, and below it the other way.
 
     Where there is none, the row is met by columns without bounds.
     """
-    flow = draft.written[0]
     _enter(draft, row, -1.0)
-    _close(draft, 0.0, 0.0, -1.0, 1.0, 0.0)
+    flow = _close(draft, 0.0, 0.0)
     for way in (-1.0, 1.0):
         _enter(draft, row, way)
-        _close(draft, day.span_h[t] * network.overload, 0.0, 0.0, np.inf, 0.0)
+        _close(draft, day.span_h[t] * network.overload, 0.0)
     for k in range(LANES):
         line = day.lines[k, t, i]
         if line >= 0:
-            right[row, k] = -day.load_flow[k, t, line]
-            _bound(draft, flow, k, -network.capacity[line], network.capacity[line], 0.0)
+            capacity, expected = network.capacity[line], day.load_flow[k, t, line]
+            for u in range(len(network.reach)):
+                expected += day.plans.output[day.lanes[k], t, u] * day.reaches[day.status[k, t], u, line]
+            right[row, k], y[row, k] = (
+                -day.load_flow[k, t, line],
+                -day.span_h[t] * day.plans.toll[day.lanes[k], t, line],
+            )
+            _bound(draft, flow, k, -capacity, capacity, expected)
+            _bound(draft, flow + 1, k, 0.0, np.inf, expected - capacity)
+            _bound(draft, flow + 2, k, 0.0, np.inf, -capacity - expected)
         else:
+            _bound(draft, flow, k, -1.0, 1.0, 0.0)
             for column in range(flow, flow + 3):
+                if column > flow:
+                    _bound(draft, column, k, 0.0, np.inf, 0.0)
                 draft.about[0, column, k], draft.about[1, column, k] = 0.0, 1.0

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from policies.day_ahead import HOURS, SPANS_H, Plans, plan_days
+from policies.day_ahead import HOURS, SPANS_H, plan_days
+from policies.day_programme import Plans
 from policies.statuses import ROUNDING_H, statuses_ahead
 from policies.wiring import Wiring
 

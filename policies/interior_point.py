@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from policies.compiled import Array, compiled
-from policies.lanes import LANES, choose, every, least, most, put, root, take
+from policies.lanes import LANES, blank, choose, every, least, most, put, root, take
 
 ITERATIONS = 20
 SHORT_OF_BOUND = 0.9  # of the way to the nearest one
@@ -61,7 +61,7 @@ def profile(programme: Programme) -> Factor:
     place = np.zeros(rows + 1, np.int64)
     for i in range(rows):
         place[i + 1] = place[i] + i - first[i] + 1
-    return Factor(first, place, np.zeros((place[rows], LANES)))
+    return Factor(first, place, blank(place[rows]))
 
 
 @compiled
@@ -143,22 +143,23 @@ class Iterate(NamedTuple):
 
 
 @compiled
-def solve(programme: Programme, factor: Factor, z: Array, y: Array) -> Array:
+def solve(programme: Programme, factor: Factor, z: Array, y: Array, doubt: float) -> Array:
     """Move z (C, K), inside its bounds, and the rows' duals y (R, K) to where every complementarity is what is enough.
 
-    That is a point of the central path, on which the solution changes smoothly with all numbers of the programme.
+    That is a point of the central path, on which the solution changes smoothly with all numbers of the programme. The
+    less the first guesses are doubted (1 at the most), the closer to them it begins.
 
     Returns:
         Weights (C, K) of the last normal equations, which the factor is of. The derivative of z by right follows from
         both: weight times the columns' entries times the solution for the change of right.
     """
     columns, rows = len(programme.cost), len(programme.right)
-    many, dy, short = np.zeros((9, columns, LANES)), np.zeros((rows, LANES)), np.zeros((rows, LANES))
-    going = np.ones((1, LANES))
+    many, dy, short, going = blank(9 * columns).reshape(9, columns, LANES), blank(rows), blank(rows), blank(1)
+    going[:] = 1.0
     at = Iterate(
         z, y, many[0], many[1], many[2], dy, many[3], many[4], many[5], short, many[6], many[7], many[8], going
     )
-    bounds, goal = _first_duals(programme, at)
+    bounds, goal = _first_duals(programme, at, doubt)
     for _ in range(ITERATIONS):
         gap, off = _take_stock(programme, at)
         factorise(programme, at.weight, factor)
@@ -190,17 +191,17 @@ def _worth(programme: Programme, y: Array, j: int) -> Any:
 
 
 @compiled
-def _first_duals(programme: Programme, at: Iterate) -> Any:
+def _first_duals(programme: Programme, at: Iterate, doubt: float) -> Any:
     """Fill in duals of the bounds; how many bounds there are, and what complementarity is enough in sum."""
     none, bounds, goal = every(0.0), every(0.0), every(0.0)
     for j in range(len(programme.cost)):
         live = take(programme.live, j)
         worth = programme.cost[j] + take(programme.bend, j) * take(at.z, j) - _worth(programme, at.y, j)
         distance = take(at.z, j) - take(programme.low, j)
-        put(at.below, j, live * most(most(worth, none) + FIRST_DUAL, programme.enough[j] / distance))
+        put(at.below, j, live * most(most(worth, none) + doubt * FIRST_DUAL, programme.enough[j] / distance))
         if programme.has_high[j]:
             distance = take(programme.high, j) - take(at.z, j)
-            put(at.above, j, live * most(most(none - worth, none) + FIRST_DUAL, programme.enough[j] / distance))
+            put(at.above, j, live * most(most(none - worth, none) + doubt * FIRST_DUAL, programme.enough[j] / distance))
         count = 2.0 if programme.has_high[j] else 1.0
         bounds += count * live
         goal += count * programme.enough[j] * live

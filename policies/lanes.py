@@ -11,11 +11,14 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core.cgutils import get_or_insert_function
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, models, overload, register_model
+
+from policies.compiled import Array, compiled
 
 LANES = 8
 VECTOR = ir.VectorType(ir.DoubleType(), LANES)
@@ -152,3 +155,11 @@ EMITTED: dict[Callable[..., Any], Callable[[Any, Any, Any], Any]] = {
 }
 for _function, _emit in EMITTED.items():
     overload(_function, strict=False)(_joined(_emit))
+
+
+@compiled
+def blank(rows: int) -> Array:
+    """Zeros (rows, LANES), whose rows fill one line of memory each: a row across two of them takes longer to read."""
+    space = np.zeros((rows + 1) * LANES)
+    begin = -(space.ctypes.data // space.itemsize) % LANES
+    return space[begin : begin + rows * LANES].reshape(rows, LANES)

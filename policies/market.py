@@ -14,7 +14,7 @@ import numpy as np
 from policies.compiled import Array, compiled
 
 TOLERANCE_PU = 1e-7
-LEAST_GAIN = 1e-5  # of a move: a smaller saving is rounding
+LEAST_GAIN = 1e-6  # of a move: a smaller saving is rounding
 LEAST_SAVED = 1e-6  # by another start: less is rounding
 LEAST_RISE = 2e-3  # of a price over a unit's range, so that equal costs share pro rata
 ROUNDS = 60  # of Newton's method for a price, at the most

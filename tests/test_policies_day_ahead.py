@@ -164,6 +164,18 @@ def test_lines_that_a_plan_would_overload_are_added(monkeypatch):
     assert overloads[1] < 0.1 * overloads[0]
 
 
+@pytest.mark.parametrize("topology", ["case14", "gen:30:4", "gen:40:90006"])
+def test_worked_out_it_comes_to_the_same_with_all_lines_from_the_first(topology, monkeypatch):
+    monkeypatch.setattr("policies.foresight.ENOUGH", np.full(len(SPANS_H), 1e-6))
+    _, seen, wiring = batch_of(topology, 9, size=48)
+    found = plan_day(wiring, seen)
+    wiring.fleet = wiring.fleet._replace(swing=np.full_like(wiring.fleet.swing, np.inf))
+    every = plan_day(wiring, seen)
+    for name in ("price", "value"):
+        off = (getattr(found, name)[:, 0] - getattr(every, name)[:, 0]).abs()
+        assert off.max() < 1e-3, name
+
+
 @pytest.mark.parametrize("topology", ["triangle", "classic", "case14", "gen:30:4", "gen:17:8"])
 @pytest.mark.parametrize("dt_h", [1.0, 0.5])
 def test_the_network_knows_the_limits_of_the_coming_step(topology, dt_h):

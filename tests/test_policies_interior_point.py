@@ -44,7 +44,7 @@ def solved(programme, enough=EXACT):
     programme = programme._replace(enough=np.full_like(programme.cost, enough))
     high = np.where(np.isfinite(programme.high), programme.high, programme.low + 1)
     z, y, factor = (programme.low + high) / 2, np.zeros_like(programme.right), profile(programme)
-    return z, y, solve(programme, factor, z, y), factor
+    return z, y, solve(programme, factor, z, y, 1.0), factor
 
 
 SIZES = st.tuples(st.integers(1, 6), st.integers(7, 14), st.integers(0, 10_000))
@@ -66,6 +66,18 @@ def test_linear_programmes_cost_what_scipy_finds(size):
         worth = programme.cost - matrix[k].T @ y[:, k]
         lowest = np.where(worth > 0, worth * low, worth * np.minimum(high, 1e3))
         assert right @ y[:, k] + lowest.sum() <= best.fun + 1e-3
+
+
+@settings(max_examples=30, deadline=None)
+@given(SIZES)
+def test_from_a_guess_that_is_doubted_little_it_comes_to_the_same_point(size):
+    programme, _ = programme_of(*size, bent=True)
+    z, y, _, factor = solved(programme._replace(right=programme.right + 0.01), 1e-3)
+    there, *_ = solved(programme, 1e-6)
+    programme.enough[:] = 1e-6
+    solve(programme, factor, z, y, 0.1)
+    worth = programme.cost[:, None] * (z - there) + programme.bend * (z**2 - there**2) / 2
+    np.testing.assert_allclose(worth.sum(0), 0, atol=1e-3)
 
 
 @settings(max_examples=15, deadline=None)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
 from policies.compiled import compiled
-from policies.lanes import LANES, choose, every, least, most, put, root, take
+from policies.lanes import LANES, blank, choose, every, least, most, put, root, take
 
 
 @compiled
@@ -49,3 +49,10 @@ def test_what_is_not_a_number_is_not_above_anything():
 def test_arrays_that_do_not_lie_in_one_piece_of_float64_are_refused(wrong):
     with pytest.raises(TypingError, match="allowed: an array of float64 in one piece"):
         calculated(wrong, np.zeros((1, LANES)), np.zeros((4, LANES)))
+
+
+@pytest.mark.parametrize("rows", [1, 7, 394, 9627])
+def test_a_blank_row_fills_one_line_of_memory(rows):
+    new = blank(rows)
+    assert (new.shape, new.ctypes.data % 64, new.itemsize * LANES) == ((rows, LANES), 0, 64)
+    assert not new.any()
