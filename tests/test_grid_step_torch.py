@@ -14,26 +14,30 @@ from strategies import CHECKED, SEEDS, grids, walk
 from test_grid_step import TOLERANCE, rows
 
 
-def torch_copy(thing, torch):
-    return replace(thing, **{name: torch.tensor(value) for name, value in rows(thing).items()})
-
-
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 @CHECKED
 @given(grids(), SEEDS)
-def test_torch_gives_the_same_step(grid, seed):
+def test_torch_gives_the_same_step(device, grid, seed):
     torch = pytest.importorskip("torch")
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
     torch.set_num_threads(1)
+
+    def tensor(a: np.ndarray):
+        return torch.tensor(a.copy(), device=device)
+
+    def tensors(thing):
+        return replace(thing, **{name: tensor(value) for name, value in rows(thing).items()})
+
     arrays = grid.compile()
-    theirs = arrays.convert(lambda a: torch.tensor(a.copy()))
-    state = torch_copy(initial_state(arrays, 4), torch)
+    theirs, state = arrays.convert(tensor), tensors(initial_state(arrays, 4))
     for w in walk(arrays, seed):
-        setpoint, inputs = torch_copy(w.setpoint, torch), torch_copy(w.inputs, torch)
-        state, outcome = step(theirs, state, setpoint, inputs)
+        state, outcome = step(theirs, state, tensors(w.setpoint), tensors(w.inputs))
         for ours, other in ((w.outcome, outcome), (w.after, state)):
             for name, value in rows(ours).items():
                 result = getattr(other, name)
-                assert isinstance(result, torch.Tensor)
-                np.testing.assert_allclose(result.numpy(), value, rtol=0, atol=TOLERANCE, err_msg=name)
+                assert result.device.type == device
+                np.testing.assert_allclose(result.cpu(), value, rtol=0, atol=TOLERANCE, err_msg=name)
 
 
 @CHECKED
