@@ -72,7 +72,7 @@ def plan_days(
 
     def plan(rows: Array, doubt: float) -> None:
         t, lanes = periods[rows[0]], np.resize(rows, LANES)  # lanes that are left plan some rows again
-        lines, places = _listed(near[lanes, :t])
+        lines, places = _listed(near, lanes, t)
         day = Forecast(
             own_h[rows[0], :t],
             offer[lanes, :t],
@@ -129,11 +129,19 @@ def _eights(rows: Array, end_h: Array) -> Iterator[Array]:
             yield same[begin : begin + LANES]
 
 
-def _listed(near: Array) -> tuple[Array, Array]:
-    """The lines that are marked (K, T, L), by row and period (K, T, ·), then -1; and the most in a period (T,)."""
-    counts = near.sum(2)
-    order = np.argsort(~near, axis=2, kind="stable")[..., : counts.max(initial=0)]
-    return np.where(np.arange(order.shape[2]) < counts[..., None], order, -1), counts.max(0)
+@compiled
+def _listed(near: Array, lanes: Array, periods: int) -> tuple[Array, Array]:
+    """The lines that are marked (B, T, L), by lane and period (K, T, ·), then -1; and the most in a period (T,)."""
+    places, count = np.zeros(periods, np.int64), np.zeros((len(lanes), periods), np.int64)
+    for k in range(len(lanes)):
+        for t in range(periods):
+            count[k, t] = np.sum(near[lanes[k], t])
+            places[t] = max(places[t], count[k, t])
+    lines = np.full((len(lanes), periods, np.max(places)), -1)
+    for k in range(len(lanes)):
+        for t in range(periods):
+            lines[k, t, : count[k, t]] = np.flatnonzero(near[lanes[k], t])
+    return lines, places
 
 
 @compiled
