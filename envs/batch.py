@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import gymnasium as gym
@@ -22,6 +23,9 @@ from grid.state import Array, Inputs, Outcome, Setpoint, State
 from grid.step import Limits, initial_state, limits, step
 from topologies import load
 from topologies.profiles import ProfileSource
+
+Seeds = int | Sequence[int | None] | np.ndarray | None
+"""One seed for all episodes, or one for each; None draws one."""
 
 SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers that share nothing
 
@@ -48,7 +52,7 @@ class GridBatch:
     Each episode has a random stream of its own, so episode i does not depend on B.
     """
 
-    def __init__(self, config: EnvConfig, batch_size: int = 1, seed: int | Sequence[int] | None = 0) -> None:
+    def __init__(self, config: EnvConfig, batch_size: int = 1, seed: Seeds = 0) -> None:
         self.config = config
         self.grid = config.topology if isinstance(config.topology, Grid) else load(config.topology)
         self.arrays = arrays = self.grid.compile()
@@ -67,14 +71,27 @@ class GridBatch:
         self.metrics: dict[str, Array] = {}  # of the episodes that ended last, each (B,)
         self._history: list[dict[str, Array]] = []
 
-    def seed(self, seed: int | Sequence[int] | None) -> None:
-        """Start the random streams of all episodes anew, by one seed or one for each; ``reset`` draws from them."""
-        code = SPLIT_CODES[self.config.split]
-        if isinstance(seed, Sequence):
-            self._rngs = [np.random.default_rng(np.random.SeedSequence([s, code]).spawn(1)[0]) for s in seed]
+    def seed(self, seed: Seeds) -> None:
+        """Start the random streams of all episodes anew, by one seed or one for each; ``reset`` draws from them.
+
+        Raises:
+            GridError: a seed that is no whole number >= 0, or not as many as episodes.
+        """
+        if isinstance(seed, Sequence | np.ndarray):
+            if len(seed) != self.batch_size:
+                found, mend = f"{len(seed)} of them", "give one seed, or one for each episode"
+                raise GridError("seeds", found, f"{self.batch_size}, one for each episode", mend)
+            children = [self._stream(each).spawn(1)[0] for each in seed]
         else:
-            root = np.random.SeedSequence(None if seed is None else [seed, code])
-            self._rngs = [np.random.default_rng(child) for child in root.spawn(self.batch_size)]
+            children = self._stream(seed).spawn(self.batch_size)
+        self._rngs = [np.random.default_rng(child) for child in children]
+
+    def _stream(self, seed: int | None) -> np.random.SeedSequence:
+        if seed is None:
+            return np.random.SeedSequence()
+        if not isinstance(seed, Integral) or seed < 0:
+            raise GridError("seed", repr(seed), "a whole number >= 0, or None", "correct the value")
+        return np.random.SeedSequence([int(seed), SPLIT_CODES[self.config.split]])
 
     def _reward_scale(self) -> float:
         """Mean reference of a step over episodes of the train part, the same for every seed."""
@@ -90,7 +107,7 @@ class GridBatch:
         flat = reference_cost(self.arrays, self._copper, self.prices, *rows, self.config.dt_h)
         return flat.reshape(load_mw.shape[:-1])
 
-    def reset(self, seed: int | Sequence[int] | None = None) -> Any:
+    def reset(self, seed: Seeds = None) -> Any:
         """Start B new episodes; a seed (or one for each episode) starts their random streams anew.
 
         Returns:
@@ -155,8 +172,11 @@ class GridBatch:
         self.costs, cost = terms, sum(terms.values())
         reward = (reference - cost) / self.scale
         self.last = Transition(self.t, before, inputs, outcome, after, terms, reference, reward, done, self.start_hour)
-        unserved_mwh = outcome.shed_mw @ self.arrays.each_node * dt_h
-        self._history.append({**terms, "cost": cost, "reference": reference, "unserved_mwh": unserved_mwh})
+        energies = {
+            "unserved_mwh": outcome.shed_mw @ self.arrays.each_node * dt_h,
+            "overload_mwh": costs.overload_mw(self.arrays, outcome.flow_mw) @ self.arrays.each_line * dt_h,
+        }
+        self._history.append({**terms, "cost": cost, "reference": reference, **energies})
         if done:
             self.metrics = self._episode_metrics()
         self.t, self.state = self.t + 1, after
@@ -169,9 +189,7 @@ class GridBatch:
         return costs.settlement(self.store_value_per_mwh, start, after.store_mwh)
 
     def _episode_metrics(self) -> dict[str, Array]:
-        totals = {name: np.sum([row[name] for row in self._history], axis=0) for name in self._history[0]}
-        totals["overload_mwh"] = totals["overload"] / (self.prices.overload_per_mwh or np.inf)
-        return totals
+        return {name: np.sum([row[name] for row in self._history], axis=0) for name in self._history[0]}
 
     @property
     def reference_cost(self) -> Array:

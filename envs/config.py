@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from math import isfinite
-from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from envs.outages import Outage
 from grid import Grid, GridError, Prices
 from grid.errors import nearest
+from grid.numbers import is_finite, is_whole
 from grid.protection import Protection
 
 Record = TypeVar("Record")
+
+MOST_STEPS = 1_000_000  # of an episode: a century of hours; the series of more would fill the memory
 
 CHOICES = {
     "observation": ("flat", "graph"),
@@ -61,7 +62,8 @@ class EnvConfig:
             value = getattr(self, name)
             if value not in allowed:
                 raise GridError(f"config.{name}", repr(value), " or ".join(allowed), nearest(str(value), allowed))
-        self._require("horizon", is_whole(self.horizon) and self.horizon >= 1, "a whole number >= 1")
+        steps = self.horizon
+        self._require("horizon", is_whole(steps) and 1 <= steps <= MOST_STEPS, f"a whole number in 1..{MOST_STEPS:,}")
         self._require("dt_h", is_finite(self.dt_h) and self.dt_h > 0, "a number of hours > 0")
         moves = self.redispatch_moves
         self._require("redispatch_moves", is_whole(moves) and moves >= 0, "a whole number >= 0")
@@ -88,16 +90,6 @@ class EnvConfig:
     def lead_steps(self) -> tuple[int, ...]:
         """Forecast leads in whole steps, ascending and each once."""
         return tuple(sorted({max(1, round(lead / self.dt_h)) for lead in self.forecast_h}))
-
-
-def is_whole(value: Any) -> bool:
-    """Whether it is a whole number, and no truth value."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_finite(value: Any) -> bool:
-    """Whether it is a finite number, and no truth value."""
-    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
 
 
 def _outage(entry: Any) -> Outage:

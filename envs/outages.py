@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor, isfinite, nan
-from numbers import Real
+from math import ceil, floor
 
 import numpy as np
 
 from grid import GridArrays, GridError
 from grid.errors import nearest
+from grid.numbers import is_finite
 
 ROUNDING = 1e-9  # of a step
 
@@ -30,8 +30,7 @@ class Outage:
     def __post_init__(self) -> None:
         for name, allowed in (("start_h", "a number of hours >= 0"), ("duration_h", "a number of hours > 0")):
             value = getattr(self, name)
-            number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else nan
-            if not isfinite(number) or number < 0 or (name == "duration_h" and number == 0):
+            if not is_finite(value) or value < 0 or (name == "duration_h" and value == 0):
                 where = f"config.outages: line {self.line!r}: {name}"
                 raise GridError(where, repr(value), allowed, "correct the value")
 
@@ -80,7 +79,8 @@ class LineOutages:
             fails = np.stack([rng.random((steps, failing.size)) < chance for rng in rngs], axis=1)
             left_now = np.zeros(fails.shape[1:])
             for t in range(steps):
-                left_now = np.where((left_now == 0) & fails[t], repair, left_now)
+                is_in_service = (left_now == 0) & (left[t, failing] == 0)
+                left_now = np.where(is_in_service & fails[t], repair, left_now)
                 back[t][:, failing] = np.maximum(back[t][:, failing], left_now)
                 left_now = np.maximum(left_now - 1, 0)
         return cls(back * dt_h, left > 0)

@@ -72,6 +72,8 @@ class Redispatch:
         Returns:
             (B, N) output with the same sum in every part, never dearer in this step.
         """
+        if count == 0 or not self.each.shape[0]:
+            return gen_mw
         xp = namespace(gen_mw)
         gen, low, high = (mw[:, self.sources] for mw in (gen_mw, limits.gen_lo_mw, limits.gen_hi_mw))
         outages = limits.outages
@@ -80,7 +82,7 @@ class Redispatch:
         if outages is not None:
             worth = worth & outages.is_corrected
         rows = xp.nonzero(worth)[0]
-        if count == 0 or rows.shape[0] == 0:
+        if rows.shape[0] == 0:
             return gen_mw
         outages = None if outages is None else outages.take(rows)
         before, low, high, flow = gen[rows], low[rows], high[rows], flow[rows]

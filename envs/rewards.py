@@ -48,6 +48,7 @@ def reference_cost(
 
 
 def scale_floor(arrays: GridArrays, dt_h: float) -> float:
-    """The least value that rewards are divided by."""
+    """The least value that rewards are divided by; without demand, what all units can give stands for it."""
     price = float(arrays.shed_cost_per_mwh[arrays.load_max_mw > 0].max(initial=1.0))
-    return max(SCALE_FLOOR_FRAC * arrays.peak_load_mw * price * dt_h, 1e-6)
+    most_mw = arrays.peak_load_mw or float((arrays.gen_max_mw + arrays.discharge_max_mw).sum())
+    return max(SCALE_FLOOR_FRAC * most_mw * price * dt_h, 1e-6)

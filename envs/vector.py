@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from envs.batch import GridBatch
+from envs.batch import GridBatch, Seeds
 from envs.config import EnvConfig
 from envs.load_balancer import configure
 from grid import GridArrays, GridError
@@ -52,9 +52,7 @@ class LoadBalancerVector(VectorEnv[Any, np.ndarray, np.ndarray]):
         """The compiled grid."""
         return self.batch.arrays
 
-    def reset(
-        self, *, seed: int | list[int] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start all episodes anew, from one seed or one for each."""
         super().reset(seed=seed if isinstance(seed, int) else None, options=options)
         return self.batch.reset(seed), {}

@@ -150,12 +150,12 @@ def _node_rule_faults(where: str, data: dict[str, Any]) -> list[Fault]:
 def _whole_grid_faults(graph: nx.MultiGraph[str], lines: list[Line]) -> list[Fault]:
     nodes = graph.nodes
     if not any(nodes[n].get("gen_max_mw") or nodes[n].get("store_max_mwh") for n in nodes):
-        return [Fault("grid", "nothing to control", "at least one source or storage", "add a source")]
+        return [Fault("grid", "nothing to control", "a source or storage above 0 MW", "add one, or give it power")]
     supplied: set[str] = set()
     for part in nx.connected_components(graph):
         supplied |= part if any(nodes[n].get("gen_max_mw") for n in part) else set()
     faults = [
-        Fault(f"node {n!r}", "a consumer that no source can reach", "a path of lines to a source", "add a line")
+        Fault(f"node {n!r}", "a consumer that no source can reach", "lines to a source above 0 MW", "add one")
         for n in nodes
         if n not in supplied and nodes[n].get("load_max_mw")
     ]

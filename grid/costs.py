@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from math import isfinite, nan
-from numbers import Real
 
 import numpy as np
 
 from grid.arrays import GridArrays
 from grid.errors import GridError
 from grid.namespace import namespace
+from grid.numbers import is_finite
 from grid.state import Array, Outcome
 
 
@@ -46,9 +45,8 @@ class Prices:
             value = getattr(self, field.name)
             if value is None and field.name == "store_value_per_mwh":
                 continue
-            number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else nan
-            free = field.name == "balancing_per_mwh" and number == 0
-            if not isfinite(number) or number < 0 or free:
+            free = field.name == "balancing_per_mwh" and value == 0
+            if not is_finite(value) or value < 0 or free:
                 allowed = "a number > 0" if field.name == "balancing_per_mwh" else "a finite number >= 0"
                 raise GridError(f"prices.{field.name}", f"{value!r}", allowed, "correct the price")
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
-from numbers import Real
 from typing import Literal
 
 import numpy as np
 
 from grid.errors import GridError, nearest
+from grid.numbers import is_finite, is_whole
 from grid.state import Array, State
 
 HEAT_RULES = ("thermal", "count")
@@ -50,8 +49,7 @@ class Protection:
             raise GridError("protection.heat_rule", repr(self.heat_rule), " or ".join(HEAT_RULES), mend)
         for field, low in (("heat_limit", 0.0), ("trip_at_frac", 1.0), ("lockout_h", 0.0), ("rounds", 1)):
             value = getattr(self, field)
-            whole = field != "rounds" or isinstance(value, int)
-            number = isinstance(value, Real) and not isinstance(value, bool) and whole and isfinite(value)
+            number = is_whole(value) if field == "rounds" else is_finite(value)
             if not (number and value >= low):
                 kind = "a whole number" if field == "rounds" else "a finite number"
                 raise GridError(f"protection.{field}", repr(value), f"{kind} >= {low:g}", "correct the value")

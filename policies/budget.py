@@ -45,6 +45,13 @@ class Budget:
         """Share out what is left from here on."""
         self.begun_frac = self.done_frac(0)
 
+    def go_on_with(self, stage: str, steps: int) -> None:
+        """Leave out the stages before one that has begun, also where there is more to use than there was then."""
+        first = [name for name, *_ in self._stages].index(stage)
+        name, rate, begin, end = self._stages[first]
+        has_begun = begin <= self._share_done(steps) + ROUNDING
+        self._stages = [(name, rate, begin if has_begun else 0.0, end), *self._stages[first + 1 :]]
+
     def start_update(self, steps: int) -> str:
         """Fix the stage and the learning rate of the coming update; the rate falls to 0 over each stage's share."""
         done = self._share_done(steps)

@@ -193,7 +193,7 @@ def read_config(run: Path) -> Settings:
         parts = (content["env"], content["train"], content["grids"]) if kind == FORMAT else ({}, {}, [])
         env, train = dict(parts[0]), dict(parts[1])
         grids = tuple(TrainedOn(str(each["name"]), str(each["fingerprint"])) for each in parts[2])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise GridError(str(path), f"{type(error).__name__}: {error}", "the settings of a run", MEND) from error
     if kind != FORMAT:
         raise GridError(f"{path}: format", repr(kind), repr(FORMAT), "load it with the version that wrote it")

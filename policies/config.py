@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from envs.config import is_finite, is_whole
 from grid import GridError
 from grid.errors import nearest
+from grid.numbers import is_finite, is_whole
 
 OBSERVATIONS: dict[str, Literal["flat", "graph"]] = {
     "mlp": "flat",
@@ -104,7 +104,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.start is not None:
             object.__setattr__(self, "policy", "graph")  # the weights of the others belong to one grid
-        if self.policy not in OBSERVATIONS:
+        if not isinstance(self.policy, str) or self.policy not in OBSERVATIONS:
             mend = nearest(str(self.policy), OBSERVATIONS)
             raise GridError("train.policy", repr(self.policy), " or ".join(OBSERVATIONS), mend)
         self._require("stages", isinstance(self.stages, list | tuple), "a list of stages")

@@ -24,7 +24,7 @@ SPANS_H = np.array([1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5])  # of the periods of
 HOURS = int(SPANS_H.sum())  # from now to a day ahead
 OVERLOADED = 1.01  # of its capacity, when a line that was left out calls for another plan,
 MAY_FILL = 0.95  # to which those are added that are as full as this,
-STAYS = 0.6  # while those leave that are not even this full
+STAYS = 0.6  # while those leave after the first plan that are not even this full
 DOUBTS = (1.0, 0.1, 0.1)  # of the guesses that the attempts start from: of idle stores, then the last plan
 
 
@@ -240,14 +240,14 @@ def _read(
 @compiled
 def _overloaded(network: Network, day: Forecast, k: int, output: Array, near: Array) -> bool:
     """Whether the output (T, U) of lane k overloads lines that were left out; mark anew those that may fill up."""
-    found = False
+    found, stays = False, STAYS if day.doubt == DOUBTS[0] else 0.0
     flow = np.empty(len(network.capacity))
     for t in range(day.load_flow.shape[1]):
         flows(output[t], day.load_flow[k, t], day.reaches[day.status[k, t]], flow)
         for line in range(len(flow)):
             carried, capacity = abs(flow[line]), network.capacity[line]
             found = found or (carried > OVERLOADED * capacity and not near[t, line])
-            near[t, line] = carried > (STAYS if near[t, line] else MAY_FILL) * capacity
+            near[t, line] = carried > (stays if near[t, line] else MAY_FILL) * capacity
     return found
 
 

@@ -314,7 +314,7 @@ def _write_line(
             _bound(draft, flow + 1, k, 0.0, np.inf, expected - capacity)
             _bound(draft, flow + 2, k, 0.0, np.inf, -capacity - expected)
         else:
-            _bound(draft, flow, k, -1.0, 1.0, 0.0)
+            _bound(draft, flow, k, 0.0, 1.0, 0.0)
             for column in range(flow, flow + 3):
                 if column > flow:
                     _bound(draft, column, k, 0.0, np.inf, 0.0)

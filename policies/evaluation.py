@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 
 from envs import EnvConfig, GridBatch
-from envs.batch import Transition
 from envs.recording import Recorder
 from envs.rewards import scale_floor
 from grid import Episode, GridError
@@ -166,18 +165,15 @@ def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], No
     reference, least = batch.reference_cost, scale_floor(batch.arrays, dt_h) * batch.horizon
     if reference.mean() < least:
         reference = np.full_like(reference, least)
-    overload_mwh = np.zeros(batch.batch_size)
     for _ in range(batch.horizon):
         started_s = time.perf_counter()
         setpoint = policy.act(batch)
         decided_s += time.perf_counter() - started_s
         batch.step_setpoint(setpoint)
-        outcome = cast(Transition, batch.last).outcome
-        overload_mwh += overload_mw(batch.arrays, outcome.flow_mw).sum(-1) * dt_h
         after_step()
     decision_s = decided_s / (batch.horizon * batch.batch_size)
-    metrics = batch.metrics
-    return Runs(policy.name, metrics["cost"], reference, metrics["unserved_mwh"], overload_mwh, decision_s)
+    cost, unserved_mwh, overload_mwh = (batch.metrics[name] for name in ("cost", "unserved_mwh", "overload_mwh"))
+    return Runs(policy.name, cost, reference, unserved_mwh, overload_mwh, decision_s)
 
 
 def compare(runs: Sequence[Runs], merit: Runs, best: Runs, bootstrap: Bootstrap) -> tuple[Row, ...]:

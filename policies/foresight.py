@@ -17,6 +17,7 @@ from policies.day_programme import Plans
 from policies.statuses import ROUNDING_H, statuses_ahead
 from policies.wiring import Wiring
 
+LEAST_KEEP = 1e-3  # share of energy that is left after an hour: with less, next to nothing is left after a step
 ENOUGH = 1e-4 + 2.5e-4 * (np.cumsum(SPANS_H) - 1)  # to which each period of a plan is worked out
 
 
@@ -66,7 +67,8 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     need, load_flow = load @ w.part.double(), statuses.each(lambda w, at: w.offset - load[at] @ w.flow.double())
     left_h = (hours_left(w, observation["globals"]) - ROUNDING_H).ceil().clamp(min=1).long()
     started = has_started(w, observation["globals"])[:, 0]
-    further = torch.from_numpy(w.fleet.hourly_keep ** (1 - w.dt_h)).float()  # losses of a step are already seen
+    keep = np.maximum(w.fleet.hourly_keep, LEAST_KEEP)
+    further = torch.from_numpy(keep ** (1 - w.dt_h)).float()  # losses of a step are already seen
     stored = w.store_min + (nodes[:, w.stores, 4] - w.store_min) * further
     seen = (left_h, offer, need, load_flow, nodes[:, w.sources, 2], started, stored)
     status = statuses.reaches, numbers(statuses.hour)

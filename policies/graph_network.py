@@ -116,9 +116,10 @@ class GraphNetwork(nn.Module):
         nodes, sources, stores, shown = observation["nodes"], len(w.sources), len(w.stores), list(SEEN_H)
         with torch.no_grad():
             price, value = day.price.clamp(-1, 3), day.value.clamp(-1, 3)
-            mean, most = price.mean(1, keepdim=True), torch.cat([w.gen_max, w.discharge_max]).clamp(min=1e-6)
+            power = torch.where(w.discharge_max > 0, w.discharge_max, w.charge_max)
+            mean, most = price.mean(1, keepdim=True), torch.cat([w.gen_max, power]).clamp(min=1e-6)
             both = day.output[..., sources : sources + stores] + day.output[..., sources + stores :]
-            output = torch.cat([day.output[..., :sources], both], -1) / most
+            output = (torch.cat([day.output[..., :sources], both], -1) / most).clamp(-3, 3)
             level = (day.energy - w.store_min) / (w.store_max - w.store_min).clamp(min=1e-3)
             reach = torch.cat([day.offer / most[:sources], level], -1)
             worth = functional.pad(value - price[..., sources:], (sources, 0))

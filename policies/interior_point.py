@@ -31,7 +31,7 @@ class Programme(NamedTuple):
     cost: Array  # (C,)
     has_high: Array  # (C,) whether there is a high bound
     enough: Array  # (C,) complementarity, price times amount, to which a column is worked out
-    live: Array  # (C, K) 1; or 0 where the column has no bounds at all
+    live: Array  # (C, K) 1; or 0 where the column has no bounds, and bends about its low one
     bend: Array  # (C, K) at least 0, and above it in columns without bounds
     low: Array  # (C, K) finite
     high: Array  # (C, K) above low
@@ -231,7 +231,8 @@ def _take_stock(programme: Programme, at: Iterate) -> Any:
             off = most(off, live * _wrong(distance * above * aimed))
             curve += above * by_high
         put(at.weight, j, choose(going, 1.0 / curve, take(at.weight, j)))
-        put(at.slack, j, below - above - programme.cost[j] - bend * z + _worth(programme, at.y, j))
+        bent = bend * (z - choose(live, none, take(programme.low, j)))
+        put(at.slack, j, below - above - programme.cost[j] - bent + _worth(programme, at.y, j))
         _spread(programme, j, none - z, at.short)
     return gap, off
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from stable_baselines3 import PPO
 
@@ -20,7 +21,7 @@ from policies.runs import find_run
 from policies.sb3_vec_env import GridVecEnv
 from policies.side_by_side import SideBySide
 from policies.stages import hand_over
-from policies.training import Report, Training, is_begun, read_resume, stream_seed, write_tables
+from policies.training import RESUME, Report, Training, is_begun, read_resume, stream_seed, write_tables
 
 
 def training_grids(config: TrainConfig, env_configs: Sequence[EnvConfig]) -> TrainingGrids:
@@ -181,6 +182,9 @@ def resume(
     budget = Budget(config, started_s=started_s, spent_s=spent_s)
     if state and budget.is_spent(steps_done):
         done = f"{steps_done} steps in {spent_s:.0f} s"
+        if seconds is not None and (steps is None or steps > 0):
+            found, mend = f"no time left after the start-up ({seconds:g} s in all)", "give it more seconds"
+            raise GridError(str(folder), found, "time for an update", mend)
         raise GridError(str(folder), f"a run that is finished ({done})", "an unfinished run", "ask for more steps")
     with torch_threads(config.threads):
         grids = training_grids(config, settings.env_configs())
@@ -189,10 +193,19 @@ def resume(
         write_config(folder, grids, config)
         training = Training(model, grids, config, budget, folder, progress)
         if state:
-            training.restore(state)
+            _restore(training, state)
         else:
             take_start(model, config)
         return _finish(training)
+
+
+def _restore(training: Training, state: dict[str, Any]) -> None:
+    try:
+        training.restore(state)
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
+        where, found = str(training.run / RESUME), f"a checkpoint of another network ({type(error).__name__})"
+        mend = "put back the file that belongs to the run, or train again"
+        raise GridError(where, found, "one of this run", mend) from error
 
 
 def _finish(training: Training) -> Agent:

@@ -183,6 +183,8 @@ def make_vec_env(
         raise GridError("n_envs", repr(n_envs), "a whole number >= 1", "correct the value")
     if config is None or isinstance(config, EnvConfig):
         return GridVecEnv(GridBatch(configure(config, fields), n_envs, seed))
+    if not config:
+        raise GridError("config", "an empty list", "a config, or at least one of them", "name a grid")
     grids = TrainingGrids([configure(each, fields) for each in config])
     root = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
     return GridVecEnv(SideBySide(grids, Rotation(len(grids), len(grids), root), n_envs))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import pickle
 import signal
 import threading
 import time
@@ -44,7 +43,16 @@ STAGE_COLUMNS = ("stage", "steps", "elapsed_s", "validation_cost_frac")
 """Of what each stage reached: when it ended, and the least cost on the validation episodes until then."""
 
 UNTRAINED, START = "untrained", "start"
-RESUMED = {"policy", "optimizer", "stage", "steps", "elapsed_s", "best", "rows"}
+RESUMED: dict[str, type] = {
+    "policy": dict,
+    "optimizer": dict,
+    "stage": str,
+    "steps": int,
+    "elapsed_s": float,
+    "best": float,
+    "rows": list,
+}
+"""What a checkpoint holds."""
 
 Report = Callable[[float, str], None]
 """Told the share of the work that is done, in [0, 1], and how it stands."""
@@ -123,6 +131,7 @@ class Training:
         self.model.num_timesteps, self._best = state["steps"], state["best"]
         self._stage = state["stage"]
         self._rows = state["rows"]
+        self.budget.go_on_with(self._stage, state["steps"])
         self._start_streams()
 
     def close(self) -> None:
@@ -273,9 +282,9 @@ def read_resume(run: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch suspects of foreign files; the error below says enough
             state = torch.load(path, map_location="cpu", weights_only=True)
-        if not set(state) >= RESUMED:
-            raise ValueError("parts are missing")
-    except (OSError, EOFError, RuntimeError, ValueError, TypeError, pickle.UnpicklingError) as error:
+        if not all(isinstance(state[name], kind) for name, kind in RESUMED.items()):
+            raise TypeError("a part is of another kind")
+    except Exception as error:  # whatever the reader of torch makes of a file that is none of ours
         found = "no such file" if isinstance(error, FileNotFoundError) else "a file that is cut off or of another kind"
         raise GridError(str(path), found, "a checkpoint", mend) from error
     return state

@@ -57,9 +57,10 @@ class Wiring(nn.Module):
     unit_features: Tensor  # (G + S, 21)
     globals: Tensor  # (8,)
     part: Tensor  # (N, P) 1 where the node is in the part
-    own: Tensor  # (P, G + 2S) 1 where the unit is in the part
+    own: Tensor  # (P, G + 2S + P) 1 where the unit is in the part, of which spilling is one more
     flow: Tensor  # (N, L) flow for injection
     reach: Tensor  # (G + 2S, L) the same for the units
+    market_reach: Tensor  # (G + 2S + P, L) and for less of what a part must generate
     shift: Tensor  # (G + S, L) the same if demand everywhere takes what the unit gives
     offset: Tensor  # (L,) flow by phase shifters alone
     capacity: Tensor  # (L,)
@@ -126,6 +127,10 @@ class Wiring(nn.Module):
             a.discharge_max_mw.sum() / peak,
             a.gen_max_mw.sum() / peak,
         ]
+        parts = np.eye(part_matrix.shape[1])
+        must = part_matrix[src] * np.where(a.gen_min_mw[src] > 0, a.gen_min_mw[src], 1e-9)[:, None]
+        spilt = np.zeros(part_matrix.T.shape)
+        spilt[:, src] = (must / np.maximum(must.sum(0), 1e-12)).T  # (P, N) where a MW less is generated
         hourly_fall, hourly_rise = (
             np.minimum(ramp[src] / unit, MOST_RAMP) for ramp in (a.gen_ramp_down_mw_per_h, a.gen_ramp_mw_per_h)
         )
@@ -145,9 +150,10 @@ class Wiring(nn.Module):
             "unit_features": np.column_stack(about_units)[units].clip(-MOST_SEEN, MOST_SEEN),
             "globals": np.array(about_grid).clip(-MOST_SEEN_OF_PEAK, MOST_SEEN_OF_PEAK),
             "part": part_matrix,
-            "own": part_matrix[sides].T,
+            "own": np.concatenate([part_matrix[sides], parts]).T,
             "flow": flow,
             "reach": flow[sides],
+            "market_reach": np.concatenate([flow[sides], spilt @ flow]),
             "shift": (flow - spread)[units],
             "offset": offset[limited] / unit,
             "capacity": a.capacity_mw[limited] / unit,
@@ -175,6 +181,10 @@ class Wiring(nn.Module):
             reach=np.ascontiguousarray(constants["reach"]),
             capacity=constants["capacity"],
             overload=prices.overload_per_mwh / price,
+        )
+        self.market = self.network._replace(
+            part=np.concatenate([part, np.arange(len(parts))]),
+            reach=np.ascontiguousarray(constants["market_reach"]),
         )
         limits = {name: constants[name] for name in Fleet._fields if name in constants}
         power = np.maximum(limits["discharge_max"], limits["charge_max"])

@@ -139,7 +139,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 def _bridges(bridges: list[dict[str, Any]]) -> str:
     if not bridges:
         return "none: every line can fail without splitting the grid"
-    rows = [f"{row['line']} (cuts off {amount(row['load_max_mw'])} MW of demand)" for row in bridges[:MOST_SHOWN]]
+    rows = [f"{row['line']} (else up to {amount(row['unserved_mw'])} MW unserved)" for row in bridges[:MOST_SHOWN]]
     return _first(rows, len(bridges))
 
 

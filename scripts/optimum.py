@@ -146,7 +146,7 @@ def _network_text(value: dict[str, Any]) -> list[str]:
     low, high = (f"{_amount(price[end])} at {price[f'{end}_at']}" for end in ("lowest", "highest"))
     lines = [f"nodal prices per MWh  from {low} to {high}", ""]
     if not value["lines"]:
-        return [*lines, "no line has a limit"]
+        return [*lines, "no line with a limit carries anything"]
     header = ("most congested lines", "rent", "hours at the limit", "mean loading", "highest")
     rows = [
         [

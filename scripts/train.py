@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -128,6 +128,11 @@ class Train(CommonJson, Lines):
         if self.overload is not None or self.outages:
             mend = "leave out --overload and --outages; they are those of the run"
             raise GridError("train --resume", "--overload or --outages beside it", "the run alone", mend)
+        own = {each.name: each.default for each in fields(self)}
+        for name in ("policy", "stages", "seed", "overwrite"):
+            if getattr(self, name) != own[name]:
+                mend = f"leave out --{name}; what the run began with stays"
+                raise GridError("train --resume", f"--{name} beside it", "the run, --steps and --seconds", mend)
         with console.progress(f"training {run}", 1.0) as report:
             watch = Watch(report)
             resume(run, self.steps, self.seconds, watch, started_s)

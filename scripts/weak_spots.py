@@ -28,7 +28,10 @@ def weak_spots(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
 
 
 def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
-    """Lines without which the grid splits, with the demand (MW) on the side that has less of it; most first."""
+    """Lines without which the grid splits, with the demand in MW that sources on its side cannot meet; most first.
+
+    Sources and demand are taken at their most, and stores left aside.
+    """
     multi = grid.graph
     simple = nx.Graph(multi)
     cut = [(a, b) for a, b in cast("Iterable[tuple[str, str]]", nx.bridges(simple)) if multi.number_of_edges(a, b) == 1]
@@ -38,22 +41,23 @@ def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
     tree: nx.Graph[int] = nx.Graph()
     tree.add_nodes_from(range(len(blocks)))
     tree.add_edges_from((block[a], block[b]) for a, b in cut)
-    demand_mw = dict(zip(arrays.node_names, arrays.load_max_mw.tolist(), strict=True))
-    beyond_mw = [sum(demand_mw[node] for node in nodes) for nodes in blocks]
+    of_node = dict(zip(arrays.node_names, np.column_stack([arrays.load_max_mw, arrays.gen_max_mw]), strict=True))
+    beyond_mw = [np.sum([of_node[node] for node in nodes], axis=0) for nodes in blocks]  # demand and supply
     above: dict[int, tuple[int, int]] = {}  # of each block but the roots: the next one towards its root, and the root
     for root in (min(nodes) for nodes in nx.connected_components(tree)):
         for upper, lower in nx.bfs_edges(tree, root):
             above[lower] = upper, root
     for lower in reversed(above):
-        beyond_mw[above[lower][0]] += beyond_mw[lower]
+        beyond_mw[above[lower][0]] = beyond_mw[above[lower][0]] + beyond_mw[lower]
     rows = []
     for name, start, end, _ in grid.lines():
         a, b = block[start], block[end]
         if a != b and multi.number_of_edges(start, end) == 1:
             lower = b if above.get(b, (-1, -1))[0] == a else a
-            side_mw = beyond_mw[lower]
-            rows.append({"line": name, "load_max_mw": min(side_mw, beyond_mw[above[lower][1]] - side_mw)})
-    return sorted(rows, key=lambda row: -row["load_max_mw"])
+            sides_mw = np.stack([beyond_mw[lower], beyond_mw[above[lower][1]] - beyond_mw[lower]])
+            unserved_mw = np.maximum(sides_mw[:, 0] - sides_mw[:, 1], 0.0).sum()
+            rows.append({"line": name, "unserved_mw": float(unserved_mw)})
+    return sorted(rows, key=lambda row: -row["unserved_mw"])
 
 
 def stress(grid: Grid) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 
 from envs import EnvConfig, GridBatch, LoadBalancer, LoadBalancerVector
 from envs.recording import Recorder
-from grid import GridError
+from grid import Grid, GridError
 from grid.costs import TERMS
 from grid.ledger import ledger
 from topologies import names
@@ -227,6 +227,44 @@ def test_a_vector_may_be_seeded_env_by_env():
     seen, _ = vector.reset(seed=[4, 9])
     for i, seed in enumerate((4, 9)):
         np.testing.assert_allclose(seen[i], single.reset(seed=seed)[0], rtol=1e-6)
+    np.testing.assert_array_equal(vector.reset(seed=np.array([4, 9]))[0], seen)
+    drawn = vector.reset(seed=[None, 9])[0]
+    np.testing.assert_array_equal(drawn[1], seen[1])
+    assert (drawn[0] != seen[0]).any()
+
+
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        ([1, 2], "seeds: found 2 of them; allowed: 3, one for each episode; give one seed, or one for each episode"),
+        (-1, "seed: found -1; allowed: a whole number >= 0, or None; correct the value"),
+        ([1, 2.5, 3], "seed: found 2.5; allowed: a whole number >= 0, or None; correct the value"),
+    ],
+)
+def test_bad_seeds_are_refused(seed, message):
+    with pytest.raises(GridError) as caught:
+        GridBatch(EnvConfig(topology="triangle"), 3).reset(seed)
+    assert str(caught.value) == message
+
+
+def test_overloads_are_counted_where_they_cost_nothing():
+    batch = GridBatch(EnvConfig(topology="triangle", prices={"overload_per_mwh": 0.0}, horizon=24), 8)
+    batch.reset(0)
+    over_mwh = np.zeros(8)
+    for _ in range(24):
+        batch.step(np.zeros((8, *batch.action_space.shape)))
+        over_mwh += np.maximum(np.abs(batch.last.outcome.flow_mw) - batch.arrays.capacity_mw, 0).sum(1)
+    np.testing.assert_allclose(batch.metrics["overload_mwh"], over_mwh)
+    assert over_mwh.sum() > 1
+
+
+def test_a_store_alone_is_an_env():
+    grid = Grid("store")
+    grid.add_storage("store", store_max_mwh=8, charge_max_mw=2, discharge_max_mw=2)
+    batch = GridBatch(EnvConfig(topology=grid, horizon=4), 2)
+    batch.reset(0)
+    rewards = [batch.step(np.ones((2, 1)))[1] for _ in range(4)]
+    assert np.abs(rewards).max() < 1e3
 
 
 @pytest.mark.parametrize(

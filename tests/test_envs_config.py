@@ -21,7 +21,7 @@ from grid import GridError, Prices
             {"action": "relative"},
             "config.action: found 'relative'; allowed: residual or absolute; use one of: absolute, residual",
         ),
-        ({"horizon": 0}, "config.horizon: found 0; allowed: a whole number >= 1; correct the value"),
+        ({"horizon": 0}, "config.horizon: found 0; allowed: a whole number in 1..1,000,000; correct the value"),
         ({"dt_h": 0.0}, "config.dt_h: found 0.0; allowed: a number of hours > 0; correct the value"),
         (
             {"redispatch_moves": -1},
@@ -35,7 +35,12 @@ from grid import GridError, Prices
             {"forecast_error_frac": 2.0},
             "config.forecast_error_frac: found 2.0; allowed: a share in [0, 1]; correct the value",
         ),
-        ({"horizon": True}, "config.horizon: found True; allowed: a whole number >= 1; correct the value"),
+        ({"horizon": True}, "config.horizon: found True; allowed: a whole number in 1..1,000,000; correct the value"),
+        (
+            {"horizon": 10**9},
+            "config.horizon: found 1000000000; allowed: a whole number in 1..1,000,000; correct the value",
+        ),
+        ({"dt_h": 10**400}, f"config.dt_h: found {10**400}; allowed: a number of hours > 0; correct the value"),
         ({"dt_h": None}, "config.dt_h: found None; allowed: a number of hours > 0; correct the value"),
         ({"topology": 5}, "config.topology: found 5; allowed: a name, a path or a Grid; correct the value"),
         ({"forecast_h": 3}, "config.forecast_h: found 3; allowed: a list; correct the value"),

@@ -70,6 +70,12 @@ def test_planned_outages_are_known_ahead_and_failures_until_they_are_repaired():
     assert lines.expected(0, leads, 1.0)[:, 0, 0].tolist() == [False, False, False, True, True, True]
 
 
+def test_a_line_that_is_out_by_plan_does_not_fail():
+    arrays = two_ways(outage_rate_per_h=50.0, repair_h=24.0).compile()
+    lines = LineOutages.draw(arrays, (Outage("narrow", 0, 3),), [np.random.default_rng(0)], 5, 5, 1.0)
+    assert lines.back_h[:, 0, 0].tolist() == [3, 2, 1, 24, 23]
+
+
 def test_failures_come_at_their_rate_and_last_their_repair():
     arrays = two_ways(outage_rate_per_h=0.02, repair_h=5.0).compile()
     rngs = [np.random.default_rng(i) for i in range(400)]

@@ -255,15 +255,15 @@ BAD = [
     # rules of the whole grid
     (
         uncontrollable,
-        "grid: found nothing to control; allowed: at least one source or storage; add a source",
+        "grid: found nothing to control; allowed: a source or storage above 0 MW; add one, or give it power",
     ),
     (
         lambda grid: grid.graph.clear(),
-        "grid: found nothing to control; allowed: at least one source or storage; add a source",
+        "grid: found nothing to control; allowed: a source or storage above 0 MW; add one, or give it power",
     ),
     (
         island,
-        "node 'isle': found a consumer that no source can reach; allowed: a path of lines to a source; add a line",
+        "node 'isle': found a consumer that no source can reach; allowed: lines to a source above 0 MW; add one",
     ),
     (
         loop_of_connectors,

@@ -141,7 +141,7 @@ def test_a_file_in_place_of_a_run_is_refused_and_not_run(tmp_path, name, found):
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("kind", ["pickle", "torch", "cut", "missing", "other"])
+@pytest.mark.parametrize("kind", ["pickle", "torch", "cut", "missing", "other", "steps"])
 def test_a_resume_file_that_could_run_code_or_is_broken_is_refused(run, tmp_path, kind):
     path = run / "resume.pt"
     if kind == "pickle":
@@ -152,6 +152,8 @@ def test_a_resume_file_that_could_run_code_or_is_broken_is_refused(run, tmp_path
         path.write_bytes(path.read_bytes()[:1000])
     elif kind == "other":
         torch.save({"policy": {}}, path)
+    elif kind == "steps":
+        torch.save({**torch.load(path), "steps": "many"}, path)
     else:
         path.unlink()
     found = "no such file" if kind == "missing" else "a file that is cut off or of another kind"

@@ -118,10 +118,10 @@ def test_columns_without_bounds_bear_what_rows_ask_for():
     programme, matrix = programme_of(3, 9, 7, bent=True)
     programme.live[:], programme.bend[:] = 0.0, 1.0
     z, *_ = solved(programme)
-    for k in range(LANES):  # the point on the rows where cost·z + z²/2 is least
-        normal = matrix[k] @ matrix[k].T
-        dual = np.linalg.solve(normal, programme.right[:, k] + matrix[k] @ programme.cost)
-        np.testing.assert_allclose(z[:, k], matrix[k].T @ dual - programme.cost, atol=1e-6)
+    for k in range(LANES):  # the point on the rows where cost·z + (z − low)²/2 is least
+        normal, still = matrix[k] @ matrix[k].T, programme.low[:, k] - programme.cost
+        dual = np.linalg.solve(normal, programme.right[:, k] - matrix[k] @ still)
+        np.testing.assert_allclose(z[:, k], matrix[k].T @ dual + still, atol=1e-6)
 
 
 @settings(max_examples=30, deadline=None)

@@ -144,6 +144,32 @@ def test_a_finished_run_goes_on_when_asked_for_more(tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text())["train"]["steps"] == 300
 
 
+def test_a_run_that_is_given_more_does_not_go_back_to_an_earlier_stage(tmp_path):
+    stages = ("optimum", "gradient", "ppo")
+    train(CONFIG, small(steps=600, stages=stages), tmp_path / "run")
+    resume(tmp_path / "run", steps=3000)
+    names = [row["stage"] for row in curve(tmp_path / "run")]
+    assert names[1:] == sorted(names[1:], key=stages.index)
+    rates = [float(row["learning_rate"]) for row in curve(tmp_path / "run")]
+    assert rates[-1] < rates[20] < SMALL.tuning_learning_rate
+
+
+def test_more_time_that_does_not_reach_is_said_to_be_too_little(tmp_path):
+    train(CONFIG, small(steps=120), tmp_path / "run")
+    with pytest.raises(GridError, match=r"no time left after the start-up \(0.001 s in all\).*give it more seconds"):
+        resume(tmp_path / "run", seconds=1e-3, started_s=time.perf_counter() - 1)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    for name, width in (("run", 16), ("other", 8)):
+        train(CONFIG, small(steps=120, width=width), tmp_path / name)
+    (tmp_path / "other" / "resume.pt").replace(tmp_path / "run" / "resume.pt")
+    with pytest.raises(
+        GridError, match=r"resume.pt: found a checkpoint of another network \(RuntimeError\); allowed: one"
+    ):
+        resume(tmp_path / "run", steps=60)
+
+
 def test_the_same_seed_trains_the_same_agent_and_another_seed_another(tmp_path):
     for name, seed in (("a", 4), ("b", 4), ("c", 5)):
         train(CONFIG, small(steps=180, seed=seed), tmp_path / name)

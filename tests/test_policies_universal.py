@@ -47,12 +47,40 @@ def town(store=STORE, plant_mw=12.0, capacity_mw=10.0):
         town(plant_mw=1e4),
         town(capacity_mw=1e5),
         town({"charge_max_mw": 0.0, "store_init_mwh": 16}),
+        town({"discharge_max_mw": 0.0}),
+        town({"discharge_max_mw": 1e-3}),
     ],
 )
 def test_it_runs_grids_whose_sizes_are_far_from_those_that_it_was_trained_on(grid):
     rows = evaluate(["mpc", load_agent("universal")], EnvConfig(topology=grid), episodes=4).rows
     scores = {row.name: row.score.mean for row in rows if row.score}
     assert scores["agent"] > scores["mpc"] - 1
+
+
+def must_run(load_max_mw):
+    """A plant that cannot produce less, and a store behind a line that is too small for the rest."""
+    grid = Grid("must run")
+    grid.add_source("plant", gen_max_mw=10, gen_min_mw=10, gen_cost_per_mwh=20)
+    grid.add_storage("store", store_max_mwh=200, charge_max_mw=8, discharge_max_mw=8, store_init_mwh=0)
+    grid.add_consumer("town", load_max_mw=load_max_mw)
+    grid.add_line("plant", "town")
+    grid.add_line("plant", "store", capacity_mw=3)
+    return grid
+
+
+@pytest.mark.parametrize("load_max_mw", [2, 6, 9.5])
+def test_what_must_run_and_nobody_needs_is_stored_as_far_as_lines_allow_and_else_spilt(load_max_mw):
+    rows = evaluate([load_agent("universal")], EnvConfig(topology=must_run(load_max_mw), horizon=12), episodes=2).rows
+    costs = {row.name: row.cost.mean for row in rows}
+    assert costs["agent"] == pytest.approx(costs["optimum"], rel=1e-3)
+
+
+@pytest.mark.parametrize("dt_h", [0.5, 2.0])
+def test_a_store_may_lose_everything_in_an_hour(dt_h):
+    config = EnvConfig(topology=town({"store_loss_frac_per_h": 1.0}), horizon=12, dt_h=dt_h)
+    rows = evaluate(["mpc", load_agent("universal")], config, episodes=2).rows
+    gaps = {row.name: row.gap_frac.mean for row in rows}
+    assert gaps["agent"] < gaps["mpc"] + 0.01
 
 
 @pytest.mark.slow

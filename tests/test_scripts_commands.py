@@ -72,11 +72,20 @@ def barbell(folder: Path, **line: float) -> None:
     WRITERS[".json"](grid, folder / "barbell.json")
 
 
-def test_inspect_names_bridges_by_the_demand_they_cut_off(run: CommandLine, tmp_path: Path) -> None:
+def test_inspect_names_bridges_by_what_goes_unserved_without_them(run: CommandLine, tmp_path: Path) -> None:
     barbell(tmp_path, capacity_mw=50)
     facts = run.json("inspect", "barbell.json")
-    assert facts["bridges"] == [{"line": "tie", "load_max_mw": 12.0}, {"line": "d-end", "load_max_mw": 3.0}]
-    assert "bridges          tie (cuts off 12 MW of demand), d-end" in run.ok("inspect", "barbell.json")
+    assert facts["bridges"] == [{"line": "d-end", "unserved_mw": 3.0}, {"line": "tie", "unserved_mw": 0.0}]
+    assert "bridges          d-end (else up to 3 MW unserved), tie" in run.ok("inspect", "barbell.json")
+    lone = Grid("lone")
+    lone.add_source("plant", gen_max_mw=9)
+    for name in ("a", "b"):
+        lone.add_consumer(name, load_max_mw=4)
+    for start, end in (("plant", "a"), ("a", "b")):
+        lone.add_line(start, end)
+    WRITERS[".json"](lone, tmp_path / "lone.json")
+    found = run.json("inspect", "lone.json")["bridges"]
+    assert found == [{"line": "plant-a", "unserved_mw": 8.0}, {"line": "a-b", "unserved_mw": 4.0}]
     assert run.json("inspect", "triangle")["bridges"] == []
     assert len(run.json("inspect", "gen:30:0")["bridges"]) == load("gen:30:0").graph.number_of_edges() == 29
 
@@ -344,6 +353,12 @@ def test_lines_trip_and_go_out_on_the_command_line(run: CommandLine, tmp_path: P
         ("evaluate merit --grid case14 --outages 1-3,5,6", "config.outages: found line '1-3'"),
         ("evaluate merit --grid case14 --overload explode", "found 'explode'; allowed: penalty, trip"),
         ("train --resume runs/none --overload trip", "train --resume: found --overload or --outages beside it"),
+        (
+            "train --resume runs/none --policy mlp",
+            "train --resume: found --policy beside it; allowed: the run",
+        ),
+        ("train --resume runs/none --stages ppo", "train --resume: found --stages beside it"),
+        ("train --resume runs/none --seed 5", "train --resume: found --seed beside it"),
     ],
 )
 def test_what_cannot_happen_to_lines_is_one_clear_line(run: CommandLine, line: str, said: str) -> None:

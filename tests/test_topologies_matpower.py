@@ -244,7 +244,7 @@ BAD = {
     "code in place of a table": (case(tail="mpc.bus = zeros(3, 13);"), f", line 26: found the code 'mpc.bus = zeros(3, 13)'; {SAVECASE}"),
     "another case": ("mpc = loadcase('case9');", f", line 1: found the code \"mpc = loadcase('')\"; {SAVECASE}"),
     "transposed": (case().replace("];", "]';", 1), f", line 10: found the code \"]'\"; {SAVECASE}"),
-    "no source": (case(gen=["1 0 90 0"]), ": grid: found nothing to control; allowed: at least one source or storage; add a source"),
+    "no source": (case(gen=["1 0 90 0"]), ": grid: found nothing to control; allowed: a source or storage above 0 MW; add one, or give it power"),
     "negative limit": (case(branch=["1 2 0 0.1 0 -6 0 0 0 0 1", "2 3 0 0.2 0 0 0 0 0 0 1"]), ": line '1-2': found capacity_mw -6.0; allowed: a number > 0; correct the value"),
 }  # fmt: skip
 

@@ -106,6 +106,14 @@ BAD_CSV = {
 }  # fmt: skip
 
 
+def test_each_bad_timestamp_is_reported_in_its_own_line(tmp_path):
+    path = csv_file(tmp_path, "time,a [share]\n2030-01-01,1\n1.1.2030,1\n2030-01-02,1\n2.1.2030,1")
+    with pytest.raises(GridError) as error:
+        read(path)
+    places = [fault.where for fault in error.value.faults]
+    assert places == [f"{path}, line {line}, column 'time'" for line in (3, 5)]
+
+
 @pytest.mark.parametrize("name", BAD_CSV)
 def test_bad_series_are_refused_in_one_clear_line(tmp_path, name):
     content, message = BAD_CSV[name]

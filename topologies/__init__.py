@@ -39,6 +39,10 @@ def load(name_or_path: str | os.PathLike[str]) -> Grid:
     Raises:
         GridError: no such name or file, another format, or faults in the file.
     """
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise GridError(
+            "load", repr(name_or_path), "a name or a path", "a Grid is loaded already; hand it over as it is"
+        )
     known, name = names(), str(name_or_path)
     if name in known:
         return READERS[".json"](_DATA / f"{name}.json")
