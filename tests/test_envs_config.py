@@ -40,7 +40,6 @@ from grid import GridError, Prices
             {"horizon": 10**9},
             "config.horizon: found 1000000000; allowed: a whole number in 1..1,000,000; correct the value",
         ),
-        ({"dt_h": 10**400}, f"config.dt_h: found {10**400}; allowed: a number of hours > 0; correct the value"),
         ({"dt_h": None}, "config.dt_h: found None; allowed: a number of hours > 0; correct the value"),
         ({"topology": 5}, "config.topology: found 5; allowed: a name, a path or a Grid; correct the value"),
         ({"forecast_h": 3}, "config.forecast_h: found 3; allowed: a list; correct the value"),
@@ -81,3 +80,13 @@ def test_prices_may_be_given_as_a_mapping():
 
 def test_leads_are_whole_steps_each_once():
     assert EnvConfig(dt_h=2.0, forecast_h=(1, 2, 3, 24)).lead_steps == (1, 2, 12)
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400), float("nan"), float("inf")])
+def test_what_no_float_can_hold_is_no_number(number):
+    for fields in ({"dt_h": number}, {"prices": {"wear_per_mwh": number}}):
+        with pytest.raises(GridError, match=r"dt_h: found|wear_per_mwh: found"):
+            EnvConfig.from_fields(fields)
+    for fields in ({"lockout_h": number}, {"heat_limit": number}):
+        with pytest.raises(GridError, match="protection"):
+            EnvConfig.from_fields({"protection": fields})
