@@ -92,11 +92,11 @@ class Training:
 
     def loop(self) -> None:
         """Update until the budget is used up, or Ctrl-C asks to stop after the running update."""
-        self._validation.decide_once(self.model.policy)  # compiling is no part of the time that a checkpoint takes
-        if not self._rows:
-            self._checkpoint()
-            self.budget.begin()
         with stopped_by_interrupt(self.stop):
+            self._validation.decide_once(self.model.policy)  # compiling is no part of the time that a checkpoint takes
+            if not self._rows:
+                self._checkpoint()
+                self.budget.begin()
             self._run_updates()
 
     def stop(self) -> None:

@@ -71,7 +71,14 @@ def _end_as_by_ctrl_c() -> Any:
     """Let SIGTERM do what Ctrl-C does: it leaves a usable run and nothing half-written; returns its old handler."""
     if threading.current_thread() is not threading.main_thread():
         return None
-    return signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return signal.signal(signal.SIGTERM, _ctrl_c)
+
+
+def _ctrl_c(*_: Any) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):  # it is ignored, as in the background of a script
+        raise KeyboardInterrupt
+    handler(signal.SIGINT, None)
 
 
 def _run(words: list[str]) -> int:
