@@ -72,7 +72,7 @@ class Redispatch:
         Returns:
             (B, N) output with the same sum in every part, never dearer in this step.
         """
-        if count == 0 or not self.each.shape[0]:
+        if count == 0 or not self.sources.shape[0]:
             return gen_mw
         xp = namespace(gen_mw)
         gen, low, high = (mw[:, self.sources] for mw in (gen_mw, limits.gen_lo_mw, limits.gen_hi_mw))

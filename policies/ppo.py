@@ -182,7 +182,7 @@ def resume(
     budget = Budget(config, started_s=started_s, spent_s=spent_s)
     if state and budget.is_spent(steps_done):
         done = f"{steps_done} steps in {spent_s:.0f} s"
-        if seconds is not None and (steps is None or steps > 0):
+        if seconds is not None:
             found, mend = f"no time left after the start-up ({seconds:g} s in all)", "give it more seconds"
             raise GridError(str(folder), found, "time for an update", mend)
         raise GridError(str(folder), f"a run that is finished ({done})", "an unfinished run", "ask for more steps")
@@ -190,12 +190,12 @@ def resume(
         grids = training_grids(config, settings.env_configs())
         check_fingerprints(str(folder), [arrays.fingerprint for arrays, _ in grids.compiled], settings.grids)
         model = build(config, grids, budget.learning_rate)
-        write_config(folder, grids, config)
         training = Training(model, grids, config, budget, folder, progress)
         if state:
             _restore(training, state)
         else:
             take_start(model, config)
+        write_config(folder, grids, config)
         return _finish(training)
 
 

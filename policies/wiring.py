@@ -128,7 +128,7 @@ class Wiring(nn.Module):
             a.gen_max_mw.sum() / peak,
         ]
         parts = np.eye(part_matrix.shape[1])
-        must = part_matrix[src] * np.where(a.gen_min_mw[src] > 0, a.gen_min_mw[src], 1e-9)[:, None]
+        must = part_matrix[src] * np.maximum(a.gen_min_mw[src], 1e-9)[:, None]
         spilt = np.zeros(part_matrix.T.shape)
         spilt[:, src] = (must / np.maximum(must.sum(0), 1e-12)).T  # (P, N) where a MW less is generated
         hourly_fall, hourly_rise = (

@@ -48,7 +48,7 @@ def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
         for upper, lower in nx.bfs_edges(tree, root):
             above[lower] = upper, root
     for lower in reversed(above):
-        beyond_mw[above[lower][0]] = beyond_mw[above[lower][0]] + beyond_mw[lower]
+        beyond_mw[above[lower][0]] += beyond_mw[lower]
     rows = []
     for name, start, end, _ in grid.lines():
         a, b = block[start], block[end]

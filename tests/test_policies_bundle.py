@@ -162,6 +162,12 @@ def test_a_resume_file_that_could_run_code_or_is_broken_is_refused(run, tmp_path
     assert not (tmp_path / "ran").exists()
 
 
+def test_settings_nested_without_end_are_refused(run):
+    (run / "config.json").write_text("[" * 100_000)
+    with pytest.raises(GridError, match=r"config.json: found RecursionError.*; allowed: the settings of a run"):
+        load_agent(run)
+
+
 def change(run, path, value):
     content = json.loads((run / "config.json").read_text())
     at = content

@@ -168,6 +168,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path):
         GridError, match=r"resume.pt: found a checkpoint of another network \(RuntimeError\); allowed: one"
     ):
         resume(tmp_path / "run", steps=60)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["train"]["steps"] == 120  # as it was
 
 
 def test_the_same_seed_trains_the_same_agent_and_another_seed_another(tmp_path):
@@ -263,6 +264,7 @@ def test_training_leaves_the_threads_of_torch_as_they_were(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
+        ({"policy": [1]}, r"train.policy: found \[1\]; allowed: mlp or extractor or graph"),
         ({"policy": "mpl"}, "train.policy: found 'mpl'; .*did you mean 'mlp'"),
         ({"stepps": 1}, "train.stepps: .*did you mean 'steps'"),
         ({"steps": 0}, "train.steps: found 0; allowed: a whole number >= 1"),

@@ -176,3 +176,9 @@ def test_rivals_run_the_same_episodes_and_are_rewarded_for_what_they_gain_over_e
     metrics = plain.batch.metrics
     gained = (metrics["reference"] - metrics["cost"]) / plain.batch.scale
     assert [info["episode"]["r"] for info in infos] == pytest.approx(gained)
+
+
+def test_an_empty_list_of_configs_is_refused():
+    with pytest.raises(GridError) as caught:
+        make_vec_env([], 2)
+    assert str(caught.value) == "config: found an empty list; allowed: a config, or at least one of them; name a grid"

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from command_line import ROOT, CommandLine, separate
+from grid import Grid
 from scripts.cli import COMMANDS, main
+from topologies.formats import WRITERS
 
 Graph = dict[str, Any]
 
@@ -283,3 +285,22 @@ def test_no_argument_means_the_words_of_the_process(
     monkeypatch.setattr("sys.argv", ["load-balancer", "nonsense"])
     assert main() == 2
     assert "unknown command 'nonsense'" in capsys.readouterr().err
+
+
+def test_sigterm_ends_it_also_where_ctrl_c_is_ignored(tmp_path: Path) -> None:
+    code = (
+        "import os, signal; from scripts import cli; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "cli._run = lambda words: os.kill(os.getpid(), signal.SIGTERM); raise SystemExit(cli.main(['topologies']))"
+    )
+    done = separate(code, tmp_path)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.startswith("error: interrupted before the end")
+
+
+def test_optimum_says_where_limited_lines_carry_nothing(run: CommandLine, tmp_path: Path) -> None:
+    grid = Grid("idle")
+    for name in ("a", "b"):
+        grid.add_source(name, gen_max_mw=5, gen_cost_per_mwh=20)
+    grid.add_line("a", "b", capacity_mw=5)
+    WRITERS[".json"](grid, tmp_path / "idle.json")
+    assert run.ok("optimum", tmp_path / "idle.json").endswith("no line with a limit carries anything\n")

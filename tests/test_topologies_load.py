@@ -159,3 +159,9 @@ def test_links_are_followed_and_pipes_and_devices_are_not_waited_for(tmp_path):
 def test_a_path_with_a_nul_is_refused():
     with pytest.raises(GridError, match="found no such file"):
         load("a\0b.json")
+
+
+def test_what_is_neither_a_name_nor_a_path_is_refused():
+    with pytest.raises(GridError) as caught:
+        load(5)
+    assert str(caught.value).startswith("load: found 5; allowed: a name or a path; a Grid is loaded already")

@@ -35,12 +35,12 @@ class Clock:
     first: datetime | None = None  # the first timestamp, in its own zone
     _first_instant: datetime = datetime.min
     hours: array[float] = field(default_factory=lambda: array("d"))
-    _rows: int = 0  # refused ones too
+    _row: int = -1  # position of the last one, refused ones counted
 
     def add(self, time: Any) -> None:
         """Take the time of the next row: a timestamp or its text, or the text of a number of hours."""
-        self._rows += 1
-        self.hours.append(self._since(time) if self.dated else _number(time, self.path, self._rows - 1, "time_h"))
+        self._row += 1
+        self.hours.append(self._since(time) if self.dated else _number(time, self.path, self._row, "time_h"))
 
     def _since(self, time: Any) -> float:
         try:
@@ -48,14 +48,14 @@ class Clock:
             instant = moment if moment.tzinfo is None else moment.astimezone(UTC)
         except (OverflowError, TypeError, ValueError):
             found = repr(time) if time else "an empty cell"
-            where = place(self.path, self._rows - 1, "time")
+            where = place(self.path, self._row, "time")
             raise GridError(where, found, "a timestamp of ISO 8601", "write it like 2030-01-31T14:00") from None
         if self.first is None:
             self.first, self._first_instant = moment, instant
         first = self.first
         if (moment.tzinfo is None) != (first.tzinfo is None):
             found = f"{time!r}, while the first row has {first.isoformat()!r}"
-            where = place(self.path, self._rows - 1, "time")
+            where = place(self.path, self._row, "time")
             raise GridError(where, found, "a time zone in every row or in none", "write them alike")
         return _hour_of_week(first) + (instant - self._first_instant).total_seconds() / 3600
 
