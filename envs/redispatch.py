@@ -29,7 +29,10 @@ MOST_SOURCES = 64  # that are looked at in one move, on either side
 
 
 class Redispatch:
-    """Moves between the sources of one grid, within its connected parts. Symbols: G sources, L limited lines."""
+    """Moves between the sources of one grid, within its connected parts. Symbols: G sources, L limited lines.
+
+    Sources and lines come first in its arrays, and episodes last: so that numpy reduces over few long rows.
+    """
 
     def __init__(self, arrays: GridArrays, prices: Prices) -> None:
         self.arrays = arrays
@@ -43,7 +46,7 @@ class Redispatch:
         self.reach = self._reach_all[:, self.lines]  # (G, L) flow of each MW
         self.part = arrays.part[self.sources]
         self.parts = arrays.part_matrix.shape[1]
-        self.each = np.eye(len(self.sources))
+        self.number = np.arange(len(self.sources))
         self.source = np.full(len(arrays.node_names), len(self.sources))  # (N,) of each node, G where it has none
         self.source[self.sources] = np.arange(len(self.sources))
 
@@ -75,9 +78,9 @@ class Redispatch:
         if count == 0 or not self.sources.shape[0]:
             return gen_mw
         xp = namespace(gen_mw)
-        gen, low, high = (mw[:, self.sources] for mw in (gen_mw, limits.gen_lo_mw, limits.gen_hi_mw))
+        gen, low, high = (mw[:, self.sources].T for mw in (gen_mw, limits.gen_lo_mw, limits.gen_hi_mw))
         outages = limits.outages
-        flow = flows(self.arrays, gen_mw + other_mw, outages)[:, self.lines]
+        flow = flows(self.arrays, gen_mw + other_mw, outages)[:, self.lines].T
         worth = self._is_worth(gen, low, high, flow)
         if outages is not None:
             worth = worth & outages.is_corrected
@@ -85,111 +88,142 @@ class Redispatch:
         if rows.shape[0] == 0:
             return gen_mw
         outages = None if outages is None else outages.take(rows)
-        before, low, high, flow = gen[rows], low[rows], high[rows], flow[rows]
-        gen = before
+        before, low, high, flow = gen[:, rows], low[:, rows], high[:, rows], flow[:, rows]
+        gen, goes_on = before, worth[rows]
         for _ in range(count):
-            move, pair, change = self._move(gen, low, high, flow, outages)
-            if not bool(xp.any(move > 0)):
+            move, pair, change = self._move(gen, low, high, flow, goes_on, outages)
+            goes_on = move > 0
+            if not bool(xp.any(goes_on)):
                 break
             gen = gen + pair * move
             flow = flow + change * move
-        gen = xp.minimum(xp.maximum(gen, low), high)
-        moved = xp.concat([gen - before, xp.zeros_like(gen[:, :1])], axis=1)[:, self.source]
+        moved = xp.minimum(xp.maximum(gen, low), high) - before
         row = xp.where(worth, xp.cumulative_sum(xp.astype(worth, xp.int64)) - 1, rows.shape[0])
-        return gen_mw + xp.concat([moved, xp.zeros_like(gen_mw[:1])])[row]
+        moved = xp.concat([moved, xp.zeros_like(moved[:, :1])], axis=1)[:, row]
+        return gen_mw + xp.concat([moved, xp.zeros_like(moved[:1])])[self.source].T
 
     def _is_worth(self, gen: Array, low: Array, high: Array, flow: Array) -> Array:
         """(B,) False where no move can save anything: no line is overloaded, and no cheaper source has room."""
         xp = namespace(gen)
-        price = self.cost + 2.0 * self.curve * gen
-        cheapest = xp.min(xp.where(high - gen > TOLERANCE_MW, price, xp.inf), axis=1)
-        dearest = xp.max(xp.where(gen - low > TOLERANCE_MW, price, -xp.inf), axis=1)
-        overloaded = xp.any(xp.abs(flow) - self.capacity_mw > TOLERANCE_MW, axis=1)
+        price = self._price(gen)
+        cheapest = xp.min(xp.where(high - gen > TOLERANCE_MW, price, xp.inf), axis=0)
+        dearest = xp.max(xp.where(gen - low > TOLERANCE_MW, price, -xp.inf), axis=0)
+        overloaded = xp.any(xp.abs(flow) - self.capacity_mw[:, None] > TOLERANCE_MW, axis=0)
         return overloaded | (dearest - cheapest > GAIN_PER_MWH)
 
+    def _price(self, gen: Array) -> Array:
+        """(G, B) cost of a MW more of each source, lines aside."""
+        price = self.cost[:, None]
+        return price + 2.0 * self.curve[:, None] * gen if self.is_curved else price + namespace(gen).zeros_like(gen)
+
     def _move(
-        self, gen: Array, low: Array, high: Array, flow: Array, outages: Outages | None
+        self, gen: Array, low: Array, high: Array, flow: Array, goes_on: Array, outages: Outages | None
     ) -> tuple[Array, Array, Array]:
-        """(B, 1) MW to shift; (B, G) +1 at the source that goes up, −1 at the other; (B, L) change of flow a MW."""
+        """(B,) MW to shift; (G, B) +1 at the source that goes up, −1 at the other; (L, B) change of flow a MW."""
         xp = namespace(gen)
         sign = xp.where(flow < 0, -1.0, 1.0)
-        excess = xp.abs(flow) - self.capacity_mw
-        gain, up, down = self._steepest(gen, low, high, sign, excess, outages)
+        excess = xp.abs(flow) - self.capacity_mw[:, None]
+        gain, up, down = self._steepest(gen, low, high, sign, excess, goes_on, outages)
         pair = up - down
         change = self._driven(pair, outages)
-        room = [xp.sum((high - gen) * up, axis=1)[:, None], xp.sum((gen - low) * down, axis=1)[:, None]]
+        room = [xp.sum((high - gen) * up, axis=0)[None], xp.sum((gen - low) * down, axis=0)[None]]
         if self.is_curved:
-            bend = 2.0 * xp.matmul(up + down, self.curve)
-            room.append(xp.where(bend > 0, gain / xp.where(bend > 0, bend, 1.0), xp.inf)[:, None])
-        move = xp.min(xp.concat([*room, self._to_kink(excess, sign * change)], axis=1), axis=1)
-        return xp.where(gain > GAIN_PER_MWH, move, 0.0)[:, None], pair, change
+            bend = 2.0 * xp.matmul(self.curve, up + down)
+            room.append(xp.where(bend > 0, gain / xp.where(bend > 0, bend, 1.0), xp.inf)[None])
+        move = xp.min(xp.concat([*room, self._to_kink(excess, sign * change)]), axis=0)
+        return xp.where(gain > GAIN_PER_MWH, move, 0.0), pair, change
 
     def _steepest(
-        self, gen: Array, low: Array, high: Array, sign: Array, excess: Array, outages: Outages | None
+        self,
+        gen: Array,
+        low: Array,
+        high: Array,
+        sign: Array,
+        excess: Array,
+        goes_on: Array,
+        outages: Outages | None,
     ) -> tuple[Array, Array, Array]:
-        """(B,) saving of the first MW of the best move, and (B, G) 1 at the source that goes up, and down."""
+        """(B,) saving of the first MW of the best move, and (G, B) 1 at the source that goes up, and down."""
         xp = namespace(gen)
         over = xp.where(excess > TOLERANCE_MW, sign, 0.0)
-        price = self.cost + 2.0 * self.curve * gen + self.overload_per_mwh * self._felt(over, outages)
-        rises, falls = high - gen > TOLERANCE_MW, gen - low > TOLERANCE_MW
-        up, down = _lowest(xp.where(rises, price, xp.inf)), _lowest(xp.where(falls, -price, xp.inf))
-
-        def apart(values: Array) -> tuple[Array, Array]:
-            """(B, M, 1) at those that may rise, and (B, 1, M) at those that may fall."""
-            return _take(values, up)[:, :, None], _take(values, down)[:, None]
-
-        slope = xp.subtract(*apart(price))
+        price = self._price(gen) + self.overload_per_mwh * self._felt(over, outages)
+        to_rise = xp.where(high - gen > TOLERANCE_MW, price, xp.inf)
+        to_fall = xp.where(gen - low > TOLERANCE_MW, -price, xp.inf)
+        up, down = xp.argmin(to_rise, axis=0), xp.argmin(to_fall, axis=0)
+        slope = xp.where(goes_on, xp.min(to_rise, axis=0) + xp.min(to_fall, axis=0), 0.0)
         at = xp.abs(excess) <= TOLERANCE_MW  # on a kink: costs as soon as it carries more
-        if bool(xp.any(at)):
-            number = xp.cumulative_sum(xp.astype(at, xp.int64), axis=1)
-            for kink in range(1, int(xp.max(number)) + 1):
-                more = self._felt(xp.where(at & (number == kink), sign, 0.0), outages)
-                slope = slope + self.overload_per_mwh * xp.maximum(xp.subtract(*apart(more)), 0.0)
-        free = apart(rises)[0] & apart(falls)[1]
+        rows = xp.nonzero((xp.any(at, axis=0) | (self.parts > 1)) & (slope < -GAIN_PER_MWH))[0]
+        if rows.shape[0]:
+            kinked = at[:, rows], sign[:, rows], None if outages is None else outages.take(rows)
+            slope[rows], up[rows], down[rows] = self._steepest_pair(to_rise[:, rows], to_fall[:, rows], *kinked)
+        number = self.number[:, None]
+        return -slope, xp.where(number == up, 1.0, 0.0), xp.where(number == down, 1.0, 0.0)
+
+    def _steepest_pair(
+        self, to_rise: Array, to_fall: Array, at: Array, sign: Array, outages: Outages | None
+    ) -> tuple[Array, Array, Array]:
+        """(R,) slope of the best move, and the sources that go up and down, where not every pair can be had.
+
+        Args:
+            to_rise: (G, R) cost of the first MW up.
+            to_fall: (G, R) cost of the first MW down.
+            at: (L, R) whether a line is at its capacity.
+            sign: (L, R) of its flow.
+            outages: of the rows.
+        """
+        xp = namespace(to_rise)
+        first, second = _lowest(to_rise), _lowest(to_fall)
+
+        def apart(rise: Array, fall: Array) -> tuple[Array, Array]:
+            """(M, 1, R) at those that may rise, and (1, M, R) at those that may fall."""
+            return _take(rise, first)[:, None], _take(fall, second)[None]
+
+        slope = xp.add(*apart(to_rise, to_fall))
+        number = xp.cumulative_sum(xp.astype(at, xp.int64), axis=0)
+        for kink in range(1, int(xp.max(xp.sum(xp.astype(at, xp.int64), axis=0))) + 1):
+            more = self._felt(xp.where(at & (number == kink), sign, 0.0), outages)
+            slope = slope + self.overload_per_mwh * xp.maximum(xp.subtract(*apart(more, more)), 0.0)
         if self.parts > 1:
-            free = free & xp.equal(*apart(xp.zeros_like(price) + self.part))
-        flat = xp.reshape(xp.where(free, slope, xp.inf), (gen.shape[0], -1))
-        best = xp.argmin(flat, axis=1)
-        gain = -xp.take_along_axis(flat, best[:, None], axis=1)[:, 0]
-        return gain, _one_hot(self.each, up, best // free.shape[2]), _one_hot(self.each, down, best % free.shape[2])
+            part = xp.zeros_like(to_rise) + self.part[:, None]
+            slope = xp.where(xp.equal(*apart(part, part)), slope, xp.inf)
+        flat = xp.reshape(slope, (-1, slope.shape[2]))
+        best = xp.argmin(flat, axis=0)
+        up, down = best // slope.shape[1], best % slope.shape[1]
+        least = xp.take_along_axis(flat, best[None], axis=0)[0]
+        return least, *(at if of is None else _take(of, at[None])[0] for of, at in ((first, up), (second, down)))
 
     def _driven(self, output_mw: Array, outages: Outages | None) -> Array:
-        """(B, L) flows that changes of output (B, G) cause."""
+        """(L, B) flows that changes of output (G, B) cause."""
         if outages is None:
-            return namespace(output_mw).matmul(output_mw, self.reach)
-        intact_mw = output_mw @ self._reach_all
-        return outages.flows(intact_mw, output_mw)[:, self.lines]
+            return namespace(output_mw).matmul(self.reach.T, output_mw)
+        intact_mw = output_mw.T @ self._reach_all
+        return outages.flows(intact_mw, output_mw.T)[:, self.lines].T
 
     def _felt(self, weight: Array, outages: Outages | None) -> Array:
-        """(B, G) how much a MW of each source changes the sum of flows weighted by (B, L)."""
+        """(G, B) how much a MW of each source changes the sum of flows weighted by (L, B)."""
         if outages is None:
-            return namespace(weight).matmul(weight, self.reach.T)
-        every = np.zeros((len(weight), len(self.arrays.line_names)))
-        every[:, self.lines] = weight
-        return outages.intact_weights(every) @ self._reach_all.T
+            return namespace(weight).matmul(self.reach, weight)
+        every = np.zeros((weight.shape[1], len(self.arrays.line_names)))
+        every[:, self.lines] = weight.T
+        return self._reach_all @ outages.intact_weights(every).T
 
     def _to_kink(self, excess: Array, change: Array) -> Array:
-        """(B, L) MW to move until each line reaches its capacity, in either direction; inf where it does not."""
+        """(L, B) MW to move until each line reaches its capacity, in either direction; inf where it does not."""
         xp = namespace(excess)
         over = excess > TOLERANCE_MW
-        to_go = xp.where(change > 0, -excess, xp.where(over, excess, excess + 2.0 * self.capacity_mw))
+        to_go = xp.where(change > 0, -excess, xp.where(over, excess, excess + 2.0 * self.capacity_mw[:, None]))
         meets = (xp.abs(change) > 1e-9) & ~((change > 0) & (excess >= -TOLERANCE_MW))
         return xp.where(meets, to_go / xp.where(meets, xp.abs(change), 1.0), xp.inf)
 
 
 def _lowest(price: Array) -> Array | None:
-    """(B, M) the sources with the lowest of the prices (B, G), in their own order; None: all, where they are few."""
+    """(M, B) the sources with the lowest of the prices (G, B), in their own order; None: all, where they are few."""
     xp = namespace(price)
-    if price.shape[1] <= MOST_SOURCES:
+    if price.shape[0] <= MOST_SOURCES:
         return None
-    return xp.sort(xp.argsort(price, axis=1)[:, :MOST_SOURCES], axis=1)
+    return xp.sort(xp.argsort(price, axis=0)[:MOST_SOURCES], axis=0)
 
 
 def _take(values: Array, sources: Array | None) -> Array:
-    """(B, M) the values (B, G) of these sources."""
-    return values if sources is None else namespace(values).take_along_axis(values, sources, axis=1)
-
-
-def _one_hot(each: Array, sources: Array | None, position: Array) -> Array:
-    """(B, G) 1 at one of the sources, by its position (B,) among them."""
-    return each[position if sources is None else _take(sources, position[:, None])[:, 0]]
+    """(M, B) the values (G, B) of these sources."""
+    return values if sources is None else namespace(values).take_along_axis(values, sources, axis=0)
