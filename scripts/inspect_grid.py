@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from scripts.console import Console, amount, pairs
 from scripts.options import CommonJson, GridName, MaybePath, default
-from scripts.pictures import draw
+from scripts.pictures import check_file, draw
 
 if TYPE_CHECKING:
     from grid import Grid, GridArrays
@@ -29,13 +29,15 @@ class Inspect(CommonJson):
         """Print the description.
 
         Raises:
-            GridError: the grid has faults.
+            GridError: the grid has faults, or the picture a suffix that cannot be written.
         """
         from grid import GridError
         from scripts.weak_spots import weak_spots
         from topologies import load
         from topologies.profiles import ProfileSource
 
+        if self.picture is not None:
+            check_file(self.picture, "grid_state")
         try:
             grid = load(self.grid)
             arrays = grid.compile()

@@ -22,21 +22,30 @@ def kind_of(path: Path | None) -> Kind:
     return "sim_results" if path is not None and path.name.startswith("sim_results") else "grid_state"
 
 
-def draw(episode: Episode, path: Path, kind: Kind, console: Console, versus: Episode | None = None) -> Path:
-    """Write the file; what kind of file is said by its suffix. A file of an episode holds one.
+def check_file(path: Path, kind: Kind) -> None:
+    """Refuse, before any work, a file that ``draw`` cannot write.
 
     Raises:
-        GridError: a suffix that cannot be written, or a path that cannot; two different episodes.
+        GridError: the suffix is of none of its files.
     """
-    if path.suffix.lower() == EPISODE_SUFFIX:
-        return episode.save(path)
     from importlib import import_module
 
-    from envs import rendering
     from envs.rendering.video import check_suffix
 
     suffixes = import_module(f"envs.rendering.{kind}").SUFFIXES
     check_suffix(path, (*suffixes, PAGE_SUFFIX, EPISODE_SUFFIX))
+
+
+def draw(episode: Episode, path: Path, kind: Kind, console: Console, versus: Episode | None = None) -> Path:
+    """Write the file; what kind of file is said by its suffix. A file of an episode holds one.
+
+    Raises:
+        GridError: a path that cannot be written; two different episodes.
+    """
+    if path.suffix.lower() == EPISODE_SUFFIX:
+        return episode.save(path)
+    from envs import rendering
+
     if path.suffix.lower() == PAGE_SUFFIX:
         return rendering.replay(episode, path, versus)
     with console.progress(f"drawing {path}", 1.0) as report:

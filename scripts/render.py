@@ -10,7 +10,7 @@ import tyro
 
 from scripts.console import Console
 from scripts.options import CommonJson, Lines, MaybePath, MaybeSeed, default, one_of
-from scripts.pictures import EPISODE_SUFFIX, PAGE_SUFFIX, Kind, draw, kind_of
+from scripts.pictures import EPISODE_SUFFIX, PAGE_SUFFIX, Kind, check_file, draw, kind_of
 from scripts.run_folder import RENDERS, folder_of
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Render(CommonJson, Lines):
 
         out = self.out or (None if self.live else self._default_out())
         what = self.what or kind_of(out)
+        if out is not None:
+            check_file(out, what)
         if self.what is not None and out is not None and out.suffix.lower() in (PAGE_SUFFIX, EPISODE_SUFFIX):
             raise GridError("--what", f"{out}, which holds all", "a picture or an animation", "leave out --what")
         if self.versus is not None:

@@ -345,6 +345,7 @@ def test_live_prints_one_line_a_step(run: CommandLine, tmp_path: Path) -> None:
         ("render triangle --policy agent", "found a grid without an agent"),
         ("render triangle --policy best", "found 'best'; allowed: agent, random, merit, redispatch, mpc, optimum"),
         ("render triangle --out grid_state.bmp", "grid_state.bmp: found the suffix '.bmp'"),
+        ("render nowhere --out grid_state.bmp", "grid_state.bmp: found the suffix '.bmp'"),  # before any work
         ("render triangle --out grid_state.bmp", "allowed: .gif, .mp4, .png, .html, .npz"),
         ("render triangle --what sim_results --out a.html", "--what: found a.html, which holds all"),
         ("render best.npz --policy merit", "an episode that has already happened"),

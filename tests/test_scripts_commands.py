@@ -153,6 +153,7 @@ def test_inspect_draws_the_grid(run: CommandLine, tmp_path: Path) -> None:
     assert "picture: grid.png" in run.ok("inspect", "triangle", "--picture", "grid.png")
     with Image.open(tmp_path / "grid.png") as picture:
         assert min(picture.size) > 300
+    assert "grid.bmp: found the suffix '.bmp'" in run.fault("inspect", "nowhere", "--picture", "grid.bmp")
 
 
 def test_convert_keeps_the_grid(run: CommandLine, tmp_path: Path) -> None:
