@@ -19,12 +19,6 @@ from slow_step import parts_of, slow_step
 CONFIG = EnvConfig(topology="case14", split="test")
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.chdir(tmp_path)
-    return CommandLine(capsys)
-
-
 def test_every_outage_equals_the_slow_oracle():
     intact, found = contingencies(CONFIG, hour=18)
     batch = GridBatch(replace(CONFIG, horizon=24, forecast_h=()), 1, 0)

@@ -20,12 +20,6 @@ from topologies.formats import WRITERS
 Graph = dict[str, Any]
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.chdir(tmp_path)
-    return CommandLine(capsys)
-
-
 def small_grid() -> Graph:
     return {
         "directed": False,

@@ -15,11 +15,9 @@ ROWS = "\n".join(f"{hour},{hour % 24},{0.5 if hour % 2 else 1}" for hour in rang
 FILE = f"time_h,town [MW],roof [share]\n{ROWS}\n"
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True)
+def file(tmp_path: Path) -> None:
     (tmp_path / "my.csv").write_text(FILE, encoding="utf-8")
-    return CommandLine(capsys)
 
 
 def test_the_shipped_year_is_listed_with_its_capacity_factors(run: CommandLine) -> None:

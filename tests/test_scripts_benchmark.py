@@ -1,0 +1,77 @@
+"""The benchmark from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from command_line import CommandLine, separate
+from policies.extras import TRAIN_EXTRA
+from scripts import benchmark
+from scripts.scale import WORKS
+
+
+def test_benchmark_has_its_shape(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "LEAST_RUNS", 1)
+    monkeypatch.setattr(benchmark, "PPO_POLICIES", ("mlp", "free_env"))
+    monkeypatch.setattr(benchmark, "PPO_GRID", "triangle")
+    value = run.json("benchmark", "triangle", "--seconds", 0.01)
+    assert set(value) == {
+        "env_steps_per_s",
+        "ppo_steps_per_s",
+        "render_frames_per_s",
+        "nx_draw_frames_per_s",
+        "outage_per_intact",
+        "optimum",
+    }
+    assert list(value["env_steps_per_s"]["triangle"]) == ["1", "64", "1024"]
+    assert list(value["ppo_steps_per_s"]) == ["mlp", "free_env"]
+    rates = [*value["env_steps_per_s"]["triangle"].values(), *value["ppo_steps_per_s"].values()]
+    assert min(rates) > 100
+    assert value["render_frames_per_s"]["triangle"] > 2 * value["nx_draw_frames_per_s"]["triangle"]
+    solve = value["optimum"]["triangle"]
+    assert set(solve) == {"optimum_s", *benchmark.RATIOS}
+    assert value["outage_per_intact"]["triangle"] > 0
+    assert solve["optimum_per_solver"] > 0
+    assert 0 < solve["warm_per_cold"] < 1 < solve["pypsa_per_optimum"]
+
+
+def test_rates_are_medians_after_a_run_to_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock_s, times_s = [0.0], iter([50.0, 2.0, 1.0, 4.0])
+
+    def work() -> int:
+        clock_s[0] += next(times_s)
+        return 8
+
+    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: clock_s[0])
+    assert benchmark.rate(work, seconds=7.0) == 4.0
+
+
+def test_benchmark_counts_steps_of_every_env(monkeypatch: pytest.MonkeyPatch) -> None:
+    units = []
+    monkeypatch.setattr(benchmark, "rate", lambda work, seconds: units.append(work()) or 1.0)
+    benchmark.env_steps_per_s("triangle", 5, 1.0)
+    assert units == [5 * 48]
+
+
+def test_benchmark_without_torch_leaves_ppo_out(tmp_path: Path) -> None:
+    code = (
+        "from scripts import benchmark; from scripts.cli import main;"
+        "benchmark.LEAST_RUNS = 1; main(['benchmark', 'triangle', '--seconds', '0.01'])"
+    )
+    done = separate(code, tmp_path, TRAIN_EXTRA)
+    assert "PPO: not measured; it needs: pip install load-balancer[train]" in done.stdout
+    assert done.stderr == ""
+
+
+def test_benchmark_scale_prints_and_draws_each_size(run: CommandLine, tmp_path: Path) -> None:
+    rows = run.json("benchmark", "case14", "gen:9:1", "--scale", "--plot", "scale.png")["scale"]
+    assert [(row["grid"], row["nodes"]) for row in rows] == [("case14", 19), ("gen:9:1", 9)]
+    for row in rows:
+        assert set(row) == {"grid", "nodes", "lines", "memory_mb", *WORKS}
+        assert all(row[name] > 0 for name in (*WORKS, "memory_mb"))
+    with Image.open(tmp_path / "scale.png") as picture:
+        assert len(picture.convert("RGB").getcolors(1 << 20)) > 50
+    assert "--plot: found no --scale; allowed: --plot with --scale" in run.fault("benchmark", "--plot", "a.png")

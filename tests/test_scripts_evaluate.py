@@ -1,0 +1,87 @@
+"""Comparing an agent from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from command_line import CommandLine
+from policies import mpc
+
+
+def test_evaluate_compares_an_agent(run: CommandLine, trained: Path) -> None:
+    value = run.json("evaluate", trained, "--episodes", 3)
+    assert (value["grid"], value["episodes"]) == ("triangle", 3)
+    policies = value["policies"]
+    assert list(policies) == ["random", "merit", "redispatch", "mpc", "agent", "optimum"]
+    for figures in policies.values():
+        assert set(figures) == {"cost", "gap_frac", "score", "unserved_mwh", "overload_mwh", "decision_s"}
+        for name in ("cost", "gap_frac", "score"):
+            assert figures[name]["low"] <= figures[name]["mean"] <= figures[name]["high"]
+    assert policies["optimum"]["gap_frac"]["mean"] == 0
+    assert policies["merit"]["score"]["mean"] == 0
+
+
+def test_evaluate_takes_a_grid_alone_and_a_policy_alone(run: CommandLine) -> None:
+    assert "agent" not in run.json("evaluate", "--grid", "triangle", "--episodes", 2)["policies"]
+    value = run.json("evaluate", "merit", "--grid", "triangle", "--episodes", 2)
+    assert list(value["policies"]) == ["merit", "optimum"]
+    text = run.ok("evaluate", "--grid", "triangle", "--episodes", 2, "--split", "train", "--seed", 5)
+    assert "2 train episodes of 48 h, seed 5" in text
+
+
+def test_evaluate_draws_what_it_says(run: CommandLine, trained: Path, tmp_path: Path) -> None:
+    for words, shown in (((trained,), "agent"), (("--grid", "triangle"), "mpc")):
+        text = run.ok("evaluate", *words, "--episodes", 2, "--plot", "pictures/gaps.svg")
+        assert text.endswith("\npicture: pictures/gaps.svg\n")
+        drawn = ElementTree.parse(tmp_path / "pictures" / "gaps.svg").getroot()
+        assert drawn.get("viewBox") == "0 0 921.6 576"
+        comments = {part.strip() for part in (tmp_path / "pictures" / "gaps.svg").read_text("utf-8").split("<!--")}
+        assert any(part.startswith(f"{shown}: generation by source") for part in comments)
+    run.ok("evaluate", "merit", "--grid", "triangle", "--episodes", 1, "--plot", "gaps.png")
+    with Image.open(tmp_path / "gaps.png") as picture:
+        assert picture.size == (1280, 800)
+
+
+def test_evaluate_leaves_mpc_out_on_large_grids_and_says_how_to_have_it(
+    run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mpc, "MOST_NODES", 2)
+    words = ("--grid", "triangle", "--episodes", 1)
+    assert "load-balancer evaluate mpc --grid" in run.ok("evaluate", *words).splitlines()[-1]
+    assert list(run.json("evaluate", *words)["policies"]) == ["random", "merit", "redispatch", "optimum"]
+    assert list(run.json("evaluate", "mpc", *words)["policies"]) == ["mpc", "optimum"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("evaluate --grid triangle --plot gaps.gif", "gaps.gif: found the suffix '.gif'; allowed: .png, .svg, .pdf"),
+        ("evaluate", "evaluate: found no grid; allowed: a run, or --grid"),
+        ("evaluate merit", "evaluate: found no grid; allowed: a run, or --grid"),
+        ("evaluate triangle", "triangle: found no such run; allowed: the folder of a run"),
+        ("evaluate merrit --grid triangle", "or a policy: random, merit, redispatch, mpc; did you mean 'merit'?"),
+        ("evaluate triangle", "for the grid write --grid triangle"),
+        ("evaluate --grid triangel", "did you mean 'triangle'?"),
+    ],
+)
+def test_evaluate_says_what_it_misses(run: CommandLine, line: str, said: str) -> None:
+    assert said in run.fault(*line.split())
+
+
+def test_what_was_not_learned_is_said(run: CommandLine) -> None:
+    assert run("train", "triangle", "--policy", "mlp", "--seconds", 0.01, "--out", "none") == 0
+    assert "nothing was learned: no update fitted into the time" in run.out
+
+
+def test_an_agent_takes_no_outages_to_another_grid(run: CommandLine, tmp_path: Path) -> None:
+    assert run("train", "triangle", "--steps", 1, "--outages", "plant-town,5,6", "--out", "runs/cut") == 0, run.err
+    assert run("evaluate", "runs/cut", "--grid", "classic", "--episodes", 1) == 0, run.err
+
+
+def test_an_agent_stays_on_its_grid(run: CommandLine, trained: Path) -> None:
+    fault = run.fault("evaluate", trained, "--grid", "classic", "--episodes", 2)
+    assert "found the grid 'classic'; allowed: the grid 'triangle'" in fault

@@ -1,0 +1,155 @@
+"""Training an agent from the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from command_line import CommandLine, separate
+from grid import Episode
+from policies import runs
+from scripts.run_folder import make_room
+
+
+def test_train_refuses_to_overwrite(run: CommandLine, trained: Path) -> None:
+    before = (trained / "weights.safetensors").stat().st_mtime_ns
+    fault = run.fault("train", "triangle", "--steps", 300, "--out", trained)
+    assert "found a run that exists" in fault
+    assert "--overwrite" in fault
+    assert (trained / "weights.safetensors").stat().st_mtime_ns == before
+
+
+def test_overwrite_takes_runs_alone(tmp_path: Path, run: CommandLine) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "text.tex").touch()
+    (tmp_path / "thesis" / "config.json").touch()
+    fault = run.fault("train", "triangle", "--out", "thesis", "--overwrite")
+    assert "found a folder with other files (text.tex)" in fault
+    assert (tmp_path / "thesis" / "text.tex").exists()
+    (tmp_path / "notes").touch()
+    assert "found a file" in run.fault("train", "triangle", "--out", "notes", "--overwrite")
+
+
+def test_overwrite_clears_an_older_run(tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    (old / "tensorboard").mkdir(parents=True)
+    (old / "config.json").touch()
+    (old / ".weights.partial-abcd1234.safetensors").touch()  # of a process that was killed
+    make_room(old, overwrite=True)
+    assert not old.exists()
+
+
+def test_a_run_explains_itself(run: CommandLine, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, "mine")
+    run.ok("evaluate", "mine", "--episodes", 2, "--seed", 3)
+    assert run.ok("render", "mine", "--versus", "optimum") == "mine/renders/replay.html\n"
+    assert run.ok("train", "--resume", "mine", "--steps", 10).endswith("run: mine\n")
+    page = (tmp_path / "mine" / "README.md").read_text("utf-8")
+    assert "triangle: 2 test episodes of 48 h, seed 3" in page
+    assert "gradient" in page
+    listed = set(re.findall(r"^    (\S+)", page.partition("Files:")[2], re.MULTILINE))
+    assert listed == {path.name for path in (tmp_path / "mine").iterdir()}
+    kept = json.loads((tmp_path / "mine" / "evaluation.json").read_text("utf-8"))
+    del kept["table"]
+    again = run.json("evaluate", "mine", "--episodes", 2, "--seed", 3)
+    assert {name: figures["cost"] for name, figures in kept["policies"].items() if name != "agent"} == {
+        name: figures["cost"] for name, figures in again["policies"].items() if name != "agent"
+    }
+
+
+def test_an_evaluation_on_other_terms_is_not_kept(run: CommandLine, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, "mine")
+    run.ok("evaluate", "mine", "--episodes", 1, "--split", "train")
+    run.ok("evaluate", "mine", "--episodes", 1, "--grid", "triangle")
+    assert not (tmp_path / "mine" / "evaluation.json").exists()
+
+
+def test_a_run_goes_on_and_says_what_to_do_with_it(run: CommandLine, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, "copy")
+    text = run.ok("train", "--resume", "copy", "--steps", 300)
+    curves = [(folder / "progress.csv").read_text("utf-8").splitlines() for folder in (trained, tmp_path / "copy")]
+    assert len(curves[1]) > len(curves[0])
+    for line in ("load-balancer evaluate copy", "load-balancer render copy --out grid_state.gif"):
+        assert line in text
+    assert text.endswith("\nrun: copy\n")
+
+
+def test_train_and_render_answer_in_json(run: CommandLine, trained: Path) -> None:
+    shutil.copytree(trained, "copy")
+    value = run.json("train", "--resume", "copy", "--steps", 10)
+    assert (value["run"], value["stopped"]) == ("copy", False)
+    assert value["stages"][0]["stage"] == "untrained"
+    value = run.json("render", "copy", "--out", "a.png")
+    assert (value["path"], value["policy"]) == ("a.png", "agent")
+    assert run("render", "triangle", "--live", "--json") == 0  # the steps go to stderr
+    assert json.loads(run.out)["path"] is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("train", "train: found no grid; allowed: a grid, or --resume with a run"),
+        ("train triangle --resume a", "train --resume: found a grid, --start or --out beside it"),
+        ("train --resume nowhere", "nowhere: found no such folder"),
+        ("train triangle --policy mlp --start universal", "--policy: found mlp beside --start; allowed: graph"),
+        ("train triangle --outages plant-town,48,2", "found hour 48 of an episode of 48 h; allowed: a start before"),
+    ],
+)
+def test_train_says_what_it_misses(run: CommandLine, line: str, said: str) -> None:
+    assert said in run.fault(*line.split())
+
+
+def test_without_torch_train_names_the_extra_and_spares_the_old_run(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "config.json").touch()
+    code = "from scripts.cli import main;sys.exit(main(['train', 'triangle', '--out', 'old', '--overwrite']))"
+    done = separate(code, tmp_path, ("torch",))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "pip install load-balancer[train]" in done.stderr
+    assert (tmp_path / "old" / "config.json").exists()
+
+
+def test_train_takes_many_grids_and_the_agent_runs_any_other(run: CommandLine, tmp_path: Path) -> None:
+    text = run.ok("train", "triangle", "gen:6..7x2", "--steps", 4000, "--stages", "gradient")
+    assert "compare  load-balancer evaluate runs/many-graph --grid GRID" in text
+    value = run.json("evaluate", "many-graph", "--grid", "gen:8:3", "--episodes", 2)
+    assert value["grid"] == "gen:8:3"
+    assert "agent" in value["policies"]
+    run.ok("render", "many-graph", "--grid", "gen:8:3", "--out", "episode.npz")
+    episode = Episode.load(tmp_path / "episode.npz")
+    assert (episode.policy, episode.grid_name) == ("agent", "gen:8:3")
+    run.ok("train", "gen:8:3", "--start", "many-graph", "--steps", 3072)
+    assert (tmp_path / "runs" / "gen:8:3-graph" / "grid.json").exists()
+    for line, said in (
+        ("evaluate many-graph", "many-graph: found an agent of 3 grids; allowed: one grid to run; add --grid"),
+        ("render many-graph", "many-graph: found an agent of 3 grids; allowed: one grid to run; add --grid"),
+        (
+            "render triangle --grid classic",
+            "--grid classic: found no agent to run it, but triangle; allowed: the fold",
+        ),
+        ("train triangle classic --policy mlp", "train.policy: found 'mlp' for 2 grids; allowed: 'graph'"),
+        ("train triangle --start nowhere", "nowhere: found no such run; allowed: the folder of a run"),
+        ("train gen:6..5x2", "gen:6..5x2: found sizes from 6 to 5"),
+    ):
+        assert said in run.fault(*line.split())
+
+
+def test_a_shipped_agent_goes_by_its_name(
+    run: CommandLine, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "SHIPPED", tmp_path / "agents")
+    run.ok(
+        "train", "triangle", "--policy", "graph", "--steps", 1500, "--stages", "gradient", "--out", "agents/everywhere"
+    )
+    value = run.json("evaluate", "everywhere", "--grid", "gen:6:1", "--episodes", 1)
+    assert list(value["policies"])[-2:] == ["agent", "optimum"]
+    run.ok("render", "everywhere", "--grid", "gen:6:1", "--out", "grid_state.png")
+    for line in ("evaluate everywere --grid gen:6:1", "render everywere --grid gen:6:1", "render everywere"):
+        fault = run.fault(*line.split())
+        assert "everywere: found no" in fault
+        assert fault.rstrip().endswith("did you mean 'everywhere'?")
