@@ -9,6 +9,7 @@ node-major, [units or lines, rows, features].
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +17,9 @@ from torch.nn import functional
 
 from policies.clearing import clear
 from policies.day_ahead import HOURS
-from policies.foresight import Day, has_started, hours_left, plan_day
+from policies.foresight import Day, has_started, hours_left
 from policies.layers import LineEncoder, MessageLayer
+from policies.recall import Recall
 from policies.statuses import OUT
 from policies.wiring import MOST_LINE_SEEN, MOST_SEEN, MOST_SEEN_OF_PEAK, Wiring
 
@@ -78,20 +80,24 @@ class GraphNetwork(nn.Module):
         self.rounds = nn.ModuleList([Round(width, line_width) for _ in range(layers)])
         self.unit = nn.Sequential(nn.Linear(2 * width + unit_size, width), nn.ReLU(), nn.Linear(width, 3))
         self.value = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.recall = Recall()
         for weight in self.unit[-1].parameters():
             nn.init.zeros_(weight)
 
-    def forward(self, observation: dict[str, Tensor], wiring: Wiring) -> tuple[Tensor, Tensor]:
-        """Nodes (B, N, F), lines (B, E, 5) and globals (B, K) to mean actions (B, A) and values (B,)."""
-        actions, values = by_status(self._decide, observation, wiring)
+    def forward(self, observation: dict[str, Tensor], wiring: Wiring, is_noted: bool = False) -> tuple[Tensor, Tensor]:
+        """Nodes (B, N, F), lines (B, E, 5) and globals (B, K) to mean actions (B, A) and values (B,).
+
+        What is noted is not planned again, until ``recall`` forgets it.
+        """
+        actions, values = by_status(partial(self._decide, is_noted=is_noted), observation, wiring)
         return actions, values
 
     def judge(self, observation: dict[str, Tensor], wiring: Wiring) -> Tensor:
         """The values (B,) alone."""
         return by_status(lambda seen, w: (self._worth(*self._understood(w, seen)[2:]),), observation, wiring)[0]
 
-    def _decide(self, observation: dict[str, Tensor], w: Wiring) -> tuple[Tensor, Tensor]:
-        day, units, unit, grid = self._understood(w, observation)
+    def _decide(self, observation: dict[str, Tensor], w: Wiring, is_noted: bool) -> tuple[Tensor, Tensor]:
+        day, units, unit, grid = self._understood(w, observation, is_noted)
         asked = self.unit(torch.cat([unit, grid.expand_as(unit), units], -1))
         return self._cleared(w, observation, day, *asked.transpose(0, 1).unbind(-1)), self._worth(unit, grid)
 
@@ -99,9 +105,12 @@ class GraphNetwork(nn.Module):
         """(B,) values: the critic reads what the actor makes of the grid, and does not shape it."""
         return self.value(torch.cat([unit.mean(0), grid], -1).detach()).squeeze(-1)
 
-    def _understood(self, w: Wiring, observation: dict[str, Tensor]) -> tuple[Day, Tensor, Tensor, Tensor]:
+    def _understood(
+        self, w: Wiring, observation: dict[str, Tensor], is_noted: bool = False
+    ) -> tuple[Day, Tensor, Tensor, Tensor]:
         """The day ahead, features of the units (U, B, ·), what is made of them (U, B, W), and of the grid (B, W)."""
-        day = plan_day(w, {name: part.detach() for name, part in observation.items()})
+        plan = self.recall.note if is_noted else self.recall.day
+        day = plan(w, {name: part.detach() for name, part in observation.items()})
         with torch.no_grad():
             way, line = self._of_lines(w, observation, day)
         units = torch.cat([self._of_units(w, observation, day), self._near(w, observation)], -1)

@@ -150,8 +150,8 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         self.position = position
 
     def forward(self, obs: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Actions (B, A), values (B, 1) and the actions' log-probability (B,)."""
-        distribution, values = self._decide(obs)
+        """Actions (B, A), values (B, 1) and the actions' log-probability (B,), in a rollout to be learned from."""
+        distribution, values = self._decide(obs, is_noted=True)
         actions = distribution.get_actions(deterministic=deterministic)
         return actions, values, distribution.log_prob(actions)
 
@@ -163,6 +163,12 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
     def get_distribution(self, obs: Any) -> MaskedGaussian:
         """Of the actions (B, A)."""
         return self._decide(obs)[0]
+
+    def set_training_mode(self, mode: bool) -> None:
+        """As stable-baselines3 calls it: True before it learns from a rollout, False before the next one."""
+        super().set_training_mode(mode)
+        if not mode:
+            self.network.recall.forget()
 
     def predict_values(self, obs: Any) -> Tensor:
         """(B, 1)."""
@@ -184,21 +190,23 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         numbers = actions.clamp(-1.0, 1.0).cpu().numpy()
         return (numbers[0] if is_alone else numbers), state
 
-    def _decide(self, observation: dict[str, Tensor]) -> tuple[MaskedGaussian, Tensor]:
+    def _decide(self, observation: dict[str, Tensor], is_noted: bool = False) -> tuple[MaskedGaussian, Tensor]:
         """The distribution of the actions (B, A), and values (B, 1)."""
         if "grid" in observation:
-            return self._decide_by_grid(observation, observation["grid"].flatten().long())
+            return self._decide_by_grid(observation, observation["grid"].flatten().long(), is_noted)
         site = self._site(self.position)
-        mean, value = self.network(observation, site.wiring)
+        mean, value = self.network(observation, site.wiring, is_noted)
         return MaskedGaussian(mean, self.log_std.exp()[site.kind]), value[:, None]
 
-    def _decide_by_grid(self, observation: dict[str, Tensor], grid: Tensor) -> tuple[MaskedGaussian, Tensor]:
+    def _decide_by_grid(
+        self, observation: dict[str, Tensor], grid: Tensor, is_noted: bool
+    ) -> tuple[MaskedGaussian, Tensor]:
         width = int(np.prod(self.action_space.shape or ()))
         std_by_kind = self.log_std.exp()
         rows, means, stds, masks, values = [], [], [], [], []
         for position in torch.unique(grid).tolist():
             site, chosen = self._site(position), torch.nonzero(grid == position).squeeze(1)
-            mean, value = self.network(site.own(observation, chosen), site.wiring)
+            mean, value = self.network(site.own(observation, chosen), site.wiring, is_noted)
             padding = (0, width - len(site.kind))
             rows.append(chosen)
             means.append(functional.pad(mean, padding))
