@@ -10,7 +10,7 @@ from policies.foresight import Day, numbers
 from policies.market import LEAST_RISE, dispatch
 from policies.wiring import Wiring
 
-MOVES = 20  # of redispatch
+MOVES = 200  # of redispatch; it ends before where nothing more is saved
 AT_LIMIT_PU = 1e-6
 RIDGE = 1e-6  # where more rows bind than units are free
 

@@ -91,10 +91,10 @@ def relieve(
 
     The redispatch moves of the env, among stores that bid as well as sources. Changes output (U,) and flow (L,).
     """
-    up, down = np.empty(len(cost)), np.empty(len(cost))
+    up, down, full = np.empty(len(cost)), np.empty(len(cost)), np.empty(len(flow), np.int64)
     for _ in range(moves):
-        full = _prices(cost, rise, low, high, network, output, flow, up, down)
-        gain, riser, faller = _best_pair(network, up, down, full, flow)
+        count = _prices(cost, rise, low, high, network, output, flow, up, down, full)
+        gain, riser, faller = _best_pair(network, up, down, full[:count], flow)
         if riser < 0:
             return
         room = min(high[riser] - output[riser], output[faller] - low[faller], gain / (rise[riser] + rise[faller]))
@@ -115,38 +115,63 @@ def _prices(
     flow: Array,
     up: Array,
     down: Array,
-) -> Array:
-    """Fill in what a little more of each unit costs, and what a little less saves; the lines that are just full."""
-    up[:] = cost + rise * output
-    full = np.zeros(len(flow), np.bool_)
+    full: Array,
+) -> int:
+    """Fill in what a little more of each unit costs, and what a little less saves; and count the lines just full.
+
+    Their positions come first in full (L,).
+    """
+    count = 0
+    for u in range(len(up)):
+        up[u] = cost[u] + rise[u] * output[u]
     for line in range(len(flow)):
         excess = abs(flow[line]) - network.capacity[line]
-        full[line] = abs(excess) <= TOLERANCE_PU
         if excess > TOLERANCE_PU:
-            up += np.sign(flow[line]) * network.overload * network.reach[:, line]
+            toll = network.overload if flow[line] > 0 else -network.overload
+            for u in range(len(up)):
+                up[u] += toll * network.reach[u, line]
+        elif excess >= -TOLERANCE_PU:
+            full[count] = line
+            count += 1
     for u in range(len(up)):
         down[u] = up[u] if output[u] - low[u] > TOLERANCE_PU else -np.inf
         up[u] = up[u] if high[u] - output[u] > TOLERANCE_PU else np.inf
-    return np.flatnonzero(full)
+    return count
 
 
 @compiled
 def _best_pair(network: Network, up: Array, down: Array, full: Array, flow: Array) -> tuple[float, int, int]:
     """What the best shift saves, who goes up and who goes down; −1 if none saves anything."""
-    best, riser, faller, most = -LEAST_GAIN, -1, -1, np.max(down)
+    toll = np.empty((len(up), len(full)))  # of the lines that are just full, where a unit's output adds to their flow
+    for k in range(len(full)):
+        each = np.sign(flow[full[k]]) * network.overload
+        for u in range(len(up)):
+            toll[u, k] = each * network.reach[u, full[k]]
+    least, most = np.argmin(up), np.argmax(down)
+    best, riser, faller = -LEAST_GAIN, -1, -1
+    loss = _loss(network, up, down, toll, least, most, best)
+    if loss < best:
+        best, riser, faller = loss, least, most
     for u in range(len(up)):
-        if up[u] - most >= best:
+        if up[u] - down[most] >= best:
             continue
         for v in range(len(up)):
-            loss = up[u] - down[v]
-            if loss >= best or network.part[u] != network.part[v]:
-                continue
-            for line in full:
-                along = np.sign(flow[line]) * (network.reach[u, line] - network.reach[v, line])
-                loss += network.overload * max(along, 0.0)
-            if loss < best:
-                best, riser, faller = loss, u, v
+            if up[u] - down[v] < best:
+                loss = _loss(network, up, down, toll, u, v, best)
+                if loss < best:
+                    best, riser, faller = loss, u, v
     return -best, riser, faller
+
+
+@compiled
+def _loss(network: Network, up: Array, down: Array, toll: Array, u: int, v: int, best: float) -> float:
+    """What it costs to shift from v to u; anything that is no better than the best, where it is not."""
+    loss = up[u] - down[v]
+    if network.part[u] != network.part[v]:
+        return np.inf
+    for k in range(toll.shape[1]):
+        loss += max(toll[u, k] - toll[v, k], 0.0)
+    return loss
 
 
 @compiled

@@ -103,7 +103,7 @@ def bids_of(wiring, observation, seed):
     return cost, tensor(rng.uniform(0.3, 1.3, cost.shape)), low, high
 
 
-@pytest.mark.parametrize("topology", ["case14", "gen:30:4", "gen:24:9", "gen:40:90006"])
+@pytest.mark.parametrize("topology", ["case14", "gen:30:4", "gen:24:9", "gen:40:90006", "gen:100:71021", "case118"])
 def test_the_cleared_step_costs_what_a_linear_programme_finds(topology):
     _, seen, wiring = batch_of(topology, 3)
     cost, rise, low, high = bids_of(wiring, seen, 1)
