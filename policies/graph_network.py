@@ -24,6 +24,7 @@ from policies.statuses import OUT
 from policies.wiring import MOST_LINE_SEEN, MOST_SEEN, MOST_SEEN_OF_PEAK, Wiring
 
 MOST_TILT = 0.15  # of a source's cost
+HOLD = 2.0  # rise of a source's price over its range, in parts of what its output now costs later by ramps
 CORRECTION = 0.1  # of the value of stored energy, where 1 is asked for
 SLOPE = 0.5  # rise of a store's price from nothing to full power
 MOST_ANSWER = 1.0  # of a value to a unit of energy more, in its gradient
@@ -192,8 +193,10 @@ class GraphNetwork(nn.Module):
         rise = (SLOPE * torch.exp(slope[:, sources:].clamp(-3, 3))).repeat(1, 2)
         rise = rise / torch.cat([w.discharge_max, w.charge_max]).clamp(min=1e-6)
         price = torch.cat([value / w.discharge_eff + w.fleet.wear, value * w.charge_eff], 1)
-        cost = torch.cat([w.cost + day.tilt + MOST_TILT * torch.tanh(tilt[:, :sources]), price - rise * planned], 1)
-        rise = torch.cat([w.slope.expand_as(low), rise], 1)
+        hold = HOLD * day.tilt.abs() / w.gen_max.clamp(min=1e-6)
+        own = w.cost + day.tilt - hold * day.output[:, 0, :sources] + MOST_TILT * torch.tanh(tilt[:, :sources])
+        cost = torch.cat([own, price - rise * planned], 1)
+        rise = torch.cat([w.slope + hold, rise], 1)
         none = torch.zeros_like(most)
         bottom, top = torch.cat([low, none, least], 1), torch.cat([high, most, none], 1)
         output = clear(w, cost, rise, bottom, top, day)

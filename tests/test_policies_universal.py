@@ -57,6 +57,19 @@ def test_it_runs_grids_whose_sizes_are_far_from_those_that_it_was_trained_on(gri
     assert scores["agent"] > scores["mpc"] - 1
 
 
+def test_a_plant_that_hardly_ramps_begins_where_it_is_to_stay():
+    """Its first output is free, and all that follow hang on it; a flat price would have it begin at 0 or at the top."""
+    grid = Grid("slow")
+    grid.add_source("coal", gen_max_mw=20, gen_cost_per_mwh=30, gen_ramp_mw_per_h=0.3)
+    grid.add_source("gas", gen_max_mw=20, gen_cost_per_mwh=90)
+    grid.add_source("sun", gen_max_mw=20, gen_profile="sun")
+    grid.add_consumer("town", load_max_mw=15, load_profile="industry")
+    for name in ("coal", "gas", "sun"):
+        grid.add_line(name, "town")
+    rows = evaluate([load_agent("universal")], EnvConfig(topology=grid), episodes=6).rows
+    assert next(row for row in rows if row.name == "agent").gap_frac.mean < 0.01
+
+
 def must_run(load_max_mw):
     """A plant that cannot produce less, and a store behind a line that is too small for the rest."""
     grid = Grid("must run")
