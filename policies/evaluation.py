@@ -25,6 +25,9 @@ OPTIMUM = "optimum"
 SCORE_FLOOR_FRAC = 1e-3
 """Below this share of the reference between merit and optimum, a score means nothing and is None."""
 
+LEAST_SAID_FRAC = 1e-4
+"""Of the demand: what the optimum alone sheds or spills is said from here on."""
+
 Report = Callable[[float, str], None]
 """Told the share of the work that is done, in [0, 1], and what is being done."""
 
@@ -38,6 +41,7 @@ class Runs:
     reference: np.ndarray  # (E,) cost of the merit order on a copper plate; where their mean is too low, a floor
     unserved_mwh: np.ndarray  # (E,)
     overload_mwh: np.ndarray  # (E,)
+    spill_mwh: np.ndarray  # (E,), 0 where it is free
     decision_s: float  # time a decision of one episode took
 
 
@@ -67,6 +71,7 @@ class Evaluation:
     hours: float  # length of an episode
     trips: bool  # whether overloaded lines trip: then the optimum, which knows nothing of it, is no bound
     rows: tuple[Row, ...]
+    notes: tuple[str, ...]  # on the optimum
 
     def __getitem__(self, name: str) -> Row:
         return {row.name: row for row in self.rows}[name]
@@ -80,7 +85,8 @@ class Evaluation:
         """Plain numbers for ``json.dumps``; score is None where merit and optimum are too close to tell."""
         figures = ("cost", "gap_frac", "score", "unserved_mwh", "overload_mwh", "decision_s")
         policies = {row.name: {name: _plain(getattr(row, name)) for name in figures} for row in self.rows}
-        return {"grid": self.grid, "episodes": self.episodes, "optimum_is": self.optimum_is, "policies": policies}
+        about = {"grid": self.grid, "episodes": self.episodes, "optimum_is": self.optimum_is, "notes": list(self.notes)}
+        return {**about, "policies": policies}
 
     def table(self) -> str:
         """The same as text of at most 100 columns."""
@@ -93,8 +99,7 @@ class Evaluation:
             for line in cells
         ]
         title = f"{self.grid}: {self.episodes} {self.split} episodes of {self.hours:g} h, seed {self.seed}"
-        said = ["overloaded lines trip: the optimum is a reference for lines that hold, not a bound"] * self.trips
-        return "\n".join([f"{title} [95 % interval]", *(line.rstrip() for line in lines), *said])
+        return "\n".join([f"{title} [95 % interval]", *(line.rstrip() for line in lines), *self.notes])
 
 
 def evaluate(
@@ -132,10 +137,16 @@ def evaluate(
         report((k + 1) / parts, policy.name)
         told = _step_counter(report, k + 1, parts, policy.name, batch.horizon)
         runs.append(merit if isinstance(policy, Merit) else run(policy, _seen_by(policy, batch, seed), seed, told))
-    best = _optima(batch, seed, lambda done: report((parts - 1 + done) / parts, OPTIMUM))
+    best, exact = _optima(batch, seed, lambda done: report((parts - 1 + done) / parts, OPTIMUM))
     rows = compare([*runs, best], merit, best, Bootstrap(episodes, seed))
     hours, trips = config.horizon * config.dt_h, config.overload == "trip"
-    return Evaluation(batch.arrays.name, episodes, seed, split, hours, trips, rows)
+    notes = ["overloaded lines trip: the optimum is a reference for lines that hold, not a bound"] * trips
+    demand_mwh = float(batch.outlook.load_mw[: batch.horizon].sum()) * config.dt_h / episodes
+    notes += _out_of_reach([merit, *runs], best, LEAST_SAID_FRAC * demand_mwh)
+    notes += [f"in {episodes - exact} of {episodes} episodes no schedule is as cheap as the optimum"] * (
+        exact < episodes
+    )
+    return Evaluation(batch.arrays.name, episodes, seed, split, hours, trips, rows, tuple(notes))
 
 
 def run_episodes(policy: str | Policy, config: EnvConfig, episodes: int = 1, seed: int = 0) -> list[Episode]:
@@ -173,7 +184,23 @@ def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], No
         after_step()
     decision_s = decided_s / (batch.horizon * batch.batch_size)
     cost, unserved_mwh, overload_mwh = (batch.metrics[name] for name in ("cost", "unserved_mwh", "overload_mwh"))
-    return Runs(policy.name, cost, reference, unserved_mwh, overload_mwh, decision_s)
+    price = batch.prices.spill_per_mwh
+    spill_mwh = batch.metrics["spill"] / price if price else np.zeros_like(cost)
+    return Runs(policy.name, cost, reference, unserved_mwh, overload_mwh, spill_mwh, decision_s)
+
+
+def _out_of_reach(runs: Sequence[Runs], best: Runs, least_mwh: float) -> list[str]:
+    """What the optimum sheds and spills although a policy did without: no action asks for it."""
+    shed_mwh, spill_mwh = (
+        float(getattr(best, name).mean() - min(getattr(each, name).mean() for each in runs))
+        for name in ("unserved_mwh", "spill_mwh")
+    )
+    if max(shed_mwh, spill_mwh) <= least_mwh:
+        return []
+    found = " and ".join(
+        f"{does} {mwh:.1f} MWh" for does, mwh in (("sheds", shed_mwh), ("spills", spill_mwh)) if mwh > least_mwh
+    )
+    return [f"the optimum {found} an episode without need, which no policy can ask for"]
 
 
 def compare(runs: Sequence[Runs], merit: Runs, best: Runs, bootstrap: Bootstrap) -> tuple[Row, ...]:
@@ -232,22 +259,24 @@ def _seen_by(policy: Policy, batch: GridBatch, seed: int) -> GridBatch:
     return seen
 
 
-def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> Runs:
-    """The optimum of each episode."""
+def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> tuple[Runs, int]:
+    """The optimum of each episode, and how many of them the step can follow."""
     batch.reset(seed)
     count, started_s = batch.batch_size, time.perf_counter()
     inputs = [batch.episode_inputs(i) for i in range(count)]
     starts_mwh = batch.state.store_mwh
     solved = list(optima(batch.arrays, inputs, batch.prices, starts_mwh, progress=lambda done: report(done / count)))
     dt_h, steps = batch.config.dt_h, batch.horizon * batch.batch_size
-    return Runs(
+    best = Runs(
         name=OPTIMUM,
         cost=np.array([best.cost for best in solved]),
         reference=batch.reference_cost,
         unserved_mwh=np.array([best.shed_mw.sum() * dt_h for best in solved]),
         overload_mwh=np.array([overload_mw(batch.arrays, best.flow_mw).sum() * dt_h for best in solved]),
+        spill_mwh=np.array([best.spill_mw.sum() * dt_h for best in solved]) * bool(batch.prices.spill_per_mwh),
         decision_s=(time.perf_counter() - started_s) / steps,
     )
+    return best, sum(each.exact for each in solved)
 
 
 def _plain(figure: Interval | float | None) -> Any:

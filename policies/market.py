@@ -147,7 +147,7 @@ def _best_pair(network: Network, up: Array, down: Array, full: Array, flow: Arra
         each = np.sign(flow[full[k]]) * network.overload
         for u in range(len(up)):
             toll[u, k] = each * network.reach[u, full[k]]
-    least, most = np.argmin(up), np.argmax(down)
+    least, most = int(np.argmin(up)), int(np.argmax(down))
     best, riser, faller = -LEAST_GAIN, -1, -1
     loss = _loss(network, up, down, toll, least, most, best)
     if loss < best:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from congested import congested_grid
 from envs import EnvConfig, GridBatch
 from envs.rewards import reference_cost
-from grid import GridError, Setpoint
+from grid import Grid, GridError, Setpoint
 from grid.optimum import optimum
 from policies.baselines import BASELINES, Merit, Random
 from policies.evaluation import Runs, compare, evaluate, run_episodes
@@ -85,7 +85,7 @@ def test_the_split_is_test_unless_told_otherwise(evaluation):
 def test_json_has_the_promised_shape_and_survives_json(evaluation):
     content = evaluation.to_json()
     assert json.loads(json.dumps(content, allow_nan=False)) == content
-    assert list(content) == ["grid", "episodes", "optimum_is", "policies"]
+    assert list(content) == ["grid", "episodes", "optimum_is", "notes", "policies"]
     assert (content["grid"], content["episodes"]) == ("congested", EPISODES)
     assert list(content["policies"]) == ["random", "merit", "redispatch", "mpc", "optimum"]
     for row in content["policies"].values():
@@ -168,7 +168,7 @@ def runs(name, cost, reference=None):
     cost = np.asarray(cost, dtype=float)
     nothing = np.zeros_like(cost)
     reference = np.full_like(cost, 100.0) if reference is None else np.asarray(reference, dtype=float)
-    return Runs(name, cost, reference, nothing, nothing, 0.0)
+    return Runs(name, cost, reference, nothing, nothing, nothing, 0.0)
 
 
 def test_hand_made_costs_give_hand_made_figures():
@@ -224,3 +224,50 @@ def test_pairing_makes_the_interval_of_a_steady_difference_narrow():
     row = compare([agent], merit, best, Bootstrap(30, 0))[0]
     assert row.score.high - row.score.low < 5
     assert row.cost.high - row.cost.low > 50
+
+
+def must_run():
+    """10 MW that must run go over a line of 8 MW, unless 2 of them are spilt where they are made."""
+    grid = Grid("must run")
+    grid.add_source("plant", gen_max_mw=10, gen_min_mw=10, gen_cost_per_mwh=1)
+    grid.add_source("peak", gen_max_mw=10, gen_cost_per_mwh=2)
+    grid.add_consumer("town", load_max_mw=10, load_profile="constant")
+    grid.add_line("plant", "town", capacity_mw=8)
+    grid.add_line("peak", "town")
+    return grid
+
+
+def dear_to_serve():
+    """A plant at 50 serves a town that would rather do without at 40."""
+    grid = Grid("dear")
+    grid.add_source("plant", gen_max_mw=10, gen_cost_per_mwh=50)
+    grid.add_consumer("town", load_max_mw=5, load_profile="constant", shed_cost_per_mwh=40)
+    grid.add_line("plant", "town")
+    return grid
+
+
+def burning():
+    """5 MW too many, for which spilling costs 50 an hour; a store that gave as it takes could burn them for 5."""
+    grid = Grid("burning")
+    grid.add_source("plant", gen_max_mw=10, gen_min_mw=10, gen_cost_per_mwh=1)
+    grid.add_consumer("town", load_max_mw=5, load_profile="constant")
+    power = {"charge_max_mw": 10, "discharge_max_mw": 10}
+    grid.add_storage("store", store_max_mwh=1, **power, charge_eff_frac=0.7, discharge_eff_frac=0.7)
+    for name in ("plant", "store"):
+        grid.add_line(name, "town")
+    return grid
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (must_run, ["the optimum spills 20.0 MWh an episode without need, which no policy can ask for"]),
+        (dear_to_serve, ["the optimum sheds 50.0 MWh an episode without need, which no policy can ask for"]),
+        (burning, ["in 2 of 2 episodes no schedule is as cheap as the optimum"]),
+        (congested_grid, []),
+    ],
+)
+def test_what_the_optimum_alone_can_do_is_said(make, said):
+    found = evaluate(["merit"], EnvConfig(topology=make(), horizon=10), 2, 0)
+    assert list(found.notes) == said
+    assert found.table().splitlines()[5:] == said
