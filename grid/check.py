@@ -28,6 +28,9 @@ def find_faults(graph: nx.MultiGraph[str], lines: list[Line], base_mva: float, w
         allowed = f"a number from {LEAST_BASE_MVA:g} to {LARGEST_BASE_MVA:g}"
         faults.append(Fault("graph: base_mva", _shown(base_mva), allowed, "correct it or leave it out (100)"))
     for node, data in graph.nodes(data=True):
+        if not str(node).isprintable():
+            found = "an id with a line break or another character that cannot be shown"
+            faults.append(Fault(f"node {node!r}", found, "a text of one line", "rename it"))
         faults += _node_faults(f"node {node!r}", data)
     for (name, start, _, data), ends in zip(lines, graph.edges(), strict=True):
         faults += _line_faults(f"line {name!r}", start, ends, data)
