@@ -48,7 +48,7 @@ def plan_days(
     Args:
         fleet: the units.
         network: of the grid.
-        left_h: (B,) until the episode ends, at least 1.
+        left_h: (B,) until the episode ends, above 0.
         offer: (B, H, G) limits of output.
         need: (B, H, P) demand.
         load_flow: (B, H, L) by demand alone.
@@ -60,8 +60,9 @@ def plan_days(
         spans_h: (T,) of the periods, of which the first is an hour; H hours in sum.
         enough: (T,) complementarity, price times power, both relative, to which each period is worked out.
     """
-    ends_h = np.minimum(np.cumsum(spans_h), left_h[:, None])
-    own_h = np.diff(ends_h, axis=1, prepend=0)
+    ends_h = np.minimum(np.cumsum(spans_h), np.ceil(left_h)[:, None].astype(np.int64))
+    end_h = np.minimum(ends_h[:, -1], left_h)
+    own_h = np.diff(np.minimum(ends_h, left_h[:, None]), axis=1, prepend=0.0)
     periods = (own_h > 0).sum(1)
     offer, need, load_flow = (in_periods(each, ends_h) for each in (offer, need, load_flow))
     status = status[:, np.cumsum(spans_h) - spans_h]  # that of a period is the one that it begins with
@@ -93,8 +94,8 @@ def plan_days(
 
     open_ = np.arange(len(left_h))
     for doubt in DOUBTS:
-        alike = np.lexsort((near[open_].sum((1, 2)), ends_h[open_, -1]))  # in the end, and in lines that may fill
-        for_each(partial(plan, doubt=doubt), _eights(open_[alike], ends_h[:, -1]))
+        alike = np.lexsort((near[open_].sum((1, 2)), end_h[open_]))  # in the end, and in lines that may fill
+        for_each(partial(plan, doubt=doubt), _eights(open_[alike], end_h))
         open_ = open_[overloads[open_]]
     return plans
 

@@ -62,7 +62,7 @@ class Plans(NamedTuple):
 class Forecast(NamedTuple):
     """The coming periods of eight rows, and where the rows stand."""
 
-    span_h: Array  # (T,) of each period; the first is an hour
+    span_h: Array  # (T,) of each period; the first is an hour, and the last may be cut by the episode's end
     offer: Array  # (K, T, G) limits of output
     need: Array  # (K, T, P) demand
     load_flow: Array  # (K, T, L) by demand alone

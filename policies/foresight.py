@@ -14,7 +14,7 @@ from torch import Tensor
 
 from policies.day_ahead import HOURS, SPANS_H, plan_days
 from policies.day_programme import Plans
-from policies.statuses import ROUNDING_H, statuses_ahead
+from policies.statuses import statuses_ahead
 from policies.wiring import Wiring
 
 LEAST_KEEP = 1e-3  # share of energy that is left after an hour: with less, next to nothing is left after a step
@@ -65,7 +65,7 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     load = load.double()  # so that what comes out does not depend on the order of the nodes
     statuses = statuses_ahead(w, observation, steps_left(w, observation["globals"]).long())
     need, load_flow = load @ w.part.double(), statuses.each(lambda w, at: w.offset - load[at] @ w.flow.double())
-    left_h = (hours_left(w, observation["globals"]) - ROUNDING_H).ceil().clamp(min=1).long()
+    left_h = hours_left(w, observation["globals"]).double().clamp(min=w.dt_h)
     started = has_started(w, observation["globals"])[:, 0]
     keep = np.maximum(w.fleet.hourly_keep, LEAST_KEEP)
     further = torch.from_numpy(keep ** (1 - w.dt_h)).float()  # losses of a step are already seen

@@ -197,3 +197,14 @@ def test_the_network_knows_the_limits_of_the_coming_step(topology, dt_h):
             assert np.abs(outcome.clipped_mw).max() < 1e-3 * batch.arrays.peak_load_mw
             moved += float((outcome.charge_mw + outcome.discharge_mw).sum())
     assert moved > 0
+
+
+def test_what_is_left_of_an_episode_may_be_part_of_an_hour():
+    """In a quarter of an hour a store can sell a quarter of what it could in an hour, and no more of its energy."""
+    _, seen, wiring = batch_of("case14", 5, horizon=6, dt_h=0.25, forecast_h=(1, 24))
+    day, sources, stores = plan_day(wiring, seen), len(wiring.sources), len(wiring.stores)
+    power = day.output[:, 0, sources:]
+    sold = power[:, :stores] / wiring.discharge_eff + power[:, stores:] * wiring.charge_eff
+    stored = seen["nodes"][:, wiring.stores, 4]
+    np.testing.assert_allclose(day.energy[:, 0], stored - 0.25 * sold, atol=1e-4)
+    assert sold.abs().max() > 0.1
