@@ -39,6 +39,7 @@ def plan_days(
     started: Array,
     stored: Array,
     reaches: Array,
+    leads: Array,
     status: Array,
     spans_h: Array,
     enough: Array,
@@ -56,6 +57,7 @@ def plan_days(
         started: (B,) whether there was one; else there is no ramp.
         stored: (B, S) energy, less what the coming hour loses of it.
         reaches: (M, U, L) flow for each unit's output, in M statuses of the lines.
+        leads: (M, P) the first part that each is connected with.
         status: (B, H) which of them.
         spans_h: (T,) of the periods, of which the first is an hour; H hours in sum.
         enough: (T,) complementarity, price times power, both relative, to which each period is worked out.
@@ -80,6 +82,7 @@ def plan_days(
             need[lanes, :t],
             load_flow[lanes, :t],
             reaches,
+            leads,
             status[lanes, :t],
             lines,
             places,
@@ -231,7 +234,7 @@ def _read(
         for r in range(len(ramped) if t == 1 else 0):
             plans.tilt[b, ramped[r]] = y[row + r, k]
         row += len(ramped)
-        column += plans.output.shape[2] + 2 * parts + 3 * day.places[t] + len(ramped)
+        column += plans.output.shape[2] + 3 * parts - 1 + 3 * day.places[t] + len(ramped)
         for s in range(stores):
             plans.energy[b, t, s] = z[column + s, k]
             plans.value[b, t, s] = -y[row + s, k]

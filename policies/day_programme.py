@@ -67,6 +67,7 @@ class Forecast(NamedTuple):
     need: Array  # (K, T, P) demand
     load_flow: Array  # (K, T, L) by demand alone
     reaches: Array  # (M, U, L) flow for each unit's output, in M statuses of the lines
+    leads: Array  # (M, P) the first part that each is connected with
     status: Array  # (K, T) which of them
     lines: Array  # (K, T, ·) those that may fill up, then -1
     places: Array  # (T,) for lines, as many as the row has that needs most
@@ -145,7 +146,7 @@ def programme_of_day(
 ) -> tuple[Programme, Array, Array, Array]:
     """The programme of eight rows, where each period's rows begin (T,), and first guesses of its solution and duals.
 
-    Rows of a period: the balance of each part, the flow of each line that may fill, and those that tie it to the one
+    Rows of a period: the balance of each part of the coming hour, the flow of each line that may fill, and those that tie it to the one
     before: ramps, then stored energy. Duals of the first two are prices times hours. The coming hour comes last, so
     that answers to what is stored are cheap.
     """
@@ -153,8 +154,8 @@ def programme_of_day(
     stores, parts = len(fleet.store_max), day.need.shape[2]
     units, tied = sources + 2 * stores, len(ramped) + stores
     places, lines = day.places, np.sum(day.places)
-    columns = 3 * lines + periods * (units + 2 * parts + tied)
-    entries = lines * (units + 3) + periods * (2 * units + 2 * parts + 2 * tied)
+    columns = 3 * lines + periods * (units + 3 * parts - 1 + tied)
+    entries = lines * (units + 3) + periods * (2 * units + (parts * parts + 5 * parts - 2) // 2 + 2 * tied)
     draft = _new_draft(columns, entries, day.doubt)
     base = lines + periods * (parts + tied)
     right, y, bases = blank(base), blank(base), np.empty(periods, np.int64)
@@ -179,6 +180,8 @@ def programme_of_day(
             for k in range(LANES):
                 _bound(draft, shed, k, 0.0, max(day.need[k, t, p], 0.0), 0.0)
                 _bound(draft, spill, k, 0.0, np.inf, 0.0)
+        for p in range(1, parts):
+            _write_join(draft, fleet, day, t, p, base)
         for i in range(places[t]):
             _write_line(draft, network, day, t, i, base + parts + i, right, y)
         draft.enough[first : draft.written[0]] = span_h * enough[t]
@@ -239,6 +242,21 @@ def _write_units(
                 high = day.offer[k, t, u]
                 low = min(fleet.gen_min[u], high)
             _bound(draft, column, k, low, high, day.plans.output[day.lanes[k], t, u])
+
+
+@compiled
+def _write_join(draft: Draft, fleet: Fleet, day: Forecast, t: int, p: int, base: int) -> None:
+    """The column of what goes to part p from the first part that it is connected with, if it is with any before it."""
+    for q in range(p):
+        _enter(draft, base + q, 0.0)
+        for k in range(LANES):
+            draft.coef[draft.written[1] - 1, k] = -1.0 if day.leads[day.status[k, t], p] == q else 0.0
+    _enter(draft, base + p, 1.0)
+    column = _close(draft, 0.0, 0.0)
+    for k in range(LANES):
+        is_joined = day.leads[day.status[k, t], p] != p
+        most = 1 + np.sum(day.offer[k, t]) + np.sum(fleet.discharge_max) + np.sum(np.abs(day.need[k, t]))
+        _bound(draft, column, k, -most if is_joined else 0.0, most if is_joined else 0.0, 0.0)
 
 
 @compiled

@@ -71,7 +71,7 @@ def plan_day(wiring: Wiring, observation: dict[str, Tensor]) -> Day:
     further = torch.from_numpy(keep ** (1 - w.dt_h)).float()  # losses of a step are already seen
     stored = w.store_min + (nodes[:, w.stores, 4] - w.store_min) * further
     seen = (left_h, offer, need, load_flow, nodes[:, w.sources, 2], started, stored)
-    status = statuses.reaches, numbers(statuses.hour)
+    status = statuses.reaches, statuses.leads, numbers(statuses.hour)
     plans = plan_days(w.fleet, w.network, *map(numbers, seen), *status, SPANS_H, ENOUGH)  # type: ignore[call-arg] # mypy cannot count them
     output, energy, value, price, toll = (torch.from_numpy(each).float() for each in _by_hour(plans, seen[-1]))
     tilt, *answers = (torch.from_numpy(each).float() for each in plans[-3:])

@@ -25,6 +25,7 @@ class Statuses:
 
     wirings: list[Wiring]  # M, one for each; the first is that of the coming hour
     hour: Tensor  # (B, H) which of them
+    leads: np.ndarray  # (M, P) the first of the connected parts of the coming hour to which each of them belongs then
 
     @property
     def reaches(self) -> np.ndarray:
@@ -43,13 +44,13 @@ class Statuses:
 def statuses_ahead(wiring: Wiring, observation: dict[str, Tensor], steps_left: Tensor) -> Statuses:
     """Of rows whose lines that are out are those of the wiring, and which have so many steps (B,) left.
 
-    Where it would change how the grid is split, a status is taken to last.
+    Parts that are apart may come together; where one would fall apart, a status is taken to last.
     """
     lines = observation["lines"]
     hours = np.arange(HOURS)
-    last = torch.zeros((len(lines), HOURS), dtype=torch.long)
+    leads = [np.arange(wiring.part.shape[1])]
     if not wiring.out and not wiring.planned.any():
-        return Statuses([wiring], last)
+        return Statuses([wiring], torch.zeros((len(lines), HOURS), dtype=torch.long), np.stack(leads))
     back_h = torch.where(lines[..., OUT] > 0, 24 * lines[..., DAYS_BACK], 0.0).numpy()
     step = wiring.horizon - steps_left.numpy()[:, None] + (hours / wiring.dt_h).astype(int)
     is_out = (back_h[:, None] > hours[:, None] + ROUNDING_H) | wiring.planned[np.minimum(step, len(wiring.planned) - 1)]
@@ -58,7 +59,18 @@ def statuses_ahead(wiring: Wiring, observation: dict[str, Tensor], steps_left: T
     wirings, place = [wiring], np.zeros(len(kinds), np.int64)
     for number, packed in enumerate(np.unpackbits(kinds, axis=1, count=lines.shape[1])):
         other = wiring.intact.without(tuple(np.flatnonzero(packed).tolist()))
-        if other is not wiring and torch.equal(other.part, wiring.part):
+        joined = None if other is wiring else _joined(wiring.part.numpy().argmax(1), other.part.numpy().argmax(1))
+        if joined is not None:
             place[number] = len(wirings)
             wirings.append(other)
-    return Statuses(wirings, torch.from_numpy(place[kind.reshape(len(lines), HOURS)]))
+            leads.append(joined)
+    return Statuses(wirings, torch.from_numpy(place[kind.reshape(len(lines), HOURS)]), np.stack(leads))
+
+
+def _joined(part: np.ndarray, later: np.ndarray) -> np.ndarray | None:
+    """(P,) the first part that each is together with later, from the parts of nodes (N,); None if one falls apart."""
+    _, first = np.unique(part, return_index=True)
+    group = later[first]
+    if not np.array_equal(group[part], later):
+        return None
+    return np.argmax(group[:, None] == group, axis=1)
