@@ -14,7 +14,7 @@ from numba import config, njit
 Array = np.ndarray
 
 FOLDER = Path(__file__).parent
-FILES = ("lanes.py", "interior_point.py", "market.py", "day_programme.py", "day_ahead.py")
+FILES = ("lanes.py", "interior_point.py", "market.py", "draft.py", "day_programme.py", "day_ahead.py")
 """Those whose functions are compiled, and call each other."""
 
 SUMS_REORDERED = {"reassoc", "contract"}  # so that sums run in parallel lanes

@@ -12,15 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from policies.compiled import Array, compiled
+from policies.draft import Draft, bound, close, enter, new_draft
 from policies.interior_point import Programme
 from policies.lanes import LANES, blank
 from policies.market import Network
 
-WIDTH = 1e-4  # between bounds, where less is none
-FIXED = 1e6  # bend of a column that has none
 STEEP = 50.0  # a ramp that cannot bind
-FIRST_FRAC = 0.1  # of the way between its bounds, by which a first guess keeps off them
-FIRST_ROOM = 0.05  # the same from a bound that has no other one
 
 
 class Fleet(NamedTuple):
@@ -79,76 +76,15 @@ class Forecast(NamedTuple):
     doubt: float  # of them, up to 1
 
 
-class Draft(NamedTuple):
-    """A programme that is being written down, column by column."""
-
-    start: Array  # (C + 1,)
-    row: Array  # (E,)
-    coef: Array  # (E, K)
-    cost: Array  # (C,)
-    has_high: Array  # (C,)
-    enough: Array  # (C,)
-    about: Array  # (5, C, K) live, bend, low, high, first guess
-    doubt: float  # of the first guess, up to 1
-    written: Array  # (2,) how many columns and entries there are
-
-
-@compiled
-def _new_draft(columns: int, entries: int, doubt: float) -> Draft:
-    return Draft(
-        np.zeros(columns + 1, np.int64),
-        np.empty(entries, np.int64),
-        blank(entries),
-        np.empty(columns),
-        np.zeros(columns, np.bool_),
-        np.empty(columns),
-        blank(5 * columns).reshape(5, columns, LANES),
-        doubt,
-        np.zeros(2, np.int64),
-    )
-
-
-@compiled
-def _enter(draft: Draft, row: int, coef: float) -> None:
-    """Add an entry to the column that is being written."""
-    at = draft.written[1]
-    draft.row[at], draft.coef[at] = row, coef
-    draft.written[1] = at + 1
-
-
-@compiled
-def _close(draft: Draft, cost: float, bend: float) -> int:
-    """End the column; which one it is."""
-    column = draft.written[0]
-    draft.cost[column] = cost
-    draft.about[0, column], draft.about[1, column] = 1.0, bend
-    draft.written[0] = column + 1
-    draft.start[column + 1] = draft.written[1]
-    return column
-
-
-@compiled
-def _bound(draft: Draft, column: int, k: int, low: float, high: float, guess: float) -> None:
-    """Set the bounds in one lane; the guess is moved inside. Where no room is left, the column stays midway."""
-    draft.has_high[column] = high < np.inf
-    if high < low + WIDTH:
-        guess = (low + max(high, low)) / 2
-        low, high = guess - WIDTH, guess + WIDTH
-        draft.about[0, column, k], draft.about[1, column, k] = 0.0, FIXED
-    inside = draft.doubt * (FIRST_FRAC * (high - low) if high < np.inf else FIRST_ROOM)
-    draft.about[2, column, k], draft.about[3, column, k] = low, high
-    draft.about[4, column, k] = min(max(guess, low + inside), high - inside)
-
-
 @compiled
 def programme_of_day(
     fleet: Fleet, network: Network, day: Forecast, ramped: Array, enough: Array
 ) -> tuple[Programme, Array, Array, Array]:
     """The programme of eight rows, where each period's rows begin (T,), and first guesses of its solution and duals.
 
-    Rows of a period: the balance of each part of the coming hour, the flow of each line that may fill, and those that tie it to the one
-    before: ramps, then stored energy. Duals of the first two are prices times hours. The coming hour comes last, so
-    that answers to what is stored are cheap.
+    Rows of a period: the balance of each part of the coming hour, the flow of each line that may fill, and those that
+    tie it to the one before: ramps, then stored energy. Duals of the first two are prices times hours. The coming hour
+    comes last, so that answers to what is stored are cheap.
     """
     _, periods, sources = day.offer.shape
     stores, parts = len(fleet.store_max), day.need.shape[2]
@@ -156,7 +92,7 @@ def programme_of_day(
     places, lines = day.places, np.sum(day.places)
     columns = 3 * lines + periods * (units + 3 * parts - 1 + tied)
     entries = lines * (units + 3) + periods * (2 * units + (parts * parts + 5 * parts - 2) // 2 + 2 * tied)
-    draft = _new_draft(columns, entries, day.doubt)
+    draft = new_draft(columns, entries, day.doubt)
     base = lines + periods * (parts + tied)
     right, y, bases = blank(base), blank(base), np.empty(periods, np.int64)
     for t in range(periods):
@@ -173,13 +109,13 @@ def programme_of_day(
                 y[tie + len(ramped) + s, k] = -day.plans.value[day.lanes[k], t, s]
         _write_units(draft, fleet, network, day, t, ramped, places[t], base, tie, later)
         for p in range(parts):
-            _enter(draft, base + p, 1.0)
-            shed = _close(draft, span_h * fleet.shed, 0.0)
-            _enter(draft, base + p, -1.0)
-            spill = _close(draft, span_h * fleet.spill, 0.0)
+            enter(draft, base + p, 1.0)
+            shed = close(draft, span_h * fleet.shed, 0.0)
+            enter(draft, base + p, -1.0)
+            spill = close(draft, span_h * fleet.spill, 0.0)
             for k in range(LANES):
-                _bound(draft, shed, k, 0.0, max(day.need[k, t, p], 0.0), 0.0)
-                _bound(draft, spill, k, 0.0, np.inf, 0.0)
+                bound(draft, shed, k, 0.0, max(day.need[k, t, p], 0.0), 0.0)
+                bound(draft, spill, k, 0.0, np.inf, 0.0)
         for p in range(1, parts):
             _write_join(draft, fleet, day, t, p, base)
         for i in range(places[t]):
@@ -215,48 +151,48 @@ def _write_units(
         ramp = np.searchsorted(ramped, u)
         is_ramped = ramp < len(ramped) and ramped[ramp] == u
         if is_ramped and later >= 0:
-            _enter(draft, later + ramp, -1.0)
-        _enter(draft, base + network.part[u], 1.0)
+            enter(draft, later + ramp, -1.0)
+        enter(draft, base + network.part[u], 1.0)
         for i in range(places):
-            _enter(draft, tie - places + i, 0.0)
+            enter(draft, tie - places + i, 0.0)
             for k in range(LANES):
                 line = day.lines[k, t, i]
                 reach = day.reaches[day.status[k, t], u, line] if line >= 0 else 0.0
                 draft.coef[draft.written[1] - 1, k] = reach
         if u < sources:
             if is_ramped:
-                _enter(draft, tie + ramp, 1.0)
+                enter(draft, tie + ramp, 1.0)
             low, high, cost, bend = 0.0, 1.0, fleet.cost[u], fleet.rise[u]
         else:
             s, is_giving = (u - sources) % stores, u < sources + stores
-            _enter(
+            enter(
                 draft,
                 tie + len(ramped) + s,
                 span_h / fleet.discharge_eff[s] if is_giving else span_h * fleet.charge_eff[s],
             )
             low, high = (0.0, fleet.discharge_max[s]) if is_giving else (-fleet.charge_max[s], 0.0)
             cost, bend = fleet.wear if is_giving else 0.0, 0.0
-        column = _close(draft, span_h * cost, span_h * bend)
+        column = close(draft, span_h * cost, span_h * bend)
         for k in range(LANES):
             if u < sources:
                 high = day.offer[k, t, u]
                 low = min(fleet.gen_min[u], high)
-            _bound(draft, column, k, low, high, day.plans.output[day.lanes[k], t, u])
+            bound(draft, column, k, low, high, day.plans.output[day.lanes[k], t, u])
 
 
 @compiled
 def _write_join(draft: Draft, fleet: Fleet, day: Forecast, t: int, p: int, base: int) -> None:
     """The column of what goes to part p from the first part that it is connected with, if it is with any before it."""
     for q in range(p):
-        _enter(draft, base + q, 0.0)
+        enter(draft, base + q, 0.0)
         for k in range(LANES):
             draft.coef[draft.written[1] - 1, k] = -1.0 if day.leads[day.status[k, t], p] == q else 0.0
-    _enter(draft, base + p, 1.0)
-    column = _close(draft, 0.0, 0.0)
+    enter(draft, base + p, 1.0)
+    column = close(draft, 0.0, 0.0)
     for k in range(LANES):
         is_joined = day.leads[day.status[k, t], p] != p
         most = 1 + np.sum(day.offer[k, t]) + np.sum(fleet.discharge_max) + np.sum(np.abs(day.need[k, t]))
-        _bound(draft, column, k, -most if is_joined else 0.0, most if is_joined else 0.0, 0.0)
+        bound(draft, column, k, -most if is_joined else 0.0, most if is_joined else 0.0, 0.0)
 
 
 @compiled
@@ -276,26 +212,26 @@ def _write_ties(
         between_h = (span_h + day.span_h[t - 1]) / 2 if t else 1.0
         fall = min(between_h * fleet.hourly_fall[ramped[r]], STEEP)
         rise = min(between_h * fleet.hourly_rise[ramped[r]], STEEP)
-        _enter(draft, tie + r, -1.0)
-        column = _close(draft, 0.0, 0.0)
+        enter(draft, tie + r, -1.0)
+        column = close(draft, 0.0, 0.0)
         for k in range(LANES):
             before = day.plans.output[day.lanes[k], t - 1, ramped[r]] if t else day.before[k, ramped[r]]
             change = day.plans.output[day.lanes[k], t, ramped[r]] - before
             if t == 0:
                 right[tie + r, k] = before
             if t or day.started[k]:
-                _bound(draft, column, k, -fall, rise, change)
+                bound(draft, column, k, -fall, rise, change)
             else:
-                _bound(draft, column, k, -STEEP, STEEP, change)
+                bound(draft, column, k, -STEEP, STEEP, change)
     for s in range(stores):
         row, keep = tie + len(ramped) + s, fleet.hourly_keep[s] ** span_h
         if later >= 0:
-            _enter(draft, later + len(ramped) + s, -(fleet.hourly_keep[s] ** day.span_h[t + 1]))
-        _enter(draft, row, 1.0)
-        column = _close(draft, 0.0 if later >= 0 else -fleet.end_value[s], 0.0)
+            enter(draft, later + len(ramped) + s, -(fleet.hourly_keep[s] ** day.span_h[t + 1]))
+        enter(draft, row, 1.0)
+        column = close(draft, 0.0 if later >= 0 else -fleet.end_value[s], 0.0)
         for k in range(LANES):
             right[row, k] = day.stored[k, s] if t == 0 else fleet.store_min[s] * (1 - keep)
-            _bound(draft, column, k, fleet.store_min[s], fleet.store_max[s], day.plans.energy[day.lanes[k], t, s])
+            bound(draft, column, k, fleet.store_min[s], fleet.store_max[s], day.plans.energy[day.lanes[k], t, s])
 
 
 @compiled
@@ -313,11 +249,11 @@ def _write_line(
 
     Where there is none, the row is met by columns without bounds.
     """
-    _enter(draft, row, -1.0)
-    flow = _close(draft, 0.0, 0.0)
+    enter(draft, row, -1.0)
+    flow = close(draft, 0.0, 0.0)
     for way in (-1.0, 1.0):
-        _enter(draft, row, way)
-        _close(draft, day.span_h[t] * network.overload, 0.0)
+        enter(draft, row, way)
+        close(draft, day.span_h[t] * network.overload, 0.0)
     for k in range(LANES):
         line = day.lines[k, t, i]
         if line >= 0:
@@ -328,12 +264,12 @@ def _write_line(
                 -day.load_flow[k, t, line],
                 -day.span_h[t] * day.plans.toll[day.lanes[k], t, line],
             )
-            _bound(draft, flow, k, -capacity, capacity, expected)
-            _bound(draft, flow + 1, k, 0.0, np.inf, expected - capacity)
-            _bound(draft, flow + 2, k, 0.0, np.inf, -capacity - expected)
+            bound(draft, flow, k, -capacity, capacity, expected)
+            bound(draft, flow + 1, k, 0.0, np.inf, expected - capacity)
+            bound(draft, flow + 2, k, 0.0, np.inf, -capacity - expected)
         else:
-            _bound(draft, flow, k, 0.0, 1.0, 0.0)
+            bound(draft, flow, k, 0.0, 1.0, 0.0)
             for column in range(flow, flow + 3):
                 if column > flow:
-                    _bound(draft, column, k, 0.0, np.inf, 0.0)
+                    bound(draft, column, k, 0.0, np.inf, 0.0)
                 draft.about[0, column, k], draft.about[1, column, k] = 0.0, 1.0
