@@ -24,7 +24,8 @@ class Convert(Common):
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
     """bundled name, gen:NODES:SEED, pandapower:NAME, or path of a grid file or of a PyPSA folder"""
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
-    """path of the file or folder to write; replaced if it exists. Series go to OUT_profiles.csv beside a file"""
+    """path of the file or folder to write; replaced if it exists, a folder only where it holds nothing but files of
+    PyPSA. Series go to OUT_profiles.csv beside a file"""
 
     def run(self, console: Console) -> None:
         """Write the file and say what had to be assumed."""
@@ -40,12 +41,11 @@ class Convert(Common):
             allowed = f"a name that ends in {', '.join(known)}, or one without a dot: a folder for PyPSA"
             raise GridError(str(self.target), f"the suffix {suffix!r}", allowed, nearest(suffix, known))
         grid = load(self.source)
-        series = series_path(self.target)
-        writes_series = grid.series is not None and suffix in WITH_SERIES
-        if writes_series and series.exists() and not self.target.exists():
+        series = series_path(self.target) if grid.series is not None and suffix in WITH_SERIES else None
+        if series and series.exists() and not self.target.exists():
             found, mend = f"{series}, which the series would replace", "choose another name for OUT"
             raise GridError(str(self.target), found, "a name whose file of series is free", mend)
         WRITERS[suffix](grid, self.target)
         for note in grid.assumed():
             console.say(f"assumed: {note}")
-        console.result([str(self.target), *([str(series)] if writes_series else [])])
+        console.result([str(self.target), *([str(series)] if series else [])])

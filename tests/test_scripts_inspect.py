@@ -166,3 +166,11 @@ def test_convert_replaces_no_file_that_it_was_not_told_of(run: CommandLine, tmp_
     assert (tmp_path / "mine_profiles.csv").read_text() == before
     assert run.ok("convert", "mine.json", "other.graphml").split()[-2:] == ["other.graphml", "other_profiles.csv"]
     run.ok("convert", "mine.json", "other.graphml")  # now both are known to be its own
+
+
+def test_convert_writes_no_network_over_the_folder_that_it_runs_in(run: CommandLine, tmp_path: Path) -> None:
+    pytest.importorskip("pypsa")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    assert run.fault("convert", "triangle", ".").startswith(".: found the folder that this runs in, or one around it")
+    assert run.fault("convert", "triangle", tmp_path).startswith(f"{tmp_path}: found the folder that this runs in")
+    assert [item.name for item in tmp_path.iterdir()] == ["notes.txt"]

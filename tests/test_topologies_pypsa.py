@@ -311,17 +311,3 @@ def test_a_missing_library_is_named(tmp_path, folder, monkeypatch):
             "pip install load-balancer[pypsa]"
         )
     assert not (tmp_path / "new").exists()
-
-
-def test_writing_replaces_a_network_but_nothing_else(tmp_path, folder):
-    path = tmp_path / "net"
-    shutil.copytree(folder, path)
-    write(load("triangle"), path)
-    assert load(path).name == "triangle"
-    assert not (path / "loads-p_set.csv").exists()
-    other = tmp_path / "photos"
-    other.mkdir()
-    (other / "cat.jpg").write_text("x")
-    with pytest.raises(GridError, match="found something else of that name"):
-        write(load("triangle"), other)
-    assert [item.name for item in other.iterdir()] == ["cat.jpg"]
