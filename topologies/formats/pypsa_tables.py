@@ -237,7 +237,8 @@ def read_netcdf(path: Path) -> Network:
         found, mend = "scenarios or several investment periods", "export one of them"
         network.faults.append(Fault(str(path), found, "one future", mend))
     if "snapshots" in arrays:
-        times = _texts(arrays["snapshots"])
+        numbers = arrays["snapshots"]  # or, as PyPSA wrote them once, the times themselves
+        times = _texts(arrays.get("snapshots_snapshot", arrays.get("snapshots_timestep", numbers)))
         columns = {
             name.removeprefix("snapshots_"): array.tolist()
             for name, array in arrays.items()
