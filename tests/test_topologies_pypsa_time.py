@@ -1,5 +1,6 @@
 """The time of PyPSA networks: steps, dates, and what counts for each snapshot there and for each hour here."""
 
+# ruff: noqa: E501 -- each message stands in one piece, as its reader sees it
 from __future__ import annotations
 
 from datetime import datetime, timedelta
@@ -9,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grid import Grid
+from grid import Grid, GridError
 from topologies import load
 from topologies.formats.pypsa_write import write_folder, write_netcdf
 from topologies.series import TimedSeries
 
 pypsa = pytest.importorskip("pypsa")
 
-START = datetime(2030, 1, 1, 5, 30)  # a Tuesday
+pytestmark = pytest.mark.filterwarnings("ignore")  # PyPSA leaves files open when it writes a folder
+START = datetime(2030, 1, 1, 5, 30, 45)  # a Tuesday
 SUFFIXES = pytest.mark.parametrize("suffix", ["", ".nc"])
 
 
@@ -58,20 +60,71 @@ def network_of(snapshots: Any, **ramps: float) -> Any:
     return network
 
 
-@pytest.mark.filterwarnings("ignore")
 @SUFFIXES
 def test_a_dated_series_keeps_its_step_and_its_start(tmp_path, suffix):
     path = write(with_series(), tmp_path / f"out{suffix}")
     series = load(path).series
-    assert (series.dt_h, series.start) == (0.25, START)
-    assert series.start_hour == 24 + 5.5
+    assert (series.dt_h, series.start) == (pytest.approx(0.25), START)
+    assert series.start_hour == pytest.approx(24 + 5.5 + 45 / 3600)
     assert theirs(path).snapshots[1].to_pydatetime() == START + timedelta(minutes=15)
 
 
-@pytest.mark.filterwarnings("ignore")
 @SUFFIXES
 def test_networks_of_pypsa_keep_their_step_and_their_dates(tmp_path, suffix):
-    times = [START + timedelta(hours=3 * i) for i in range(20)]
+    times = [START.replace(second=0) + timedelta(hours=3 * i) for i in range(20)]
     series = load(export(network_of(times), tmp_path / f"net{suffix}")).series
     assert (series.dt_h, series.start, series.start_hour) == (3.0, times[0], 24 + 5.5)
     assert series.values_frac[:, 0] == pytest.approx(np.arange(1, 21) / 20)
+
+
+HOUR = timedelta(hours=1)
+BAD = {
+    "a hole": ([0, 1, 2, 5, 6], "3: found a step of 3 h; allowed: steps of 1 h, as in the first two rows; fill the gap or remove the extra row"),
+    "twice": ([0, 1, 1, 2], "2: found the time of the {word} before again; allowed: steps of 1 h, as in the first two rows; remove one of the two"),
+    "backwards": ([3, 2, 1], "1: found a time before that of the {word} before; allowed: rising times; sort the rows by time"),
+}  # fmt: skip
+
+
+@SUFFIXES
+@pytest.mark.parametrize("case", BAD)
+def test_snapshots_without_one_step_are_refused_with_their_place(tmp_path, case, suffix):
+    hours, message = BAD[case]
+    path = export(network_of([START + hour * HOUR for hour in hours]), tmp_path / f"net{suffix}")
+    with pytest.raises(GridError) as error:
+        load(path)
+    row, said = message.split(": ", 1)
+    word, place = ("row", f"{path}, row {row}") if suffix else ("line", f"{path}/snapshots.csv, line {int(row) + 2}")
+    first, *_ = str(error.value).splitlines()
+    assert first == f"{place}: {said.format(word=word)}; where clocks change, write times in UTC"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("2030-01-01 06:30:45", "noon", "/snapshots.csv, line 3, column 'snapshot': found 'noon'; allowed: a timestamp of ISO 8601; write it like 2030-01-31T14:00"),
+        ("2030-01-01 06:30:45", "2030-01-01 06:30:45+01:00", "/snapshots.csv, line 3, column 'snapshot': found '2030-01-01 06:30:45+01:00', while the first row has '2030-01-01T05:30:45'; allowed: a time zone in every row or in none; write them alike"),
+    ],
+    ids=["no date", "a zone"],
+)  # fmt: skip
+def test_snapshots_that_are_not_dates_throughout_are_refused(tmp_path, old, new, message):
+    path = export(network_of([START + hour * HOUR for hour in range(5)]), tmp_path / "net")
+    text = (path / "snapshots.csv").read_text("utf-8")
+    assert old in text
+    (path / "snapshots.csv").write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(GridError) as error:
+        load(path)
+    assert str(error.value) == f"{path}{message}"
+
+
+@SUFFIXES
+def test_undated_steps_are_as_long_as_they_weigh(tmp_path, suffix):
+    network = network_of(range(5))
+    network.snapshot_weightings.loc[:, :] = 0.5
+    assert load(export(network, tmp_path / f"half{suffix}")).series.dt_h == 0.5
+    network.snapshot_weightings.loc[:, :] = 1e-5
+    path = export(network, tmp_path / f"none{suffix}")
+    with pytest.raises(GridError) as error:
+        load(path)
+    assert str(error.value) == (
+        f"{path}: snapshots: found steps of 0.036 s; allowed: steps of a second or more; correct the weightings"
+    )

@@ -18,6 +18,7 @@ from topologies.text import read_bytes, read_text
 
 UNITS = ("share", "MW")
 PARQUET = ".parquet"
+BINARY = (PARQUET, ".nc")
 LONGEST_LINE = 100_000  # characters
 MOST_CELLS = 20_000_000
 MOST_CSV_CELLS = 5_000_000
@@ -31,16 +32,21 @@ class Clock:
     """The times of the rows: hours from the Monday 00:00 before the first one, or as they stand if not dated."""
 
     path: Path
-    dated: bool
+    column: str  # "time_h", of hours, or another one, of timestamps
     first: datetime | None = None  # the first timestamp, in its own zone
     _first_instant: datetime = datetime.min
     hours: array[float] = field(default_factory=lambda: array("d"))
     _row: int = -1  # position of the last one, refused ones counted
 
+    @property
+    def dated(self) -> bool:
+        """Whether the times are timestamps."""
+        return self.column != "time_h"
+
     def add(self, time: Any) -> None:
         """Take the time of the next row: a timestamp or its text, or the text of a number of hours."""
         self._row += 1
-        self.hours.append(self._since(time) if self.dated else _number(time, self.path, self._row, "time_h"))
+        self.hours.append(self._since(time) if self.dated else _number(time, self.path, self._row, self.column))
 
     def _since(self, time: Any) -> float:
         try:
@@ -48,14 +54,14 @@ class Clock:
             instant = moment if moment.tzinfo is None else moment.astimezone(UTC)
         except (OverflowError, TypeError, ValueError):
             found = repr(time) if time else "an empty cell"
-            where = place(self.path, self._row, "time")
+            where = place(self.path, self._row, self.column)
             raise GridError(where, found, "a timestamp of ISO 8601", "write it like 2030-01-31T14:00") from None
         if self.first is None:
             self.first, self._first_instant = moment, instant
         first = self.first
         if (moment.tzinfo is None) != (first.tzinfo is None):
             found = f"{time!r}, while the first row has {first.isoformat()!r}"
-            where = place(self.path, self._row, "time")
+            where = place(self.path, self._row, self.column)
             raise GridError(where, found, "a time zone in every row or in none", "write them alike")
         return _hour_of_week(first) + (instant - self._first_instant).total_seconds() / 3600
 
@@ -87,7 +93,7 @@ def read_csv(path: Path, unit: str | None) -> Content:
     try:
         header = next(rows)
         names, units = _csv_header(path, header, unit)
-        clock, values, faults = Clock(path, header[0] == "time"), array("d"), Faults()
+        clock, values, faults = Clock(path, header[0]), array("d"), Faults()
         for number, row in enumerate(rows):
             if len(faults.found) > MOST_SHOWN:
                 break
@@ -197,7 +203,7 @@ def read_parquet(path: Path, unit: str | None) -> Content:
         found = f"{(str(error) or type(error).__name__).splitlines()[0]}"
         raise GridError(str(path), found, "a Parquet file of profiles", "check the path, or write it again") from None
     names, units = _names_and_units(f"{path}, columns", header, unit)
-    clock = Clock(path, time == "time")
+    clock = Clock(path, time)
     for moment in times:
         clock.add(moment if clock.dated else "" if moment is None else str(moment))
     values = np.stack(columns, axis=1)
@@ -279,10 +285,10 @@ def _hour_of_week(moment: datetime) -> float:
 
 
 def place(path: Path, row: int, column: str = "") -> str:
-    """Where a value is, as its reader would count: lines of a text with its header from 1, rows of Parquet from 0."""
+    """Where a value is, as its reader would count: lines of a text from 1, rows of a binary file from 0."""
     number = row if _word(path) == "row" else row + 2
     return f"{path}, {_word(path)} {number}" + (f", column {column!r}" if column else "")
 
 
 def _word(path: Path) -> str:
-    return "row" if path.suffix.lower() == PARQUET else "line"
+    return "row" if path.suffix.lower() in BINARY else "line"

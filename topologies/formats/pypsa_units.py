@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf
 from typing import Any
 
 import numpy as np
 
-from grid.errors import nearest
+from grid.errors import GridError, nearest
 from grid.kinds import NODE_COLUMNS, Column
+from topologies.formats.pypsa_snapshots import Snapshots, read_snapshots
 from topologies.formats.pypsa_tables import Network, Table
 from topologies.formats.units import Buses
 
@@ -22,6 +24,15 @@ class Reading:
     network: Network
     buses: Buses
     profiles: dict[str, np.ndarray] = field(default_factory=dict)  # (T,) shares by name
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """The time of the network, whose faults count only where something is read that depends on it."""
+        try:
+            return read_snapshots(self.network)
+        except GridError as error:
+            self.network.faults += error.faults
+            return Snapshots()
 
     def rows(self, component: str) -> Iterator[tuple[Table, int, str, str]]:
         """Each active row of a component, with its table, name and bus."""

@@ -1,0 +1,56 @@
+"""The snapshots of a PyPSA network: how long each is, and when the first one begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from grid.errors import GridError
+from topologies.formats.pypsa_tables import Network
+from topologies.shapes import HOURS_A_WEEK
+from topologies.tables import LEAST_STEP_H, Clock, even_step
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """The time of a network; that of an undated hour unless it says more."""
+
+    dt_h: float = 1.0  # hours from one to the next
+    start_hour: float = 0.0  # hours from Monday 00:00 to the first
+    start: datetime | None = None  # local time of the first, if they are dated
+
+
+def read_snapshots(network: Network) -> Snapshots:
+    """The time of a network: by its dates, else by its weightings; a single snapshot is taken as an hour.
+
+    Raises:
+        GridError: snapshots that are not dates throughout, out of order, of unlike length or shorter than a second.
+    """
+    times, weights_h = network.snapshots, np.array(network.weights_h)
+    if len(times) < 2:
+        return Snapshots()
+    if _is_date(times[0]):
+        path = network.path / "snapshots.csv" if network.path.is_dir() else network.path
+        clock = Clock(path, "snapshot")
+        for time in times:
+            clock.add(time)
+        hours, first = np.array(clock.hours), datetime.fromisoformat(times[0])
+        dt_h = even_step(path, hours, local=first.tzinfo is None)
+        return Snapshots(dt_h, float(hours[0]) % HOURS_A_WEEK, first.replace(tzinfo=None))
+    where, dt_h = f"{network.path}: snapshots", float(weights_h[0])
+    if (weights_h != dt_h).any() or len(set(times)) < len(times):
+        mend = "resample the network to even steps"
+        raise GridError(where, "uneven weightings or a snapshot twice", "steps of one length", mend)
+    if dt_h < LEAST_STEP_H:
+        raise GridError(where, f"steps of {dt_h * 3600:g} s", "steps of a second or more", "correct the weightings")
+    return Snapshots(dt_h)
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
