@@ -128,3 +128,36 @@ def test_undated_steps_are_as_long_as_they_weigh(tmp_path, suffix):
     assert str(error.value) == (
         f"{path}: snapshots: found steps of 0.036 s; allowed: steps of a second or more; correct the weightings"
     )
+
+
+@SUFFIXES
+def test_ramps_of_quarter_hours_become_those_of_hours(tmp_path, suffix):
+    """PyPSA: "maximum active power increase from one snapshot to the next, per unit of the nominal power"."""
+    quarters = [START + HOUR / 4 * i for i in range(20)]
+    path = export(network_of(quarters, ramp_limit_up=0.1, ramp_limit_down=0.1), tmp_path / f"net{suffix}")
+    assert load(path).graph.nodes["plant"]["gen_ramp_mw_per_h"] == pytest.approx(4)  # 1 MW in 15 minutes
+
+
+@SUFFIXES
+@pytest.mark.parametrize("start", [START, None])
+def test_ramps_are_written_as_those_of_a_snapshot(tmp_path, start, suffix):
+    path = write(with_series(start=start), tmp_path / f"out{suffix}")
+    generators = theirs(path).generators
+    assert generators.ramp_limit_up["plant"] == pytest.approx(0.1)  # 3.6 MW/h of 9 MW for 15 minutes
+    assert generators.ramp_limit_down["plant"] == pytest.approx(0.1)
+    assert load(path).graph.nodes["plant"]["gen_ramp_mw_per_h"] == pytest.approx(3.6)
+
+
+def test_ramps_without_a_series_are_those_of_hours_and_of_uneven_snapshots_refused(tmp_path):
+    grid = with_series()
+    grid.series, grid.graph.nodes["town"]["load_profile"] = None, "household"
+    path = write(grid, tmp_path / "out")
+    assert theirs(path).generators.ramp_limit_up["plant"] == pytest.approx(0.4)
+    assert load(path).graph.nodes["plant"]["gen_ramp_mw_per_h"] == pytest.approx(3.6)
+    times = [START + hour * HOUR for hour in (0, 1, 4)]
+    network = network_of(times, ramp_limit_up=0.1, ramp_limit_down=0.1)
+    network.loads_t.p_set = network.loads_t.p_set[[]]
+    with pytest.raises(GridError, match="line 4: found a step of 3 h; allowed: steps of 1 h"):
+        load(export(network, tmp_path / "uneven"))
+    network.generators[["ramp_limit_up", "ramp_limit_down"]] = np.nan
+    assert load(export(network, tmp_path / "plain")).series is None

@@ -150,7 +150,7 @@ def _read_generators(reading: Reading, demand_mw: float) -> None:
         columns |= {"gen_cost_per_mw2h": square} if square else {}
         ramps = [table.number(row, f"ramp_limit_{way}", inf, 0.0) for way in ("up", "down")]
         if 0 < min(ramps) < inf:
-            columns["gen_ramp_mw_per_h"] = min(ramps) * nominal_mw
+            columns["gen_ramp_mw_per_h"] = min(ramps) * nominal_mw / reading.snapshots.dt_h  # theirs are a snapshot's
             if max(ramps) > min(ramps):
                 note("the smaller of both ramp limits taken both ways", whom)
         emissions = co2.get(table.text(row, "carrier"), 0.0)

@@ -186,7 +186,8 @@ def _add_generators(network: Any, grid: Grid, host: dict[str, str]) -> None:
         return
     rows = [nodes[name] for name in names]
     high = np.array([_value(row, "gen_max_mw") for row in rows])
-    ramps = np.array([_value(row, "gen_ramp_mw_per_h") for row in rows]) / high
+    dt_h = 1.0 if grid.series is None else grid.series.dt_h  # PyPSA limits the ramp of a snapshot
+    ramps = np.array([_value(row, "gen_ramp_mw_per_h") for row in rows]) / high * dt_h
     network.add(
         "Generator",
         names,
