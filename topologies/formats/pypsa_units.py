@@ -224,13 +224,12 @@ def _read_storage_units(reading: Reading) -> None:
 
 def _read_stores(reading: Reading) -> None:
     for table, row, name, bus in reading.rows("stores"):
-        energy_mwh = table.number(row, "e_nom", 0.0, 0.0)
-        if energy_mwh <= 0:
-            reading.buses.note("left out: its energy is 0", f"store {name}")
+        whom = f"store {name}"
+        energy_mwh = nominal(reading, table, row, "e_nom", whom)
+        if not 0 < energy_mwh < inf:
+            reading.buses.note("left out: its energy is 0 or infinite", whom)
             continue
-        reading.buses.note(
-            "power of a store has no limit in PyPSA: taken as its whole energy in an hour", f"store {name}"
-        )
+        reading.buses.note("power of a store has no limit in PyPSA: taken as its whole energy in an hour", whom)
         low, high = table.number(row, "e_min_pu", 0.0) * energy_mwh, table.number(row, "e_max_pu", 1.0) * energy_mwh
         cyclic = table.flag(row, "e_cyclic", False)
         reading.buses.add(

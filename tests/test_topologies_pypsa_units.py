@@ -1,0 +1,45 @@
+"""Units of PyPSA networks whose size or direction is not what their first number says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from topologies import load
+
+pypsa = pytest.importorskip("pypsa")
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # PyPSA leaves files open when it writes a folder
+
+
+def network() -> Any:
+    """A bus with a plant and a town, over five hours."""
+    made = pypsa.Network(name="units")
+    made.set_snapshots(range(5))
+    made.add("Bus", "b")
+    made.add("Generator", "plant", bus="b", p_nom=10)
+    made.add("Load", "town", bus="b", p_set=5)
+    return made
+
+
+def export(made: Any, folder: Path) -> Path:
+    made.export_to_csv_folder(folder / "net")
+    return folder / "net"
+
+
+def test_extendable_stores_are_taken_at_their_optimised_energy(tmp_path):
+    made = network()
+    made.add("Store", ["new", "kept", "none", "endless"], bus="b", e_nom_extendable=[True, True, True, False])
+    made.stores["e_nom"] = [0.0, 30.0, 0.0, np.inf]
+    made.stores["e_nom_opt"] = [50.0, 0.0, 0.0, 0.0]
+    grid = load(export(made, tmp_path))
+    assert {name: data["store_max_mwh"] for name, data in grid.graph.nodes(data=True) if "store_max_mwh" in data} == {
+        "new": 50.0,
+        "kept": 30.0,
+    }
+    extendable = "extendable: taken at its optimised size or, without one, its present one"
+    assert f"{extendable}: store new, store kept, store none" in grid.notes
+    assert "left out: its energy is 0 or infinite: store none, store endless" in grid.notes
