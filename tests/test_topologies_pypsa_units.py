@@ -43,3 +43,21 @@ def test_extendable_stores_are_taken_at_their_optimised_energy(tmp_path):
     extendable = "extendable: taken at its optimised size or, without one, its present one"
     assert f"{extendable}: store new, store kept, store none" in grid.notes
     assert "left out: its energy is 0 or infinite: store none, store endless" in grid.notes
+
+
+def test_loads_that_feed_in_are_no_demand(tmp_path):
+    made = network()
+    course_mw = np.array([1.0, 2, 3, 4, 5])
+    made.add("Load", "feed", bus="b", p_set=2, sign=1)
+    made.add("Load", ["solar", "both"], bus="b", sign=1)
+    made.loads_t.p_set = made.loads_t.p_set.assign(solar=course_mw, both=course_mw - 4)
+    grid = load(export(made, tmp_path))
+    nodes = grid.graph.nodes
+    assert nodes["feed"] == {"kind": "source", "gen_max_mw": 2.0, "gen_min_mw": 2.0}
+    assert nodes["both"] == {"kind": "consumer", "load_max_mw": 3.0, "load_profile": "both"}
+    assert grid.series.columns == ("both",)
+    assert grid.series.values_frac[:, 0] == pytest.approx(np.array([3.0, 2, 1, 0, 0]) / 3)
+    assert "solar" not in nodes
+    assert {"negative hours of demand taken as 0: load solar, load both", "left out: no demand: load solar"} <= set(
+        grid.notes
+    )

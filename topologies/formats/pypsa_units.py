@@ -105,8 +105,8 @@ def _read_places(reading: Reading) -> None:
 def _read_loads(reading: Reading) -> None:
     for table, row, name, bus in reading.rows("loads"):
         own = own_columns(table, row, NODE_COLUMNS)
-        power_mw = table.number(row, "p_set", 0.0) * -table.number(row, "sign", -1.0)
-        course_mw = reading.series("loads", "p_set", name)
+        drawn = -table.number(row, "sign", -1.0)
+        power_mw, course_mw = table.number(row, "p_set", 0.0) * drawn, reading.series("loads", "p_set", name)
         if course_mw is None:
             if power_mw < 0:
                 reading.buses.note("negative demand taken as a source of that constant output, free of cost", name)
@@ -116,6 +116,7 @@ def _read_loads(reading: Reading) -> None:
             else:
                 reading.buses.note("left out: no demand", f"load {name}")
             continue
+        course_mw = course_mw * drawn
         if course_mw.min() < 0:
             reading.buses.note("negative hours of demand taken as 0", f"load {name}")
         high_mw = own.pop("load_max_mw", float(course_mw.max()))
