@@ -61,3 +61,18 @@ def test_loads_that_feed_in_are_no_demand(tmp_path):
     assert {"negative hours of demand taken as 0: load solar, load both", "left out: no demand: load solar"} <= set(
         grid.notes
     )
+
+
+@pytest.mark.parametrize("suffix", ["", ".nc"])
+def test_a_network_without_a_name_has_that_of_its_file(tmp_path, monkeypatch, suffix):
+    made = network()
+    made.name = pypsa.Network().name
+    path = tmp_path / f"valley{suffix}"
+    (made.export_to_netcdf if suffix else made.export_to_csv_folder)(path)
+    assert load(path).name == "valley"
+    if not suffix:
+        monkeypatch.chdir(path)
+        assert load(".").name == "valley"
+    made.name = "dale"
+    (made.export_to_netcdf if suffix else made.export_to_csv_folder)(path)
+    assert load(path).name == "dale"

@@ -19,6 +19,8 @@ from topologies.formats.units import Buses
 from topologies.series import TimedSeries
 
 BASE_MVA = 100.0
+UNNAMED = "Unnamed Network"
+"""What PyPSA calls a network without a name."""
 
 
 def read(path: str | Path) -> Grid:
@@ -33,7 +35,8 @@ def read(path: str | Path) -> Grid:
     read_units(reading)
     if not reading.buses.units and not network.faults:
         network.faults.append(Fault(f"{path}", "no bus", "a table of buses", "give a network with buses"))
-    grid = Grid(network.name if network.name.isprintable() and network.name else path.stem)
+    named = network.name.isprintable() and network.name not in ("", UNNAMED)
+    grid = Grid(network.name if named else path.absolute().stem)
     grid.origin = str(network.meta.get("origin", f"PyPSA network {path.name}"))
     grid.licence = str(network.meta.get("licence", ""))
     grid.base_mva = network.meta.get("base_mva", BASE_MVA)
