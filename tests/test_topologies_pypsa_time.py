@@ -161,3 +161,24 @@ def test_ramps_without_a_series_are_those_of_hours_and_of_uneven_snapshots_refus
         load(export(network, tmp_path / "uneven"))
     network.generators[["ramp_limit_up", "ramp_limit_down"]] = np.nan
     assert load(export(network, tmp_path / "plain")).series is None
+
+
+@SUFFIXES
+def test_an_undated_series_keeps_its_hour_of_the_week(tmp_path, suffix):
+    series = load(write(with_series(start=None, start_hour=173.5), tmp_path / f"out{suffix}")).series
+    assert (series.dt_h, series.start_hour, series.start) == (0.25, 5.5, None)
+
+
+@pytest.mark.parametrize(
+    ("hour", "found"),
+    [("true", "true"), ('"5.5"', "a text"), ("2e7", "20000000.0"), ("null", "nothing")],
+)
+def test_a_bad_hour_of_the_week_is_refused(tmp_path, hour, found):
+    path = write(with_series(start=None, start_hour=5.5), tmp_path / "out")
+    text = (path / "meta.json").read_text("utf-8")
+    (path / "meta.json").write_text(text.replace("5.5", hour), encoding="utf-8")
+    with pytest.raises(GridError) as error:
+        load(path)
+    assert str(error.value) == (
+        f"{path}: meta, load_balancer.start_hour: found {found}; allowed: hours up to 1e+07; correct it or leave it out"
+    )

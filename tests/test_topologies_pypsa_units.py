@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from grid import Grid
 from topologies import load
+from topologies.formats import WRITERS
+from topologies.series import TimedSeries
 
 pypsa = pytest.importorskip("pypsa")
 
@@ -61,6 +64,21 @@ def test_loads_that_feed_in_are_no_demand(tmp_path):
     assert {"negative hours of demand taken as 0: load solar, load both", "left out: no demand: load solar"} <= set(
         grid.notes
     )
+
+
+@pytest.mark.parametrize("suffix", ["", ".nc"])
+def test_a_profile_that_nodes_of_unlike_size_share_stays_one(tmp_path, suffix):
+    grid, rng = Grid("shared"), np.random.default_rng(1)
+    grid.add_source("plant", gen_max_mw=20)
+    for name, load_max_mw in (("a", 10), ("b", 3.7), ("c", 0.3)):
+        grid.add_consumer(name, load_max_mw=load_max_mw, load_profile="town")
+        grid.add_line("plant", name)
+    grid.series = TimedSeries(("town",), 1.0, rng.random((200, 1)) * 1.1)
+    WRITERS[suffix](grid, tmp_path / f"out{suffix}")
+    again = load(tmp_path / f"out{suffix}")
+    assert again.series.columns == ("town",)
+    assert again.series.values_frac == pytest.approx(grid.series.values_frac)
+    assert [again.graph.nodes[name]["load_profile"] for name in "abc"] == ["town"] * 3
 
 
 @pytest.mark.parametrize("suffix", ["", ".nc"])

@@ -9,8 +9,9 @@ import numpy as np
 
 from grid.errors import GridError
 from topologies.formats.pypsa_tables import Network
+from topologies.json_text import word
 from topologies.shapes import HOURS_A_WEEK
-from topologies.tables import LEAST_STEP_H, Clock, even_step
+from topologies.tables import LARGEST_TIME_H, LEAST_STEP_H, Clock, even_step
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,19 @@ def read_snapshots(network: Network) -> Snapshots:
         raise GridError(where, "uneven weightings or a snapshot twice", "steps of one length", mend)
     if dt_h < LEAST_STEP_H:
         raise GridError(where, f"steps of {dt_h * 3600:g} s", "steps of a second or more", "correct the weightings")
-    return Snapshots(dt_h)
+    return Snapshots(dt_h, _start_hour(network))
+
+
+def _start_hour(network: Network) -> float:
+    """Hours from Monday 00:00 to an undated first snapshot, which files of ours tell beside it."""
+    hour = network.meta.get("start_hour", 0.0)
+    if isinstance(hour, bool) or not isinstance(hour, int | float) or not abs(hour) <= LARGEST_TIME_H:
+        where, allowed = (
+            f"{network.path}: meta, load_balancer.start_hour",
+            f"hours up to {LARGEST_TIME_H:g}",
+        )
+        raise GridError(where, word(hour), allowed, "correct it or leave it out")
+    return float(hour) % HOURS_A_WEEK
 
 
 def _is_date(text: str) -> bool:

@@ -53,9 +53,9 @@ class Reading:
         return values if values is not None and len(values) > 1 else None
 
     def profile(self, name: str, shares: np.ndarray) -> str:
-        """Keep a course of shares under a name of its own."""
+        """Keep a course of shares under a name of its own; what rounding sets apart is one course."""
         number, plain = 1, name
-        while name in self.profiles and not np.array_equal(self.profiles[name], shares):
+        while name in self.profiles and not np.allclose(self.profiles[name], shares, rtol=1e-9, atol=0.0):
             number += 1
             name = f"{plain}#{number}"
         self.profiles[name] = shares

@@ -22,7 +22,7 @@ from topologies.formats.library import library
 from topologies.formats.pypsa_lines import IDEAL_PU
 from topologies.formats.pypsa_tables import COMPONENTS
 from topologies.formats.units import some
-from topologies.series import TimedSeries
+from topologies.series import TimedSeries, start_hour
 
 OWN = {
     "generators": ("gen_reserve_frac", "co2_t_per_mwh", "gen_profile"),
@@ -108,8 +108,8 @@ def _swap(place: Path, new: Path, old: Path) -> None:
 def _network(grid: Grid, pypsa: Any) -> Any:
     grid.check()
     network = pypsa.Network(name=str(grid.name))
-    network.meta = {"load_balancer": {"base_mva": float(grid.base_mva), "origin": grid.origin, "licence": grid.licence}}
-    _add_snapshots(network, grid)
+    about = {"base_mva": float(grid.base_mva), "origin": grid.origin, "licence": grid.licence}
+    network.meta = {"load_balancer": about | _add_snapshots(network, grid)}
     host = _hosts(grid)
     nodes = grid.graph.nodes
     kept = [node for node in nodes if node not in host]
@@ -151,17 +151,19 @@ def _own(component: str, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return out
 
 
-def _add_snapshots(network: Any, grid: Grid) -> None:
+def _add_snapshots(network: Any, grid: Grid) -> dict[str, float]:
+    """The times of the grid's own series; returns its hour of the week, where it has no dates to say it."""
     import pandas as pd
 
     if grid.series is None:
-        return
+        return {}
     start = grid.series.start if isinstance(grid.series, TimedSeries) else None
     count = len(grid.series.values_frac)
     hours = np.arange(count) * grid.series.dt_h
     times = hours if start is None else pd.Timestamp(start) + pd.to_timedelta(hours, unit="h")
     network.set_snapshots(times)
     network.snapshot_weightings.loc[:, :] = grid.series.dt_h
+    return {"start_hour": float(start_hour(grid.series))} if start is None else {}
 
 
 def _courses(grid: Grid, names: list[str], profile: str, scale: str | None) -> Any:
