@@ -53,8 +53,8 @@ def optimum(
 ) -> Optimum:
     """Plan all T steps at once, knowing all inputs: a linear programme that no policy can beat.
 
-    It has the costs, limits and inputs of ``grid.step`` with overloads priced. It may also plan shed and spill, and
-    is not bound to reserves; it needs no balancing.
+    It has the costs, limits and inputs of ``grid.step`` with overloads priced. It sheds and spills no more than the
+    step may have to (``grid.forced``), but where it likes, and is not bound to reserves; it needs no balancing.
 
     Args:
         arrays: the grid.

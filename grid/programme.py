@@ -12,6 +12,7 @@ from grid.check_inputs import check_inputs
 from grid.costs import Prices, marginal_cost_per_mwh, store_value_per_mwh
 from grid.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
 from grid.errors import GridError
+from grid.forced import most_forced_mw
 from grid.line_limits import Injections, LineLimits
 from grid.network import Network
 from grid.solver import Model, StepBlock
@@ -224,7 +225,8 @@ class Programme:
         load = np.zeros((self.steps, len(self._consumer)))
         load[:end] = self._load_mw[:, self._consumer]
         stored, jump = self._cut_ring()
-        bounds = {"gen": (low, high), "served": (np.zeros_like(load), load), "stored": stored, "jump": jump}
+        spill, served = self._forced(avail_frac, in_service, load)
+        bounds = {"gen": (low, high), "spill": spill, "served": served, "stored": stored, "jump": jump}
         columns = np.concatenate([step.columns[name] for name in bounds])
         lows, highs = zip(*bounds.values(), strict=True)
         model.set_columns(step.columns_at(self._ring, columns), np.hstack(lows), np.hstack(highs))
@@ -233,6 +235,18 @@ class Programme:
         fall[1:], rise[1:] = np.maximum(self._fall_mw, high[:-1] - high[1:]), self._rise_mw
         rows = step.rows_at(self._ring, step.rows["ramp"])
         model.set_rows(rows, -fall[:, self._ramped], rise[:, self._ramped])
+
+    def _forced(
+        self, avail_frac: np.ndarray, in_service: np.ndarray, load: np.ndarray
+    ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Bounds (T, spilling) of what is spilled, and (T, consumers) of what is served: no more than must be."""
+        a, end, least = self.arrays, self._end, np.zeros_like(load)
+        high = a.gen_max_mw * avail_frac
+        spill, shed = most_forced_mw(a, np.minimum(a.gen_min_mw, high), high, self._load_mw, in_service, self.dt_h)
+        most = np.zeros((self.steps, len(self._spilling)))
+        most[:end] = spill[:, self._spilling]
+        least[:end] = np.maximum(load[:end] - shed[:, self._consumer], 0.0)
+        return (np.zeros_like(most), most), (least, load)
 
     def _cut_ring(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
         """Bounds (T, stores) of what is stored and of its jump: from the end on there is stored what the start has."""

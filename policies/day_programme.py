@@ -114,7 +114,7 @@ def programme_of_day(
             enter(draft, base + p, -1.0)
             spill = close(draft, span_h * fleet.spill, 0.0)
             for k in range(LANES):
-                bound(draft, shed, k, 0.0, max(day.need[k, t, p], 0.0), 0.0)
+                bound(draft, shed, k, 0.0, _most_shed(network, day, ramped, t, p, k), 0.0)
                 bound(draft, spill, k, 0.0, np.inf, 0.0)
         for p in range(1, parts):
             _write_join(draft, fleet, day, t, p, base)
@@ -130,6 +130,17 @@ def programme_of_day(
         *entered, draft.cost, draft.has_high, draft.enough, about[0], about[1], about[2], about[3], right
     )
     return programme, bases, about[4], y
+
+
+@compiled
+def _most_shed(network: Network, day: Forecast, ramped: Array, t: int, p: int, k: int) -> float:
+    """What the sources of part p cannot serve of its demand, as the step sheds no more; all of it where they ramp."""
+    most = day.need[k, t, p]
+    if len(ramped) == 0:
+        for g in range(day.offer.shape[2]):
+            if network.part[g] == p:
+                most -= day.offer[k, t, g]
+    return max(most, 0.0)
 
 
 @compiled

@@ -142,7 +142,7 @@ def evaluate(
     hours, trips = config.horizon * config.dt_h, config.overload == "trip"
     notes = ["overloaded lines trip: the optimum is a reference for lines that hold, not a bound"] * trips
     demand_mwh = float(batch.outlook.load_mw[: batch.horizon].sum()) * config.dt_h / episodes
-    notes += _out_of_reach([merit, *runs], best, LEAST_SAID_FRAC * demand_mwh)
+    notes += _out_of_reach(merit, best, LEAST_SAID_FRAC * demand_mwh)
     notes += [f"in {episodes - exact} of {episodes} episodes no schedule is as cheap as the optimum"] * (
         exact < episodes
     )
@@ -189,11 +189,10 @@ def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], No
     return Runs(policy.name, cost, reference, unserved_mwh, overload_mwh, spill_mwh, decision_s)
 
 
-def _out_of_reach(runs: Sequence[Runs], best: Runs, least_mwh: float) -> list[str]:
-    """What the optimum sheds and spills although a policy did without: no action asks for it."""
+def _out_of_reach(merit: Runs, best: Runs, least_mwh: float) -> list[str]:
+    """What the optimum sheds and spills beyond what the merit order must with idle stores: no action asks for it."""
     shed_mwh, spill_mwh = (
-        float(getattr(best, name).mean() - min(getattr(each, name).mean() for each in runs))
-        for name in ("unserved_mwh", "spill_mwh")
+        float((getattr(best, name) - getattr(merit, name)).mean()) for name in ("unserved_mwh", "spill_mwh")
     )
     if max(shed_mwh, spill_mwh) <= least_mwh:
         return []

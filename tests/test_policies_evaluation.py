@@ -226,10 +226,10 @@ def test_pairing_makes_the_interval_of_a_steady_difference_narrow():
     assert row.cost.high - row.cost.low > 50
 
 
-def must_run():
+def must_run(**plant):
     """10 MW that must run go over a line of 8 MW, unless 2 of them are spilt where they are made."""
     grid = Grid("must run")
-    grid.add_source("plant", gen_max_mw=10, gen_min_mw=10, gen_cost_per_mwh=1)
+    grid.add_source("plant", gen_max_mw=10, gen_min_mw=10, gen_cost_per_mwh=1, **plant)
     grid.add_source("peak", gen_max_mw=10, gen_cost_per_mwh=2)
     grid.add_consumer("town", load_max_mw=10, load_profile="constant")
     grid.add_line("plant", "town", capacity_mw=8)
@@ -237,10 +237,10 @@ def must_run():
     return grid
 
 
-def dear_to_serve():
+def dear_to_serve(**plant):
     """A plant at 50 serves a town that would rather do without at 40."""
     grid = Grid("dear")
-    grid.add_source("plant", gen_max_mw=10, gen_cost_per_mwh=50)
+    grid.add_source("plant", gen_max_mw=10, gen_cost_per_mwh=50, **plant)
     grid.add_consumer("town", load_max_mw=5, load_profile="constant", shed_cost_per_mwh=40)
     grid.add_line("plant", "town")
     return grid
@@ -259,15 +259,23 @@ def burning():
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("grid", "said"),
     [
-        (must_run, ["the optimum spills 20.0 MWh an episode without need, which no policy can ask for"]),
-        (dear_to_serve, ["the optimum sheds 50.0 MWh an episode without need, which no policy can ask for"]),
-        (burning, ["in 2 of 2 episodes no schedule is as cheap as the optimum"]),
-        (congested_grid, []),
+        (must_run(gen_ramp_mw_per_h=100), []),
+        (
+            must_run(gen_ramp_mw_per_h=5),
+            ["the optimum spills 20.0 MWh an episode without need, which no policy can ask for"],
+        ),
+        (dear_to_serve(), []),
+        (
+            dear_to_serve(gen_reserve_frac=0.5),
+            ["the optimum sheds 50.0 MWh an episode without need, which no policy can ask for"],
+        ),
+        (burning(), ["in 2 of 2 episodes no schedule is as cheap as the optimum"]),
+        (congested_grid(), []),
     ],
 )
-def test_what_the_optimum_alone_can_do_is_said(make, said):
-    found = evaluate(["merit"], EnvConfig(topology=make(), horizon=10), 2, 0)
+def test_what_the_optimum_alone_can_do_is_said(grid, said):
+    found = evaluate(["merit"], EnvConfig(topology=grid, horizon=10), 2, 0)
     assert list(found.notes) == said
     assert found.table().splitlines()[5:] == said
