@@ -132,6 +132,17 @@ def test_every_kind_of_element_finds_its_place(tmp_path):
     ]
 
 
+def test_costs_of_reactive_power_leave_those_of_active_power_alone(tmp_path):
+    net = made()
+    pandapower.create_pwl_cost(net, 0, "ext_grid", [[-20, 20, 99]], power_type="q", check=False)
+    pandapower.create_pwl_cost(net, 0, "gen", [[-20, 20, 99]], power_type="q", check=False)
+    net.poly_cost.loc[:, ["cq1_eur_per_mvar", "cq2_eur_per_mvar2"]] = 99
+    nodes = load(saved(net, tmp_path)).graph.nodes
+    assert nodes["bus 0:ext_grid 0"]["gen_cost_per_mwh"] == 4
+    columns = nodes["bus 1:gen 0"]
+    assert (columns["gen_cost_per_mwh"], columns["gen_cost_per_mw2h"]) == (12, 0.5)
+
+
 def test_flows_of_a_network_with_everything_are_those_of_pandapower(tmp_path):
     net = made()
     pandapower.create_bus(net, 20, name="mv")

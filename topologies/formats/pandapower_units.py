@@ -133,7 +133,7 @@ def _generators(
 
 
 def _costs(net: Any, buses: Buses) -> dict[tuple[str, int], tuple[float, float]]:
-    """Linear and quadratic cost of the elements that have one."""
+    """Linear and quadratic cost of active power of the elements that have one."""
     costs: dict[tuple[str, int], tuple[float, float]] = {}
     for row in net.poly_cost.to_dict("records"):
         whom = (str(row["et"]), int(row["element"]))
@@ -144,6 +144,8 @@ def _costs(net: Any, buses: Buses) -> dict[tuple[str, int], tuple[float, float]]
             buses.note("negative quadratic cost left out", " ".join(map(str, whom)))
         costs[whom] = (value(row, "cp1_eur_per_mw"), max(square, 0.0))
     for row in net.pwl_cost.to_dict("records"):
+        if row.get("power_type", "p") != "p":
+            continue  # of reactive power, as the cq columns of poly_cost
         whom = (str(row["et"]), int(row["element"]))
         points = row["points"] if isinstance(row["points"], list) else []
         width = sum(end - start for start, end, _ in points)
