@@ -203,11 +203,13 @@ Sbase = mpc.baseMVA * 1e6;              %% in VA
 mpc.branch(:, [BR_R BR_X]) = mpc.branch(:, [BR_R BR_X]) / (Vbase^2 / Sbase);
 mpc.bus(:, [PD, QD]) = mpc.bus(:, [PD, QD]) / 1e3;
 """
-    grid = read(case(tail=tail))
+    grid = read(case(gen=["1 1 Inf 0"], tail=tail))
     arrays = grid.compile()
     assert arrays.load_max_mw.tolist() == pytest.approx([0, 0.03, 0.02])
+    assert arrays.gen_max_mw.tolist() == pytest.approx([0.05, 0, 0])
     assert arrays.reactance_pu.tolist() == pytest.approx([0.1 * 100 / 135**2, 0.2 * 100 / 135**2])
     assert grid.notes == [
+        "infinite output limits replaced by all demand, 0.05 MW: generator 1",
         "loads converted from kW to MW, as the file says",
         "impedances converted from ohm to per unit, as the file says",
     ]

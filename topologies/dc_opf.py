@@ -89,8 +89,8 @@ class _Problem:
         if len(self.bus_of) < len(rows):
             twice = next(row for i, row in enumerate(rows) if self.bus_of[row.cells[BUS]] != i)
             raise self.fail(twice, "bus", f"bus {twice.cells[BUS]:g} twice", "each bus once")
-        unit_mw = 1e-3 if self.case.kw_to_mw else 1.0
         self.live = np.array([row.cells[BUS_TYPE] != ISOLATED for row in rows])
+        unit_mw = self.case.load_unit_mw
         demand = [self.number(row, "bus", PD, "Pd") * unit_mw + self.number(row, "bus", GS, "Gs") for row in rows]
         self.demand_mw = np.where(self.live, demand, 0.0)
         free = np.where([row.cells[BUS_TYPE] == REFERENCE for row in rows], 0.0, inf)

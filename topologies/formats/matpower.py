@@ -109,8 +109,7 @@ def _read_bus(reading: _Reading, row: Row) -> None:
     shunt_mw = reading.number(row, "bus", GS, "Gs")
     if shunt_mw:
         reading.note("shunt conductance Gs taken as constant demand at 1 pu", f"bus {name}")
-    unit_mw = 1e-3 if reading.case.kw_to_mw else 1.0
-    load_mw = reading.number(row, "bus", PD, "Pd") * unit_mw + shunt_mw
+    load_mw = reading.number(row, "bus", PD, "Pd") * reading.case.load_unit_mw + shunt_mw
     if load_mw < 0:
         reading.note("negative demand taken as a source of that constant output, free of cost", f"bus {name}")
         reading.units[name].append(_Unit("source", {"gen_max_mw": -load_mw, "gen_min_mw": -load_mw}))
@@ -125,7 +124,7 @@ def _read_generators(reading: _Reading) -> None:
         raise reading.fail(costs[0], "gencost", found, allowed, "add or remove rows")
     if not costs:
         reading.note("cost of 0: the file has no mpc.gencost", "all generators")
-    unlimited_mw = sum(abs(row.cells[PD]) for row in reading.case.tables["bus"])
+    unlimited_mw = sum(abs(row.cells[PD]) for row in reading.case.tables["bus"]) * reading.case.load_unit_mw
     for i, row in enumerate(gens):
         with reading.faults.gather():
             _read_generator(reading, row, costs[i] if costs else None, f"generator {i + 1}", unlimited_mw)

@@ -46,6 +46,11 @@ class Case:
     kw_to_mw: bool  # the file converts its loads from kW
     ohm_to_pu: bool  # the file converts its impedances from ohm
 
+    @property
+    def load_unit_mw(self) -> float:
+        """The unit of the loads in MW."""
+        return 1e-3 if self.kw_to_mw else 1.0
+
 
 def parse(path: Path) -> Case:
     """Read the tables of a case file.
