@@ -80,6 +80,18 @@ def test_odd_names_and_parallel_lines_survive_a_round_trip(tmp_path):
     assert again.compile().fingerprint == grid.compile().fingerprint
 
 
+def test_names_of_digits_and_numbers_of_parallel_lines_survive_a_round_trip(tmp_path):
+    grid = Grid("digits")
+    grid.add_source("a", gen_max_mw=2)
+    grid.add_consumer("b", load_max_mw=1)
+    for key in ("7", "0", None, "x", "007", None):
+        grid.add_line("a", "b", key)
+    graphml.write(grid, tmp_path / "grid.graphml")
+    again = load(tmp_path / "grid.graphml")
+    assert again.compile().line_names == ("7", "0", "a-b", "x", "007", "a-b#2")
+    assert again.compile().fingerprint == grid.compile().fingerprint
+
+
 FINITE = "allowed: a finite number; leave it out where there is no value or no limit"
 BAD = {
     "empty": ("", ", line 1, column 1: found no element found; allowed: one GraphML document; correct the file; it may have been cut off"),

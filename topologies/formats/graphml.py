@@ -50,6 +50,7 @@ class _Reader:
     about: dict[str, Any] = field(default_factory=dict)
     nodes: list[rows.Row] = field(default_factory=list)
     edges: list[rows.Row] = field(default_factory=list)
+    ids: list[str | None] = field(default_factory=list)  # of the edges
     open: list[str] = field(default_factory=list)  # elements around the current place
     elements: int = 0
     graphs: int = 0
@@ -122,10 +123,9 @@ class _Reader:
             self.fields["id"] = attributes.get("id")
             self.nodes.append((self.where, self.fields))
             return
-        key = attributes.get("id")
         self.fields |= {end: attributes.get(end) for end in ("source", "target")}
-        self.fields |= {} if key is None else {"key": int(key) if key.isdecimal() and len(key) < 9 else key}
         self.edges.append((self.where, self.fields))
+        self.ids.append(attributes.get("id"))
 
     def _defaults(self, table: str) -> list[_Key]:
         return [key for key in self.keys.values() if key.default is not None and key.table in (table, "all")]
@@ -212,7 +212,13 @@ def read(path: str | Path) -> Grid:
         raise GridError(where, found, "one GraphML document", "correct the file; it may have been cut off") from None
     if not reader.graphs:
         raise GridError(str(path), "no graph", "one graph", "write one with networkx.write_graphml")
-    return rows.to_grid(path, (f"{path}: graph", reader.about), reader.nodes, reader.edges, reader.faults)
+    edges = [(where, {"key": _key(i), **row}) for i, (where, row) in zip(reader.ids, reader.edges, strict=True)]
+    return rows.to_grid(path, (f"{path}: graph", reader.about), reader.nodes, edges, reader.faults)
+
+
+def _key(number: str | None) -> str | int | None:
+    """The key that the id of an edge stands for: networkx writes whole numbers and texts alike."""
+    return int(number) if number is not None and number.isdecimal() and len(number) < 9 else number
 
 
 def write(grid: Grid, path: str | Path) -> None:
@@ -230,5 +236,7 @@ def write(grid: Grid, path: str | Path) -> None:
         start, end, key = (edge.pop(name) for name in ("source", "target", "key"))
         graph.add_edge(start, end, key, **edge)
         graph.edges[start, end, key]["line_from"] = start  # an undirected edge may be written the other way round
+        if isinstance(key, str) and _key(key) != key:
+            graph.edges[start, end, key]["key"] = key  # data of that name go before the id
     with atomic_path(path) as temporary:
         nx.write_graphml_xml(graph, temporary)
