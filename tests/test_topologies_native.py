@@ -339,6 +339,23 @@ def test_whole_numbers_that_are_ids_are_not_read_as_positions(tmp_path):
     assert grid.compile().line_names == ("1-0",)
 
 
+@pytest.mark.parametrize("kind", [nx.DiGraph, nx.MultiGraph, nx.MultiDiGraph])
+@pytest.mark.parametrize("suffix", ["json", "graphml"])
+def test_lines_both_ways_are_read_as_from_networkx_itself(tmp_path, kind, suffix):
+    graph = kind()
+    graph.add_node("a", kind="source", gen_max_mw=5)
+    graph.add_node("b", kind="consumer", load_max_mw=3)
+    graph.add_edge("a", "b", capacity_mw=2)
+    graph.add_edge("b", "a", capacity_mw=4)
+    path = tmp_path / f"grid.{suffix}"
+    if suffix == "json":
+        path.write_text(json.dumps(nx.node_link_data(graph, edges="edges")))
+    else:
+        nx.write_graphml(graph, path)
+    ours, theirs = load(path).compile(), Grid.from_networkx(graph).compile()
+    assert (ours.line_names, ours.capacity_mw.tolist()) == (theirs.line_names, theirs.capacity_mw.tolist())
+
+
 def test_too_many_objects_are_refused_before_they_are_made(tmp_path):
     path = written(tmp_path, '{"nodes": [' + "{}," * 500_000 + "{}]}")
     with pytest.raises(GridError) as error:

@@ -108,6 +108,8 @@ def _add_edge(
         return
     if source is None or target is None:
         return
+    if isinstance(key, int) and graph.has_edge(source, target, key):
+        key = None  # numbers only tell parallel lines apart, and directed graphs count each direction for itself
     if key is not None and graph.has_edge(source, target, key):
         found, allowed = f"{key!r} twice between {source!r} and {target!r}", "a key once for each pair of nodes"
         faults.append(Fault(f"{where}.key", found, allowed, "rename one of them"))
