@@ -28,16 +28,22 @@ def find_faults(graph: nx.MultiGraph[str], lines: list[Line], base_mva: float, w
         allowed = f"a number from {LEAST_BASE_MVA:g} to {LARGEST_BASE_MVA:g}"
         faults.append(Fault("graph: base_mva", _shown(base_mva), allowed, "correct it or leave it out (100)"))
     for node, data in graph.nodes(data=True):
-        if not str(node).isprintable():
-            found = "an id with a line break or another character that cannot be shown"
-            faults.append(Fault(f"node {node!r}", found, "a text of one line", "rename it"))
+        faults += _name_faults(f"node {node!r}", str(node), "id")
         faults += _node_faults(f"node {node!r}", data)
-    for (name, start, _, data), ends in zip(lines, graph.edges(), strict=True):
+    for (name, start, _, data), (*ends, key) in zip(lines, graph.edges(keys=True), strict=True):
+        faults += _name_faults(f"line {name!r}", key, "key") if isinstance(key, str) else []
         faults += _line_faults(f"line {name!r}", start, ends, data)
     return faults if faults or not whole else _whole_grid_faults(graph, lines)
 
 
-def _line_faults(where: str, start: object, ends: tuple[str, str], data: dict[str, Any]) -> list[Fault]:
+def _name_faults(where: str, name: str, what: str) -> list[Fault]:
+    if name and name.isprintable():
+        return []
+    found = f"a line break or another character that cannot be shown in its {what}" if name else f"an empty {what}"
+    return [Fault(where, found, "a text of one line", "rename it")]
+
+
+def _line_faults(where: str, start: object, ends: list[str], data: dict[str, Any]) -> list[Fault]:
     faults = list(_column_faults(where, data, LINE_COLUMNS, extra=("line_from",)))
     if ends[0] == ends[1]:
         faults.append(Fault(where, f"both ends at {ends[0]!r}", "two different nodes", "remove the line"))

@@ -69,7 +69,20 @@ def foreign_start(grid: Grid) -> None:
 
 BASE = "allowed: a number from 1e-06 to 1e+06; correct it or leave it out (100)"
 
+UNSHOWN = "found a line break or another character that cannot be shown in its"
+
 BAD = [
+    # names
+    (
+        lambda grid: grid.add_junction("a\nb"),
+        f"node 'a\\nb': {UNSHOWN} id; allowed: a text of one line; rename it",
+    ),
+    (lambda grid: grid.add_junction(""), "node '': found an empty id; allowed: a text of one line; rename it"),
+    (
+        lambda grid: grid.add_line("s", "b", "a\u202eb"),
+        f"line 'a\\u202eb': {UNSHOWN} key; allowed: a text of one line; rename it",
+    ),
+    (lambda grid: grid.add_line("s", "b", ""), "line '': found an empty key; allowed: a text of one line; rename it"),
     # base
     (base(0), f"graph: base_mva: found 0; {BASE}"),
     (

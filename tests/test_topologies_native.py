@@ -203,6 +203,7 @@ BAD = {
     "unknown end": (edge(target="bb"), ": edges[0].target: found 'bb'; allowed: the id of a node; did you mean 'b'?"),
     "no end": (text(edges=[{"source": "a"}]), ": edges[0].target: found nothing; allowed: a text of one line, at most 1000 characters, or a whole number; give it the id of a node"),
     "key no text": (edge(key=1.5), ": edges[0].key: found 1.5; allowed: a text of one line or a whole number; correct it or leave it out"),
+    "empty key": (edge(key=""), ": edges[0].key: found ''; allowed: a text of one line or a whole number; correct it or leave it out"),
     "double key": (text(edges=[EDGES[0] | {"key": "k"}] * 2), ": edges[1].key: found 'k' twice between 'a' and 'b'; allowed: a key once for each pair of nodes; rename one of them"),
     "node field": (node(load_max=3), ": node 'b': found the unknown field 'load_max'; allowed: the fields of its table; did you mean 'load_max_mw'?"),
     "line field": (edge(capacity=3), ": line 'a-b': found the unknown field 'capacity'; allowed: the fields of its table; did you mean 'capacity_mw'?"),

@@ -102,7 +102,7 @@ def _add_edge(
             faults.append(Fault(f"{where}.{end}", repr(name), "the id of a node", nearest_node(name, graph)))
     source, target = (name if name in graph else None for name in ends)
     key = fields.pop("key", None)
-    if key is not None and (isinstance(key, bool) or not isinstance(key, str | int) or not _is_line(str(key))):
+    if key is not None and (isinstance(key, bool) or not isinstance(key, str | int) or not _is_name(str(key))):
         found, allowed = _found(key), "a text of one line or a whole number"
         faults.append(Fault(f"{where}.key", found, allowed, "correct it or leave it out"))
         return
@@ -127,16 +127,16 @@ def nearest_node(name: str, graph: nx.MultiGraph[str]) -> str:
 def _id(where: str, value: Any, faults: list[Fault]) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, str) and value and _is_line(value):
+    if isinstance(value, str) and _is_name(value):
         return value
     allowed = f"a text of one line, at most {LONGEST_TEXT} characters, or a whole number"
     faults.append(Fault(where, _found(value), allowed, "give it the id of a node"))
     return None
 
 
-def _is_line(text: str) -> bool:
+def _is_name(text: str) -> bool:
     """Whether a text is free of line ends, control characters, marks that turn its direction, and half characters."""
-    return text.isprintable() and len(text) <= LONGEST_TEXT
+    return text.isprintable() and 0 < len(text) <= LONGEST_TEXT
 
 
 def _found(value: Any) -> str:
