@@ -61,7 +61,8 @@ class GridBatch:
         self.store_value_per_mwh = costs.store_value_per_mwh(arrays, self.prices)
         self.action_map = ActionMap.of(arrays, self.prices, config.action == "residual", config.redispatch_moves)
         self._copper = MeritOrder.of(arrays, self.prices, copper_plate=True)
-        self.encoder = ENCODERS[config.observation](arrays, config, load_high_mw(arrays, self.grid.series))
+        high_mw = np.maximum(arrays.load_max_mw, load_peak_mw(arrays, self.grid.series))
+        self.encoder = ENCODERS[config.observation](arrays, config, high_mw)
         self.observation_space = self.encoder.space
         self.action_space = gym.spaces.Box(-1.0, 1.0, (len(arrays.controllable),), np.float32)
         self.seed(seed)
@@ -225,7 +226,7 @@ def view_of(
     return View(t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h)
 
 
-def load_high_mw(arrays: GridArrays, series: Series | None) -> Array:
-    """(N,) bound on demand: load_max_mw, or what a user's series makes of it."""
+def load_peak_mw(arrays: GridArrays, series: Series | None) -> Array:
+    """(N,) demand at most: load_max_mw, or the largest that a user's series makes of it."""
     peaks = dict(zip(series.columns, series.values_frac.max(axis=0), strict=True)) if series else {}
-    return arrays.load_max_mw * [max(1.0, peaks.get(name or "", 1.0)) for name in arrays.load_profile]
+    return arrays.load_max_mw * [peaks.get(name or "", 1.0) for name in arrays.load_profile]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 MOST_SHOWN = 3
+TOO_SHORT = "unknown: the series are too short for a day"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ def _facts(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
     import numpy as np
 
     from envs import EnvConfig
-    from envs.batch import load_high_mw
+    from envs.batch import load_peak_mw
     from grid import GridError
     from grid.kinds import KIND_NAMES
     from scripts.running import check_length
@@ -86,7 +87,7 @@ def _facts(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
         "kinds": dict(zip(KIND_NAMES, counts.tolist(), strict=True)),
         "gen_max_mw": arrays.gen_max_mw.sum(),
         "gen_weather_mw": arrays.gen_max_mw[followers].sum(),
-        "load_max_mw": load_high_mw(arrays, grid.series).sum(),
+        "load_max_mw": load_peak_mw(arrays, grid.series).sum(),
         "store_max_mwh": arrays.store_max_mwh.sum(),
         "charge_max_mw": arrays.charge_max_mw.sum(),
         "discharge_max_mw": arrays.discharge_max_mw.sum(),
@@ -145,7 +146,9 @@ def _bridges(bridges: list[dict[str, Any]]) -> str:
     return _first(rows, len(bridges))
 
 
-def _overloaded(loaded: list[dict[str, Any]]) -> str:
+def _overloaded(loaded: list[dict[str, Any]] | None) -> str:
+    if loaded is None:
+        return TOO_SHORT
     over = [row for row in loaded if row["overloaded_frac"] > 0]
     rows = [
         f"{row['line']} (up to {row['loading_most_frac']:.0%} of capacity, {row['overloaded_frac']:.1%} of the hours)"
@@ -156,7 +159,7 @@ def _overloaded(loaded: list[dict[str, Any]]) -> str:
 
 def _tightest(hour: dict[str, float] | None) -> str:
     if hour is None:
-        return "unknown: the series are too short for a day"
+        return TOO_SHORT
     return f"demand {amount(hour['load_mw'])} MW, sources could give {amount(hour['supply_mw'])} MW"
 
 

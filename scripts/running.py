@@ -21,7 +21,7 @@ from policies.evaluation import run, run_episodes
 from policies.runs import allowed_runs, find_run, shipped
 from topologies import PREFIXES, load, names
 from topologies.generate import PREFIX
-from topologies.series import Windows
+from topologies.profiles import ProfileSource
 
 if TYPE_CHECKING:
     from policies.bundle import Agent
@@ -65,7 +65,7 @@ def check_length(grid: Grid, config: EnvConfig) -> None:
         GridError: they are too short.
     """
     if grid.series is not None:
-        Windows.of(grid.series, "test", steps_to_draw(config), config.dt_h)
+        ProfileSource(grid.compile(), grid.series, "test").check_length(steps_to_draw(config), config.dt_h)
 
 
 def run_config(source: str, grid: str | None = None, policies: Collection[str] = ()) -> tuple[EnvConfig, Agent]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, cast
 
 import networkx as nx
@@ -14,17 +13,21 @@ from envs.batch import Transition
 from grid import Grid, GridArrays, GridError
 from policies.baselines import Merit
 from policies.evaluation import run
+from scripts.running import check_length
 
 EPISODES = 16
 HOURS = 24
 
 
 def weak_spots(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
-    """What ``inspect`` adds to its facts: ``bridges``, ``loaded`` and ``tightest``."""
-    facts: dict[str, Any] = {"bridges": bridges(grid, arrays), "loaded": [], "tightest": None}
-    with suppress(GridError):  # series too short for a day are no fault of the grid
-        facts |= stress(grid)
-    return facts
+    """What ``inspect`` adds to its facts: ``bridges``, and, where series last a day, ``loaded`` and ``tightest``."""
+    facts: dict[str, Any] = {"bridges": bridges(grid, arrays), "loaded": None, "tightest": None}
+    config = EnvConfig(topology=grid, horizon=HOURS, split="test", forecast_h=())
+    try:
+        check_length(grid, config)
+    except GridError:  # no fault of the grid
+        return facts
+    return facts | stress(config)
 
 
 def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
@@ -60,17 +63,13 @@ def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -row["unserved_mw"])
 
 
-def stress(grid: Grid) -> dict[str, Any]:
-    """What the merit-order rule does to the grid in 16 days of the test part.
+def stress(config: EnvConfig) -> dict[str, Any]:
+    """What the merit-order rule does to the grid of a config in 16 episodes.
 
     Returns:
         ``loaded``: lines with a limit, by their highest loading, with the share of hours above the limit;
         ``tightest``: demand and available supply in MW in the hour in which they are closest.
-
-    Raises:
-        GridError: the grid's series are too short for a day.
     """
-    config = EnvConfig(topology=grid, horizon=HOURS, split="test", forecast_h=())
     batch = GridBatch(config, EPISODES)
     arrays = batch.arrays
     loading: list[np.ndarray] = []

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from command_line import CommandLine
-from grid import Grid
+from grid import Grid, GridError
 from topologies import load, names
 from topologies.formats import WRITERS
 
@@ -96,11 +96,24 @@ def test_inspect_says_when_nothing_is_overloaded_or_the_series_end_too_soon(run:
     graph["nodes"][2]["load_profile"] = "street"
     (tmp_path / "barbell.json").write_text(json.dumps(graph), encoding="utf-8")
     (tmp_path / "short.csv").write_text("time_h,street [share]\n0,1\n1,0.5\n2,0.7\n", encoding="utf-8")
-    assert run.json("inspect", "barbell.json")["tightest"] is None
+    facts = run.json("inspect", "barbell.json")
+    assert (facts["loaded"], facts["tightest"]) == (None, None)
     said = run.ok("inspect", "barbell.json")
+    assert "overloaded       unknown: the series are too short for a day" in said
     assert "the series are too short for a day" in said
     assert "too short" in said
     assert "give a series of about" in said
+
+
+def test_inspect_hides_no_error_but_that_of_short_series(
+    run: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise GridError("solver", "no answer", "one", "ask again")
+
+    barbell(tmp_path, capacity_mw=50)
+    monkeypatch.setattr("scripts.weak_spots.run", fail)
+    assert "solver: found no answer" in run.fault("inspect", "barbell.json")
 
 
 def test_inspect_takes_the_peak_from_the_series(run: CommandLine, tmp_path: Path) -> None:
@@ -110,11 +123,11 @@ def test_inspect_takes_the_peak_from_the_series(run: CommandLine, tmp_path: Path
     graph["graph"]["profiles"] = "high.csv"
     graph["nodes"][2]["load_profile"] = "street"
     (tmp_path / "barbell.json").write_text(json.dumps(graph), encoding="utf-8")
-    rows = "".join(f"{hour},{1 + hour % 24 / 23}\n" for hour in range(24 * 40))
-    (tmp_path / "high.csv").write_text(f"time_h,street [share]\n{rows}", encoding="utf-8")
-    assert run.json("inspect", "barbell.json")["load_max_mw"] == pytest.approx(
-        before + graph["nodes"][2]["load_max_mw"]
-    )
+    for scale, more in ((1.0, 1.0), (0.25, -0.5), (0.0, -1.0)):
+        rows = "".join(f"{hour},{scale * (1 + hour % 24 / 23)}\n" for hour in range(24 * 40))
+        (tmp_path / "high.csv").write_text(f"time_h,street [share]\n{rows}", encoding="utf-8")
+        peak_mw = run.json("inspect", "barbell.json")["load_max_mw"]
+        assert peak_mw == pytest.approx(before + more * graph["nodes"][2]["load_max_mw"])
 
 
 def test_inspect_tells_what_it_assumes(run: CommandLine, tmp_path: Path) -> None:

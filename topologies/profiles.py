@@ -121,6 +121,15 @@ class ProfileSource:
             gen_columns = {use.name for use in self._from_series if use.table == "gen"}
             check_range(series, gen_columns, lambda row, column: f"series, row {row}, column {column!r}")
 
+    def check_length(self, steps: int, dt_h: float) -> None:
+        """Check that the part of the user's series, if nodes follow it, holds an episode of so many steps.
+
+        Raises:
+            GridError: it is too short.
+        """
+        if self._series is not None and self._from_series:
+            self._windows_of(self._series, steps, dt_h)
+
     def draw(self, rngs: Sequence[np.random.Generator], steps: int, dt_h: float) -> Draw:
         """Draw one episode from each random stream; episode i depends on stream i alone, to the bit.
 
