@@ -58,6 +58,7 @@ class GridBatch:
         self.arrays = arrays = self.grid.compile()
         self.prices, self.horizon, self.batch_size = config.prices, config.horizon, batch_size
         self.source = ProfileSource(arrays, self.grid.series, config.split)
+        self.source.check_length(steps_to_draw(config), config.dt_h)  # before the scale asks less of the train part
         self.store_value_per_mwh = costs.store_value_per_mwh(arrays, self.prices)
         self.action_map = ActionMap.of(arrays, self.prices, config.action == "residual", config.redispatch_moves)
         self._copper = MeritOrder.of(arrays, self.prices, copper_plate=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,23 @@ from command_line import CommandLine, separate
 from grid import Episode
 from grid.costs import TERMS
 from policies.extras import TRAIN_EXTRA
+
+
+def test_a_series_as_long_as_optimum_asks_for_is_long_enough(run: CommandLine, tmp_path: Path) -> None:
+    nodes = [
+        {"id": "plant", "kind": "source", "gen_max_mw": 20},
+        {"id": "town", "kind": "consumer", "load_max_mw": 10, "load_profile": "town"},
+    ]
+    edges = [{"source": "plant", "target": "town"}]
+    graph = {"graph": {"profiles": "mine.csv"}, "nodes": nodes, "edges": edges}
+    (tmp_path / "mine.json").write_text(json.dumps(graph), encoding="utf-8")
+    for hours in (10, 31, 240):
+        (tmp_path / "mine.csv").write_text("time_h,town [MW]\n" + "".join(f"{hour},5\n" for hour in range(hours)))
+        fault = run.fault("optimum", "mine.json")
+        assert f"found at most {hours - int(0.8 * hours)} h in a row in the test part" in fault
+        assert "give a series of about 246 h or more" in fault
+    (tmp_path / "mine.csv").write_text("time_h,town [MW]\n" + "".join(f"{hour},5\n" for hour in range(246)))
+    run.ok("optimum", "mine.json")
 
 
 def test_optimum_adds_up(run: CommandLine) -> None:
