@@ -54,9 +54,13 @@ class Profiles(CommonJson):
 
 
 def _read(path: Path, unit: str | None) -> Table:
+    from topologies.series import check_range
     from topologies.series_files import read_table
+    from topologies.tables import place
 
-    return read_table(path, unit)
+    series = read_table(path, unit)
+    check_range(series.columns, series.values, (), lambda row, column: place(path, row, column))
+    return series
 
 
 def _shipped_table() -> Table:

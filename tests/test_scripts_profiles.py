@@ -54,6 +54,10 @@ def test_a_file_without_units_needs_to_be_told(run: CommandLine, tmp_path: Path)
 def test_a_bad_file_gives_one_line(run: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "gap.csv").write_text("time_h,town [MW]\n0,5\n1,6\n3,7\n", encoding="utf-8")
     assert "gap.csv, line 4: found a step of 2 h" in run.fault("profiles", "gap.csv")
+    for value, allowed in (("-1", "a number >= 0"), ("1e300", "a number >= 0, at most 1e+12")):
+        (tmp_path / "odd.csv").write_text(f"time_h,town [MW]\n0,5\n1,{value}\n", encoding="utf-8")
+        fault = run.fault("profiles", "odd.csv")
+        assert f"odd.csv, line 3, column 'town': found {float(value):g}; allowed: {allowed}; correct" in fault
     assert "nowhere.csv: found no such file" in run.fault("profiles", "nowhere.csv")
 
 

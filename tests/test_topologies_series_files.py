@@ -78,6 +78,7 @@ BAD_CSV = {
     "NaN": ("time_h,a [share]\n0,1\n1,nan", ", line 3, column 'a': found 'nan'; allowed: a finite number; correct the value"),
     "word": ("time_h,a [share]\n0,1\n1,x", ", line 3, column 'a': found 'x'; allowed: a finite number; correct the value"),
     "negative": ("time_h,a [share]\n0,1\n1,-0.5", ", line 3, column 'a': found -0.5; allowed: a number >= 0; correct the value"),
+    "huge": ("time_h,a [share]\n0,1\n1,2e12", ", line 3, column 'a': found 2e+12; allowed: a number >= 0, at most 1e+12; correct the value"),
     "above 1": ("time_h,roof [share]\n0,1\n1,1.01", ", line 3, column 'roof': found 1.01; allowed: a share in [0, 1] of gen_max_mw; correct the value"),
     "gap": ("time_h,a [share]\n0,1\n1,1\n3,1", f", line 4: found a step of 2 h; allowed: {STEP}; fill the gap or remove the extra row"),
     "double time": ("time_h,a [share]\n0,1\n1,1\n1,1", f", line 4: found the time of the line before again; allowed: {STEP}; remove one of the two"),

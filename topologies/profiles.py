@@ -119,7 +119,12 @@ class ProfileSource:
         self._memory_h = np.array([ERROR_MEMORY_H, ERROR_MEMORY_H, *self._channels()])
         if series is not None:
             gen_columns = {use.name for use in self._from_series if use.table == "gen"}
-            check_range(series, gen_columns, lambda row, column: f"series, row {row}, column {column!r}")
+            check_range(
+                series.columns,
+                series.values_frac,
+                gen_columns,
+                lambda row, column: f"series, row {row}, column {column!r}",
+            )
 
     def check_length(self, steps: int, dt_h: float) -> None:
         """Check that the part of the user's series, if nodes follow it, holds an episode of so many steps.

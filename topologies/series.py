@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache, cached_property
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from grid.check import LARGEST
 from grid.errors import GridError
 from grid.files import atomic_path
 from grid.graph import Series
@@ -85,24 +86,28 @@ def write_shipped(about: Shipped, values_frac: np.ndarray, path: str | Path) -> 
         np.savez_compressed(file, steps=np.asfortranarray(steps), **texts)
 
 
-def check_range(series: Series, gen_columns: Collection[str], place: Callable[[int, str], str]) -> None:
-    """Refuse values that are not finite or negative, and shares of generation above 1.
+def check_range(
+    columns: Sequence[str], values: np.ndarray, gen_columns: Collection[str], place: Callable[[int, str], str]
+) -> None:
+    """Refuse values that are not finite, negative or above ``grid.check.LARGEST``, and shares of generation above 1.
 
     Args:
-        series: the series.
+        columns: (C,) the profile names.
+        values: (R, C) shares or MW.
         gen_columns: the columns that are shares of ``gen_max_mw``.
         place: the words for a row and column.
 
     Raises:
         GridError: the first such value.
     """
-    is_gen = np.array([name in gen_columns for name in series.columns], dtype=bool)
-    values = series.values_frac
-    bad = np.argwhere(~np.isfinite(values) | (values < 0) | (is_gen & (values > 1)))
+    is_gen = np.array([name in gen_columns for name in columns], dtype=bool)
+    bad = np.argwhere(~((values >= 0) & (values <= np.where(is_gen, 1.0, LARGEST))))
     if bad.size:
         row, column = map(int, bad[0])
         allowed = "a share in [0, 1] of gen_max_mw" if is_gen[column] else "a number >= 0"
-        where = place(row, series.columns[column])
+        if not is_gen[column] and LARGEST < values[row, column] < np.inf:
+            allowed += f", at most {LARGEST:g}"
+        where = place(row, columns[column])
         raise GridError(where, f"{values[row, column]:g}", allowed, "correct the value")
 
 

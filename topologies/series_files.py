@@ -92,13 +92,13 @@ def shares(table: Table, uses: Iterable[Use]) -> TimedSeries:
             followers.setdefault(use.profile, []).append(use)
     names = tuple(name for name in table.columns if name in followers)
     values = table.values[:, [table.columns.index(name) for name in names]]
-    check_range(Series(names, table.dt_h, values), (), lambda row, column: place(table.path, row, column))
+    check_range(names, values, (), lambda row, column: place(table.path, row, column))
     for column, name in enumerate(names):
         if table.units[table.columns.index(name)] == "MW":
             values[:, column] /= _one_size(table.path, followers[name], values[:, column])
     series = TimedSeries(names, table.dt_h, values, table.start_hour, table.start)
     gen_columns = {name for name in names if any(use.kind == "gen" for use in followers[name])}
-    check_range(series, gen_columns, lambda row, column: place(table.path, row, column))
+    check_range(names, values, gen_columns, lambda row, column: place(table.path, row, column))
     return series
 
 
