@@ -18,6 +18,7 @@ LARGEST = 1e12
 """In size, of any finite number of a grid; far above every real one, far below where sums and squares overflow."""
 
 LEAST_REACTANCE_PU = 1e-10
+LEAST_CAPACITY_MW = 1e-6
 LEAST_BASE_MVA, LARGEST_BASE_MVA = 1e-6, 1e6
 
 
@@ -49,6 +50,9 @@ def _line_faults(where: str, start: object, ends: list[str], data: dict[str, Any
         faults.append(Fault(where, f"both ends at {ends[0]!r}", "two different nodes", "remove the line"))
     if start not in ends:
         faults.append(Fault(where, f"line_from {start!r}", "one of the line's two ends", "correct it"))
+    if not faults and _line_value(data, "capacity_mw") < LEAST_CAPACITY_MW:
+        found, mend = f"capacity_mw {data['capacity_mw']!r}", "correct the value or remove the line"
+        faults.append(Fault(where, found, f"{LEAST_CAPACITY_MW:g} or more", mend))
     if not faults and 0 < abs(_line_value(data, "reactance_pu") * _line_value(data, "tap")) < LEAST_REACTANCE_PU:
         found = f"reactance_pu {data['reactance_pu']!r} with a tap of {_line_value(data, 'tap'):g}"
         allowed = f"a product of {LEAST_REACTANCE_PU:g} or more in size, or reactance_pu 0"

@@ -36,6 +36,18 @@ def test_reactances_too_small_to_solve_are_refused(reactance_pu, tap):
     )
 
 
+@pytest.mark.parametrize("capacity_mw", [1e-300, 9e-7])
+def test_capacities_too_small_to_divide_by_are_refused(capacity_mw):
+    grid = sound()
+    grid.graph.edges["s", "c", 0]["capacity_mw"] = capacity_mw
+    (fault,) = grid.faults()
+    assert str(fault) == (
+        f"line 's-c': found capacity_mw {capacity_mw!r}; allowed: 1e-06 or more; correct the value or remove the line"
+    )
+    grid.graph.edges["s", "c", 0]["capacity_mw"] = 1e-6
+    assert grid.faults() == []
+
+
 @pytest.mark.parametrize(
     ("value", "mend"), [("9", "without quotes"), ("9,5", "without quotes and with a decimal point")]
 )
