@@ -82,7 +82,7 @@ def read_csv(path: Path, unit: str | None) -> Content:
     Raises:
         GridError: anything that is no table of numbers, with its line.
     """
-    text = read_text(path, "a CSV file of profiles").rstrip("\n")
+    text = read_text(path, "a CSV file of profiles").rstrip()
     cells = text.count(",") + text.count("\n")
     if cells > MOST_CSV_CELLS:
         mend = "give a smaller file, or Parquet"
@@ -98,6 +98,8 @@ def read_csv(path: Path, unit: str | None) -> Content:
             if len(faults.found) > MOST_SHOWN:
                 break
             with faults.gather():
+                if not "".join(row).strip() and len(row) < 2:
+                    raise GridError(place(path, number), "a blank line", "one row a step", "remove the line")
                 if len(row) != len(header):
                     mend = "give every column one value; write decimals with a point"
                     raise GridError(place(path, number), f"{len(row)} cells", f"{len(header)}, as in the header", mend)
