@@ -6,6 +6,7 @@ import numpy as np
 
 from grid.arrays import GridArrays
 from grid.balance import TINY_MW
+from grid.state import Array
 
 
 def most_forced_mw(
@@ -37,7 +38,7 @@ def most_forced_mw(
     ramp_mw = np.minimum(arrays.gen_ramp_mw_per_h, arrays.gen_ramp_down_mw_per_h) * dt_h
     is_slow = arrays.is_source & (ramp_mw < arrays.gen_max_mw)
     is_held = arrays.is_source & (arrays.gen_reserve_frac < 1)
-    is_free = np.logical_and(in_service.all(axis=1)[:, None], is_slow @ part == 0)
+    is_free: Array = in_service.all(axis=1, keepdims=True) & (is_slow @ part == 0)
     least_mw = gen_low_mw @ part
     surplus_frac = np.maximum(least_mw - load_mw @ part, 0.0) / np.maximum(least_mw, TINY_MW)
     spill_mw = np.where(is_free[:, arrays.part], gen_low_mw * surplus_frac[:, arrays.part], np.inf)
