@@ -68,6 +68,7 @@ class Evaluate(CommonJson, Lines):
             raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
         grid = config.topology if self.grid is None else load(self.grid)
         grid = grid if isinstance(grid, Grid) else load(grid)
+        own = config.overload, config.outages
         config = self.with_lines(replace(config, topology=grid, split=self.split))
         too_large = len(policies) > 1 and len(grid.graph) > MOST_NODES
         if too_large:
@@ -76,7 +77,7 @@ class Evaluate(CommonJson, Lines):
             outcome = evaluate(policies, config, self.episodes, self.seed, report, self.split)
         console.result(outcome.table().splitlines(), outcome.to_json())
         folder = folder_of(self.source) if self.source and self.grid is None else None
-        if folder is not None and self.split == "test":
+        if folder is not None and self.split == "test" and (config.overload, config.outages) == own:
             try:
                 keep_evaluation(folder, outcome)
             except GridError as error:

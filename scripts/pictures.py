@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from envs import EnvConfig
     from grid import Episode
     from policies.baselines import Policy
-    from policies.evaluation import Evaluation
+    from policies.outcome import Evaluation
 
 Kind = Literal["grid_state", "sim_results"]
 EPISODE_SUFFIX, PAGE_SUFFIX = ".npz", ".html"
@@ -79,5 +79,5 @@ def draw_comparison(outcome: Evaluation, policy: str | Policy, config: EnvConfig
 
     gaps = {row.name: Gap(*astuple(row.gap_frac)) for row in outcome.rows}
     shown, best = (run_episodes(one, config, 1, outcome.seed)[0] for one in (policy, Schedule()))
-    note = f"{outcome.episodes} {outcome.split} episodes of {outcome.hours:g} h; below, a day of the first of them"
+    note = f"{outcome.of}; below, a day of the first of them"
     return comparison(gaps, shown, best, path, note=note, highlight=shown.policy)

@@ -68,6 +68,19 @@ def test_an_evaluation_on_other_terms_is_not_kept(run: CommandLine, trained: Pat
     assert not (tmp_path / "mine" / "evaluation.json").exists()
 
 
+def test_an_evaluation_with_other_outages_or_overload_is_not_kept(run: CommandLine, tmp_path: Path) -> None:
+    lines = ("--outages", "plant-town,5,6", "--overload", "trip")
+    assert run("train", "triangle", "--steps", 1, *lines, "--out", "own") == 0, run.err
+    words = ("evaluate", "own", "--episodes", 1)
+    run.ok(*words, "--outages", "plant-town,8,2")
+    run.ok(*words, "--overload", "penalty")
+    assert not (tmp_path / "own" / "evaluation.json").exists()
+    title = " ".join(run.ok(*words, *lines).split())
+    assert "seed 0, overloaded lines trip, out of service: plant-town from hour 5 for 6 h [95 % interval]" in title
+    kept = json.loads((tmp_path / "own" / "evaluation.json").read_text("utf-8"))
+    assert (kept["trips"], kept["outages"]) == (True, [{"line": "plant-town", "start_h": 5, "duration_h": 6}])
+
+
 def test_a_run_goes_on_and_says_what_to_do_with_it(run: CommandLine, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, "copy")
     text = run.ok("train", "--resume", "copy", "--steps", 300)

@@ -65,7 +65,7 @@ def comparison(
     with context(["default", STYLE, PLOTS]), atomic_path(path) as temporary:
         figure = Figure(figsize=(SIZE[0] / DPI, SIZE[1] / DPI), dpi=DPI)
         _write(figure, SIZE[1] - 38, fit(shown.grid_name, 600, 17, bold=True), 17, INK, "bold")
-        _write(figure, SIZE[1] - 63, note, 9.5, MUTED, "normal")
+        _write(figure, SIZE[1] - 63, fit(note, SIZE[0] - 2 * MARGIN, 9.5), 9.5, MUTED, "normal")
         _draw_gaps(_axes(figure, GAPS), gaps, highlight)
         _draw_day(figure, shown, best)
         figure.savefig(temporary, dpi=DPI, metadata=UNDATED.get(suffix))
