@@ -82,6 +82,17 @@ def test_an_agent_takes_no_outages_to_another_grid(run: CommandLine, tmp_path: P
     assert run("evaluate", "runs/cut", "--grid", "classic", "--episodes", 1) == 0, run.err
 
 
+@pytest.mark.parametrize("lines", [("--outages", "plant-town,5,6"), ("--overload", "trip")])
+def test_a_plain_network_says_that_it_cannot_see_lines_it_was_not_trained_with(
+    run: CommandLine, trained: Path, lines: tuple[str, str]
+) -> None:
+    assert run.fault("evaluate", trained, "--episodes", 1, *lines) == (
+        "agent 'agent': found outages or trips other than in its training; allowed: its own: a plain network sees the "
+        "states of those lines alone that it was trained with; train one with the same --outages and --overload, or "
+        "take an agent of the policy 'graph'"
+    )
+
+
 def test_an_agent_stays_on_its_grid(run: CommandLine, trained: Path) -> None:
     fault = run.fault("evaluate", trained, "--grid", "classic", "--episodes", 2)
     assert "found the grid 'classic'; allowed: the grid 'triangle'" in fault
