@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Each command with its class and what it does."""
 
-EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_BROKEN_PIPE = 1, 2, 141
 
 
 class UsageError(Exception):
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except KeyboardInterrupt:
         console.error("interrupted before the end; nothing half-written is left behind")
-        return EXIT_INTERRUPTED
+        return console.EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
         return EXIT_BROKEN_PIPE

@@ -17,6 +17,7 @@ RED, BOLD = "31", "1"
 BAR_WIDTH = 30
 LINE_WIDTH = 100
 REDRAW_S = 0.1
+EXIT_INTERRUPTED = 130
 Report = Callable[[float, str], None]
 """Told how much is done by now, in the unit of the total, and what is being done."""
 

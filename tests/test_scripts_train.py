@@ -91,6 +91,14 @@ def test_a_run_goes_on_and_says_what_to_do_with_it(run: CommandLine, trained: Pa
     assert text.endswith("\nrun: copy\n")
 
 
+def test_a_run_goes_on_by_its_name_and_advice_can_be_pasted(run: CommandLine, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "runs" / "my run")
+    text = run.ok("train", "--resume", "my run", "--steps", 10)
+    assert text.endswith("\nrun: runs/my run\n")
+    for line in ("evaluate 'runs/my run'", "render 'runs/my run' --out", "train --resume 'runs/my run' --seconds"):
+        assert f"load-balancer {line}" in text
+
+
 def test_train_and_render_answer_in_json(run: CommandLine, trained: Path) -> None:
     shutil.copytree(trained, "copy")
     value = run.json("train", "--resume", "copy", "--steps", 10)
@@ -107,7 +115,15 @@ def test_train_and_render_answer_in_json(run: CommandLine, trained: Path) -> Non
     [
         ("train", "train: found no grid; allowed: a grid, or --resume with a run"),
         ("train triangle --resume a", "train --resume: found a grid, --start or --out beside it"),
-        ("train --resume nowhere", "nowhere: found no such folder"),
+        (
+            "train --resume nowhere",
+            "nowhere: found no such run; allowed: the folder of a run or its name in runs/",
+        ),
+        (
+            "train --resume universal",
+            "allowed: the folder of a run or its name in runs/; name a run",
+        ),
+        ("train --resume .", ".: found no config.json in it; allowed: the folder of a run or its name in runs/; give"),
         ("train triangle --policy mlp --start universal", "--policy: found mlp beside --start; allowed: graph"),
         ("train triangle --outages plant-town,48,2", "found hour 48 of an episode of 48 h; allowed: a start before"),
     ],
