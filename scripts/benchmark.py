@@ -90,14 +90,14 @@ class Benchmark(CommonJson):
         console.result(lines, value)
 
     def _measure_scale(self, console: Console) -> None:
-        from envs.rendering.video import check_suffix
         from grid import GridError
-        from scripts.scale import GRIDS, PLOT_SUFFIXES, WORKS, draw, scale
+        from scripts.pictures import check_picture
+        from scripts.scale import GRIDS, WORKS, draw, scale
 
         if not self.scale:
             raise GridError("benchmark --plot", "no --scale", "--plot with --scale", "add --scale, or leave out --plot")
         if self.plot is not None:
-            check_suffix(self.plot, PLOT_SUFFIXES)
+            check_picture(self.plot)
         grids = self.grids or GRIDS
         with console.progress("measuring", len(grids)) as report:
             rows = scale(grids, _Counter(report))

@@ -48,13 +48,13 @@ class Evaluate(CommonJson, Lines):
         from policies.baselines import BASELINES, Policy
         from policies.evaluation import evaluate
         from policies.mpc import MOST_NODES, Mpc
-        from scripts.pictures import check_comparison, draw_comparison
+        from scripts.pictures import check_picture, draw_comparison
         from scripts.run_folder import folder_of, keep_evaluation
         from scripts.running import run_config, tell_of_compiling
         from topologies import load
 
         if self.plot is not None:
-            check_comparison(self.plot)
+            check_picture(self.plot)
         policies: list[str | Policy] = list(BASELINES)
         config = EnvConfig()
         if self.source in BASELINES:

@@ -17,12 +17,11 @@ from envs.rendering.layout import Box
 from envs.rendering.pairs import draw_pair, pair_boxes
 from envs.rendering.sim_results import DPI, MARGIN, PLOTS, UNDATED, number_ticks
 from envs.rendering.style import BLUE, GREY, INK, MUTED, RULE, SIZE, STYLE, literal, number
-from envs.rendering.video import check_suffix
+from envs.rendering.video import PICTURES, check_suffix
 from grid.episode import SHAPES, Episode
 from grid.errors import GridError
 from grid.files import atomic_path
 
-SUFFIXES = (".png", ".svg", ".pdf")
 DAY_H = 24.0
 GAPS = Box(112, 540, 980, 148)
 ROWS = ((292, 156), (56, 156))  # bottom and height
@@ -57,7 +56,7 @@ def comparison(
     Raises:
         GridError: another suffix, no steps, two grids or lengths, a path that cannot be written.
     """
-    suffix = check_suffix(path, SUFFIXES)
+    suffix = check_suffix(path, PICTURES)
     if not shown.steps or (shown.fingerprint, shown.steps) != (best.fingerprint, best.steps):
         found = f"{shown.steps} steps of {shown.grid_name!r} and {best.steps} of {best.grid_name!r}"
         raise GridError("comparison", found, "the same episode run by two policies", "run both with the same seed")
