@@ -37,6 +37,23 @@ def error(text: str) -> None:
     print(painted("error:", RED, sys.stderr), one_line(text), file=sys.stderr)
 
 
+@contextmanager
+def on_stdout() -> Iterator[None]:
+    """Name stdout where what is printed in the block cannot be written; a reader that leaves is no fault.
+
+    Raises:
+        GridError: the disk behind it is full, say.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from grid import GridError
+
+        raise GridError("stdout", str(error.strerror), "an output that can be written", "send it elsewhere") from error
+
+
 def amount(value: float) -> str:
     """A number in at most about ten characters: whole above 10,000, else four digits; ``-`` where there is none."""
     if value is None or math.isnan(value):
@@ -94,8 +111,9 @@ class Console:
         self._write([json.dumps(plain(value), allow_nan=False)] if self.json else lines)
 
     def _write(self, lines: Sequence[str]) -> None:
-        for line in lines:
-            print(line, file=self.out, flush=True)
+        with on_stdout():
+            for line in lines:
+                print(line, file=self.out, flush=True)
 
     @contextmanager
     def progress(self, label: str, total: float) -> Iterator[Report]:
