@@ -37,7 +37,7 @@ def contingencies(
 
     Each hour is looked at by itself: no ramps, stores as at the start of an episode, no line protection. The merit
     order is that of the intact grid, as the policy `merit` has it: where an outage splits the grid, it does not know of
-    the split, and each part is balanced by what it planned there.
+    the split, and each part is then balanced by itself.
 
     Args:
         config: says which grid, and what days are like.

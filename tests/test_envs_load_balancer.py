@@ -81,9 +81,7 @@ def test_an_action_of_texts_is_one_clear_line():
 
 
 def test_the_constructor_refuses_an_outage_of_no_line():
-    with pytest.raises(
-        GridError, match=r"config.outages: found line 'nosuch'; allowed: the name of a line of the grid"
-    ):
+    with pytest.raises(GridError, match=r"config.outages: found line 'nosuch'; allowed: the name of a line"):
         LoadBalancer(topology="triangle", outages=[{"line": "nosuch", "start_h": 0, "duration_h": 1}])
 
 
