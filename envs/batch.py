@@ -13,7 +13,7 @@ import numpy as np
 from envs.actions import ActionMap, MeritOrder
 from envs.config import EnvConfig
 from envs.observations import ENCODERS, View, loading
-from envs.outages import LineOutages
+from envs.outages import LineOutages, line_of
 from envs.outlook import Outlook, steps_to_draw
 from envs.rewards import SCALE_EPISODES, reference_cost, scale_floor
 from grid import Grid, GridArrays, GridError, costs
@@ -56,6 +56,8 @@ class GridBatch:
         self.config = config
         self.grid = config.topology if isinstance(config.topology, Grid) else load(config.topology)
         self.arrays = arrays = self.grid.compile()
+        for outage in config.outages:
+            line_of(arrays, outage)  # refused here rather than at the first reset
         self.prices, self.horizon, self.batch_size = config.prices, config.horizon, batch_size
         self.source = ProfileSource(arrays, self.grid.series, config.split)
         self.source.check_length(steps_to_draw(config), config.dt_h)  # before the scale asks less of the train part
@@ -144,12 +146,20 @@ class GridBatch:
         """Actions (B, A) in [−1, 1] as MW.
 
         Raises:
-            GridError: the shape is wrong or a value is not finite.
+            GridError: the shape is wrong, or a value is no real or no finite number.
         """
-        given = np.asarray(actions, dtype=float)
         wanted = (self.batch_size, *self.action_space.shape)
-        if given.shape != wanted or not np.isfinite(given).all():
-            found = f"shape {given.shape}" if given.shape != wanted else "a value that is not finite"
+        found = ""
+        try:
+            given = np.asarray(actions).astype(float, casting="same_kind")
+        except (TypeError, ValueError):  # texts, complex numbers, rows of several lengths
+            found = "what is no array of real numbers"
+        else:
+            if given.shape != wanted:
+                found = f"shape {given.shape}"
+            elif not np.isfinite(given).all():
+                found = "a value that is not finite"
+        if found:
             mend = "give one action for each source and storage, in the order of arrays.controllable"
             raise GridError("action", found, f"finite numbers of shape {wanted}", mend)
         return self.action_map.setpoint(np.clip(given, -1.0, 1.0), self.limits, self.inputs)

@@ -35,7 +35,9 @@ def contingencies(
 ) -> tuple[Contingency, list[Contingency]]:
     """Take every line out alone and run the merit-order rule with idle stores.
 
-    Each hour is looked at by itself: no ramps, stores as at the start of an episode, no line protection.
+    Each hour is looked at by itself: no ramps, stores as at the start of an episode, no line protection. The merit
+    order is that of the intact grid, as the policy `merit` has it: where an outage splits the grid, it does not know of
+    the split, and each part is then balanced by itself.
 
     Args:
         config: says which grid, and what days are like.

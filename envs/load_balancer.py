@@ -14,14 +14,17 @@ from grid import Episode, GridArrays, GridError
 from grid.errors import nearest
 
 
-def configure(config: EnvConfig | None, fields: dict[str, Any]) -> EnvConfig:
+def configure(config: Any, fields: dict[str, Any]) -> EnvConfig:
     """One config out of either a config or its fields.
 
     Raises:
-        GridError: both are given, or a field is unknown.
+        GridError: both are given, a field is unknown, or the config is none.
     """
     if config is None:
         return EnvConfig.from_fields(fields)
+    if not isinstance(config, EnvConfig):
+        mend = "give its fields by name, such as horizon=24"
+        raise GridError("config", f"a {type(config).__name__}", "an EnvConfig", mend)
     if fields:
         raise GridError("config", f"a config and {', '.join(fields)}", "either of them", "put the fields in the config")
     return config
@@ -76,7 +79,7 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
         """Run one step; ``info`` holds each cost term in currency, and at the end ``episode_metrics``."""
         if self._over:
             raise GridError("step", "a call before reset, or after the end", "a running episode", "call reset first")
-        observation, reward, done, final = self.batch.step(np.asarray(action)[None])
+        observation, reward, done, final = self.batch.step([action])
         info: dict[str, Any] = {name: float(value[0]) for name, value in self.batch.costs.items()}
         if done:
             observation = final
@@ -100,9 +103,15 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
         return self._recorder.episode(0)
 
     def render(self) -> Any:
-        """The finished step: an array (H, W, 3) uint8, a line of text, or a window, by ``render_mode``."""
+        """The finished step: an array (H, W, 3) uint8, a line of text, or a window, by ``render_mode``.
+
+        Raises:
+            GridError: ``reset`` has not been called.
+        """
         if self.render_mode is None:
             return None
+        if self._recorder is None:
+            raise GridError("render", "a call before reset", "a running episode", "call reset first")
         if self._viewer is None:
             from envs.rendering.viewer import VIEWERS
 

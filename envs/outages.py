@@ -20,7 +20,7 @@ class Outage:
     """A planned outage; the line is out in every step that overlaps with it.
 
     Raises:
-        GridError: the times are not numbers, or there is no duration.
+        GridError: the line is no text, the times are not numbers, or there is no duration.
     """
 
     line: str  # name in GridArrays.line_names
@@ -28,6 +28,8 @@ class Outage:
     duration_h: float
 
     def __post_init__(self) -> None:
+        if not isinstance(self.line, str):
+            raise GridError("config.outages: line", repr(self.line), "the name of a line, a text", "correct the value")
         for name, allowed in (("start_h", "a number of hours >= 0"), ("duration_h", "a number of hours > 0")):
             value = getattr(self, name)
             if not is_finite(value) or value < 0 or (name == "duration_h" and value == 0):
@@ -95,15 +97,24 @@ class LineOutages:
         return np.asarray(repaired & ~self.planned[t + leads][:, None, :])
 
 
+def line_of(arrays: GridArrays, outage: Outage) -> int:
+    """The line in 0..E−1 that goes out.
+
+    Raises:
+        GridError: the grid has no such line.
+    """
+    if outage.line not in arrays.line_names:
+        mend = nearest(outage.line, arrays.line_names)
+        raise GridError("config.outages", f"line {outage.line!r}", "the name of a line of the grid", mend)
+    return arrays.line_names.index(outage.line)
+
+
 def planned_steps(arrays: GridArrays, planned: Sequence[Outage], steps: int, dt_h: float) -> np.ndarray:
     """(S, E) steps until each line's planned outage is over."""
     left = np.zeros((steps, len(arrays.line_names)))
     for outage in planned:
-        if outage.line not in arrays.line_names:
-            mend = nearest(outage.line, arrays.line_names)
-            raise GridError("config.outages", f"line {outage.line!r}", "the name of a line of the grid", mend)
         first = floor(outage.start_h / dt_h + ROUNDING)
         end = ceil((outage.start_h + outage.duration_h) / dt_h - ROUNDING)
-        out, line = np.arange(min(first, steps), min(end, steps)), arrays.line_names.index(outage.line)
+        out, line = np.arange(min(first, steps), min(end, steps)), line_of(arrays, outage)
         left[out, line] = np.maximum(left[out, line], end - out)
     return left

@@ -33,11 +33,11 @@ class LoadBalancerVector(VectorEnv[Any, np.ndarray, np.ndarray]):
     def __init__(
         self, num_envs: int = 1, config: EnvConfig | None = None, *, render_mode: str | None = None, **fields: Any
     ) -> None:
-        if num_envs < 1:
+        if not isinstance(num_envs, int | np.integer) or isinstance(num_envs, bool) or num_envs < 1:
             raise GridError("num_envs", repr(num_envs), "a whole number >= 1", "correct the value")
         if render_mode is not None:
             raise GridError("render_mode", repr(render_mode), "None in a vector env", "render a single LoadBalancer")
-        self.num_envs = num_envs
+        self.num_envs = int(num_envs)
         self.config = configure(config, fields)
         self.batch = GridBatch(self.config, num_envs, seed=None)
         self.single_observation_space = self.batch.observation_space

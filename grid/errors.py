@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 MOST_SHOWN = 100
 """Faults that a message lists; ``GridError.faults`` holds them all."""
@@ -44,6 +45,9 @@ class GridError(ValueError):
         lines += [f"and {len(faults) - MOST_SHOWN:,} more faults"] if len(faults) > MOST_SHOWN else []
         error.args = ("\n".join(lines),)
         return error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).of, (self.faults,)  # as it leaves another process
 
 
 class Faults:

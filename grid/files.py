@@ -42,11 +42,32 @@ def atomic_path(target: str | Path) -> Iterator[Path]:
         reason = _reason(error)
         if reason is None:
             raise
-        mend = "free some space or choose another folder"
-        raise GridError(str(path), reason.strerror or str(reason), "a path that can be written", mend) from error
+        raise _unwritable(path, reason) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def check_writable(target: str | Path) -> None:
+    """Refuse, before any work, a path that ``atomic_path`` cannot write; leaves nothing behind.
+
+    Raises:
+        GridError: the path is a folder, or the folder that holds it, or is to hold it, cannot be written.
+    """
+    path = Path(target)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        folder = next(each for each in path.absolute().parents if each.exists())
+        with tempfile.NamedTemporaryFile(prefix=f".{path.stem}{PARTIAL}", suffix=path.suffix, dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, reason: OSError) -> GridError:
+    mend = "free some space or choose another folder"
+    return GridError(str(path), reason.strerror or str(reason), "a path that can be written", mend)
 
 
 def _reason(error: BaseException | None) -> OSError | None:

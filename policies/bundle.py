@@ -115,6 +115,12 @@ class Agent:
             raise GridError(where, f"the grid {batch.arrays.name!r}", f"the grid {self.grids[0].name!r}", mend)
         check_seen(where, self.env_config, batch.config)
         if batch.observation_space != policy.observation_space:
+            own, given = self.env_config, batch.config
+            if (own.overload, own.outages) != (given.overload, given.outages):
+                found = "outages or trips other than in its training"
+                allowed = "its own: a plain network sees the states of those lines alone that it was trained with"
+                mend = "train one with the same --outages and --overload, or take an agent of the policy 'graph'"
+                raise GridError(where, found, allowed, mend)
             mend = "make the batch with the agent's env_config"
             raise GridError(where, "another observation space", "that of its env_config", mend)
 
@@ -175,8 +181,12 @@ def _source(topology: object) -> str:
     return str(Path(str(topology)).resolve()) if is_path else str(topology)
 
 
-def read_config(run: Path) -> Settings:
+def read_config(run: Path, allowed: str | None = None) -> Settings:
     """The settings of a run; of several grids, none is loaded.
+
+    Args:
+        run: its folder.
+        allowed: what may stand for it, for the error; by default also a shipped agent.
 
     Raises:
         GridError: no run, settings of another version, or a grid that is not the one it was trained on.
@@ -186,7 +196,7 @@ def read_config(run: Path) -> Settings:
         found = "no such folder" if not run.exists() else f"no {CONFIG} in it" if run.is_dir() else "a file"
         if found == "a file" and run.suffix in PICKLES:
             found = f"a {run.suffix} file, which may run code when it is read"
-        raise GridError(str(run), found, allowed_runs(), MEND)
+        raise GridError(str(run), found, allowed or allowed_runs(), MEND)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         kind = content["format"]

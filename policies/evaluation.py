@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from grid.costs import overload_mw
 from grid.errors import nearest
 from grid.optima import optima
 from policies.baselines import BASELINES, Merit, Policy
-from policies.intervals import Bootstrap, Interval
+from policies.intervals import Bootstrap
+from policies.outcome import Evaluation, Row, percent
 
 OPTIMUM = "optimum"
 SCORE_FLOOR_FRAC = 1e-3
@@ -43,63 +44,6 @@ class Runs:
     overload_mwh: np.ndarray  # (E,)
     spill_mwh: np.ndarray  # (E,), 0 where it is free
     decision_s: float  # time a decision of one episode took
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    name: str
-    cost: Interval  # mean of the episodes
-    gap_frac: Interval  # Σ(cost − optimum) / Σ reference
-    score: Interval | None  # 0 is the merit order, 100 the optimum
-    unserved_mwh: float  # mean of the episodes
-    overload_mwh: float  # mean of the episodes
-    decision_s: float
-    worst_episode: int  # the one furthest from the optimum
-    worst_gap_frac: float  # its gap / mean reference
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The outcome of ``evaluate``; intervals are paired 95 % bootstrap intervals."""
-
-    grid: str
-    episodes: int
-    seed: int
-    split: str
-    hours: float  # length of an episode
-    trips: bool  # whether overloaded lines trip: then the optimum, which knows nothing of it, is no bound
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...]  # on the optimum
-
-    def __getitem__(self, name: str) -> Row:
-        return {row.name: row for row in self.rows}[name]
-
-    @property
-    def optimum_is(self) -> Literal["bound", "reference"]:
-        """Whether no policy can beat the optimum; where lines trip, it is only what it would cost if they held."""
-        return "reference" if self.trips else "bound"
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers for ``json.dumps``; score is None where merit and optimum are too close to tell."""
-        figures = ("cost", "gap_frac", "score", "unserved_mwh", "overload_mwh", "decision_s")
-        policies = {row.name: {name: _plain(getattr(row, name)) for name in figures} for row in self.rows}
-        about = {"grid": self.grid, "episodes": self.episodes, "optimum_is": self.optimum_is, "notes": list(self.notes)}
-        return {**about, "policies": policies}
-
-    def table(self) -> str:
-        """The same as text of at most 100 columns."""
-        head = ("policy", "cost", "gap %", "score", "unserved", "overload", "decision", "worst")
-        units = ("", "mean", "of reference", "0 merit, 100 opt.", "MWh", "MWh", "ms", "gap %")
-        cells = [head, units, *(_cells(row) for row in self.rows)]
-        widths = [max(len(line[k]) for line in cells) for k in range(len(head))]
-        lines = [
-            "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
-            for line in cells
-        ]
-        title = f"{self.grid}: {self.episodes} {self.split} episodes of {self.hours:g} h, seed {self.seed}"
-        return "\n".join([f"{title} [95 % interval]", *(line.rstrip() for line in lines), *self.notes])
 
 
 def evaluate(
@@ -146,7 +90,7 @@ def evaluate(
     notes += [f"in {episodes - exact} of {episodes} episodes no schedule is as cheap as the optimum"] * (
         exact < episodes
     )
-    return Evaluation(batch.arrays.name, episodes, seed, split, hours, trips, rows, tuple(notes))
+    return Evaluation(batch.arrays.name, episodes, seed, split, hours, trips, config.outages, rows, tuple(notes))
 
 
 def run_episodes(policy: str | Policy, config: EnvConfig, episodes: int = 1, seed: int = 0) -> list[Episode]:
@@ -215,7 +159,7 @@ def compare(runs: Sequence[Runs], merit: Runs, best: Runs, bootstrap: Bootstrap)
                 name=row.name,
                 cost=bootstrap.mean(row.cost),
                 gap_frac=bootstrap.ratio(gap, reference),
-                score=_percent(bootstrap.ratio(merit.cost - row.cost, merit.cost - best.cost)) if apart else None,
+                score=percent(bootstrap.ratio(merit.cost - row.cost, merit.cost - best.cost)) if apart else None,
                 unserved_mwh=float(row.unserved_mwh.mean()),
                 overload_mwh=float(row.overload_mwh.mean()),
                 decision_s=row.decision_s,
@@ -276,30 +220,3 @@ def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> tup
         decision_s=(time.perf_counter() - started_s) / steps,
     )
     return best, sum(each.exact for each in solved)
-
-
-def _plain(figure: Interval | float | None) -> Any:
-    return dataclasses.asdict(figure) if isinstance(figure, Interval) else figure
-
-
-def _percent(share: Interval) -> Interval:
-    return Interval(100.0 * share.mean, 100.0 * share.low, 100.0 * share.high)
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    """The texts of a row of the table."""
-    return (
-        row.name,
-        f"{row.cost.mean:,.0f}",
-        _spread(_percent(row.gap_frac)),
-        "-" if row.score is None else _spread(row.score),
-        f"{row.unserved_mwh:.1f}",
-        f"{row.overload_mwh:.1f}",
-        f"{1e3 * row.decision_s:.3f}",
-        f"{100 * row.worst_gap_frac:.0f} (#{row.worst_episode})",
-    )
-
-
-def _spread(figure: Interval) -> str:
-    mean, low, high = (f"{value:.{0 if abs(value) >= 100 else 1}f}" for value in (figure.mean, figure.low, figure.high))
-    return f"{mean} [{low}, {high}]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 from grid import GridError
 
@@ -25,3 +26,14 @@ def train_extra() -> Iterator[None]:
             raise
         allowed = "an installation with the training extra"
         raise GridError(missing, "no such package", allowed, "pip install load-balancer[train]") from error
+
+
+def has_train_extra() -> bool:
+    """Whether the training extra is installed."""
+    try:
+        with train_extra():
+            for name in TRAIN_EXTRA:
+                import_module(name)
+    except GridError:
+        return False
+    return True

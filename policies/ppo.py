@@ -17,7 +17,7 @@ from policies.bundle import Agent, check_fingerprints, check_seen, load_agent, r
 from policies.config import TrainConfig
 from policies.grids import Rotation, TrainingGrids
 from policies.networks import KINDS, observed, policy_kwargs, start_from_merit, torch_threads
-from policies.runs import find_run
+from policies.runs import OWN_RUNS, find_own_run, find_run
 from policies.sb3_vec_env import GridVecEnv
 from policies.side_by_side import SideBySide
 from policies.stages import hand_over
@@ -155,7 +155,7 @@ def resume(
     """Go on with a run from its last checkpoint, or from the start if it was stopped before the first.
 
     Args:
-        run: its folder.
+        run: its folder, or its name in ``runs/``.
         steps: how many more; without steps and seconds, up to what the run was first meant to take.
         seconds: how many more.
         progress: told how far the training is.
@@ -164,8 +164,12 @@ def resume(
     Raises:
         GridError: anything that keeps the run from being loaded, or a run that has nothing left to do.
     """
-    folder = Path(run)
-    settings = read_config(folder)
+    folder = find_own_run(run)
+    if folder is None and not Path(run).is_file():  # reading a file says what is wrong with it
+        mend = "name a run that `load-balancer train` wrote; to go on from a shipped agent, --start"
+        raise GridError(str(run), "no such run", OWN_RUNS, mend)
+    folder = folder or Path(run)
+    settings = read_config(folder, OWN_RUNS)
     config = settings.train
     remove_leftovers(folder)
     state = read_resume(folder) if is_begun(folder) else None

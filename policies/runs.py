@@ -7,6 +7,7 @@ from pathlib import Path
 from topologies import is_grid_folder
 
 RUNS = Path("runs")
+OWN_RUNS = "the folder of a run or its name in runs/"
 SHIPPED = Path(__file__).parent / "agents"
 
 
@@ -17,9 +18,13 @@ def shipped() -> list[str]:
 
 def find_run(source: str | Path) -> Path | None:
     """The folder of a run, named by its path, by its name in ``runs/`` or by that of a shipped agent; None: neither."""
-    places = [Path(source), RUNS / source]
-    if str(source) in shipped():
-        places.append(SHIPPED / source)
+    run = find_own_run(source)
+    return SHIPPED / source if run is None and str(source) in shipped() else run
+
+
+def find_own_run(source: str | Path) -> Path | None:
+    """The same without the shipped agents."""
+    places = (Path(source), RUNS / source)
     return next((place for place in places if place.is_dir() and not is_grid_folder(place)), None)
 
 
@@ -27,4 +32,4 @@ def allowed_runs() -> str:
     """What may stand for a run, for error messages."""
     if shipped():
         return f"the folder of a run, its name in runs/, or a shipped agent: {', '.join(shipped())}"
-    return "the folder of a run or its name in runs/"
+    return OWN_RUNS

@@ -90,14 +90,14 @@ class Benchmark(CommonJson):
         console.result(lines, value)
 
     def _measure_scale(self, console: Console) -> None:
-        from envs.rendering.video import check_suffix
         from grid import GridError
-        from scripts.scale import GRIDS, PLOT_SUFFIXES, WORKS, draw, scale
+        from scripts.pictures import check_picture
+        from scripts.scale import GRIDS, WORKS, draw, scale
 
         if not self.scale:
             raise GridError("benchmark --plot", "no --scale", "--plot with --scale", "add --scale, or leave out --plot")
         if self.plot is not None:
-            check_suffix(self.plot, PLOT_SUFFIXES)
+            check_picture(self.plot)
         grids = self.grids or GRIDS
         with console.progress("measuring", len(grids)) as report:
             rows = scale(grids, _Counter(report))
@@ -132,7 +132,7 @@ class _Counter:
 
 
 def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> dict[str, Any]:
-    from grid import GridError
+    from policies.extras import has_train_extra
     from scripts.draw_speed import draw_speed
     from scripts.outage_speed import outage_per_intact
     from scripts.solve_speed import solve_speed
@@ -141,7 +141,7 @@ def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> d
     frames: dict[str, float] = {}
     plain: dict[str, float] = {}
     solves: dict[str, dict[str, float | None]] = {}
-    outages: dict[str, float] = {}
+    outages: dict[str, float | None] = {}
     for grid in grids:
         env_steps[grid] = {}
         for size in BATCH_SIZES:
@@ -153,17 +153,13 @@ def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> d
         outages[grid] = outage_per_intact(grid, seconds, LEAST_RUNS)
         tell(f"{grid}, optimum")
         solves[grid] = solve_speed(grid, seconds, LEAST_RUNS)
-    ppo: dict[str, float] | None = {}
-    for name in PPO_POLICIES:
+    ppo: dict[str, float] = {}
+    for name in PPO_POLICIES if has_train_extra() else ():
         tell(f"PPO, {name}")
-        try:
-            ppo = {**(ppo or {}), name: ppo_steps_per_s(name, seconds)}
-        except GridError:  # the training extra is not installed
-            ppo = None
-            break
+        ppo[name] = ppo_steps_per_s(name, seconds)
     return {
         "env_steps_per_s": env_steps,
-        "ppo_steps_per_s": ppo,
+        "ppo_steps_per_s": ppo or None,
         "render_frames_per_s": frames,
         "outage_per_intact": outages,
         "nx_draw_frames_per_s": plain,
@@ -203,18 +199,11 @@ def env_steps_per_s(grid: str, batch_size: int, seconds: float) -> float:
 
 
 def ppo_steps_per_s(name: str, seconds: float) -> float:
-    """Episodes and updates as ``train`` runs them.
-
-    Raises:
-        GridError: the training extra is not installed.
-    """
+    """Episodes and updates as ``train`` runs them."""
     from envs import EnvConfig
-    from policies.extras import train_extra
-
-    with train_extra():
-        from policies import TrainConfig
-        from policies.networks import torch_threads
-        from policies.ppo import build, training_grids
+    from policies import TrainConfig
+    from policies.networks import torch_threads
+    from policies.ppo import build, training_grids
 
     with torch_threads(1):
         free = name == "free_env"

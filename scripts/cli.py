@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """Each command with its class and what it does."""
 
-EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_BROKEN_PIPE = 1, 2, 141
 
 
 class UsageError(Exception):
@@ -49,12 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a letter is no reason to stop
     try:
+        if sys.stdout is None:
+            raise UsageError("stdout: found it closed; allowed: an output that can be written; send it to a file")
         code = _run([word for word in words if word != "--debug"])
-        sys.stdout.flush()
+        with console.on_stdout():
+            sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         console.error("interrupted before the end; nothing half-written is left behind")
-        return EXIT_INTERRUPTED
+        return console.EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
         return EXIT_BROKEN_PIPE
@@ -83,13 +86,14 @@ def _ctrl_c(*_: Any) -> None:
 
 def _run(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
-        print("\n".join(overview()))
+        console.Console().result(overview())
         return 0
     if words[0] == "--version":
-        print(f"{PROGRAM} {_version()}")
+        console.Console().result([f"{PROGRAM} {_version()}"])
         return 0
     _refuse_shadows()
-    options = parse(words)
+    with console.on_stdout():  # the help of a command is printed there
+        options = parse(words)
     if options is None:
         return 0
     out = console.Console(json=getattr(options, "json", False), quiet=options.quiet)

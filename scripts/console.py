@@ -17,6 +17,7 @@ RED, BOLD = "31", "1"
 BAR_WIDTH = 30
 LINE_WIDTH = 100
 REDRAW_S = 0.1
+EXIT_INTERRUPTED = 130
 Report = Callable[[float, str], None]
 """Told how much is done by now, in the unit of the total, and what is being done."""
 
@@ -34,6 +35,23 @@ def painted(text: str, code: str, stream: TextIO) -> str:
 def error(text: str) -> None:
     """One line on stderr."""
     print(painted("error:", RED, sys.stderr), one_line(text), file=sys.stderr)
+
+
+@contextmanager
+def on_stdout() -> Iterator[None]:
+    """Name stdout where what is printed in the block cannot be written; a reader that leaves is no fault.
+
+    Raises:
+        GridError: the disk behind it is full, say.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        from grid import GridError
+
+        raise GridError("stdout", str(error.strerror), "an output that can be written", "send it elsewhere") from error
 
 
 def amount(value: float) -> str:
@@ -93,8 +111,9 @@ class Console:
         self._write([json.dumps(plain(value), allow_nan=False)] if self.json else lines)
 
     def _write(self, lines: Sequence[str]) -> None:
-        for line in lines:
-            print(line, file=self.out, flush=True)
+        with on_stdout():
+            for line in lines:
+                print(line, file=self.out, flush=True)
 
     @contextmanager
     def progress(self, label: str, total: float) -> Iterator[Report]:

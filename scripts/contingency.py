@@ -31,7 +31,8 @@ class ContingencyCommand(CommonJson):
         """Print the ranked table."""
         from envs import EnvConfig
         from envs.contingency import contingencies
-        from envs.rendering.contingency import check_picture, contingency_picture
+        from envs.rendering.contingency import contingency_picture
+        from scripts.pictures import check_picture
         from topologies import load
 
         if self.picture is not None:

@@ -48,13 +48,13 @@ class Evaluate(CommonJson, Lines):
         from policies.baselines import BASELINES, Policy
         from policies.evaluation import evaluate
         from policies.mpc import MOST_NODES, Mpc
-        from scripts.pictures import check_comparison, draw_comparison
+        from scripts.pictures import check_picture, draw_comparison
         from scripts.run_folder import folder_of, keep_evaluation
         from scripts.running import run_config, tell_of_compiling
         from topologies import load
 
         if self.plot is not None:
-            check_comparison(self.plot)
+            check_picture(self.plot)
         policies: list[str | Policy] = list(BASELINES)
         config = EnvConfig()
         if self.source in BASELINES:
@@ -68,6 +68,7 @@ class Evaluate(CommonJson, Lines):
             raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
         grid = config.topology if self.grid is None else load(self.grid)
         grid = grid if isinstance(grid, Grid) else load(grid)
+        own = config.overload, config.outages
         config = self.with_lines(replace(config, topology=grid, split=self.split))
         too_large = len(policies) > 1 and len(grid.graph) > MOST_NODES
         if too_large:
@@ -76,7 +77,7 @@ class Evaluate(CommonJson, Lines):
             outcome = evaluate(policies, config, self.episodes, self.seed, report, self.split)
         console.result(outcome.table().splitlines(), outcome.to_json())
         folder = folder_of(self.source) if self.source and self.grid is None else None
-        if folder is not None and self.split == "test":
+        if folder is not None and self.split == "test" and (config.overload, config.outages) == own:
             try:
                 keep_evaluation(folder, outcome)
             except GridError as error:

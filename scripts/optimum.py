@@ -38,15 +38,14 @@ class OptimumCommand(CommonJson):
             self._run_case(console)
             return
         from envs import EnvConfig, GridBatch
-        from envs.rendering.video import check_suffix
         from grid.costs import overload_mw
         from grid.optimum import optimum
-        from scripts.pictures import EPISODE_SUFFIX
+        from scripts.pictures import EPISODE_SUFFIX, check_path
         from scripts.running import Schedule, record
         from topologies import load
 
         if self.out is not None:
-            check_suffix(self.out, (EPISODE_SUFFIX,))
+            check_path(self.out, (EPISODE_SUFFIX,))
         config = EnvConfig(topology=load(self.grid), horizon=self.horizon, split="test")
         batch = GridBatch(config, 1, self.seed)
         batch.reset()

@@ -11,8 +11,11 @@ import numpy as np
 ENVS = 1024
 
 
-def outage_per_intact(grid: str, seconds: float, runs: int) -> float:
-    """Ratio of the median times of ``grid.step``, in turn; the lines that are out are drawn anew for every step."""
+def outage_per_intact(grid: str, seconds: float, runs: int) -> float | None:
+    """Ratio of the median times of ``grid.step``, in turn; the lines that are out are drawn anew for every step.
+
+    None where the grid has no lines.
+    """
     from envs import EnvConfig, GridBatch
     from grid.step import step
 
@@ -21,6 +24,8 @@ def outage_per_intact(grid: str, seconds: float, runs: int) -> float:
     arrays, state, rng = batch.arrays, batch.state, np.random.default_rng(0)
     setpoint = batch.action_map.merit_setpoint(batch.limits, batch.inputs)
     lines = np.arange(len(arrays.line_names))
+    if not lines.size:
+        return None
     taken_s: dict[bool, list[float]] = {False: [], True: []}
     started_s = time.perf_counter()
     while len(taken_s[True]) <= runs or time.perf_counter() - started_s < seconds:

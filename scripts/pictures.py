@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from envs import EnvConfig
     from grid import Episode
     from policies.baselines import Policy
-    from policies.evaluation import Evaluation
+    from policies.outcome import Evaluation
 
 Kind = Literal["grid_state", "sim_results"]
 EPISODE_SUFFIX, PAGE_SUFFIX = ".npz", ".html"
@@ -22,18 +22,29 @@ def kind_of(path: Path | None) -> Kind:
     return "sim_results" if path is not None and path.name.startswith("sim_results") else "grid_state"
 
 
+def check_path(path: Path, suffixes: tuple[str, ...]) -> None:
+    """Refuse, before any work, a file that cannot be written.
+
+    Raises:
+        GridError: another suffix, or a folder that cannot be written.
+    """
+    from envs.rendering.video import check_suffix
+    from grid.files import check_writable
+
+    check_suffix(path, suffixes)
+    check_writable(path)
+
+
 def check_file(path: Path, kind: Kind) -> None:
     """Refuse, before any work, a file that ``draw`` cannot write.
 
     Raises:
-        GridError: the suffix is of none of its files.
+        GridError: the suffix is of none of its files, or the folder cannot be written.
     """
     from importlib import import_module
 
-    from envs.rendering.video import check_suffix
-
     suffixes = import_module(f"envs.rendering.{kind}").SUFFIXES
-    check_suffix(path, (*suffixes, PAGE_SUFFIX, EPISODE_SUFFIX))
+    check_path(path, (*suffixes, PAGE_SUFFIX, EPISODE_SUFFIX))
 
 
 def draw(episode: Episode, path: Path, kind: Kind, console: Console, versus: Episode | None = None) -> Path:
@@ -53,16 +64,15 @@ def draw(episode: Episode, path: Path, kind: Kind, console: Console, versus: Epi
         return write(episode, path, versus=versus, progress=lambda done, frames: report(done / frames, ""))
 
 
-def check_comparison(path: Path) -> None:
-    """Refuse, before any work, a file that ``draw_comparison`` cannot write.
+def check_picture(path: Path) -> None:
+    """Refuse, before any work, a picture that cannot be written.
 
     Raises:
-        GridError: the suffix is not that of a picture.
+        GridError: the suffix is not that of a picture, or the folder cannot be written.
     """
-    from envs.rendering.comparison import SUFFIXES
-    from envs.rendering.video import check_suffix
+    from envs.rendering.video import PICTURES
 
-    check_suffix(path, SUFFIXES)
+    check_path(path, PICTURES)
 
 
 def draw_comparison(outcome: Evaluation, policy: str | Policy, config: EnvConfig, path: Path) -> Path:
@@ -79,5 +89,5 @@ def draw_comparison(outcome: Evaluation, policy: str | Policy, config: EnvConfig
 
     gaps = {row.name: Gap(*astuple(row.gap_frac)) for row in outcome.rows}
     shown, best = (run_episodes(one, config, 1, outcome.seed)[0] for one in (policy, Schedule()))
-    note = f"{outcome.episodes} {outcome.split} episodes of {outcome.hours:g} h; below, a day of the first of them"
+    note = f"{outcome.of}; below, a day of the first of them"
     return comparison(gaps, shown, best, path, note=note, highlight=shown.policy)

@@ -32,7 +32,7 @@ class Render(CommonJson, Lines):
         MaybePath,
         default(OUT),
     ] = None
-    """file to write: .gif, .mp4, .png, .html to be played in a browser, or .npz for the episode itself"""
+    """file to write: .gif, .mp4, .png (sim_results .svg and .pdf too), .html for a browser, .npz for the episode"""
     what: Annotated[Kind | None, one_of(Kind), default("sim_results if OUT begins so, else grid_state")] = None
     """which picture: the grid at work, or the course of its sums"""
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID"), default("the run's own")] = None
@@ -110,4 +110,4 @@ class Render(CommonJson, Lines):
 
 
 def _is_episode(source: str) -> bool:
-    return Path(source).suffix == EPISODE_SUFFIX
+    return Path(source).suffix.lower() == EPISODE_SUFFIX

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from scripts import console
 
 if TYPE_CHECKING:
-    from policies.evaluation import Evaluation
+    from policies.outcome import Evaluation
 
 PAGE, EVALUATION, RENDERS = "README.md", "evaluation.json", "renders"
 RUN_FILES = {
@@ -23,7 +23,7 @@ RUN_FILES = {
     "progress.csv": "learning curve, a row for each update",
     "stages.csv": "what each stage of the training reached",
     "tensorboard": "the same, for `tensorboard --logdir`",
-    EVALUATION: "the last evaluation on the agent's own grid",
+    EVALUATION: "the last evaluation on the agent's own grid, lines treated as in its training",
     RENDERS: "pictures and animations of its episodes",
 }
 MOST_GRIDS = 6
@@ -71,7 +71,7 @@ def stages_reached(run: Path) -> list[str]:
 
 
 def keep_evaluation(run: Path, outcome: Evaluation) -> None:
-    """Keep an evaluation of the run's agent on its own grid in its folder."""
+    """Keep an evaluation of the run's agent on its own grid, outages and overload in its folder."""
     value = {**console.plain(outcome.to_json()), "table": outcome.table().splitlines()}
     _write(run / EVALUATION, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
     explain(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +85,7 @@ def run_config(source: str, grid: str | None = None, policies: Collection[str] =
     if folder is None and not Path(source).is_file():  # loading a file says what is wrong with it
         known = [*policies, *shipped()]
         mend = nearest(source, known) if known else "make one by `load-balancer train`"
-        mend = f"for the grid write --grid {source}" if source in names() else mend
+        mend = f"for the grid write --grid {shlex.quote(source)}" if source in names() else mend
         allowed = f"{allowed_runs()}{'; or a policy: ' if policies else ''}{', '.join(policies)}"
         raise GridError(source, "no such run", allowed, mend)
     from policies import load_agent

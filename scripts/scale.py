@@ -25,7 +25,6 @@ WORKS = {
 """Each figure in seconds: loading, checking and compiling; a step of so many envs; every single outage in one hour; the
 optimum of 24 hours; and a picture of the grid."""
 STEPS = 6
-PLOT_SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def scale(grids: tuple[str, ...], tell: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -89,10 +88,10 @@ def draw(rows: list[dict[str, Any]], path: Path) -> Path:
     from matplotlib.ticker import NullLocator
 
     from envs.rendering.style import STYLE
-    from envs.rendering.video import check_suffix
+    from envs.rendering.video import PICTURES, check_suffix
     from grid.files import atomic_path
 
-    suffix = check_suffix(path, PLOT_SUFFIXES)
+    suffix = check_suffix(path, PICTURES)
     nodes = [row["nodes"] for row in rows]
     with context(STYLE):
         figure = Figure(figsize=(9.0, 3.8), layout="constrained")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -15,7 +16,6 @@ from scripts.options import CommonJson, Lines, MaybeCount, MaybePath, MaybeSecon
 from scripts.run_folder import explain, make_room, stages_reached
 
 Network = Literal["mlp", "extractor", "graph"]
-INTERRUPTED = 130
 STOPPED = "stopped"
 
 
@@ -51,7 +51,7 @@ class Train(CommonJson, Lines):
     out: Annotated[MaybePath, default("runs/GRID-POLICY, or runs/many-POLICY")] = None
     """folder of the run"""
     resume: Annotated[MaybePath, default("start a new run")] = None
-    """go on with the run in this folder; --steps or --seconds then say how much more"""
+    """go on with the run in this folder or of this name in runs/; --steps or --seconds then say how much more"""
     overwrite: bool = False
     """replace the run that is in the folder"""
 
@@ -67,18 +67,19 @@ class Train(CommonJson, Lines):
         explain(run)
         title = "least cost on validation episodes by the end of each stage"
         console.say(title, "", *stages_reached(run), "")
+        name = shlex.quote(str(run))
         where = " --grid GRID" if not (run / "grid.json").exists() else ""
         console.say(
             f"{'stopped early' if stopped else 'finished'} after {words.duration(time.perf_counter() - started_s)}",
-            f"compare  load-balancer evaluate {run}{where}",
-            f"watch    load-balancer render {run}{where} --out grid_state.gif",
-            f"go on    load-balancer train --resume {run} --seconds 60",
+            f"compare  load-balancer evaluate {name}{where}",
+            f"watch    load-balancer render {name}{where} --out grid_state.gif",
+            f"go on    load-balancer train --resume {name} --seconds 60",
         )
         reached = what_stages_reached(read_curve(run))
         if len(reached) == 1 and not stopped:
             console.say("nothing was learned: no update fitted into the time; give it more by --seconds")
         console.result([f"run: {run}"], {"run": str(run), "stopped": stopped, "stages": reached})
-        return INTERRUPTED if stopped else 0
+        return words.EXIT_INTERRUPTED if stopped else 0
 
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
         from envs import EnvConfig
@@ -121,6 +122,7 @@ class Train(CommonJson, Lines):
     def _go_on(self, run: Path, console: Console, started_s: float) -> tuple[Path, bool]:
         from grid import GridError
         from policies import resume
+        from policies.runs import find_own_run
 
         if self.grids or self.start is not None or self.out is not None:
             mend = "leave out the grid, --start and --out; they are those of the run"
@@ -133,6 +135,7 @@ class Train(CommonJson, Lines):
             if getattr(self, name) != own[name]:
                 mend = f"leave out --{name}; what the run began with stays"
                 raise GridError("train --resume", f"--{name} beside it", "the run, --steps and --seconds", mend)
+        run = find_own_run(run) or run
         with console.progress(f"training {run}", 1.0) as report:
             watch = Watch(report)
             resume(run, self.steps, self.seconds, watch, started_s)

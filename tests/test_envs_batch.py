@@ -208,7 +208,13 @@ def test_energy_is_conserved_and_recorded(topology):
 
 @pytest.mark.parametrize(
     ("action", "found"),
-    [(np.zeros((2, 1)), "shape (2, 1)"), (np.full((2, 2), np.nan), "a value that is not finite")],
+    [
+        (np.zeros((2, 1)), "shape (2, 1)"),
+        (np.full((2, 2), np.nan), "a value that is not finite"),
+        ([["up", "down"]] * 2, "what is no array of real numbers"),
+        (np.full((2, 2), 1j), "what is no array of real numbers"),
+        ([[0.0, 1.0], [0.0]], "what is no array of real numbers"),
+    ],
 )
 def test_bad_actions_are_refused(action, found):
     batch = GridBatch(EnvConfig(topology="triangle"), 2, seed=0)
@@ -271,6 +277,9 @@ def test_a_store_alone_is_an_env():
     ("fields", "message"),
     [
         ({"num_envs": 0}, "num_envs: found 0; allowed: a whole number >= 1; correct the value"),
+        ({"num_envs": 2.5}, "num_envs: found 2.5; allowed: a whole number >= 1; correct the value"),
+        ({"num_envs": "2"}, "num_envs: found '2'; allowed: a whole number >= 1; correct the value"),
+        ({"num_envs": True}, "num_envs: found True; allowed: a whole number >= 1; correct the value"),
         (
             {"num_envs": 2, "render_mode": "ansi"},
             "render_mode: found 'ansi'; allowed: None in a vector env; render a single LoadBalancer",
@@ -284,6 +293,6 @@ def test_bad_vectors_are_refused(fields, message):
 
 
 def test_gymnasium_makes_both():
-    vector = gym.make_vec("envs:LoadBalancer-v0", num_envs=3, topology="triangle")
+    vector = gym.make_vec("envs:LoadBalancer-v0", num_envs=np.int64(3), topology="triangle")
     assert vector.reset(seed=0)[0].shape[0] == 3
     assert vector.step(vector.action_space.sample())[1].shape == (3,)

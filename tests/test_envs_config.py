@@ -72,6 +72,11 @@ def test_the_env_takes_a_config_or_fields_but_not_both():
     assert str(caught.value) == (
         "config: found a config and horizon; allowed: either of them; put the fields in the config"
     )
+    with pytest.raises(GridError) as caught:
+        LoadBalancer({"horizon": 4})
+    assert str(caught.value) == (
+        "config: found a dict; allowed: an EnvConfig; give its fields by name, such as horizon=24"
+    )
 
 
 def test_prices_may_be_given_as_a_mapping():

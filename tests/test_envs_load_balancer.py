@@ -66,6 +66,25 @@ def test_a_step_before_reset_or_after_the_end_is_an_error():
     assert str(caught.value) == message
 
 
+def test_there_is_nothing_to_render_before_reset():
+    env = LoadBalancer(topology="triangle", render_mode="ansi")
+    with pytest.raises(GridError) as caught:
+        env.render()
+    assert str(caught.value) == "render: found a call before reset; allowed: a running episode; call reset first"
+
+
+def test_an_action_of_texts_is_one_clear_line():
+    env = LoadBalancer(topology="triangle")
+    env.reset(seed=0)
+    with pytest.raises(GridError, match="action: found what is no array of real numbers; allowed: finite numbers of"):
+        env.step(["up", "down"])
+
+
+def test_the_constructor_refuses_an_outage_of_no_line():
+    with pytest.raises(GridError, match=r"config.outages: found line 'nosuch'; allowed: the name of a line"):
+        LoadBalancer(topology="triangle", outages=[{"line": "nosuch", "start_h": 0, "duration_h": 1}])
+
+
 def test_an_unknown_render_mode_names_the_nearest():
     with pytest.raises(GridError) as caught:
         LoadBalancer(render_mode="rgb")

@@ -150,6 +150,10 @@ def test_the_env_keeps_its_contracts_with_outages_and_trips(observation):
         (["narrow"], "config.outages: found 'narrow'; allowed: an Outage, or its fields by name; give line and times"),
         ([{"line": "narrow"}], "config.outages: found no start_h; allowed: line, start_h and duration_h; add it"),
         (
+            [{"line": 5, "start_h": 0, "duration_h": 1}],
+            "config.outages: line: found 5; allowed: the name of a line, a text; correct the value",
+        ),
+        (
             [{"line": "narrow", "start_h": -1, "duration_h": 1}],
             "config.outages: line 'narrow': start_h: found -1; allowed: a number of hours >= 0; correct the value",
         ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import time
 from math import inf, nan
 
@@ -158,6 +160,13 @@ def test_grid_error_carries_its_four_parts():
     both = GridError.of([Fault("a", "b", "c", "d"), Fault("e", "f", "g", "h")])
     assert str(both) == "a: found b; allowed: c; d\ne: found f; allowed: g; h"
     assert len(both.faults) == 2
+
+
+def test_a_grid_error_is_copied_and_leaves_another_process_whole():
+    error = GridError.of([Fault("a", "b", "c", "d"), Fault("e", "f", "g", "h")])
+    pickled = pickle.loads(pickle.dumps(error))  # noqa: S301 - written in this line
+    for again in (pickled, copy.copy(error), copy.deepcopy(error)):
+        assert (type(again), again.faults, str(again)) == (GridError, error.faults, str(error))
 
 
 def test_nearest_names_the_closest_choice_or_lists_all():

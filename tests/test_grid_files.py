@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grid import GridError
-from grid.files import atomic_path
+from grid.files import atomic_path, check_writable
 
 
 def names(folder: Path) -> list[str]:
@@ -52,6 +52,19 @@ def test_a_failure_keeps_the_old_file_and_leaves_nothing_behind(tmp_path, kind):
         write()
     assert target.read_text() == "old"
     assert names(tmp_path) == ["file.txt"]
+
+
+def test_what_cannot_be_written_is_refused_before_any_work_and_nothing_stays(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.png").mkdir()
+    check_writable(tmp_path / "deep" / "er" / "a.png")
+    refused = {"file/a.png": errno.ENOTDIR, "folder.png": errno.EISDIR, f"{'a' * 300}.png": errno.ENAMETOOLONG}
+    for name, code in refused.items():
+        with pytest.raises(GridError) as caught:
+            check_writable(tmp_path / name)
+        found = f"found {os.strerror(code)}; allowed: a path that can be written"
+        assert str(caught.value) == f"{tmp_path / name}: {found}; free some space or choose another folder"
+    assert names(tmp_path) == ["file", "folder.png"]
 
 
 def test_a_full_disk_is_one_clear_line(tmp_path):

@@ -85,11 +85,13 @@ def test_the_split_is_test_unless_told_otherwise(evaluation):
 def test_json_has_the_promised_shape_and_survives_json(evaluation):
     content = evaluation.to_json()
     assert json.loads(json.dumps(content, allow_nan=False)) == content
-    assert list(content) == ["grid", "episodes", "optimum_is", "notes", "policies"]
-    assert (content["grid"], content["episodes"]) == ("congested", EPISODES)
+    about = {"grid": "congested", "episodes": EPISODES, "seed": SEED, "split": "test", "hours": 24.0, "trips": False}
+    assert list(content) == [*about, "outages", "optimum_is", "notes", "policies"]
+    assert {name: content[name] for name in about} == about
     assert list(content["policies"]) == ["random", "merit", "redispatch", "mpc", "optimum"]
     for row in content["policies"].values():
-        assert list(row) == ["cost", "gap_frac", "score", "unserved_mwh", "overload_mwh", "decision_s"]
+        figures = ["cost", "gap_frac", "score", "unserved_mwh", "overload_mwh", "decision_s"]
+        assert list(row) == [*figures, "worst_episode", "worst_gap_frac"]
         for name in ("cost", "gap_frac", "score"):
             assert list(row[name]) == ["mean", "low", "high"]
             assert row[name]["low"] <= row[name]["mean"] <= row[name]["high"]

@@ -8,9 +8,11 @@ import pytest
 from PIL import Image
 
 from command_line import CommandLine, separate
+from grid import Grid
 from policies.extras import TRAIN_EXTRA
 from scripts import benchmark
 from scripts.scale import WORKS
+from topologies.formats import WRITERS
 
 
 def test_benchmark_has_its_shape(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,6 +66,29 @@ def test_benchmark_without_torch_leaves_ppo_out(tmp_path: Path) -> None:
     done = separate(code, tmp_path, TRAIN_EXTRA)
     assert "PPO: not measured; it needs: pip install load-balancer[train]" in done.stdout
     assert done.stderr == ""
+
+
+def test_benchmark_leaves_out_what_a_grid_without_lines_has_none_of(
+    run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(benchmark, "LEAST_RUNS", 1)
+    monkeypatch.setattr(benchmark, "PPO_POLICIES", ())
+    grid = Grid("alone")
+    grid.add_source("plant", gen_max_mw=12, gen_cost_per_mwh=30)
+    WRITERS[".json"](grid, tmp_path / "alone.json")
+    words = ("benchmark", "alone.json", "--seconds", 0.01)
+    assert run.json(*words)["outage_per_intact"] == {"alone.json": None}
+    assert "a step of 1,024 envs with a random outage in each, x the intact step: alone.json -\n" in run.ok(*words)
+
+
+def test_a_fault_of_ppo_is_not_taken_for_a_missing_package(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark, "LEAST_RUNS", 1)
+    monkeypatch.setattr(benchmark, "PPO_GRID", "nosuch")
+    assert "nosuch: found no such grid" in run.fault("benchmark", "triangle", "--seconds", 0.01)
+
+
+def test_benchmark_scale_names_a_bad_grid(run: CommandLine) -> None:
+    assert "nosuch: found no such grid" in run.fault("benchmark", "nosuch", "--scale")
 
 
 def test_benchmark_scale_prints_and_draws_each_size(run: CommandLine, tmp_path: Path) -> None:

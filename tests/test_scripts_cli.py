@@ -252,6 +252,32 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
     assert process.returncode == 141
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("line", ["", "--version", "topologies", "topologies --json", "inspect --help"])
+def test_a_full_stdout_is_one_clear_line(tmp_path: Path, line: str) -> None:
+    code = f"import sys; from scripts.cli import main; sys.exit(main({line.split()!r}))"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    found = "No space left on device; allowed: an output that can be written; send it elsewhere"
+    assert (done.returncode, done.stderr) == (2, f"error: stdout: found {found}\n")
+
+
+def test_a_closed_stdout_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", None)
+        assert main(["topologies"]) == 2
+    said = "error: stdout: found it closed; allowed: an output that can be written; send it to a file\n"
+    assert capsys.readouterr().err == said
+
+
 def test_a_folder_that_shadows_a_package_is_named(tmp_path: Path) -> None:
     (tmp_path / "envs").mkdir()
     (tmp_path / "envs" / "__init__.py").touch()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import separate
+from command_line import CommandLine, separate
 
 WRITING = {
     "run": "train triangle --steps 1000 --out {}",
@@ -56,6 +56,29 @@ if os.geteuid() == 0:
     os.setuid(65534)  # root may write everywhere
 print(json.dumps([full, say("locked"), say("hidden")]))
 """
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "render triangle --out",
+        "evaluate merit --grid triangle --plot",
+        "contingency triangle --picture",
+        "optimum triangle --out",
+        "benchmark triangle --scale --plot",
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_any_work(
+    run: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("envs.batch.GridBatch.__init__", work)
+    monkeypatch.setattr("scripts.scale.scale", work)
+    (tmp_path / "file").touch()
+    path = f"file/a.{'npz' if line.startswith('optimum') else 'png'}"
+    assert run.fault(*line.split(), path).startswith(f"{path}: found Not a directory; allowed: a path that can be wri")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs limits on files, and permissions of folders")

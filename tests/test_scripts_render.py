@@ -36,8 +36,8 @@ def test_render_shows_the_first_episode_that_evaluate_runs(run: CommandLine, tmp
 
 @pytest.mark.parametrize("name", ["grid_state.png", "sim_results.png", "grid_state.gif"])
 def test_render_writes_what_the_name_says(run: CommandLine, tmp_path: Path, name: str) -> None:
-    run.ok("optimum", "triangle", "--horizon", 3, "--out", "best.npz")
-    assert run.ok("render", "best.npz", "--out", f"pictures/{name}") == f"pictures/{name}\n"
+    run.ok("optimum", "triangle", "--horizon", 3, "--out", "best.NPZ")
+    assert run.ok("render", "best.NPZ", "--out", f"pictures/{name}") == f"pictures/{name}\n"
     with Image.open(tmp_path / "pictures" / name) as picture:
         assert getattr(picture, "n_frames", 1) > 1 if name.endswith("gif") else picture.size[0] > 600
 

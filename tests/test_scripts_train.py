@@ -68,6 +68,19 @@ def test_an_evaluation_on_other_terms_is_not_kept(run: CommandLine, trained: Pat
     assert not (tmp_path / "mine" / "evaluation.json").exists()
 
 
+def test_an_evaluation_with_other_outages_or_overload_is_not_kept(run: CommandLine, tmp_path: Path) -> None:
+    lines = ("--outages", "plant-town,5,6", "--overload", "trip")
+    assert run("train", "triangle", "--steps", 1, *lines, "--out", "own") == 0, run.err
+    words = ("evaluate", "own", "--episodes", 1)
+    run.ok(*words, "--outages", "plant-town,8,2")
+    run.ok(*words, "--overload", "penalty")
+    assert not (tmp_path / "own" / "evaluation.json").exists()
+    title = " ".join(run.ok(*words, *lines).split())
+    assert "seed 0, overloaded lines trip, out of service: plant-town from hour 5 for 6 h [95 % interval]" in title
+    kept = json.loads((tmp_path / "own" / "evaluation.json").read_text("utf-8"))
+    assert (kept["trips"], kept["outages"]) == (True, [{"line": "plant-town", "start_h": 5, "duration_h": 6}])
+
+
 def test_a_run_goes_on_and_says_what_to_do_with_it(run: CommandLine, trained: Path, tmp_path: Path) -> None:
     shutil.copytree(trained, "copy")
     text = run.ok("train", "--resume", "copy", "--steps", 300)
@@ -76,6 +89,14 @@ def test_a_run_goes_on_and_says_what_to_do_with_it(run: CommandLine, trained: Pa
     for line in ("load-balancer evaluate copy", "load-balancer render copy --out grid_state.gif"):
         assert line in text
     assert text.endswith("\nrun: copy\n")
+
+
+def test_a_run_goes_on_by_its_name_and_advice_can_be_pasted(run: CommandLine, trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "runs" / "my run")
+    text = run.ok("train", "--resume", "my run", "--steps", 10)
+    assert text.endswith("\nrun: runs/my run\n")
+    for line in ("evaluate 'runs/my run'", "render 'runs/my run' --out", "train --resume 'runs/my run' --seconds"):
+        assert f"load-balancer {line}" in text
 
 
 def test_train_and_render_answer_in_json(run: CommandLine, trained: Path) -> None:
@@ -94,7 +115,15 @@ def test_train_and_render_answer_in_json(run: CommandLine, trained: Path) -> Non
     [
         ("train", "train: found no grid; allowed: a grid, or --resume with a run"),
         ("train triangle --resume a", "train --resume: found a grid, --start or --out beside it"),
-        ("train --resume nowhere", "nowhere: found no such folder"),
+        (
+            "train --resume nowhere",
+            "nowhere: found no such run; allowed: the folder of a run or its name in runs/",
+        ),
+        (
+            "train --resume universal",
+            "allowed: the folder of a run or its name in runs/; name a run",
+        ),
+        ("train --resume .", ".: found no config.json in it; allowed: the folder of a run or its name in runs/; give"),
         ("train triangle --policy mlp --start universal", "--policy: found mlp beside --start; allowed: graph"),
         ("train triangle --outages plant-town,48,2", "found hour 48 of an episode of 48 h; allowed: a start before"),
     ],

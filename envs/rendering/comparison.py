@@ -17,12 +17,11 @@ from envs.rendering.layout import Box
 from envs.rendering.pairs import draw_pair, pair_boxes
 from envs.rendering.sim_results import DPI, MARGIN, PLOTS, UNDATED, number_ticks
 from envs.rendering.style import BLUE, GREY, INK, MUTED, RULE, SIZE, STYLE, literal, number
-from envs.rendering.video import check_suffix
+from envs.rendering.video import PICTURES, check_suffix
 from grid.episode import SHAPES, Episode
 from grid.errors import GridError
 from grid.files import atomic_path
 
-SUFFIXES = (".png", ".svg", ".pdf")
 DAY_H = 24.0
 GAPS = Box(112, 540, 980, 148)
 ROWS = ((292, 156), (56, 156))  # bottom and height
@@ -57,7 +56,7 @@ def comparison(
     Raises:
         GridError: another suffix, no steps, two grids or lengths, a path that cannot be written.
     """
-    suffix = check_suffix(path, SUFFIXES)
+    suffix = check_suffix(path, PICTURES)
     if not shown.steps or (shown.fingerprint, shown.steps) != (best.fingerprint, best.steps):
         found = f"{shown.steps} steps of {shown.grid_name!r} and {best.steps} of {best.grid_name!r}"
         raise GridError("comparison", found, "the same episode run by two policies", "run both with the same seed")
@@ -65,7 +64,7 @@ def comparison(
     with context(["default", STYLE, PLOTS]), atomic_path(path) as temporary:
         figure = Figure(figsize=(SIZE[0] / DPI, SIZE[1] / DPI), dpi=DPI)
         _write(figure, SIZE[1] - 38, fit(shown.grid_name, 600, 17, bold=True), 17, INK, "bold")
-        _write(figure, SIZE[1] - 63, note, 9.5, MUTED, "normal")
+        _write(figure, SIZE[1] - 63, fit(note, SIZE[0] - 2 * MARGIN, 9.5), 9.5, MUTED, "normal")
         _draw_gaps(_axes(figure, GAPS), gaps, highlight)
         _draw_day(figure, shown, best)
         figure.savefig(temporary, dpi=DPI, metadata=UNDATED.get(suffix))

@@ -20,12 +20,11 @@ from envs.rendering.layout import Box, Floats
 from envs.rendering.network import MAX_LABELS
 from envs.rendering.sim_results import DPI, MARGIN, PLOTS, UNDATED
 from envs.rendering.style import INK, LOADING, LOOKS, MUTED, PAPER, SIZE, STYLE, VERMILION, both_ends, literal, number
-from envs.rendering.video import check_suffix
+from envs.rendering.video import PICTURES, check_suffix
 from grid import GridArrays
 from grid.files import atomic_path
 from grid.kinds import KIND_NAMES
 
-SUFFIXES = (".png", ".svg", ".pdf")
 MAP = Box(MARGIN, 46, 780, 656)
 BARS = Box(930, 84, 270, 600)
 MOST_BARS = 16
@@ -34,15 +33,6 @@ LABEL_CHARACTERS = 14
 LABEL_SIZE = 8.0
 HALO = [withStroke(linewidth=2.5, foreground=PAPER)]
 THIN_BELOW = 5.0  # radius of the nodes below which lines are thinner in proportion
-
-
-def check_picture(path: str | Path) -> None:
-    """Refuse, before any work, a file that cannot be written.
-
-    Raises:
-        GridError: the suffix is not that of a picture.
-    """
-    check_suffix(path, SUFFIXES)
 
 
 def contingency_picture(
@@ -63,7 +53,7 @@ def contingency_picture(
     Raises:
         GridError: another suffix, or a path that cannot be written.
     """
-    suffix = check_suffix(path, SUFFIXES)
+    suffix = check_suffix(path, PICTURES)
     with context(["default", STYLE, PLOTS]), atomic_path(path) as temporary:
         figure = Figure(figsize=(SIZE[0] / DPI, SIZE[1] / DPI), dpi=DPI)
         for y, text, size, colour, weight in (

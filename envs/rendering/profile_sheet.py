@@ -15,11 +15,10 @@ from matplotlib.style import context
 from envs.rendering.layout import Floats
 from envs.rendering.sim_results import DPI, PLOTS, UNDATED
 from envs.rendering.style import BLUE, FAINT, INK, MUTED, ORANGE, STYLE, literal, number
-from envs.rendering.video import check_suffix
+from envs.rendering.video import PICTURES, check_suffix
 from grid.files import atomic_path
 from topologies.series import resample
 
-SUFFIXES = (".png", ".svg", ".pdf")
 MOST = 24
 """Series in one picture."""
 MOST_H = 10 * 8760
@@ -57,7 +56,7 @@ def profile_sheet(sheet: Sheet, path: str | Path) -> Path:
     Raises:
         GridError: another suffix, or a path that cannot be written.
     """
-    suffix = check_suffix(path, SUFFIXES)
+    suffix = check_suffix(path, PICTURES)
     count = min(len(sheet.names), MOST)
     height = HEAD + count * ROW + FOOT
     values = sheet.values[: max(2, int(MOST_H / sheet.dt_h))]

@@ -34,12 +34,12 @@ from envs.rendering.style import (
     percent,
     time_ticks,
 )
-from envs.rendering.video import GIF_SIZE, MP4_FPS, Clip, Progress, check_suffix, write_animation
+from envs.rendering.video import GIF_SIZE, MP4_FPS, PICTURES, Clip, Progress, check_suffix, write_animation
 from grid.episode import Episode
 from grid.errors import GridError
 from grid.files import atomic_path
 
-SUFFIXES = (".gif", ".mp4", ".png", ".svg", ".pdf")
+SUFFIXES = (".gif", ".mp4", *PICTURES)
 GIF_FPS = 10.0
 MARGIN = 36.0
 BOXES = (Box(86, 420, 410, 262), Box(706, 420, 386, 262), Box(86, 56, 410, 262), Box(706, 56, 386, 262))

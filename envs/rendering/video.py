@@ -23,6 +23,7 @@ from grid.files import atomic_path
 
 Progress: TypeAlias = Callable[[int, int], None]  # called with the number of frames done and of all frames
 
+PICTURES = (".png", ".svg", ".pdf")  # that matplotlib writes
 GIF_SIZE = (800, 500)
 SECONDS_PER_STEP = 0.32
 LONGEST_S = 25.0  # longer episodes play faster
