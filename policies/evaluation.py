@@ -87,9 +87,8 @@ def evaluate(
     notes = ["overloaded lines trip: the optimum is a reference for lines that hold, not a bound"] * trips
     demand_mwh = float(batch.outlook.load_mw[: batch.horizon].sum()) * config.dt_h / episodes
     notes += _out_of_reach(merit, best, LEAST_SAID_FRAC * demand_mwh)
-    notes += [f"in {episodes - exact} of {episodes} episodes no schedule is as cheap as the optimum"] * (
-        exact < episodes
-    )
+    if exact < episodes:
+        notes.append(f"in {episodes - exact} of {episodes} episodes no schedule is as cheap as the optimum")
     return Evaluation(batch.arrays.name, episodes, seed, split, hours, trips, config.outages, rows, tuple(notes))
 
 
