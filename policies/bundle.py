@@ -114,19 +114,24 @@ class Agent:
             mend = "train an agent on this grid; the weights of this kind of policy belong to one grid"
             raise GridError(where, f"the grid {batch.arrays.name!r}", f"the grid {self.grids[0].name!r}", mend)
         check_seen(where, self.env_config, batch.config)
+        if self.env_config.observation == "flat" and _told(self.env_config, batch) != _told(batch.config, batch):
+            found = "outages or trips other than in its training"
+            allowed = "its own: a plain network sees the states of those lines alone that it was trained with"
+            mend = "train one with the same --outages and --overload, or take an agent of the policy 'graph'"
+            raise GridError(where, found, allowed, mend)
         if batch.observation_space != policy.observation_space:
-            own, given = self.env_config, batch.config
-            if (own.overload, own.outages) != (given.overload, given.outages):
-                found = "outages or trips other than in its training"
-                allowed = "its own: a plain network sees the states of those lines alone that it was trained with"
-                mend = "train one with the same --outages and --overload, or take an agent of the policy 'graph'"
-                raise GridError(where, found, allowed, mend)
             mend = "make the batch with the agent's env_config"
             raise GridError(where, "another observation space", "that of its env_config", mend)
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Decide the coming step of all B episodes."""
         return batch.setpoint(self.predict(batch.observation))
+
+
+def _told(config: EnvConfig, batch: GridBatch) -> tuple[str, set[str]]:
+    """Of which lines the flat observation tells, beside those that fail at random: all that trip, and planned ones."""
+    fails = dict(zip(batch.arrays.line_names, batch.arrays.outage_rate_per_h > 0, strict=True))
+    return config.overload, {each.line for each in config.outages if not fails[each.line]}
 
 
 def check_seen(where: str, own: EnvConfig, found: EnvConfig) -> None:

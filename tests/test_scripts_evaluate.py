@@ -96,3 +96,11 @@ def test_a_plain_network_says_that_it_cannot_see_lines_it_was_not_trained_with(
 def test_an_agent_stays_on_its_grid(run: CommandLine, trained: Path) -> None:
     fault = run.fault("evaluate", trained, "--grid", "classic", "--episodes", 2)
     assert "found the grid 'classic'; allowed: the grid 'triangle'" in fault
+
+
+def test_a_plain_network_takes_the_outages_of_no_other_line(run: CommandLine) -> None:
+    words = ["--policy", "mlp", "--steps", 1, "--out", "runs/cut"]
+    assert run("train", "triangle", *words, "--outages", "plant-town,5,6") == 0, run.err
+    assert run("evaluate", "runs/cut", "--episodes", 1, "--outages", "plant-town,9,2") == 0, run.err
+    said = run.fault("evaluate", "runs/cut", "--episodes", 1, "--outages", "plant-battery,5,6")
+    assert "found outages or trips other than in its training" in said
