@@ -10,12 +10,7 @@ from grid.state import Array
 
 
 def most_forced_mw(
-    arrays: GridArrays,
-    gen_low_mw: np.ndarray,
-    gen_high_mw: np.ndarray,
-    load_mw: np.ndarray,
-    in_service: np.ndarray,
-    dt_h: float,
+    arrays: GridArrays, gen_avail_frac: np.ndarray, load_mw: np.ndarray, in_service: np.ndarray, dt_h: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bounds on what is spilled and shed, whatever is asked of the units.
 
@@ -25,8 +20,7 @@ def most_forced_mw(
 
     Args:
         arrays: the grid.
-        gen_low_mw: (T, N) least output, ramps aside.
-        gen_high_mw: (T, N) most output, ramps aside.
+        gen_avail_frac: (T, N) available share of gen_max_mw.
         load_mw: (T, N) demand.
         in_service: (T, E) whether each line is.
         dt_h: length of a step in hours.
@@ -34,13 +28,14 @@ def most_forced_mw(
     Returns:
         (T, N) MW spilled at each node, and (T, N) MW shed in the part that it is in.
     """
-    part = arrays.part_matrix
+    part, high_mw = arrays.part_matrix, arrays.gen_max_mw * gen_avail_frac
+    low_mw = np.minimum(arrays.gen_min_mw, high_mw)
     ramp_mw = np.minimum(arrays.gen_ramp_mw_per_h, arrays.gen_ramp_down_mw_per_h) * dt_h
     is_slow = arrays.is_source & (ramp_mw < arrays.gen_max_mw)
     is_held = arrays.is_source & (arrays.gen_reserve_frac < 1)
     is_free: Array = in_service.all(axis=1, keepdims=True) & (is_slow @ part == 0)
-    least_mw = gen_low_mw @ part
+    least_mw = low_mw @ part
     surplus_frac = np.maximum(least_mw - load_mw @ part, 0.0) / np.maximum(least_mw, TINY_MW)
-    spill_mw = np.where(is_free[:, arrays.part], gen_low_mw * surplus_frac[:, arrays.part], np.inf)
-    short_mw = np.where(is_free & (is_held @ part == 0), np.maximum((load_mw - gen_high_mw) @ part, 0.0), np.inf)
+    spill_mw = np.where(is_free[:, arrays.part], low_mw * surplus_frac[:, arrays.part], np.inf)
+    short_mw = np.where(is_free & (is_held @ part == 0), np.maximum((load_mw - high_mw) @ part, 0.0), np.inf)
     return spill_mw, short_mw[:, arrays.part]

@@ -240,10 +240,8 @@ class Programme:
         self, avail_frac: np.ndarray, in_service: np.ndarray, load: np.ndarray
     ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
         """Bounds (T, spilling) of what is spilled, and (T, consumers) of what is served: no more than must be."""
-        a, end, least = self.arrays, self._end, np.zeros_like(load)
-        high = a.gen_max_mw * avail_frac
-        spill, shed = most_forced_mw(a, np.minimum(a.gen_min_mw, high), high, self._load_mw, in_service, self.dt_h)
-        most = np.zeros((self.steps, len(self._spilling)))
+        end, least, most = self._end, np.zeros_like(load), np.zeros((self.steps, len(self._spilling)))
+        spill, shed = most_forced_mw(self.arrays, avail_frac, self._load_mw, in_service, self.dt_h)
         most[:end] = spill[:, self._spilling]
         least[:end] = np.maximum(load[:end] - shed[:, self._consumer], 0.0)
         return (np.zeros_like(most), most), (least, load)

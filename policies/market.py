@@ -149,7 +149,7 @@ def _best_pair(network: Network, up: Array, down: Array, full: Array, flow: Arra
             toll[u, k] = each * network.reach[u, full[k]]
     least, most = int(np.argmin(up)), int(np.argmax(down))
     best, riser, faller = -LEAST_GAIN, -1, -1
-    loss = _loss(network, up, down, toll, least, most, best)
+    loss = _loss(network, up, down, toll, least, most)
     if loss < best:
         best, riser, faller = loss, least, most
     for u in range(len(up)):
@@ -157,15 +157,15 @@ def _best_pair(network: Network, up: Array, down: Array, full: Array, flow: Arra
             continue
         for v in range(len(up)):
             if up[u] - down[v] < best:
-                loss = _loss(network, up, down, toll, u, v, best)
+                loss = _loss(network, up, down, toll, u, v)
                 if loss < best:
                     best, riser, faller = loss, u, v
     return -best, riser, faller
 
 
 @compiled
-def _loss(network: Network, up: Array, down: Array, toll: Array, u: int, v: int, best: float) -> float:
-    """What it costs to shift from v to u; anything that is no better than the best, where it is not."""
+def _loss(network: Network, up: Array, down: Array, toll: Array, u: int, v: int) -> float:
+    """What the first of a shift from v to u costs, the lines that are just full included."""
     loss = up[u] - down[v]
     if network.part[u] != network.part[v]:
         return np.inf

@@ -12,9 +12,9 @@ from strategies import CHECKED, grids, random_status
 
 
 def bounds_of(arrays, inputs):
-    high = arrays.gen_max_mw * inputs.gen_avail_frac
-    in_service = np.ones((len(high), len(arrays.line_names)), bool) if inputs.in_service is None else inputs.in_service
-    return most_forced_mw(arrays, np.minimum(arrays.gen_min_mw, high), high, inputs.load_mw, in_service, inputs.dt_h)
+    every = np.ones((len(inputs.load_mw), len(arrays.line_names)), bool)
+    in_service = every if inputs.in_service is None else inputs.in_service
+    return most_forced_mw(arrays, inputs.gen_avail_frac, inputs.load_mw, in_service, inputs.dt_h)
 
 
 @given(grids(), st.integers(0, 10**6), st.booleans())
