@@ -10,11 +10,11 @@ import numpy as np
 
 from envs.redispatch import Redispatch
 from grid.arrays import GridArrays
-from grid.balance import TINY_MW
 from grid.costs import Prices, marginal_cost_per_mwh
 from grid.namespace import namespace
+from grid.physics.balance import TINY_MW
+from grid.physics.step import Limits
 from grid.state import Array, Inputs, Setpoint
-from grid.step import Limits
 
 ROOM_MW = 1e-6  # a unit with less room than this cannot be moved
 

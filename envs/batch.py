@@ -17,10 +17,10 @@ from envs.outages import LineOutages, line_of
 from envs.outlook import Outlook, steps_to_draw
 from envs.rewards import SCALE_EPISODES, reference_cost, scale_floor
 from grid import Grid, GridArrays, GridError, costs
-from grid.flow import flows
 from grid.graph import Series
+from grid.physics.flow import flows
+from grid.physics.step import Limits, initial_state, limits, step
 from grid.state import Array, Inputs, Outcome, Setpoint, State
-from grid.step import Limits, initial_state, limits, step
 from topologies import load
 from topologies.profiles import ProfileSource
 

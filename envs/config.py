@@ -10,7 +10,7 @@ from envs.outages import Outage
 from grid import Grid, GridError, Prices
 from grid.errors import nearest
 from grid.numbers import is_finite, is_whole
-from grid.protection import Protection
+from grid.physics.protection import Protection
 
 Record = TypeVar("Record")
 

@@ -14,7 +14,7 @@ from envs.outlook import ERROR_REACH, Outlook
 from grid.arrays import GridArrays
 from grid.kinds import KIND_NAMES
 from grid.namespace import namespace
-from grid.protection import SOON_H
+from grid.physics.protection import SOON_H
 from grid.state import Array
 
 LOADING_BOUND = 100.0  # loadings are reported up to this multiple of capacity

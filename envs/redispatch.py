@@ -17,11 +17,11 @@ import numpy as np
 
 from grid.arrays import GridArrays
 from grid.costs import Prices, marginal_cost_per_mwh
-from grid.flow import flows
 from grid.namespace import namespace
-from grid.outages import Outages
+from grid.physics.flow import flows
+from grid.physics.outages import Outages
+from grid.physics.step import Limits
 from grid.state import Array
-from grid.step import Limits
 
 TOLERANCE_MW = 1e-6
 GAIN_PER_MWH = 1e-6  # a smaller saving is rounding

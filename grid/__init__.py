@@ -11,8 +11,8 @@ from grid.costs import Prices
 from grid.episode import Episode
 from grid.errors import GridError
 from grid.graph import Grid
-from grid.optima import optima
-from grid.optimum import optimum
+from grid.planning.optima import optima
+from grid.planning.optimum import optimum
 from grid.state import Inputs, Outcome, Setpoint, State
 
 __all__ = [

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from policies.extras import train_extra
 
 if TYPE_CHECKING:
-    from policies.bundle import load_agent
+    from policies.agent import load_agent
     from policies.config import TrainConfig
     from policies.evaluation import evaluate
-    from policies.extractor import GraphExtractor
-    from policies.graph_policy import GraphActorCriticPolicy
-    from policies.ppo import resume, train
-    from policies.sb3_vec_env import make_vec_env
+    from policies.learning.train import resume, train
+    from policies.networks.extractor import GraphExtractor
+    from policies.networks.graph_policy import GraphActorCriticPolicy
+    from policies.vec_env import make_vec_env
 
 __all__ = [
     "GraphActorCriticPolicy",
@@ -31,14 +31,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "GraphActorCriticPolicy": "policies.graph_policy",
-    "GraphExtractor": "policies.extractor",
+    "GraphActorCriticPolicy": "policies.networks.graph_policy",
+    "GraphExtractor": "policies.networks.extractor",
     "TrainConfig": "policies.config",
     "evaluate": "policies.evaluation",
-    "load_agent": "policies.bundle",
-    "make_vec_env": "policies.sb3_vec_env",
-    "resume": "policies.ppo",
-    "train": "policies.ppo",
+    "load_agent": "policies.agent",
+    "make_vec_env": "policies.vec_env",
+    "resume": "policies.learning.train",
+    "train": "policies.learning.train",
 }
 
 

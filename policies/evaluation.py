@@ -17,10 +17,9 @@ from envs.rewards import scale_floor
 from grid import Episode, GridError
 from grid.costs import overload_mw
 from grid.errors import nearest
-from grid.optima import optima
+from grid.planning.optima import optima
 from policies.baselines import BASELINES, Merit, Policy
-from policies.intervals import Bootstrap
-from policies.outcome import Evaluation, Row, percent
+from policies.table import Bootstrap, Evaluation, Row, percent
 
 OPTIMUM = "optimum"
 SCORE_FLOOR_FRAC = 1e-3

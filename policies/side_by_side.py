@@ -10,7 +10,7 @@ import numpy as np
 from envs import GridBatch
 from grid import GridError
 from grid.state import Array
-from policies.grids import Rotation, TrainingGrids
+from policies.many_grids import Rotation, TrainingGrids
 
 
 class SideBySide:

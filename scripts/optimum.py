@@ -39,7 +39,7 @@ class OptimumCommand(CommonJson):
             return
         from envs import EnvConfig, GridBatch
         from grid.costs import overload_mw
-        from grid.optimum import optimum
+        from grid.planning.optimum import optimum
         from scripts.pictures import EPISODE_SUFFIX, check_path
         from scripts.running import Schedule, record
         from topologies import load

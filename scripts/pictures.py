@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from envs import EnvConfig
     from grid import Episode
     from policies.baselines import Policy
-    from policies.outcome import Evaluation
+    from policies.table import Evaluation
 
 Kind = Literal["grid_state", "sim_results"]
 EPISODE_SUFFIX, PAGE_SUFFIX = ".npz", ".html"

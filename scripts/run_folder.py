@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from scripts import console
 
 if TYPE_CHECKING:
-    from policies.outcome import Evaluation
+    from policies.table import Evaluation
 
 PAGE, EVALUATION, RENDERS = "README.md", "evaluation.json", "renders"
 RUN_FILES = {
@@ -61,7 +61,7 @@ def folder_of(source: str) -> Path | None:
 
 def stages_reached(run: Path) -> list[str]:
     """A table of what each stage of a run has reached."""
-    from policies.training import read_curve, what_stages_reached
+    from policies.learning.loop import read_curve, what_stages_reached
 
     rows = [
         (stage["stage"], f"{stage['steps']:,.0f}", console.duration(stage["elapsed_s"]), f"{stage[COST]:.4f}")
@@ -80,7 +80,7 @@ def keep_evaluation(run: Path, outcome: Evaluation) -> None:
 def explain(run: Path) -> None:
     """Write the page of a run: what it is, what it has reached, and what each file holds."""
     from policies import TrainConfig
-    from policies.training import read_curve
+    from policies.learning.loop import read_curve
 
     config = json.loads((run / "config.json").read_text("utf-8"))
     train, versions = config["train"], config["versions"]

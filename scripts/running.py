@@ -15,8 +15,8 @@ from envs.outlook import steps_to_draw
 from envs.recording import Recorder
 from grid import Episode, Grid, GridError, Setpoint
 from grid.errors import nearest
-from grid.optima import optima
-from grid.optimum import Optimum
+from grid.planning.optima import optima
+from grid.planning.optimum import Optimum
 from policies.baselines import BASELINES, Policy
 from policies.evaluation import run, run_episodes
 from policies.runs import allowed_runs, find_run, shipped
@@ -25,7 +25,7 @@ from topologies.generate import PREFIX
 from topologies.profiles import ProfileSource
 
 if TYPE_CHECKING:
-    from policies.bundle import Agent
+    from policies.agent import Agent
     from scripts.console import Console
 
 AGENT, OPTIMUM = "agent", "optimum"
@@ -53,7 +53,7 @@ class Schedule:
 
 def tell_of_compiling(console: Console) -> None:
     """Say what the first run of a graph network waits for."""
-    from policies.compiled import is_compiled  # with the training extra alone
+    from policies.planner.jit import is_compiled  # with the training extra alone
 
     if not is_compiled():
         console.say("compiling what plans the day ahead: half a minute, this once")

@@ -62,7 +62,7 @@ class Train(CommonJson, Lines):
             run, stopped = self._go_on(self.resume, console, started_s)
         else:
             run, stopped = self._start(console, started_s)
-        from policies.training import read_curve, what_stages_reached
+        from policies.learning.loop import read_curve, what_stages_reached
 
         explain(run)
         title = "least cost on validation episodes by the end of each stage"

@@ -14,12 +14,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from envs import EnvConfig, GridBatch
-from grid.optima import optima
+from grid.planning.optima import optima
 from policies import TrainConfig, train
 from policies.baselines import Merit
 from policies.evaluation import run
-from policies.training import VALIDATION_STREAM, read_curve, stream_seed
-from policies.validation import EPISODES
+from policies.learning.loop import VALIDATION_STREAM, read_curve, stream_seed
+from policies.learning.validation import EPISODES
 
 PICTURE = Path(__file__).parents[1] / "docs" / "learning_curves.png"
 NAMES = {"mlp": "MLP", "extractor": "GraphExtractor", "graph": "graph"}

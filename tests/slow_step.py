@@ -9,7 +9,7 @@ from math import isfinite, radians
 import numpy as np
 
 from grid.arrays import GridArrays
-from grid.protection import Protection
+from grid.physics.protection import Protection
 
 PER_NODE = ("injection_mw", "gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw")
 

@@ -15,10 +15,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from grid import Grid, GridArrays, Inputs, Outcome, Setpoint, State
-from grid.optimum import Optimum
-from grid.programme import Solution
-from grid.protection import Protection
-from grid.step import Limits, initial_state, limits, step
+from grid.physics.protection import Protection
+from grid.physics.step import Limits, initial_state, limits, step
+from grid.planning.optimum import Optimum
+from grid.planning.programme import Solution
 
 CHECKED = settings(derandomize=True, deadline=None, max_examples=60)
 SEEDS = st.integers(0, 2**32 - 1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from envs import EnvConfig, GridBatch
 from envs.actions import ActionMap, MeritOrder
 from grid import Grid, Inputs, Prices, Setpoint
-from grid.step import initial_state, limits
+from grid.physics.step import initial_state, limits
 from strategies import CHECKED, grids
 
 

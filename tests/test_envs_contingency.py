@@ -13,7 +13,7 @@ from command_line import CommandLine
 from envs import EnvConfig, GridBatch
 from envs.contingency import contingencies
 from grid import Grid, GridError
-from grid.step import limits
+from grid.physics.step import limits
 from slow_step import parts_of, slow_step
 
 CONFIG = EnvConfig(topology="case14", split="test")

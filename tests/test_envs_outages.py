@@ -14,7 +14,7 @@ from envs.outages import LineOutages, Outage
 from envs.recording import Recorder
 from grid import Grid, GridError
 from grid.episode import IN_SERVICE, OUT, TRIPPED
-from grid.protection import Protection
+from grid.physics.protection import Protection
 from topologies import load
 
 

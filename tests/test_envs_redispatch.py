@@ -14,8 +14,8 @@ from envs.actions import MeritOrder
 from envs.redispatch import Redispatch
 from grid import Grid, Inputs, Prices, Setpoint, State
 from grid.costs import step_costs
-from grid.optimum import optimum
-from grid.step import Limits, initial_state, limits, step
+from grid.physics.step import Limits, initial_state, limits, step
+from grid.planning.optimum import optimum
 from policies.baselines import MOVES, Merit
 from policies.baselines import Redispatch as Redispatching
 from strategies import CHECKED, grids, random_status

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envs.rendering import replay
-from envs.rendering.replay import DARK, LIGHT, _packed
+from envs.rendering.page import replay
+from envs.rendering.page.replay import DARK, LIGHT, _packed
 from episodes import first_steps, make_episode
 from grid.episode import IN_SERVICE, OUT, TRIPPED
 from grid.errors import GridError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from browser import MISSING, browser
-from envs.rendering import replay
+from envs.rendering.page import replay
 from envs.rendering.style import number
 from episodes import first_steps, make_episode
 from grid.episode import IN_SERVICE, OUT, TRIPPED

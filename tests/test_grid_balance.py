@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from grid import Grid, GridArrays, Inputs, Outcome, Setpoint
-from grid.step import initial_state, step
+from grid.physics.step import initial_state, step
 from strategies import CHECKED, SEEDS, grids, walk
 
 CLOSE = 1e-7  # MW; far above rounding, far below any amount in these tests

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from grid import Grid, GridArrays, GridError
-from grid.flow import flows
+from grid.physics.flow import flows
 from other_programs import solved
 from slow_step import slow_flows
 from strategies import CHECKED, SEEDS, grids

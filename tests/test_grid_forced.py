@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid import Grid, Inputs, Setpoint
-from grid.forced import most_forced_mw
-from grid.optimum import optimum
-from grid.step import initial_state, limits, step
+from grid.physics.step import initial_state, limits, step
+from grid.planning.forced import most_forced_mw
+from grid.planning.optimum import optimum
 from strategies import CHECKED, grids, random_status
 
 

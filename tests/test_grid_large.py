@@ -13,13 +13,14 @@ from hypothesis import given
 
 from envs import EnvConfig, GridBatch
 from envs.contingency import contingencies
-from grid import Grid, Inputs, optimum, outages
+from grid import Grid, Inputs, optimum
 from grid.arrays import DENSE_NODES
-from grid.flow import flows
 from grid.ledger import ledger
-from grid.optimum import replay
-from grid.outages import Outages
-from grid.step import initial_state, step
+from grid.physics import outages
+from grid.physics.flow import flows
+from grid.physics.outages import Outages
+from grid.physics.step import initial_state, step
+from grid.planning.optimum import replay
 from slow_step import slow_flows
 from strategies import CHECKED, SEEDS, grids, random_inputs, random_setpoint, random_status
 from topologies import load
@@ -98,7 +99,7 @@ def test_limits_that_come_when_they_are_needed_give_the_same_optimum(grid, seed)
     rng = np.random.default_rng(seed)
     inputs = random_inputs(dense, rng, 3, 1.0)
     inputs = replace(inputs, in_service=random_status(dense, rng, 3))
-    with mock.patch("grid.programme.MANY_NODES", 0):
+    with mock.patch("grid.planning.programme.MANY_NODES", 0):
         ours = optimum(solved, inputs)
     wanted = optimum(dense, inputs)
     scale = max(abs(wanted.cost), float((inputs.load_mw @ dense.shed_cost_per_mwh).sum()), 1.0)

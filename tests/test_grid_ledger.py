@@ -11,7 +11,7 @@ from hypothesis import given
 from episodes import make_episode
 from grid import Grid, Inputs, Setpoint, State
 from grid.ledger import episode_totals, ledger
-from grid.step import step
+from grid.physics.step import step
 from strategies import CHECKED, SEEDS, grids, walk
 
 

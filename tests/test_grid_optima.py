@@ -17,7 +17,7 @@ from strategies import random_inputs
 
 ROOT = Path(__file__).resolve().parent.parent
 FEW = 8 + 3  # a whole chunk, and a part of one
-optima_module = sys.modules["grid.optima"]
+optima_module = sys.modules["grid.planning.optima"]
 
 
 def plant():

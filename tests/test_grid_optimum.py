@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from grid import Episode, Grid, GridArrays, Inputs, Prices, Setpoint
 from grid.costs import settlement, step_costs, store_value_per_mwh
-from grid.flow import flows
-from grid.optimum import Optimum, optimum, replay
-from grid.programme import Programme
-from grid.step import initial_state, step
+from grid.physics.flow import flows
+from grid.physics.step import initial_state, step
+from grid.planning.optimum import Optimum, optimum, replay
+from grid.planning.programme import Programme
 from oracles import remaining, slow_optimum
 from strategies import CHECKED, SEEDS, failing, grids, random_inputs, random_setpoint, scale, with_outages
 from test_grid_optimum_by_hand import inputs_at, shop
@@ -265,7 +265,7 @@ highs.setOptionValue("threads", 3)
 highs.addVar(0, 1)
 highs.run()
 from test_grid_optimum_by_hand import inputs_at, pair
-from grid.optimum import optimum
+from grid.planning.optimum import optimum
 print(round(optimum(pair().compile(), inputs_at(2, 1, (80.0,))).cost, 6))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from grid import Grid, GridArrays, Inputs, Prices
-from grid.optimum import optimum, replay
-from grid.programme import Programme
+from grid.planning.optimum import optimum, replay
+from grid.planning.programme import Programme
 
 
 def pair(**line: float) -> Grid:

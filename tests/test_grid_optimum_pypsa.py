@@ -4,13 +4,13 @@ import pytest
 
 from envs import EnvConfig, GridBatch
 from grid.costs import overload_mw
-from grid.optimum import optimum
+from grid.planning.optimum import optimum
 
 
 @pytest.mark.parametrize("topology", ["triangle", "classic", "case14"])
 def test_pypsa_agrees(topology):
     pytest.importorskip("pypsa")
-    from scripts.peers import pypsa_cost
+    from scripts.benchmarks.peers import pypsa_cost
 
     batch = GridBatch(EnvConfig(topology=topology, horizon=24, split="test"), 1, 1)
     batch.reset()

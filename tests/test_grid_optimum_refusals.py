@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from grid import GridError, Inputs, Prices
-from grid.optimum import optimum
+from grid.planning.optimum import optimum
 from test_grid_optimum_by_hand import inputs_at, pair, shop
 
 

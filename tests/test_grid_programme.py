@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from envs import EnvConfig, GridBatch
 from grid import GridError, Inputs, Prices
 from grid.costs import store_value_per_mwh
-from grid.optimum import optimum, replay
-from grid.programme import Programme
+from grid.planning.optimum import optimum, replay
+from grid.planning.programme import Programme
 from strategies import CHECKED, SEEDS, failing, grids, random_inputs, scale, with_outages
 from topologies import load
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid import Grid, GridArrays, GridError, Inputs, Setpoint
-from grid.protection import Protection
-from grid.step import initial_state, step
+from grid.physics.protection import Protection
+from grid.physics.step import initial_state, step
 from slow_step import SlowRelays, slow_relays, slow_step
 from strategies import CHECKED, SEEDS, grids, walk
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 
 from grid import Grid, Setpoint
-from grid.step import initial_state, step
+from grid.physics.step import initial_state, step
 from slow_step import PER_NODE, slow_step
 from strategies import CHECKED, SEEDS, grids, random_inputs, random_setpoint, walk
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from grid import Grid, GridArrays, Inputs, Setpoint, State
-from grid.step import initial_state, limits, step
+from grid.physics.step import initial_state, limits, step
 
 
 def store_grid(**columns: float) -> GridArrays:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from grid import Inputs, Setpoint
-from grid.step import initial_state, step
+from grid.physics.step import initial_state, step
 from strategies import CHECKED, SEEDS, grids, walk
 from test_grid_step import TOLERANCE, rows
 

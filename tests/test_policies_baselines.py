@@ -6,7 +6,7 @@ import pytest
 from congested import congested_grid
 from envs import EnvConfig, GridBatch
 from grid.costs import overload_mw, step_costs
-from grid.step import step
+from grid.physics.step import step
 from policies.baselines import BASELINES
 from policies.evaluation import run
 

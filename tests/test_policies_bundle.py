@@ -12,9 +12,9 @@ from congested import congested_grid
 from envs import EnvConfig, GridBatch
 from grid import GridError, Prices
 from policies import TrainConfig, load_agent, resume, train
-from policies.bundle import read_weights
+from policies.agent import read_weights
 from policies.evaluation import evaluate
-from policies.networks import make_policy
+from policies.networks.build import make_policy
 
 CONFIG = EnvConfig(
     topology=congested_grid(), horizon=12, action="absolute", forecast_h=(1, 5), prices=Prices(spill_per_mwh=7.0)

@@ -8,10 +8,10 @@ import torch
 from scipy.stats import spearmanr
 
 from envs.observations import unit_mw
-from grid.optimum import optimum
-from policies.day_ahead import HOURS, OVERLOADED, SPANS_H, in_periods
-from policies.foresight import hours_left, plan_day
-from policies.graph_network import GraphNetwork
+from grid.planning.optimum import optimum
+from policies.networks.graph_network import GraphNetwork
+from policies.planner.day import hours_left, plan_day
+from policies.planner.plan import HOURS, OVERLOADED, SPANS_H, in_periods
 from test_policies_market import batch_of
 
 EXACT = 1e-7
@@ -19,8 +19,8 @@ EXACT = 1e-7
 
 def planned(wiring, observation, monkeypatch, enough=EXACT):
     """The day and its plan, hour by hour, worked out to so much, with all lines from the first."""
-    monkeypatch.setattr("policies.foresight.SPANS_H", np.ones(HOURS, np.int64))
-    monkeypatch.setattr("policies.foresight.ENOUGH", np.full(HOURS, enough))
+    monkeypatch.setattr("policies.planner.day.SPANS_H", np.ones(HOURS, np.int64))
+    monkeypatch.setattr("policies.planner.day.ENOUGH", np.full(HOURS, enough))
     wiring.fleet = wiring.fleet._replace(swing=np.full_like(wiring.fleet.swing, np.inf))
     return plan_day(wiring, observation)
 
@@ -55,7 +55,7 @@ def test_threads_plan_what_one_plans(monkeypatch):
     _, seen, wiring = batch_of("gen:30:4", 3, 60)
     days = []
     for threads in (1, 3):
-        monkeypatch.setattr("policies.compiled.config.NUMBA_NUM_THREADS", threads)
+        monkeypatch.setattr("policies.planner.jit.config.NUMBA_NUM_THREADS", threads)
         days.append(plan_day(wiring, seen))
     alone, together = days
     for item in dataclasses.fields(alone):
@@ -152,8 +152,8 @@ def test_plans_answer_to_stored_energy_as_finite_differences_say():
 def test_lines_that_a_plan_would_overload_are_added(monkeypatch):
     """Even where no line is thought to fill up, the attempts keep most of what a plan without lines would overload."""
     _, seen, wiring = batch_of("case14", 9)
-    monkeypatch.setattr("policies.foresight.SPANS_H", np.ones(HOURS, np.int64))
-    monkeypatch.setattr("policies.foresight.ENOUGH", np.full(HOURS, 1e-4))
+    monkeypatch.setattr("policies.planner.day.SPANS_H", np.ones(HOURS, np.int64))
+    monkeypatch.setattr("policies.planner.day.ENOUGH", np.full(HOURS, 1e-4))
     wiring.fleet = wiring.fleet._replace(swing=np.full_like(wiring.fleet.swing, -np.inf))
     capacity, overloads = wiring.network.capacity, []
     for network in (wiring.network._replace(capacity=np.full_like(capacity, 1e6)), wiring.network):
@@ -166,7 +166,7 @@ def test_lines_that_a_plan_would_overload_are_added(monkeypatch):
 
 @pytest.mark.parametrize("topology", ["case14", "gen:30:4", "gen:40:90006"])
 def test_worked_out_it_comes_to_the_same_with_all_lines_from_the_first(topology, monkeypatch):
-    monkeypatch.setattr("policies.foresight.ENOUGH", np.full(len(SPANS_H), 1e-6))
+    monkeypatch.setattr("policies.planner.day.ENOUGH", np.full(len(SPANS_H), 1e-6))
     _, seen, wiring = batch_of(topology, 9, size=48)
     found = plan_day(wiring, seen)
     wiring.fleet = wiring.fleet._replace(swing=np.full_like(wiring.fleet.swing, np.inf))

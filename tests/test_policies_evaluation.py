@@ -11,10 +11,10 @@ from congested import congested_grid
 from envs import EnvConfig, GridBatch
 from envs.rewards import reference_cost
 from grid import Grid, GridError, Setpoint
-from grid.optimum import optimum
+from grid.planning.optimum import optimum
 from policies.baselines import BASELINES, Merit, Random
 from policies.evaluation import Runs, compare, evaluate, run_episodes
-from policies.intervals import Bootstrap
+from policies.table import Bootstrap
 from strategies import CHECKED, SEEDS
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=24)

@@ -10,7 +10,7 @@ from congested import congested_grid
 from envs import EnvConfig, GridBatch
 from grid import Grid, GridError
 from policies import GraphExtractor, make_vec_env
-from policies.layers import MessageLayer
+from policies.networks.layers import MessageLayer
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=6, observation="graph")
 

@@ -12,10 +12,10 @@ from envs import EnvConfig, GridBatch
 from envs.outages import Outage
 from grid import GridError
 from policies.config import STAGES, TrainConfig
-from policies.gradient import GRAPH_JUDGED, GradientLearner, mean_action
-from policies.networks import make_policy, observed, start_from_merit
-from policies.ppo import resume, train
-from policies.training import read_resume
+from policies.learning.gradient import GRAPH_JUDGED, GradientLearner, mean_action
+from policies.learning.loop import read_resume
+from policies.learning.train import resume, train
+from policies.networks.build import make_policy, observed, start_from_merit
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
 

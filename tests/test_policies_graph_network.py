@@ -8,9 +8,9 @@ import torch
 
 from envs import EnvConfig, GridBatch
 from grid import Grid
-from policies.day_ahead import HOURS
-from policies.graph_network import GraphNetwork
-from policies.wiring import Wiring
+from policies.networks.graph_network import GraphNetwork
+from policies.planner.grid_constants import Wiring
+from policies.planner.plan import HOURS
 
 
 def grid_of(*kinds, capacity_mw=6.0, parts=1):

@@ -9,7 +9,7 @@ from torch import nn
 from envs import EnvConfig, GridBatch, LoadBalancer
 from grid import Grid, GridError
 from policies import GraphActorCriticPolicy, make_vec_env
-from policies.graph_policy import MaskedGaussian
+from policies.networks.graph_policy import MaskedGaussian
 
 TOPOLOGIES = ("triangle", "case14", "gen:12:3")
 

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from congested import congested_grid
 from envs import EnvConfig, GridBatch
 from grid import GridError
-from grid.optimum import optimum
+from grid.planning.optimum import optimum
 from policies import make_vec_env
 from policies.baselines import Merit
 from policies.config import TrainConfig
 from policies.evaluation import run
-from policies.grids import STAKE_EPISODES, Rotation, TrainingGrids, stake
-from policies.networks import observed
+from policies.many_grids import STAKE_EPISODES, Rotation, TrainingGrids, stake
+from policies.networks.build import observed
 
 TOPOLOGIES = ("triangle", "case14", "gen:12:3")
 HORIZON = 6

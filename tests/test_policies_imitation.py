@@ -10,14 +10,14 @@ import torch
 
 from congested import congested_grid
 from envs import EnvConfig, GridBatch
-from grid.optimum import optimum
-from policies.bundle import read_weights
+from grid.planning.optimum import optimum
+from policies.agent import read_weights
 from policies.config import TrainConfig
-from policies.gradient import discounted
-from policies.imitation import ImitationLearner
-from policies.networks import make_policy, observed, start_from_merit
-from policies.ppo import build, train, training_grids
-from policies.training import read_curve, read_resume, what_stages_reached
+from policies.learning.gradient import discounted
+from policies.learning.imitation import ImitationLearner
+from policies.learning.loop import read_curve, read_resume, what_stages_reached
+from policies.learning.train import build, train, training_grids
+from policies.networks.build import make_policy, observed, start_from_merit
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
 

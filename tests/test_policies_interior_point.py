@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import LinearConstraint, linprog, minimize
 
-from policies.interior_point import Factor, Programme, factorise, profile, solve, solve_last
-from policies.lanes import LANES
+from policies.planner.interior_point import Factor, Programme, factorise, profile, solve, solve_last
+from policies.planner.simd import LANES
 
 EXACT = 1e-9
 

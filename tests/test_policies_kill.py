@@ -18,7 +18,7 @@ import torch
 from command_line import COMMAND, ROOT, separate
 from grid.files import remove_leftovers
 from policies import load_agent
-from policies.training import read_curve, read_resume
+from policies.learning.loop import read_curve, read_resume
 from scripts.run_folder import PAGE, RUN_FILES
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")

@@ -14,9 +14,9 @@ from envs import EnvConfig, GridBatch
 from grid import GridError
 from policies import TrainConfig, load_agent, make_vec_env, resume, runs, train
 from policies.evaluation import evaluate
-from policies.ppo import build, training_grids
-from policies.training import read_resume
-from policies.validation import MOST_GRIDS, Validation
+from policies.learning.loop import read_resume
+from policies.learning.train import build, training_grids
+from policies.learning.validation import MOST_GRIDS, Validation
 from topologies import load
 from topologies.formats import WRITERS
 

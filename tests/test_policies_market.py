@@ -10,12 +10,12 @@ from scipy.optimize import linprog
 from envs import EnvConfig, GridBatch
 from envs.observations import unit_mw
 from grid.costs import Prices, generation, overload_mw
-from grid.flow import flows
-from policies.clearing import clear
-from policies.day_ahead import HOURS
-from policies.foresight import plan_day
-from policies.market import LEAST_RISE, Network, relieve, share
-from policies.wiring import Wiring
+from grid.physics.flow import flows
+from policies.planner.clearing import clear
+from policies.planner.day import plan_day
+from policies.planner.grid_constants import Wiring
+from policies.planner.market import LEAST_RISE, Network, relieve, share
+from policies.planner.plan import HOURS
 
 
 def batch_of(topology, steps=0, size=6, **fields):

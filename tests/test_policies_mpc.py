@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from envs import EnvConfig, GridBatch
 from envs.outages import Outage
-from grid.optimum import optimum
+from grid.planning.optimum import optimum
 from policies.baselines import Merit
 from policies.evaluation import evaluate, run
 from policies.mpc import Mpc

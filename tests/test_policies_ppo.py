@@ -15,13 +15,13 @@ from envs import EnvConfig
 from grid import GridError
 from grid.graph import Series
 from policies import TrainConfig, load_agent, resume, train
-from policies.budget import Budget
-from policies.bundle import Agent
+from policies.agent import Agent
 from policies.config import PPO_SETTINGS
 from policies.evaluation import evaluate
-from policies.ppo import build, training_grids
-from policies.stages import batch_of, learners
-from policies.training import read_resume
+from policies.learning.budget import Budget
+from policies.learning.loop import read_resume
+from policies.learning.stages import batch_of, learners
+from policies.learning.train import build, training_grids
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=12)
 SMALL = TrainConfig(policy="mlp", steps=600, n_envs=5, batch_size=30, width=16, graph_width=8, threads=1, seed=4)

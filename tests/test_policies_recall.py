@@ -5,9 +5,10 @@ import pytest
 import torch
 from stable_baselines3 import PPO
 
-from policies import GraphActorCriticPolicy, make_vec_env, recall
-from policies.foresight import plan_day
-from policies.recall import Recall
+from policies import GraphActorCriticPolicy, make_vec_env
+from policies.planner import cache as recall
+from policies.planner.cache import Recall
+from policies.planner.day import plan_day
 from test_policies_graph_policy import config
 from test_policies_market import batch_of
 

@@ -8,15 +8,15 @@ from envs import EnvConfig, GridBatch
 from envs.observations import unit_mw
 from envs.outages import Outage
 from grid import Grid
-from grid.flow import flows
-from grid.outages import Outages
+from grid.physics.flow import flows
+from grid.physics.outages import Outages
 from policies import load_agent
-from policies.day_ahead import HOURS
 from policies.evaluation import evaluate
-from policies.foresight import plan_day
-from policies.graph_network import GraphNetwork, by_status
-from policies.statuses import statuses_ahead
-from policies.wiring import MOST_KEPT, Wiring
+from policies.networks.graph_network import GraphNetwork, by_status
+from policies.planner.day import plan_day
+from policies.planner.grid_constants import MOST_KEPT, Wiring
+from policies.planner.outages import statuses_ahead
+from policies.planner.plan import HOURS
 from test_policies_market import batch_of
 from topologies import load
 
@@ -47,7 +47,7 @@ def test_flows_without_lines_are_those_of_the_physics(topology):
 def test_wirings_are_kept_but_not_without_end(monkeypatch):
     config = EnvConfig(topology="case14", observation="graph", action="absolute")
     wiring = Wiring(GridBatch(config).arrays, config)
-    monkeypatch.setattr("policies.wiring.MOST_KEPT", 3)
+    monkeypatch.setattr("policies.planner.grid_constants.MOST_KEPT", 3)
     first = wiring.without((0,))
     assert wiring.without(()) is wiring
     assert wiring.without((0,)) is first
@@ -143,8 +143,8 @@ def test_a_plan_knows_when_what_is_apart_comes_together():
 
 def test_plans_keep_lines_within_limits_in_the_hours_of_an_outage(monkeypatch):
     """By the flows of the physics, for what the plan puts out and the forecasts ask for."""
-    monkeypatch.setattr("policies.foresight.SPANS_H", np.ones(HOURS, np.int64))
-    monkeypatch.setattr("policies.foresight.ENOUGH", np.full(HOURS, 1e-6))
+    monkeypatch.setattr("policies.planner.day.SPANS_H", np.ones(HOURS, np.int64))
+    monkeypatch.setattr("policies.planner.day.ENOUGH", np.full(HOURS, 1e-6))
     planned = EnvConfig(
         topology="case14",
         observation="graph",

@@ -10,8 +10,8 @@ from PIL import Image
 from command_line import CommandLine, separate
 from grid import Grid
 from policies.extras import TRAIN_EXTRA
-from scripts import benchmark
-from scripts.scale import WORKS
+from scripts.benchmarks import benchmark
+from scripts.benchmarks.scale import WORKS
 from topologies.formats import WRITERS
 
 
@@ -60,7 +60,7 @@ def test_benchmark_counts_steps_of_every_env(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_benchmark_without_torch_leaves_ppo_out(tmp_path: Path) -> None:
     code = (
-        "from scripts import benchmark; from scripts.cli import main;"
+        "from scripts.benchmarks import benchmark; from scripts.cli import main;"
         "benchmark.LEAST_RUNS = 1; main(['benchmark', 'triangle', '--seconds', '0.01'])"
     )
     done = separate(code, tmp_path, TRAIN_EXTRA)

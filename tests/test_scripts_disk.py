@@ -75,7 +75,7 @@ def test_what_cannot_be_written_is_refused_before_any_work(
         raise AssertionError
 
     monkeypatch.setattr("envs.batch.GridBatch.__init__", work)
-    monkeypatch.setattr("scripts.scale.scale", work)
+    monkeypatch.setattr("scripts.benchmarks.scale.scale", work)
     (tmp_path / "file").touch()
     path = f"file/a.{'npz' if line.startswith('optimum') else 'png'}"
     assert run.fault(*line.split(), path).startswith(f"{path}: found Not a directory; allowed: a path that can be wri")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from envs import EnvConfig, GridBatch
-from grid.optimum import optimum
+from grid.planning.optimum import optimum
 from topologies import load, names
 
 FINGERPRINTS = {

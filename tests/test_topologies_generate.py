@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from envs import EnvConfig, GridBatch
 from grid import GridError
-from grid.optimum import optimum
+from grid.planning.optimum import optimum
 from strategies import CHECKED
 from topologies import expand, load
 from topologies.generate import SHAPES

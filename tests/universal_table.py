@@ -17,7 +17,7 @@ from envs import EnvConfig
 from grid import Grid, GridError
 from policies import load_agent
 from policies.evaluation import evaluate
-from policies.outcome import Evaluation
+from policies.table import Evaluation
 from topologies import load
 
 SIZES = (9, 9, 12, 14, 16, 18, 20, 24, 27, 30, 30, 35, 40, 45, 50, 57, 57, 60, 70, 80, 90, 100, 118, 118, 118)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from grid.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
 from grid.errors import GridError
-from grid.solver import Model, StepBlock
+from grid.planning.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
+from grid.planning.solver import Model, StepBlock
 from topologies.formats.matpower_text import Case, Row, parse, pu_per_ohm
 
 # columns of the manual's tables, counted from 0

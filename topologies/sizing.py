@@ -6,8 +6,8 @@ import numpy as np
 
 from grid.arrays import GridArrays
 from grid.costs import Prices
-from grid.flow import flows
 from grid.graph import Grid
+from grid.physics.flow import flows
 
 # share of load_max_mw, and of gen_max_mw under a clear sky, at night, in the morning, at noon, later and in the evening
 LOAD_FRAC = {

@@ -1,0 +1,1 @@
+"""The physics of one step: limits, balance, flows, outages, line protection."""

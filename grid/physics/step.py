@@ -1,0 +1,183 @@
+"""One step of the grid: a list of named stages, batched and pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from grid.arrays import GridArrays
+from grid.namespace import namespace
+from grid.physics.balance import Dispatch, balance
+from grid.physics.flow import flows
+from grid.physics.outages import Outages
+from grid.physics.protection import Protection, in_lockout
+from grid.state import Array, Inputs, Outcome, Setpoint, State
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the units can do in this step, (B, N) each, and the lines that are out at its start."""
+
+    gen_lo_mw: Array
+    gen_hi_mw: Array
+    store_lo_mw: Array  # minus the most that can be charged
+    store_hi_mw: Array  # the most that can be discharged
+    store_mwh: Array  # stored energy after this step's losses
+    outages: Outages | None = None  # None: every line is in service
+
+
+@dataclass(frozen=True)
+class Run:
+    """The balanced grid with some lines out."""
+
+    done: Dispatch
+    injection_mw: Array  # (B, N)
+    flow_mw: Array  # (B, E)
+    outages: Outages | None
+
+
+def initial_state(arrays: GridArrays, batch_size: int, protection: Protection | None = None) -> State:
+    """State before the first of an episode's steps: stores at store_init_mwh, no previous output, cold lines."""
+    zeros = np.zeros((batch_size, len(arrays.node_names)))
+    cold = None if protection is None else np.zeros((batch_size, len(arrays.line_names)))
+    return State(zeros + arrays.store_init_mwh, zeros, np.zeros(batch_size, dtype=int), cold, cold)
+
+
+def step(
+    arrays: GridArrays,
+    state: State,
+    setpoint: Setpoint,
+    inputs: Inputs,
+    limits_now: Limits | None = None,
+    protection: Protection | None = None,
+) -> tuple[State, Outcome]:
+    """Run the grid for one step.
+
+    Args:
+        arrays: the grid.
+        state: (B, ...) where it stands.
+        setpoint: (B, N) what is asked; anything outside the limits is cut to them before it acts.
+        inputs: (B, N) demand and availability, and the lines that are out.
+        limits_now: ``limits(arrays, state, inputs)``, where the caller has them already.
+        protection: the lines' relays, which ``initial_state`` was given, too; None: overloaded lines stay in service.
+
+    Returns:
+        The next state, and what happened.
+    """
+    now = limits(arrays, state, inputs) if limits_now is None else limits_now
+    plan = cut(setpoint, now, inputs)
+    ran = run(arrays, plan, inputs, now, now.outages)
+    heat = lockout_h = tripped = None
+    if protection is not None:
+        ran, trips = cascade(arrays, plan, inputs, now, ran, state.heat, protection)
+        heat, lockout_h = protection.settle(state, trips, _loading_frac(arrays, ran.flow_mw), inputs.dt_h)
+        tripped = trips | in_lockout(state)
+    done = ran.done
+    store_mwh = settle(arrays, now.store_mwh, done, inputs.dt_h)
+    outcome = Outcome(
+        injection_mw=ran.injection_mw,
+        gen_mw=done.gen_mw,
+        served_mw=inputs.load_mw - done.shed_mw,
+        shed_mw=done.shed_mw,
+        spill_mw=done.spill_mw,
+        charge_mw=done.charge_mw,
+        discharge_mw=done.discharge_mw,
+        flow_mw=ran.flow_mw,
+        balancing_mw=moved(arrays, plan, done),
+        clipped_mw=clipped(arrays, setpoint, plan),
+        in_service=None if ran.outages is None else ran.outages.in_service,
+        tripped=tripped,
+    )
+    return State(store_mwh, done.gen_mw, state.t + 1, heat, lockout_h), outcome
+
+
+def limits(arrays: GridArrays, state: State, inputs: Inputs) -> Limits:
+    """Stage 1: what the units and lines can do, computed before anything acts.
+
+    Availability wins over minimum and ramp. A line is out while its outage or its lockout lasts.
+    """
+    xp = namespace(state.store_mwh)
+    dt_h = inputs.dt_h
+    free = xp.where(state.t > 0, 0.0, xp.inf)[:, None]
+    rise = state.gen_mw + (arrays.gen_ramp_mw_per_h * dt_h + free)
+    fall = state.gen_mw - (arrays.gen_ramp_down_mw_per_h * dt_h + free)
+    hi = xp.minimum(arrays.gen_max_mw * inputs.gen_avail_frac, rise)
+    lo = xp.minimum(xp.maximum(arrays.gen_min_mw, fall), hi)
+    keep = (1.0 - arrays.store_loss_frac_per_h) ** dt_h
+    stored = arrays.store_min_mwh + keep * (state.store_mwh - arrays.store_min_mwh)
+    room = xp.maximum(arrays.store_max_mwh - stored, 0.0) / (arrays.charge_eff_frac * dt_h)
+    left = xp.maximum(stored - arrays.store_min_mwh, 0.0) * arrays.discharge_eff_frac / dt_h
+    charge, discharge = xp.minimum(arrays.charge_max_mw, room), xp.minimum(arrays.discharge_max_mw, left)
+    return Limits(lo, hi, -charge, discharge, stored, _outages(arrays, state, inputs))
+
+
+def _outages(arrays: GridArrays, state: State, inputs: Inputs) -> Outages | None:
+    if state.lockout_h is None:
+        return None if inputs.in_service is None else Outages.of(arrays, inputs.in_service)
+    back = ~in_lockout(state)
+    return Outages.of(arrays, back if inputs.in_service is None else back & inputs.in_service)
+
+
+def cut(setpoint: Setpoint, now: Limits, inputs: Inputs) -> Dispatch:
+    """Bring what is asked inside the limits."""
+    xp = namespace(setpoint.gen_mw)
+    gen = xp.minimum(xp.maximum(setpoint.gen_mw, now.gen_lo_mw), now.gen_hi_mw)
+    store = xp.minimum(xp.maximum(setpoint.store_mw, now.store_lo_mw), now.store_hi_mw)
+    zero = xp.zeros_like(gen)
+    shed = zero if setpoint.shed_mw is None else xp.minimum(xp.maximum(setpoint.shed_mw, 0.0), inputs.load_mw)
+    spill = zero if setpoint.spill_mw is None else xp.minimum(xp.maximum(setpoint.spill_mw, 0.0), gen)
+    return Dispatch(gen, xp.maximum(-store, 0.0), xp.maximum(store, 0.0), shed, spill)
+
+
+def run(arrays: GridArrays, plan: Dispatch, inputs: Inputs, now: Limits, outages: Outages | None) -> Run:
+    """Stages 2 and 3: balance the plan in every connected part, and let it flow."""
+    islands = None if outages is None else outages.islands
+    done = balance(arrays, plan, inputs.load_mw, now.gen_lo_mw, now.gen_hi_mw, islands)
+    served_mw = inputs.load_mw - done.shed_mw
+    injection_mw = done.gen_mw - done.spill_mw + done.discharge_mw - done.charge_mw - served_mw
+    return Run(done, injection_mw, flows(arrays, injection_mw, outages), outages)
+
+
+def cascade(
+    arrays: GridArrays, plan: Dispatch, inputs: Inputs, now: Limits, ran: Run, heat: Array, protection: Protection
+) -> tuple[Run, Array]:
+    """Stage 4: trip lines and run the same plan again, until none trips or the rounds are over.
+
+    Returns:
+        The last run, and which lines tripped (B, E).
+    """
+    tripped = np.zeros(ran.flow_mw.shape, dtype=bool)
+    for _ in range(protection.rounds):
+        trips = protection.trips(heat, _loading_frac(arrays, ran.flow_mw), inputs.dt_h)
+        in_service = trips | True if ran.outages is None else ran.outages.in_service
+        trips = trips & in_service
+        if not trips.any():
+            break
+        tripped |= trips
+        ran = run(arrays, plan, inputs, now, Outages.of(arrays, in_service & ~trips))
+    return ran, tripped
+
+
+def _loading_frac(arrays: GridArrays, flow_mw: Array) -> Array:
+    return np.abs(flow_mw) / arrays.capacity_mw
+
+
+def settle(arrays: GridArrays, stored_mwh: Array, done: Dispatch, dt_h: float) -> Array:
+    """(B, N) stored energy after charging or discharging."""
+    gain = arrays.charge_eff_frac * done.charge_mw - done.discharge_mw / arrays.discharge_eff_frac
+    return stored_mwh + gain * dt_h
+
+
+def moved(arrays: GridArrays, plan: Dispatch, done: Dispatch) -> Array:
+    """(B,) what the balance stage moved, shed and spill aside."""
+    xp = namespace(plan.gen_mw)
+    stores = (plan.charge_mw - done.charge_mw) + (plan.discharge_mw - done.discharge_mw)
+    return (xp.abs(done.gen_mw - plan.gen_mw) + stores) @ arrays.each_node
+
+
+def clipped(arrays: GridArrays, setpoint: Setpoint, plan: Dispatch) -> Array:
+    """(B, A) asked minus feasible, at the controllable nodes."""
+    asked = setpoint.gen_mw + setpoint.store_mw
+    feasible = plan.gen_mw + plan.discharge_mw - plan.charge_mw
+    return (asked - feasible)[:, arrays.controllable]

@@ -1,0 +1,1 @@
+"""Planning an episode: the linear programme, the optimum of one episode and of many."""

@@ -1,0 +1,173 @@
+"""The optimum of an episode under perfect foresight, and its schedule run through the step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grid.arrays import GridArrays
+from grid.costs import TERMS, Prices, settlement, step_costs, store_value_per_mwh
+from grid.episode import Episode, describe, line_status
+from grid.physics.step import limits, step
+from grid.planning.programme import Programme, Solution
+from grid.state import Inputs, Outcome, Setpoint, State
+
+EXACT_MW = 1e-6  # by which a schedule may miss what the step can do
+RECORDED = ("gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw", "flow_mw", "balancing_mw")
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """The least cost of an episode, and a schedule that has it. Symbols: T steps, N nodes, E lines.
+
+    ``cost`` is a lower bound: no policy stays below it. ``cost_terms`` are those of the schedule; they add up to
+    ``cost``, but for at most 1e-6 of it, which the tangents below quadratic costs leave out. (Where wear is free, the
+    plan still shuns discharging at 1e-6 a MW and step, so as to burn nothing needlessly; the bound is as loose.)
+    ``exact`` tells whether the step can follow the schedule, so that the bound is reached. It cannot where a store
+    charges and discharges at once to burn a surplus, or where a lack of availability forces a source off its ramp.
+    The nodal price is the dual of a node's balance; where all its demand is shed, more of it costs its shed price.
+    Only full lines earn a rent; all rents together are what consumers pay less what sources and stores are paid, where
+    no phase is shifted.
+    """
+
+    status: str  # "optimal"; anything else is an error
+    exact: bool
+    cost: float
+    cost_terms: dict[str, float]  # keys as grid.costs.TERMS
+    gen_mw: np.ndarray  # (T, N) before spill
+    store_mw: np.ndarray  # (T, N) discharging +, charging −
+    charge_mw: np.ndarray  # (T, N)
+    discharge_mw: np.ndarray  # (T, N)
+    shed_mw: np.ndarray  # (T, N)
+    spill_mw: np.ndarray  # (T, N)
+    store_mwh: np.ndarray  # (T + 1, N) at the start of each step and at the end
+    flow_mw: np.ndarray  # (T, E)
+    nodal_price_per_mwh: np.ndarray  # (T, N) cost of one more MWh served at a node
+    line_rent: np.ndarray  # (T, E) currency: flow times what one more MW of capacity would save
+
+
+def optimum(
+    arrays: GridArrays, inputs: Inputs, prices: Prices | None = None, store_start_mwh: np.ndarray | None = None
+) -> Optimum:
+    """Plan all T steps at once, knowing all inputs: a linear programme that no policy can beat.
+
+    It has the costs, limits and inputs of ``physics.step`` with overloads priced. It sheds and spills no more than the
+    step may have to (``planning.forced``), but where it likes, and is not bound to reserves; it needs no balancing.
+
+    Args:
+        arrays: the grid.
+        inputs: demand and available share, (T, N), and lines in service, (T, E).
+        prices: absent: the defaults.
+        store_start_mwh: (N,) stored energy before the first step; absent: ``store_init_mwh``.
+
+    Raises:
+        GridError: inputs of the wrong shape or range, or the solver finds no optimum.
+    """
+    prices = Prices() if prices is None else prices
+    programme = Programme(arrays, len(inputs.load_mw), inputs.dt_h, prices)
+    programme.set_inputs(inputs, store_start_mwh)
+    return finish(programme, inputs)
+
+
+def finish(programme: Programme, inputs: Inputs) -> Optimum:
+    """Solve a programme for the inputs that were set last, and work out what follows from its solution."""
+    arrays, prices, plan = programme.arrays, programme.prices, programme.solve()
+    return Optimum(
+        status="optimal",
+        exact=_can_follow(arrays, plan, inputs),
+        cost=plan.cost,
+        cost_terms=_terms(arrays, prices, plan, inputs),
+        gen_mw=plan.gen_mw,
+        store_mw=plan.discharge_mw - plan.charge_mw,
+        charge_mw=plan.charge_mw,
+        discharge_mw=plan.discharge_mw,
+        shed_mw=plan.shed_mw,
+        spill_mw=plan.spill_mw,
+        store_mwh=plan.store_mwh,
+        flow_mw=plan.flow_mw,
+        nodal_price_per_mwh=plan.nodal_price_per_mwh,
+        line_rent=plan.line_rent,
+    )
+
+
+def _can_follow(arrays: GridArrays, plan: Solution, inputs: Inputs) -> bool:
+    """Whether the step would neither cut the schedule to its limits nor net charge and discharge."""
+    before = State(plan.store_mwh[:-1], np.roll(plan.gen_mw, 1, axis=0), np.arange(len(plan.gen_mw)))
+    now = limits(arrays, before, inputs)
+    store_mw = plan.discharge_mw - plan.charge_mw
+    excess = (
+        np.minimum(plan.charge_mw, plan.discharge_mw),
+        now.gen_lo_mw - plan.gen_mw,
+        plan.gen_mw - now.gen_hi_mw,
+        now.store_lo_mw - store_mw,
+        store_mw - now.store_hi_mw,
+    )
+    return all(bool((mw <= EXACT_MW).all()) for mw in excess)
+
+
+def _terms(arrays: GridArrays, prices: Prices, plan: Solution, inputs: Inputs) -> dict[str, float]:
+    """Cost terms of the schedule, summed over the steps."""
+    served_mw = inputs.load_mw - plan.shed_mw
+    steps = len(served_mw)
+    outcome = Outcome(
+        injection_mw=plan.gen_mw - plan.spill_mw + plan.discharge_mw - plan.charge_mw - served_mw,
+        gen_mw=plan.gen_mw,
+        served_mw=served_mw,
+        shed_mw=plan.shed_mw,
+        spill_mw=plan.spill_mw,
+        charge_mw=plan.charge_mw,
+        discharge_mw=plan.discharge_mw,
+        flow_mw=plan.flow_mw,
+        balancing_mw=np.zeros(steps),
+        clipped_mw=np.zeros((steps, len(arrays.controllable))),
+    )
+    terms = {name: float(cost.sum()) for name, cost in step_costs(arrays, prices, outcome, inputs.dt_h).items()}
+    value = store_value_per_mwh(arrays, prices)
+    return {**terms, "settlement": float(settlement(value, plan.store_mwh[0], plan.store_mwh[-1]))}
+
+
+def replay(
+    arrays: GridArrays, plan: Optimum, inputs: Inputs, prices: Prices | None = None, start_hour: float = 0.0
+) -> Episode:
+    """Run the schedule of an optimum through the step.
+
+    Args:
+        arrays: the grid.
+        plan: from ``optimum`` for the same grid, inputs and prices.
+        inputs: demand and available share, (T, N), and lines in service, (T, E).
+        prices: absent: the defaults.
+        start_hour: hours from Monday 00:00 to the first step.
+
+    Returns:
+        The episode; where ``plan.exact``, its cost is ``plan.cost`` to 1e-6. Its reward is minus the cost of each step.
+    """
+    prices = Prices() if prices is None else prices
+    state = State(plan.store_mwh[:1], np.zeros_like(plan.gen_mw[:1]), np.zeros(1, dtype=int))
+    stored, outcomes, costs = [state.store_mwh], [], []
+    for t in range(len(plan.gen_mw)):
+        now = slice(t, t + 1)
+        setpoint = Setpoint(plan.gen_mw[now], plan.store_mw[now], plan.shed_mw[now], plan.spill_mw[now])
+        in_service = None if inputs.in_service is None else inputs.in_service[now]
+        given = Inputs(inputs.gen_avail_frac[now], inputs.load_mw[now], inputs.dt_h, in_service)
+        state, outcome = step(arrays, state, setpoint, given)
+        stored.append(state.store_mwh)
+        outcomes.append(outcome)
+        costs.append({**step_costs(arrays, prices, outcome, inputs.dt_h), "settlement": np.zeros(1)})
+    costs[-1]["settlement"] = settlement(store_value_per_mwh(arrays, prices), stored[0], stored[-1])
+    terms = {name: np.concatenate([each[name] for each in costs]) for name in TERMS}
+    rows: dict[str, Any] = {name: np.concatenate([getattr(each, name) for each in outcomes]) for name in RECORDED}
+    return Episode(
+        **describe(arrays),
+        **rows,
+        line_status=np.concatenate([line_status(each) for each in outcomes]),
+        policy="optimum",
+        dt_h=inputs.dt_h,
+        start_hour=start_hour,
+        gen_avail_mw=arrays.gen_max_mw * inputs.gen_avail_frac,
+        load_mw=inputs.load_mw,
+        store_mwh=np.concatenate(stored),
+        reward=-np.sum(list(terms.values()), axis=0),
+        costs=terms,
+    )

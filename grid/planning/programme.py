@@ -1,0 +1,328 @@
+"""The multi-period linear programme of a grid as one persistent model, whose inputs change in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from grid.arrays import GridArrays
+from grid.costs import Prices, marginal_cost_per_mwh, store_value_per_mwh
+from grid.errors import GridError
+from grid.planning.check_inputs import check_inputs
+from grid.planning.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
+from grid.planning.forced import most_forced_mw
+from grid.planning.line_limits import Injections, LineLimits
+from grid.planning.line_rows import Network
+from grid.planning.solver import Model, StepBlock
+from grid.state import Inputs
+
+MANY_NODES = 50  # from here on it pays to add the limits of lines as plans break them: at 118 buses three times as fast
+LEAST_WEAR = 1e-6  # cost of a MW discharged for a step: nothing is charged and discharged at once for no gain
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """A solved programme; T steps, or as many as its inputs had."""
+
+    cost: float  # settlement included; tangents keep it below the cost of every policy
+    gen_mw: np.ndarray  # (T, N) before spill
+    spill_mw: np.ndarray  # (T, N)
+    charge_mw: np.ndarray  # (T, N)
+    discharge_mw: np.ndarray  # (T, N)
+    store_mwh: np.ndarray  # (T + 1, N)
+    shed_mw: np.ndarray  # (T, N)
+    flow_mw: np.ndarray  # (T, E)
+    nodal_price_per_mwh: np.ndarray  # (T, N) cost of one more MWh served at a node
+    line_rent: np.ndarray  # (T, E) flow times what one more MW of capacity would save
+
+
+class Programme:
+    """Perfect foresight over T steps: the model is built once, then ``set_inputs`` and ``solve`` as often as needed.
+
+    Whatever ``physics.step`` can do keeps every row, so the solution is a lower bound: where availability may force a
+    source below its minimum or off its ramp, these are loosened by just as much; and a store may charge and discharge
+    at once.
+
+    The steps of the model form a ring, which is cut before the first step of the episode: no ramp counts there, and
+    stored energy jumps from what is left at the end to what there is at the start; these jumps are columns, and what
+    they are worth is the settlement. So a plan that is made again an hour later changes the bounds where the ring was
+    cut and where it is now; all else, and the basis, stays in its place.
+
+    Args:
+        arrays: the grid.
+        steps: T.
+        dt_h: length of a step in hours.
+        prices: absent: the defaults; balancing is not charged, because a plan needs none.
+        tolerance: what the tangents below quadratic costs may leave out, relative to the cost.
+        every_limit: hold the limits of all lines from the beginning, however large the grid.
+
+    Raises:
+        GridError: there is no step, or the prices do not fit the grid.
+    """
+
+    def __init__(
+        self,
+        arrays: GridArrays,
+        steps: int,
+        dt_h: float,
+        prices: Prices | None = None,
+        tolerance: float = COST_TOLERANCE,
+        every_limit: bool = False,
+    ) -> None:
+        if steps < 1 or not 0 < dt_h < np.inf:
+            found = f"{steps} steps of {dt_h:g} h"
+            raise GridError("inputs", found, "at least one step, longer than 0 h", "give load_mw as (steps, nodes)")
+        self.arrays, self.steps, self.dt_h = arrays, steps, float(dt_h)
+        self.prices = Prices() if prices is None else prices
+        self._step = StepBlock()
+        self._network: Network | LineLimits
+        lazily = len(arrays.node_names) > MANY_NODES and not every_limit
+        self._network = LineLimits(arrays) if lazily else Network(arrays)
+        self._add_lines()
+        self._add_sources()
+        self._add_stores_and_consumers()
+        self._ring = np.arange(steps)  # (T,) steps of the model in the order of time, the first one's first
+        self._end, self._is_live = steps, np.ones(steps, dtype=bool)  # (T,) whether a step of the model is planned
+        self._in_service = np.ones((steps, len(arrays.line_from)), dtype=bool)  # (T, E) by step of the model
+        bounds = self._step.repeat("low", steps), self._step.repeat("high", steps)
+        row_bounds = self._step.repeat("row_low", steps), self._step.repeat("row_high", steps)
+        self.model = Model(self._cost(), bounds, row_bounds, self._step.matrix(steps))
+        if isinstance(self._network, LineLimits):
+            self._network.attach(self.model, self._step, self._injections(), self.prices.overload_per_mwh * self.dt_h)
+        self._curved = CurvedModel(self.model, self._step, self._curved_gen, self._tangents, tolerance)
+
+    def _cost(self) -> np.ndarray:
+        """(T, width) of each column; what comes after the end of the episode costs nothing."""
+        return self._step.repeat("cost", self.steps) * self._is_live[:, None]
+
+    def _add_lines(self) -> None:
+        """Angles, flows of connectors, the balance of each node, and what flows above capacity."""
+        net, step = self._network, self._step
+        step.add_columns("angle", net.points, low=-net.free, high=net.free)
+        step.add_columns("link", net.links, low=-np.inf)
+        all_lines = np.ones((1, len(self.arrays.line_from)))
+        leaving = net.leaving_mw(all_lines)[0]
+        step.add_rows("balance", len(leaving), leaving, leaving)
+        rows = step.add_rows("capacity", len(net.limited), *(bound[0] for bound in net.flow_bounds_mw(all_lines)))
+        step.add_rows("tie", net.ties)
+        step.put(net.rows, net.columns, net.weights)
+        price = self.prices.overload_per_mwh * self.dt_h
+        step.put(rows, step.add_columns("above", len(rows), price), -1.0)
+        step.put(rows, step.add_columns("below", len(rows), price), 1.0)
+
+    def _injections(self) -> Injections:
+        """What injects, of the columns of a step."""
+        blocks = [(self._source, "gen", 1.0), (self._spilling, "spill", -1.0), (self._store, "charge", -1.0)]
+        blocks += [(self._store, "discharge", 1.0), (self._consumer, "served", -1.0)]
+        nodes, columns, signs = zip(
+            *((nodes, self._step.columns[name], np.full(len(nodes), sign)) for nodes, name, sign in blocks), strict=True
+        )
+        return Injections(np.concatenate(nodes), np.concatenate(columns), np.concatenate(signs))
+
+    def _add_sources(self) -> None:
+        """Output, what is spilled of it, ramps, and tangents below quadratic costs."""
+        a, step, dt_h = self.arrays, self._step, self.dt_h
+        self._source = source = np.flatnonzero(a.is_source)
+        cost = marginal_cost_per_mwh(a, self.prices)[source]
+        gen = step.add_columns("gen", len(source), cost * dt_h)
+        step.put(self._network.row[source], gen, 1.0)
+
+        self._rise_mw = np.minimum(a.gen_ramp_mw_per_h * dt_h, a.gen_max_mw)[source]
+        self._fall_mw = np.minimum(a.gen_ramp_down_mw_per_h * dt_h, a.gen_max_mw)[source]
+        self._ramped = ramped = self._rise_mw < a.gen_max_mw[source]
+        rows = step.add_rows("ramp", int(ramped.sum()), -np.inf, np.inf)
+        step.put(rows, gen[ramped], 1.0)
+        step.put(rows, gen[ramped], -1.0, in_next_step=True)
+
+        # elsewhere, to generate less is no dearer than to spill
+        spilling = ramped | (a.gen_min_mw[source] > 0) | (cost < -self.prices.spill_per_mwh)
+        self._spilling = source[spilling]
+        spill = step.add_columns("spill", len(self._spilling), self.prices.spill_per_mwh * dt_h)
+        step.put(self._network.row[self._spilling], spill, -1.0)
+        rows = step.add_rows("spill", len(spill), high=np.inf)
+        step.put(rows, gen[spilling], 1.0)
+        step.put(rows, spill, -1.0)
+
+        curved = a.gen_cost_per_mw2h[source] > 0
+        curve, most_mw = dt_h * a.gen_cost_per_mw2h[source][curved], a.gen_max_mw[source][curved]
+        add_segments(step, gen[curved])
+        self._curved_gen, self._tangents = gen[curved], Tangents(curve, most_mw, self.steps)
+
+    def _add_stores_and_consumers(self) -> None:
+        """Charging, discharging, energy above the minimum at the end of the step; and demand served."""
+        a, step, dt_h = self.arrays, self._step, self.dt_h
+        self._store = store = np.flatnonzero(a.is_store)
+        charge = step.add_columns("charge", len(store), high=a.charge_max_mw[store])
+        wear = max(self.prices.wear_per_mwh * dt_h, LEAST_WEAR)
+        self._extra_wear = wear - self.prices.wear_per_mwh * dt_h
+        discharge = step.add_columns("discharge", len(store), wear, high=a.discharge_max_mw[store])
+        self._room_mwh = (a.store_max_mwh - a.store_min_mwh)[store]
+        stored = step.add_columns("stored", len(store), high=self._room_mwh)
+        jump = step.add_columns("jump", len(store), -store_value_per_mwh(a, self.prices)[store], high=0.0)
+        step.put(self._network.row[store], charge, -1.0)
+        step.put(self._network.row[store], discharge, 1.0)
+        rows = step.add_rows("stored", len(store))
+        step.put(rows, charge, -a.charge_eff_frac[store] * dt_h)
+        step.put(rows, discharge, dt_h / a.discharge_eff_frac[store])
+        step.put(rows, stored, 1.0)
+        step.put(rows, jump, 1.0)
+        step.put(rows, stored, -((1.0 - a.store_loss_frac_per_h[store]) ** dt_h), in_next_step=True)
+
+        # served, not shed: so demand is the bound of a column, and the balance rows never change
+        self._consumer = consumer = np.flatnonzero(a.load_max_mw > 0)
+        served = step.add_columns("served", len(consumer), -a.shed_cost_per_mwh[consumer] * dt_h)
+        step.put(self._network.row[consumer], served, -1.0)
+
+    def set_inputs(
+        self,
+        inputs: Inputs,
+        store_start_mwh: np.ndarray | None = None,
+        gen_before_mw: np.ndarray | None = None,
+        passed: int = 0,
+    ) -> None:
+        """Change demand, availability, outages and the start in place.
+
+        Args:
+            inputs: demand and available share, (T, N), and lines in service, (T, E). With fewer than T steps the
+                episode ends after them: there what is stored is settled, and the rest of the model costs nothing.
+            store_start_mwh: (N,) stored energy before the first step; absent: ``store_init_mwh``.
+            gen_before_mw: (N,) output before the first step, from which its ramp counts; absent: no ramp.
+            passed: how many steps later these inputs begin than those before; what was planned for the steps that both
+                have is where the search for the new plan begins.
+
+        Raises:
+            GridError: an array has the wrong shape or a value that no step could have.
+        """
+        a, source, model, step = self.arrays, self._source, self.model, self._step
+        self._start_mwh = a.store_init_mwh if store_start_mwh is None else np.asarray(store_start_mwh, dtype=float)
+        self._end = end = min(max(len(inputs.load_mw), 1), self.steps)
+        self._load_mw, avail_frac, in_service = check_inputs(a, inputs, end, self.dt_h, self._start_mwh)
+        if passed:
+            self._ring = np.roll(self._ring, -passed)
+            model.stay_near()
+        self._set_in_service(in_service)
+        is_live = np.zeros(self.steps, dtype=bool)
+        is_live[self._ring[:end]] = True
+        if (is_live != self._is_live).any():
+            self._is_live = is_live
+            model.set_cost(self._cost())
+            self._curved.place(self._ring[:end])
+        self._start_mwh = np.clip(self._start_mwh, a.store_min_mwh, a.store_max_mwh)  # rounding of a simulated state
+        self._shed_all_cost = (self._load_mw @ a.shed_cost_per_mwh).sum() * self.dt_h
+
+        high = np.zeros((self.steps, len(source)))
+        high[:end] = (a.gen_max_mw * avail_frac)[:, source]
+        low = np.minimum(a.gen_min_mw[source], high)
+        if gen_before_mw is not None:
+            before = gen_before_mw[source]
+            high[0] = np.minimum(high[0], before + self._rise_mw)
+            low[0] = np.minimum(np.maximum(low[0], before - self._fall_mw), high[0])
+        # a source that availability has put below its minimum comes back no faster than its ramp
+        climb = self._rise_mw * np.arange(self.steps)[:, None]
+        low = np.minimum(np.minimum.accumulate(low - climb) + climb, high)
+        load = np.zeros((self.steps, len(self._consumer)))
+        load[:end] = self._load_mw[:, self._consumer]
+        stored, jump = self._cut_ring()
+        spill, served = self._forced(avail_frac, in_service, load)
+        bounds = {"gen": (low, high), "spill": spill, "served": served, "stored": stored, "jump": jump}
+        columns = np.concatenate([step.columns[name] for name in bounds])
+        lows, highs = zip(*bounds.values(), strict=True)
+        model.set_columns(step.columns_at(self._ring, columns), np.hstack(lows), np.hstack(highs))
+
+        fall, rise = np.full((2, self.steps, len(source)), np.inf)  # the first step has no ramp
+        fall[1:], rise[1:] = np.maximum(self._fall_mw, high[:-1] - high[1:]), self._rise_mw
+        rows = step.rows_at(self._ring, step.rows["ramp"])
+        model.set_rows(rows, -fall[:, self._ramped], rise[:, self._ramped])
+
+    def _forced(
+        self, avail_frac: np.ndarray, in_service: np.ndarray, load: np.ndarray
+    ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Bounds (T, spilling) of what is spilled, and (T, consumers) of what is served: no more than must be."""
+        end, least, most = self._end, np.zeros_like(load), np.zeros((self.steps, len(self._spilling)))
+        spill, shed = most_forced_mw(self.arrays, avail_frac, self._load_mw, in_service, self.dt_h)
+        most[:end] = spill[:, self._spilling]
+        least[:end] = np.maximum(load[:end] - shed[:, self._consumer], 0.0)
+        return (np.zeros_like(most), most), (least, load)
+
+    def _cut_ring(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Bounds (T, stores) of what is stored and of its jump: from the end on there is stored what the start has."""
+        end, room = self._end, self._room_mwh
+        start = (self._start_mwh - self.arrays.store_min_mwh)[self._store]
+        low, high, jump_low, jump_high = np.zeros((4, self.steps, len(start)))
+        high[: end - 1] = room
+        low[end - 1 :] = high[end - 1 :] = start
+        jump_low[end - 1], jump_high[end - 1] = -start, room - start
+        jump_low[end:], jump_high[end:] = -room, room
+        return (low, high), (jump_low, jump_high)
+
+    def _set_in_service(self, in_service: np.ndarray) -> None:
+        """Take lines out and put them back, in the first (T, E) steps; in the others all are in service."""
+        net, model, step = self._network, self.model, self._step
+        now = np.ones_like(self._in_service)
+        now[self._ring[: len(in_service)]] = in_service
+        old, self._in_service = self._in_service, now
+        changed = np.flatnonzero((now != old).any(axis=1))
+        if isinstance(net, LineLimits):
+            net.start(now, len(in_service))
+            return
+        weights: dict[bytes, csr_array] = {}
+        for t in changed:
+            before, after = (weights.setdefault(lines.tobytes(), net.matrix(lines)) for lines in (old[t], now[t]))
+            rows, columns = (after - before).nonzero()
+            model.set_weights(rows + step.height * t, columns + step.width * t, after[rows, columns])
+        if net.shifts and changed.size:
+            leaving, bounds, every = net.leaving_mw(now), net.flow_bounds_mw(now), np.arange(self.steps)
+            model.set_rows(step.rows_at(every, step.rows["balance"]), leaving, leaving)
+            model.set_rows(step.rows_at(every, step.rows["capacity"]), *bounds)
+
+    def solve(self) -> Solution:
+        """Solve for the inputs that were set last, from the last basis.
+
+        Raises:
+            GridError: the solver finds no optimum.
+        """
+        step, net, now = self._step, self._network, self._ring[: self._end]
+        while True:
+            cost, values, duals = self._curved.solve(now, self._shed_all_cost)
+            x = values[: self.steps * step.width].reshape(self.steps, step.width)[now]
+            if not (isinstance(net, LineLimits) and net.add_broken(x, now)):
+                break
+        return self._solution(cost - self._extra_wear * x[:, step.columns["discharge"]].sum(), x, duals)
+
+    def _solution(self, cost: float, x: np.ndarray, duals: np.ndarray) -> Solution:
+        a, step = self.arrays, self._step
+
+        def at(nodes: np.ndarray, block: str, value: np.ndarray | float = 0.0) -> np.ndarray:
+            out = np.zeros((self._end, len(a.node_names)))
+            out[:, nodes] = np.maximum(x[:, step.columns[block]] + value, 0.0)  # the solver's zero may lie just below
+            return out
+
+        flow_mw, nodal, limit = self._line_duals(x, duals)
+        return Solution(
+            cost=cost,
+            gen_mw=at(self._source, "gen"),
+            spill_mw=at(self._spilling, "spill"),
+            charge_mw=at(self._store, "charge"),
+            discharge_mw=at(self._store, "discharge"),
+            store_mwh=np.concatenate(
+                [self._start_mwh[None], a.store_min_mwh + at(self._store, "stored", x[:, step.columns["jump"]])]
+            ),
+            shed_mw=np.maximum(self._load_mw - at(self._consumer, "served"), 0.0),
+            flow_mw=flow_mw,
+            nodal_price_per_mwh=nodal / self.dt_h,
+            line_rent=-limit * flow_mw,
+        )
+
+    def _line_duals(self, x: np.ndarray, duals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Flows (T, E), and the duals of each node's balance (T, N) and of each line's limit (T, E)."""
+        net, step, now = self._network, self._step, self._ring[: self._end]
+        own = duals[: self.steps * step.height].reshape(self.steps, step.height)[now]
+        balance = own[:, step.rows["balance"]]
+        if isinstance(net, LineLimits):
+            nodal, limit = net.duals(duals)
+            return net.flow_mw(x, now), balance[:, net.row] + nodal[now], limit[now]
+        limit = np.zeros((len(now), len(self.arrays.line_names)))
+        limit[:, net.limited] = own[:, step.rows["capacity"]]
+        return net.flow_mw(x, self._in_service[now]), balance, limit

@@ -1,0 +1,305 @@
+"""Runs on disk: what training writes and what is needed to act again. No pickle is read.
+
+A run is a folder::
+
+    config.json           env and training settings, versions, names and fingerprints of the grids
+    grid.json             the grid, if there is one, with grid_profiles.csv beside it if it has time series of its own
+    weights.safetensors   the best network so far
+    resume.pt             what a resume needs, read through torch.load(weights_only=True)
+    progress.csv          learning curve
+    stages.csv            what each stage of training reached
+    tensorboard/          the same for TensorBoard
+
+The command line adds README.md, evaluation.json and renders/ (``scripts.run_folder``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from stable_baselines3.common.policies import ActorCriticPolicy
+
+from envs import EnvConfig, GridBatch
+from grid import Grid, GridError, Setpoint
+from grid.files import atomic_path
+from policies.config import TrainConfig
+from policies.many_grids import TrainingGrids
+from policies.networks.build import make_policy, observed, torch_threads
+from policies.networks.graph_policy import GraphActorCriticPolicy
+from policies.runs import allowed_runs, find_run
+from topologies import load, names
+from topologies.formats import WRITERS
+
+FORMAT = "load-balancer-run/2"
+CONFIG, GRID, WEIGHTS = "config.json", "grid.json", "weights.safetensors"
+PICKLES = (".pkl", ".pickle", ".zip", ".pt", ".pth", ".joblib")
+SMALLEST = "triangle"  # of the bundled grids: any will do to make a network that fits all
+ALIASED = ("pi_features_extractor.", "vf_features_extractor.")
+MEND = "give a folder written by `load-balancer train`"
+SEEN = ("observation", "action", "redispatch_moves", "forecast_h")  # of an EnvConfig, what an agent's numbers mean
+
+
+class TrainedOn(NamedTuple):
+    """A grid that an agent was trained on."""
+
+    name: str  # where there are several: what it is loaded by
+    fingerprint: str
+
+
+class Settings(NamedTuple):
+    """What defines a run."""
+
+    env: EnvConfig  # its topology: the run's own copy of the grid or, of several, the name of the first
+    train: TrainConfig
+    grids: tuple[TrainedOn, ...]
+
+    def env_configs(self) -> list[EnvConfig]:
+        """The env of each grid."""
+        if len(self.grids) == 1:
+            return [self.env]
+        return [dataclasses.replace(self.env, topology=each.name) for each in self.grids]
+
+
+class Agent:
+    """A trained network that decides: on its own grid or, with the policy ``graph``, on any.
+
+    Args:
+        name: for tables and pictures.
+        policy: the network.
+        env_config: the env that it was trained on; its topology is the run's own copy of the grid, or the name of the
+            first of several.
+        grids: that it was trained on.
+    """
+
+    def __init__(
+        self, name: str, policy: ActorCriticPolicy, env_config: EnvConfig, grids: tuple[TrainedOn, ...]
+    ) -> None:
+        self.name, self.env_config, self.grids = name, env_config, grids
+        self.policy = policy
+        policy.set_training_mode(False)
+
+    @property
+    def plans(self) -> bool:
+        """Whether it plans the day ahead, which is compiled at its first use."""
+        return isinstance(self.policy, GraphActorCriticPolicy)
+
+    def predict(self, observation: Any) -> np.ndarray:
+        """Actions (B, A) in [−1, 1] for observations of B envs, or (A,) for that of one."""
+        with torch_threads(1):
+            return self.policy.predict(observation, deterministic=True)[0]
+
+    def reset(self, batch: GridBatch) -> None:
+        """Check that the batch is one that this agent can act in, and wire a graph network for its grid.
+
+        Raises:
+            GridError: another grid, or another encoding of observations or actions.
+        """
+        where, policy = f"agent {self.name!r}", self.policy
+        if isinstance(policy, GraphActorCriticPolicy):
+            check_seen(where, self.env_config, batch.config)
+            policy.rewire([(batch.arrays, batch.config)])
+            self.predict(batch.observation)  # compiles, if it must: that is no part of a decision's time
+            return
+        if batch.arrays.fingerprint != self.grids[0].fingerprint:
+            mend = "train an agent on this grid; the weights of this kind of policy belong to one grid"
+            raise GridError(where, f"the grid {batch.arrays.name!r}", f"the grid {self.grids[0].name!r}", mend)
+        check_seen(where, self.env_config, batch.config)
+        if self.env_config.observation == "flat" and _told(self.env_config, batch) != _told(batch.config, batch):
+            found = "outages or trips other than in its training"
+            allowed = "its own: a plain network sees the states of those lines alone that it was trained with"
+            mend = "train one with the same --outages and --overload, or take an agent of the policy 'graph'"
+            raise GridError(where, found, allowed, mend)
+        if batch.observation_space != policy.observation_space:
+            mend = "make the batch with the agent's env_config"
+            raise GridError(where, "another observation space", "that of its env_config", mend)
+
+    def act(self, batch: GridBatch) -> Setpoint:
+        """Decide the coming step of all B episodes."""
+        return batch.setpoint(self.predict(batch.observation))
+
+
+def _told(config: EnvConfig, batch: GridBatch) -> tuple[str, set[str]]:
+    """Of which lines the flat observation tells, beside those that fail at random: all that trip, and planned ones."""
+    fails = dict(zip(batch.arrays.line_names, batch.arrays.outage_rate_per_h > 0, strict=True))
+    return config.overload, {each.line for each in config.outages if not fails[each.line]}
+
+
+def check_seen(where: str, own: EnvConfig, found: EnvConfig) -> None:
+    """Check that what an agent sees and does in an env means what it meant in its own.
+
+    Raises:
+        GridError: another encoding of observations or actions.
+    """
+    for name in SEEN:
+        if getattr(own, name) != getattr(found, name):
+            mend = "make the env with the env_config of the agent"
+            raise GridError(where, f"{name}={getattr(found, name)!r}", f"{name}={getattr(own, name)!r}", mend)
+
+
+def write_config(run: Path, grids: TrainingGrids, config: TrainConfig) -> None:
+    """Write what defines a run: its settings, and its grid or, of several, their names.
+
+    Raises:
+        GridError: several grids, of which one has no name to load it by.
+    """
+    names = [grids.compiled[0][0].name]
+    if len(grids) > 1:
+        names = [_source(topology) for topology in grids.sources]
+    else:
+        WRITERS[".json"](grids.grids[0], run / GRID)
+    env = {field.name: getattr(grids.configs[0], field.name) for field in dataclasses.fields(EnvConfig)}
+    env |= {name: dataclasses.asdict(env[name]) for name in ("prices", "protection")}
+    env |= {"outages": [dataclasses.asdict(outage) for outage in env["outages"]]}
+    env |= {"topology": GRID if len(grids) == 1 else names[0]}
+    marks = [arrays.fingerprint for arrays, _ in grids.compiled]
+    content = {
+        "format": FORMAT,
+        "grids": [TrainedOn(*pair)._asdict() for pair in zip(names, marks, strict=True)],
+        "env": env,
+        "train": dataclasses.asdict(config),
+        "versions": _versions(),
+    }
+    with atomic_path(run / CONFIG) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _source(topology: object) -> str:
+    """What a grid is loaded by, from any folder.
+
+    Raises:
+        GridError: it was handed over as an object.
+    """
+    if isinstance(topology, Grid):
+        mend = "write it to a file, and hand over the path"
+        raise GridError(f"grid {topology.name!r}", "a Grid among several", "the name or path of each grid", mend)
+    is_path = str(topology) not in names() and Path(str(topology)).exists()
+    return str(Path(str(topology)).resolve()) if is_path else str(topology)
+
+
+def read_config(run: Path, allowed: str | None = None) -> Settings:
+    """The settings of a run; of several grids, none is loaded.
+
+    Args:
+        run: its folder.
+        allowed: what may stand for it, for the error; by default also a shipped agent.
+
+    Raises:
+        GridError: no run, settings of another version, or a grid that is not the one it was trained on.
+    """
+    path = run / CONFIG
+    if not path.is_file():
+        found = "no such folder" if not run.exists() else f"no {CONFIG} in it" if run.is_dir() else "a file"
+        if found == "a file" and run.suffix in PICKLES:
+            found = f"a {run.suffix} file, which may run code when it is read"
+        raise GridError(str(run), found, allowed or allowed_runs(), MEND)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        kind = content["format"]
+        parts = (content["env"], content["train"], content["grids"]) if kind == FORMAT else ({}, {}, [])
+        env, train = dict(parts[0]), dict(parts[1])
+        grids = tuple(TrainedOn(str(each["name"]), str(each["fingerprint"])) for each in parts[2])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise GridError(str(path), f"{type(error).__name__}: {error}", "the settings of a run", MEND) from error
+    if kind != FORMAT:
+        raise GridError(f"{path}: format", repr(kind), repr(FORMAT), "load it with the version that wrote it")
+    if not grids:
+        raise GridError(f"{path}: grids", "none", "at least one", MEND)
+    config = TrainConfig.from_fields(train)
+    if len(grids) > 1:
+        return Settings(EnvConfig.from_fields({**env, "topology": grids[0].name}), config, grids)
+    grid = load(run / GRID)
+    env_config = EnvConfig.from_fields({**env, "topology": grid})
+    check_fingerprints(str(run / GRID), [grid.compile().fingerprint], grids)
+    return Settings(env_config, config, grids)
+
+
+def check_fingerprints(where: str, found: Sequence[str], grids: Sequence[TrainedOn]) -> None:
+    """Check that grids are those that a run was trained on.
+
+    Raises:
+        GridError: one is not.
+    """
+    for mark, grid in zip(found, grids, strict=True):
+        if mark != grid.fingerprint:
+            mend = "put back the grid that the run was trained on, or train again"
+            raise GridError(where, "another grid", f"the one with fingerprint {grid.fingerprint}", mend)
+
+
+def write_weights(run: Path, state: dict[str, torch.Tensor]) -> None:
+    """Write the network, whole or not at all."""
+    content = save({name: value.contiguous() for name, value in _own(state).items()}, {"format": FORMAT})
+    with atomic_path(run / WEIGHTS) as temporary:
+        temporary.write_bytes(content)
+
+
+def read_weights(run: Path, policy: ActorCriticPolicy) -> None:
+    """Read the network into a policy of the same shapes.
+
+    Raises:
+        GridError: the file is missing, cut off, of another kind, or for another network.
+    """
+    path = run / WEIGHTS
+    if not path.is_file():
+        pickles = [item.name for item in sorted(run.iterdir()) if item.suffix in PICKLES and item.name != "resume.pt"]
+        found = f"only {pickles[0]}, which may run code when it is read" if pickles else "no such file"
+        raise GridError(str(path), found, "weights in the safetensors format", MEND)
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError, ValueError) as error:
+        found = f"a file that is cut off or of another kind ({error})"
+        raise GridError(str(path), found, "weights in the safetensors format", MEND) from error
+    wanted = _own(policy.state_dict())
+    for name in sorted(wanted.keys() | state.keys()):
+        shapes = [tuple(some[name].shape) if name in some else "nothing" for some in (state, wanted)]
+        if shapes[0] != shapes[1]:
+            mend = "do not mix the files of different runs"
+            raise GridError(f"{path}: {name}", f"{shapes[0]}", f"{shapes[1]}, as config.json says", mend)
+    policy.load_state_dict(state, strict=False)
+
+
+def _own(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Each tensor under one name: SB3 lists a features extractor that actor and critic share three times."""
+    return {name: value for name, value in state.items() if not name.startswith(ALIASED)}
+
+
+def load_agent(run_or_name: str | Path, name: str = "agent") -> Agent:
+    """Load a trained agent.
+
+    Args:
+        run_or_name: the folder of a run, the name of one in ``runs/``, or that of a shipped agent.
+        name: what tables and pictures call it.
+
+    Raises:
+        GridError: anything that keeps the run from being loaded.
+    """
+    run = find_run(run_or_name) or Path(run_or_name)
+    env_config, config, grids = read_config(run)
+    has_one = len(grids) == 1
+    fits = env_config if has_one else dataclasses.replace(env_config, topology=SMALLEST, outages=())
+    policy = make_policy(config, GridBatch(observed(fits, config)))
+    read_weights(run, policy)
+    if not has_one and isinstance(policy, GraphActorCriticPolicy):
+        policy.rewire([])  # it knows no grid until it is reset on one
+    return Agent(name, policy, env_config, grids)
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what shapes the numbers."""
+    found = {"python": platform.python_version()}
+    for package in ("load-balancer", "numpy", "stable-baselines3", "torch", "torch-geometric"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found

@@ -1,0 +1,1 @@
+"""How agents learn: the training loop and its stages."""

@@ -1,0 +1,138 @@
+"""Learning by the gradient through the step: an episode runs in torch, and its cost is differentiated.
+
+The step, the action map and the observation are the same code that runs on numpy; only the arrays differ. Demand and
+weather do not depend on the actions, so nothing has to be estimated: the gradient is exact wherever the cost has one.
+All lines stay in service here; outages and trips are left to PPO.
+The critic is fitted to the same episodes' returns, so that PPO can go on from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import numpy as np
+import torch
+from stable_baselines3.common.policies import ActorCriticPolicy
+from torch import Tensor
+
+from envs import GridBatch
+from envs.batch import view_of
+from envs.observations import loading
+from grid.costs import settlement, step_costs
+from grid.physics.step import initial_state, limits, step
+from grid.state import Inputs, State
+from policies.learning.descent import Losses, descend
+from policies.networks.graph_policy import GraphActorCriticPolicy
+
+OUTSIDE_WEIGHT = 0.5  # of the mean square by which raw actions leave [−1, 1], where clipping would stop all learning
+CRITIC_WEIGHT = 0.1
+GRAPH_JUDGED = 8  # the critic of a graph network, which takes its time, learns from every so many steps
+
+
+class GradientLearner:
+    """Improves the mean action of a policy on the episodes of a batch; each update runs and learns from B episodes.
+
+    Args:
+        policy: reads the batch's observations; its own optimizer is used.
+        batch: the envs; reset here before each update.
+        gamma: discount of the returns that the critic learns.
+    """
+
+    def __init__(self, policy: ActorCriticPolicy, batch: GridBatch, gamma: float) -> None:
+        self.policy, self.batch, self.gamma = policy, batch, gamma
+        self._action_map = batch.action_map.convert(_tensor)
+        self._is_graph = isinstance(policy, GraphActorCriticPolicy)
+        self._judged = range(0, batch.horizon, GRAPH_JUDGED if self._is_graph else 1)
+        self._value_per_mwh = _tensor(np.asarray(batch.store_value_per_mwh))
+
+    def update(self, learning_rate: float) -> float:
+        """Run B episodes, follow the gradient of their return, and give back its mean."""
+        return descend(self.policy, learning_rate, [self.losses()])
+
+    def losses(self) -> Losses:
+        """One loss, of B fresh episodes."""
+        self.batch.reset()
+        rewards, values, outside = self.episode()
+        returns = discounted(rewards.detach().float(), self.gamma)[list(self._judged)]
+        gain = rewards.sum(0).mean()
+        critic = (values - returns).square().mean()
+        if self._is_graph:  # whose rewards are in parts of what there is to gain, so that returns are large
+            critic = critic / returns.var().clamp(min=1.0)
+        loss = OUTSIDE_WEIGHT * outside + CRITIC_WEIGHT * critic - gain / self.batch.horizon
+        yield loss, float(gain.detach())
+
+    def episode(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Run the batch's episodes from their first step.
+
+        Returns:
+            Rewards (T, B) with their gradient, the critic's values at the judged steps (J, B), and how far raw actions
+            lie outside [−1, 1].
+        """
+        with _no_outages(self.policy):
+            return self._episode()
+
+    def _episode(self) -> tuple[Tensor, Tensor, Tensor]:
+        batch, arrays, config = self.batch, self._action_map.arrays, self.batch.config
+        first = initial_state(batch.arrays, batch.batch_size)
+        state = State(_tensor(first.store_mwh), _tensor(first.gen_mw), _tensor(first.t))
+        start_mwh = state.store_mwh
+        before = torch.zeros((batch.batch_size, len(arrays.line_names)), dtype=torch.float64)
+        costs, values, outside = [], [], []
+        for t in range(batch.horizon):
+            true = batch.outlook.inputs(t)
+            inputs = Inputs(_tensor(true.gen_avail_frac), _tensor(true.load_mw), config.dt_h)
+            now = limits(arrays, state, inputs)
+            seen = batch.encoder(view_of(self._action_map, state, inputs, now, t, before))
+            asked = mean_action(self.policy, seen).double()
+            actions = asked.clamp(-1.0, 1.0)
+            outside.append((asked - actions).square().mean())
+            if t in self._judged:
+                values.append(self.policy.predict_values(_detached(seen)).squeeze(-1))
+            state, outcome = step(arrays, state, self._action_map.setpoint(actions, now, inputs), inputs, now)
+            before = loading(arrays, outcome.flow_mw)
+            terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())
+            costs.append(torch.stack(terms).sum(0))
+        costs[-1] = costs[-1] + settlement(self._value_per_mwh, start_mwh, state.store_mwh)
+        rewards = (_tensor(batch.references) - torch.stack(costs)) / batch.scale
+        return rewards, torch.stack(values), torch.stack(outside).mean()
+
+
+@contextmanager
+def _no_outages(policy: ActorCriticPolicy) -> Iterator[None]:
+    """Let a graph policy plan with all lines in service, as they stay here."""
+    sites = cast(Any, policy.sites) if isinstance(policy, GraphActorCriticPolicy) else []
+    wirings = [site.wiring for site in sites]
+    planned = [wiring.planned for wiring in wirings]
+    for wiring in wirings:
+        wiring.planned = np.zeros_like(wiring.planned)
+    try:
+        yield
+    finally:
+        for wiring, own in zip(wirings, planned, strict=True):
+            wiring.planned = own
+
+
+def discounted(rewards: Tensor, gamma: float) -> Tensor:
+    """Returns (T, B) from rewards (T, B)."""
+    returns = rewards.clone()
+    for t in range(len(returns) - 2, -1, -1):
+        returns[t] += gamma * returns[t + 1]
+    return returns
+
+
+def mean_action(policy: ActorCriticPolicy, observation: Any) -> Tensor:
+    """(B, A) mean of the policy's actions, before they are cut to [−1, 1]."""
+    distribution: Any = policy.get_distribution(observation).distribution
+    return distribution.mean
+
+
+def _detached(observation: Any) -> Any:
+    if isinstance(observation, dict):
+        return {name: value.detach() for name, value in observation.items()}
+    return observation.detach()
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.as_tensor(np.array(array))

@@ -1,0 +1,142 @@
+"""The outcome of an evaluation: a row for each policy, as a table and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from envs.outages import Outage
+
+TABLE_WIDTH = 100  # columns
+RESAMPLES = 4000
+TAILS_FRAC = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Bootstrap:
+    """Draws the same resamples of the episodes for every figure, so that comparisons between policies are paired.
+
+    Intervals are percentiles of the resampled figures (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
+    chapter 13).
+    """
+
+    def __init__(self, episodes: int, seed: int) -> None:
+        chance = np.full(episodes, 1.0 / episodes)
+        self._counts = np.random.default_rng(seed).multinomial(episodes, chance, RESAMPLES)  # (RESAMPLES, episodes)
+
+    def ratio(self, above: np.ndarray, below: np.ndarray) -> Interval:
+        """The ratio of the sums of two figures (episodes,) each; a resample whose ``below`` sums to 0 is left out."""
+        totals = self._counts @ below
+        kept = totals != 0
+        ratios = (self._counts @ above)[kept] / totals[kept]
+        low, high = np.quantile(ratios, TAILS_FRAC)
+        return Interval(float(above.sum() / below.sum()), float(low), float(high))
+
+    def mean(self, values: np.ndarray) -> Interval:
+        """The mean of a figure (episodes,)."""
+        return self.ratio(values, np.ones_like(values))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    cost: Interval  # mean of the episodes
+    gap_frac: Interval  # Σ(cost − optimum) / Σ reference
+    score: Interval | None  # 0 is the merit order, 100 the optimum
+    unserved_mwh: float  # mean of the episodes
+    overload_mwh: float  # mean of the episodes
+    decision_s: float
+    worst_episode: int  # the one furthest from the optimum
+    worst_gap_frac: float  # its gap / mean reference
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The outcome of ``evaluate``; intervals are paired 95 % bootstrap intervals."""
+
+    grid: str
+    episodes: int
+    seed: int
+    split: str
+    hours: float  # length of an episode
+    trips: bool  # whether overloaded lines trip: then the optimum, which knows nothing of it, is no bound
+    outages: tuple[Outage, ...]  # planned in every episode
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]  # on the optimum
+
+    def __getitem__(self, name: str) -> Row:
+        return {row.name: row for row in self.rows}[name]
+
+    @property
+    def optimum_is(self) -> Literal["bound", "reference"]:
+        """Whether no policy can beat the optimum; where lines trip, it is only what it would cost if they held."""
+        return "reference" if self.trips else "bound"
+
+    @property
+    def of(self) -> str:
+        """What was run, in words."""
+        trips = ", overloaded lines trip" if self.trips else ""
+        out = "; ".join(f"{each.line} from hour {each.start_h:g} for {each.duration_h:g} h" for each in self.outages)
+        outages = f", out of service: {out}" if out else ""
+        return f"{self.episodes} {self.split} episodes of {self.hours:g} h, seed {self.seed}{trips}{outages}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers for ``json.dumps``; score is None where merit and optimum are too close to tell."""
+        about = {name: getattr(self, name) for name in ("grid", "episodes", "seed", "split", "hours", "trips")}
+        about |= {"outages": [dataclasses.asdict(each) for each in self.outages]}
+        about |= {"optimum_is": self.optimum_is, "notes": list(self.notes)}
+        policies = {row.name: dataclasses.asdict(row) for row in self.rows}
+        for figures in policies.values():
+            del figures["name"]
+        return {**about, "policies": policies}
+
+    def table(self) -> str:
+        """The same as text of at most ``TABLE_WIDTH`` columns."""
+        head = ("policy", "cost", "gap %", "score", "unserved", "overload", "decision", "worst")
+        units = ("", "mean", "of reference", "0 merit, 100 opt.", "MWh", "MWh", "ms", "gap %")
+        cells = [head, units, *(_cells(row) for row in self.rows)]
+        widths = [max(len(line[k]) for line in cells) for k in range(len(head))]
+        lines = [
+            "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
+            for line in cells
+        ]
+        title = textwrap.wrap(f"{self.grid}: {self.of} [95 % interval]", TABLE_WIDTH, break_on_hyphens=False)
+        return "\n".join([*title, *(line.rstrip() for line in lines), *self.notes])
+
+
+def percent(share: Interval) -> Interval:
+    """A share in percent."""
+    return Interval(100.0 * share.mean, 100.0 * share.low, 100.0 * share.high)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    """The texts of a row of the table."""
+    return (
+        row.name,
+        f"{row.cost.mean:,.0f}",
+        _spread(percent(row.gap_frac)),
+        "-" if row.score is None else _spread(row.score),
+        f"{row.unserved_mwh:.1f}",
+        f"{row.overload_mwh:.1f}",
+        f"{1e3 * row.decision_s:.3f}",
+        f"{100 * row.worst_gap_frac:.0f} (#{row.worst_episode})",
+    )
+
+
+def _spread(figure: Interval) -> str:
+    mean, low, high = (f"{value:.{0 if abs(value) >= 100 else 1}f}" for value in (figure.mean, figure.low, figure.high))
+    return f"{mean} [{low}, {high}]"
