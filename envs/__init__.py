@@ -1,16 +1,41 @@
 """The decision problem: LoadBalancer for one episode, LoadBalancerVector and GridBatch for many at once.
 
-Importing this registers ``LoadBalancer-v0`` with gymnasium.
+``EnvConfig`` defines it; ``envs.rendering`` draws it. Importing this registers ``LoadBalancer-v0`` with gymnasium.
 """
 
 import gymnasium
 
-from envs.batch import GridBatch
+from envs.batch import GridBatch, Transition, load_peak_mw, view_of
 from envs.config import EnvConfig
-from envs.load_balancer import LoadBalancer
+from envs.contingency import contingencies
+from envs.load_balancer import LoadBalancer, configure
+from envs.observations import loading, static_line_features, static_node_features, unit_mw
+from envs.outages import Outage, planned_steps
+from envs.outlook import steps_to_draw
+from envs.recording import Recorder
+from envs.rewards import scale_floor
 from envs.vector import LoadBalancerVector
 
-__all__ = ["EnvConfig", "GridBatch", "LoadBalancer", "LoadBalancerVector"]
+__all__ = [
+    "EnvConfig",
+    "GridBatch",
+    "LoadBalancer",
+    "LoadBalancerVector",
+    "Outage",
+    "Recorder",
+    "Transition",
+    "configure",
+    "contingencies",
+    "load_peak_mw",
+    "loading",
+    "planned_steps",
+    "scale_floor",
+    "static_line_features",
+    "static_node_features",
+    "steps_to_draw",
+    "unit_mw",
+    "view_of",
+]
 
 if "LoadBalancer-v0" not in gymnasium.registry:
     gymnasium.register(

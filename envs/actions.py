@@ -9,12 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.redispatch import Redispatch
-from grid.arrays import GridArrays
-from grid.costs import Prices, marginal_cost_per_mwh
-from grid.namespace import namespace
-from grid.physics.balance import TINY_MW
-from grid.physics.step import Limits
-from grid.state import Array, Inputs, Setpoint
+from grid import Array, GridArrays, Inputs, Prices, Setpoint, marginal_cost_per_mwh, namespace
+from grid.physics import TINY_MW, Limits
 
 ROOM_MW = 1e-6  # a unit with less room than this cannot be moved
 

@@ -16,13 +16,23 @@ from envs.observations import ENCODERS, View, loading
 from envs.outages import LineOutages, line_of
 from envs.outlook import Outlook, steps_to_draw
 from envs.rewards import SCALE_EPISODES, reference_cost, scale_floor
-from grid import Grid, GridArrays, GridError, costs
-from grid.graph import Series
-from grid.physics.flow import flows
-from grid.physics.step import Limits, initial_state, limits, step
-from grid.state import Array, Inputs, Outcome, Setpoint, State
-from topologies import load
-from topologies.profiles import ProfileSource
+from grid import (
+    Array,
+    Grid,
+    GridArrays,
+    GridError,
+    Inputs,
+    Outcome,
+    Series,
+    Setpoint,
+    State,
+    overload_mw,
+    settlement,
+    step_costs,
+    store_value_per_mwh,
+)
+from grid.physics import Limits, flows, initial_state, limits, step
+from topologies import ProfileSource, load
 
 Seeds = int | Sequence[int | None] | np.ndarray | None
 """One seed for all episodes, or one for each; None draws one."""
@@ -61,7 +71,7 @@ class GridBatch:
         self.prices, self.horizon, self.batch_size = config.prices, config.horizon, batch_size
         self.source = ProfileSource(arrays, self.grid.series, config.split)
         self.source.check_length(steps_to_draw(config), config.dt_h)  # before the scale asks less of the train part
-        self.store_value_per_mwh = costs.store_value_per_mwh(arrays, self.prices)
+        self.store_value_per_mwh = store_value_per_mwh(arrays, self.prices)
         self.action_map = ActionMap.of(arrays, self.prices, config.action == "residual", config.redispatch_moves)
         self._copper = MeritOrder.of(arrays, self.prices, copper_plate=True)
         high_mw = np.maximum(arrays.load_max_mw, load_peak_mw(arrays, self.grid.series))
@@ -177,7 +187,7 @@ class GridBatch:
         dt_h = self.config.dt_h
         before, inputs = self.state, self.inputs
         after, outcome = step(self.arrays, before, setpoint, inputs, self.limits, self.config.relays)
-        terms = costs.step_costs(self.arrays, self.prices, outcome, dt_h)
+        terms = step_costs(self.arrays, self.prices, outcome, dt_h)
         done = self.t + 1 == self.horizon
         terms["settlement"] = self._settle(after) if done else np.zeros(self.batch_size)
         reference = self.references[self.t]
@@ -186,7 +196,7 @@ class GridBatch:
         self.last = Transition(self.t, before, inputs, outcome, after, terms, reference, reward, done, self.start_hour)
         energies = {
             "unserved_mwh": outcome.shed_mw @ self.arrays.each_node * dt_h,
-            "overload_mwh": costs.overload_mw(self.arrays, outcome.flow_mw) @ self.arrays.each_line * dt_h,
+            "overload_mwh": overload_mw(self.arrays, outcome.flow_mw) @ self.arrays.each_line * dt_h,
         }
         self._history.append({**terms, "cost": cost, "reference": reference, **energies})
         if done:
@@ -198,7 +208,7 @@ class GridBatch:
 
     def _settle(self, after: State) -> Array:
         start = self.arrays.store_init_mwh
-        return costs.settlement(self.store_value_per_mwh, start, after.store_mwh)
+        return settlement(self.store_value_per_mwh, start, after.store_mwh)
 
     def _episode_metrics(self) -> dict[str, Array]:
         return {name: np.sum([row[name] for row in self._history], axis=0) for name in self._history[0]}

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from envs.outages import Outage
-from grid import Grid, GridError, Prices
-from grid.errors import nearest
-from grid.numbers import is_finite, is_whole
-from grid.physics.protection import Protection
+from grid import Grid, GridError, Prices, is_finite, is_whole, nearest
+from grid.physics import Protection
 
 Record = TypeVar("Record")
 

@@ -9,10 +9,8 @@ import numpy as np
 
 from envs.batch import GridBatch
 from envs.config import EnvConfig
-from grid import GridArrays, GridError, Inputs, Setpoint
-from grid.physics.outages import Outages
-from grid.physics.step import Limits, initial_state, limits, step
-from grid.sensitivities import connected
+from grid import GridArrays, GridError, Inputs, Setpoint, connected
+from grid.physics import Limits, Outages, initial_state, limits, step
 
 DAY_H = 24.0
 BLOCK = 256  # outages at a time

@@ -10,8 +10,7 @@ import numpy as np
 from envs.batch import GridBatch
 from envs.config import EnvConfig
 from envs.recording import Recorder
-from grid import Episode, GridArrays, GridError
-from grid.errors import nearest
+from grid import Episode, GridArrays, GridError, nearest
 
 
 def configure(config: Any, fields: dict[str, Any]) -> EnvConfig:
@@ -113,7 +112,7 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
         if self._recorder is None:
             raise GridError("render", "a call before reset", "a running episode", "call reset first")
         if self._viewer is None:
-            from envs.rendering.viewer import VIEWERS
+            from envs.rendering import VIEWERS
 
             self._viewer = VIEWERS[self.render_mode](self.batch)
         return self._viewer(self._recorder)

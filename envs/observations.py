@@ -11,11 +11,8 @@ import numpy as np
 
 from envs.config import EnvConfig
 from envs.outlook import ERROR_REACH, Outlook
-from grid.arrays import GridArrays
-from grid.kinds import KIND_NAMES
-from grid.namespace import namespace
-from grid.physics.protection import SOON_H
-from grid.state import Array
+from grid import KIND_NAMES, Array, GridArrays, namespace
+from grid.physics import SOON_H
 
 LOADING_BOUND = 100.0  # loadings are reported up to this multiple of capacity
 HEAT_BOUND = 10.0  # heat is reported up to this multiple of its limit

@@ -8,9 +8,7 @@ from math import ceil, floor
 
 import numpy as np
 
-from grid import GridArrays, GridError
-from grid.errors import nearest
-from grid.numbers import is_finite
+from grid import GridArrays, GridError, is_finite, nearest
 
 ROUNDING = 1e-9  # of a step
 

@@ -8,9 +8,8 @@ import numpy as np
 
 from envs.config import EnvConfig
 from envs.outages import LineOutages
-from grid.arrays import GridArrays
-from grid.state import Array, Inputs
-from topologies.profiles import Draw
+from grid import Array, GridArrays, Inputs
+from topologies import Draw
 
 ERROR_CUT = 3.0  # forecast errors are cut at this many standard deviations
 ERROR_REACH = ERROR_CUT * 7.0**0.5  # largest factor on forecast_error_frac: the longest lead is 7 days

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 
 from envs.batch import GridBatch, Transition
-from grid import Episode
-from grid.costs import TERMS
-from grid.episode import describe, line_status
+from grid import TERMS, Episode, describe, line_status
 
 NODE_POWERS = ("gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw")
 

@@ -15,13 +15,8 @@ from functools import cached_property
 
 import numpy as np
 
-from grid.arrays import GridArrays
-from grid.costs import Prices, marginal_cost_per_mwh
-from grid.namespace import namespace
-from grid.physics.flow import flows
-from grid.physics.outages import Outages
-from grid.physics.step import Limits
-from grid.state import Array
+from grid import Array, GridArrays, Prices, marginal_cost_per_mwh, namespace
+from grid.physics import Limits, Outages, flows
 
 TOLERANCE_MW = 1e-6
 GAIN_PER_MWH = 1e-6  # a smaller saving is rounding

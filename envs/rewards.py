@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from envs.actions import MeritOrder
-from grid import costs
-from grid.arrays import GridArrays
-from grid.costs import Prices
-from grid.state import Array
+from grid import Array, GridArrays, Prices, generation
 
 SCALE_FLOOR_FRAC = 0.01  # of peak demand x price of shedding
 SCALE_EPISODES = 64
@@ -37,7 +34,7 @@ def reference_cost(
     lo = np.minimum(arrays.gen_min_mw, hi)
     gen = merit.dispatch(load_mw, lo, hi)
     rest = (load_mw - gen) @ arrays.each_node
-    total = costs.generation(arrays, gen, dt_h) + gen @ arrays.co2_t_per_mwh * (prices.co2_per_t * dt_h)
+    total = generation(arrays, gen, dt_h) + gen @ arrays.co2_t_per_mwh * (prices.co2_per_t * dt_h)
     total = total + np.maximum(-rest, 0.0) * (prices.spill_per_mwh * dt_h)
     short = np.maximum(rest, 0.0)
     for tier in arrays.shed_tiers:

@@ -1,30 +1,82 @@
-"""The physical model of an energy grid.
+"""The model of an energy grid: its graph, its columns, and the arrays that are compiled from them.
+
+``grid.physics`` runs a step of it, ``grid.planning`` finds the optimum of an episode.
 
 Signs, stated once: an injection into the network is positive (generating and discharging +, consuming and charging −);
 a flow is positive from ``line_from`` to ``line_to``; a store's setpoint is positive when it discharges.
-
 Symbols in docstrings: B batch, N nodes, E lines, T steps, A controllable nodes.
 """
 
 from grid.arrays import GridArrays
-from grid.costs import Prices
-from grid.episode import Episode
-from grid.errors import GridError
-from grid.graph import Grid
-from grid.planning.optima import optima
-from grid.planning.optimum import optimum
-from grid.state import Inputs, Outcome, Setpoint, State
+from grid.check import LARGEST, LARGEST_BASE_MVA, LEAST_BASE_MVA
+from grid.costs import (
+    TERMS,
+    Prices,
+    generation,
+    marginal_cost_per_mwh,
+    overload_mw,
+    settlement,
+    step_costs,
+    store_value_per_mwh,
+)
+from grid.episode import IN_SERVICE, OUT, SHAPES, TRIPPED, Episode, describe, line_status
+from grid.errors import MOST_SHOWN, Fault, Faults, GridError, nearest
+from grid.files import PARTIAL, atomic_path, check_writable, remove_leftovers
+from grid.graph import Grid, Series
+from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
+from grid.namespace import namespace
+from grid.numbers import is_finite, is_whole
+from grid.planning import optima, optimum
+from grid.sensitivities import LINE_FIELDS, LineModel, connected
+from grid.state import Array, Inputs, Outcome, Setpoint, State
 
 __all__ = [
+    "COLUMNS",
+    "IN_SERVICE",
+    "KIND_NAMES",
+    "LARGEST",
+    "LARGEST_BASE_MVA",
+    "LEAST_BASE_MVA",
+    "LINE_COLUMNS",
+    "LINE_FIELDS",
+    "MOST_SHOWN",
+    "NODE_COLUMNS",
+    "OUT",
+    "PARTIAL",
+    "SHAPES",
+    "TERMS",
+    "TRIPPED",
+    "Array",
+    "Column",
     "Episode",
+    "Fault",
+    "Faults",
     "Grid",
     "GridArrays",
     "GridError",
     "Inputs",
+    "LineModel",
     "Outcome",
     "Prices",
+    "Series",
     "Setpoint",
     "State",
+    "atomic_path",
+    "check_writable",
+    "connected",
+    "describe",
+    "generation",
+    "is_finite",
+    "is_whole",
+    "line_status",
+    "marginal_cost_per_mwh",
+    "namespace",
+    "nearest",
     "optima",
     "optimum",
+    "overload_mw",
+    "remove_leftovers",
+    "settlement",
+    "step_costs",
+    "store_value_per_mwh",
 ]

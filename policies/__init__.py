@@ -1,6 +1,8 @@
-"""Who decides: baselines, agents and how they are trained and compared.
+"""Who decides: baselines, agents, and how they are trained and compared.
 
-``import policies`` needs neither torch nor stable-baselines3; what does is imported when it is first asked for.
+``evaluate`` compares policies with the optimum, ``train`` makes an agent, ``load_agent`` reads one, ``make_vec_env``
+makes an env for stable-baselines3. ``import policies`` loads neither torch nor stable-baselines3; what needs them is
+imported when it is first asked for.
 """
 
 from __future__ import annotations
@@ -8,42 +10,74 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from policies.extras import train_extra
+from policies.baselines import BASELINES, Merit, Policy
+from policies.config import TrainConfig
+from policies.evaluation import evaluate, run, run_episodes
+from policies.extras import has_train_extra, train_extra
+from policies.mpc import MOST_NODES, TOLERANCE, Mpc
+from policies.runs import allowed_runs, find_own_run, find_run, shipped
+from policies.table import Evaluation
 
 if TYPE_CHECKING:
-    from policies.agent import load_agent
-    from policies.config import TrainConfig
-    from policies.evaluation import evaluate
-    from policies.learning.train import resume, train
-    from policies.networks.extractor import GraphExtractor
-    from policies.networks.graph_policy import GraphActorCriticPolicy
-    from policies.vec_env import make_vec_env
+    from policies.agent import Agent, load_agent
+    from policies.learning import build, read_curve, resume, train, training_grids, what_stages_reached
+    from policies.networks import GraphActorCriticPolicy, GraphExtractor
+    from policies.planner import is_compiled
+    from policies.vec_env import GridVecEnv, make_vec_env
 
 __all__ = [
+    "BASELINES",
+    "MOST_NODES",
+    "TOLERANCE",
+    "Agent",
+    "Evaluation",
     "GraphActorCriticPolicy",
     "GraphExtractor",
+    "GridVecEnv",
+    "Merit",
+    "Mpc",
+    "Policy",
     "TrainConfig",
+    "allowed_runs",
+    "build",
     "evaluate",
+    "find_own_run",
+    "find_run",
+    "has_train_extra",
+    "is_compiled",
     "load_agent",
     "make_vec_env",
+    "read_curve",
     "resume",
+    "run",
+    "run_episodes",
+    "shipped",
     "train",
+    "train_extra",
+    "training_grids",
+    "what_stages_reached",
 ]
 
-_HOMES = {
-    "GraphActorCriticPolicy": "policies.networks.graph_policy",
-    "GraphExtractor": "policies.networks.extractor",
-    "TrainConfig": "policies.config",
-    "evaluate": "policies.evaluation",
+_LAZY = {
+    "Agent": "policies.agent",
+    "GraphActorCriticPolicy": "policies.networks",
+    "GraphExtractor": "policies.networks",
+    "GridVecEnv": "policies.vec_env",
+    "build": "policies.learning",
+    "is_compiled": "policies.planner",
     "load_agent": "policies.agent",
     "make_vec_env": "policies.vec_env",
-    "resume": "policies.learning.train",
-    "train": "policies.learning.train",
+    "read_curve": "policies.learning",
+    "resume": "policies.learning",
+    "train": "policies.learning",
+    "training_grids": "policies.learning",
+    "what_stages_reached": "policies.learning",
 }
+"""What needs the extra ``train``, and where it is."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _LAZY:
         raise AttributeError(f"module 'policies' has no attribute {name!r}")
     with train_extra():
-        return getattr(import_module(_HOMES[name]), name)
+        return getattr(import_module(_LAZY[name]), name)

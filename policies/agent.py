@@ -30,12 +30,10 @@ from safetensors.torch import save
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from envs import EnvConfig, GridBatch
-from grid import Grid, GridError, Setpoint
-from grid.files import atomic_path
+from grid import Grid, GridError, Setpoint, atomic_path
 from policies.config import TrainConfig
 from policies.many_grids import TrainingGrids
-from policies.networks.build import make_policy, observed, torch_threads
-from policies.networks.graph_policy import GraphActorCriticPolicy
+from policies.networks import GraphActorCriticPolicy, make_policy, observed, torch_threads
 from policies.runs import allowed_runs, find_run
 from topologies import load, names
 from topologies.formats import WRITERS

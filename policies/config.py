@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from grid import GridError
-from grid.errors import nearest
-from grid.numbers import is_finite, is_whole
+from grid import GridError, is_finite, is_whole, nearest
 
 OBSERVATIONS: dict[str, Literal["flat", "graph"]] = {
     "mlp": "flat",

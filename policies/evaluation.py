@@ -11,13 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-from envs import EnvConfig, GridBatch
-from envs.recording import Recorder
-from envs.rewards import scale_floor
-from grid import Episode, GridError
-from grid.costs import overload_mw
-from grid.errors import nearest
-from grid.planning.optima import optima
+from envs import EnvConfig, GridBatch, Recorder, scale_floor
+from grid import Episode, GridError, nearest, overload_mw
+from grid.planning import optima
 from policies.baselines import BASELINES, Merit, Policy
 from policies.table import Bootstrap, Evaluation, Row, percent
 

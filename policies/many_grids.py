@@ -10,7 +10,7 @@ import numpy as np
 
 from envs import EnvConfig, GridBatch
 from grid import Grid, GridArrays, GridError
-from grid.planning.optima import optima
+from grid.planning import optima
 from policies.baselines import Merit
 from policies.evaluation import run
 from topologies import load

@@ -9,7 +9,7 @@ import numpy as np
 
 from envs import GridBatch
 from grid import Inputs, Setpoint
-from grid.planning.programme import Programme, Solution
+from grid.planning import Programme, Solution
 
 WINDOW_H = 24.0
 TOLERANCE = 1e-4  # for quadratic costs, relative to the cost of the window: far below what forecasts are off

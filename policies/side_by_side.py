@@ -8,8 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from envs import GridBatch
-from grid import GridError
-from grid.state import Array
+from grid import Array, GridError
 from policies.many_grids import Rotation, TrainingGrids
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from envs.outages import Outage
+from envs import Outage
 
 TABLE_WIDTH = 100  # columns
 RESAMPLES = 4000

@@ -10,8 +10,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
-from envs import EnvConfig, GridBatch
-from envs.load_balancer import configure
+from envs import EnvConfig, GridBatch, configure
 from grid import GridArrays, GridError
 from policies.many_grids import Rotation, TrainingGrids
 from policies.side_by_side import SideBySide

@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "optimum": ("optimum.OptimumCommand", "compute the provable best of one episode"),
     "contingency": ("contingency.ContingencyCommand", "rank every single line outage by what it leads to"),
     "render": ("render.Render", "make a picture or an animation of an episode"),
-    "benchmark": ("benchmark.Benchmark", "measure how fast this machine steps, trains and draws"),
+    "benchmark": ("benchmarks.Benchmark", "measure how fast this machine steps, trains and draws"),
     "demo": ("demo.Demo", "train, evaluate and render on the grid `classic` in 3 minutes"),
 }
 """Each command with its class and what it does."""
@@ -181,7 +181,7 @@ def _option_names(command: type) -> list[str]:
 
 
 def _nearest(name: str, known: Any) -> str:
-    from grid.errors import nearest
+    from grid import nearest
 
     return nearest(name, known)
 

@@ -29,9 +29,8 @@ class ContingencyCommand(CommonJson):
 
     def run(self, console: Console) -> None:
         """Print the ranked table."""
-        from envs import EnvConfig
-        from envs.contingency import contingencies
-        from envs.rendering.contingency import contingency_picture
+        from envs import EnvConfig, contingencies
+        from envs.rendering import contingency_picture
         from scripts.pictures import check_picture
         from topologies import load
 

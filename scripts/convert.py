@@ -29,11 +29,9 @@ class Convert(Common):
 
     def run(self, console: Console) -> None:
         """Write the file and say what had to be assumed."""
-        from grid import GridError
-        from grid.errors import nearest
+        from grid import GridError, nearest
         from topologies import load
-        from topologies.formats import WRITERS
-        from topologies.formats.rows import series_path
+        from topologies.formats import WRITERS, series_path
 
         suffix = self.target.suffix.lower()
         if suffix not in WRITERS:

@@ -34,9 +34,7 @@ class Demo(Common):
         started_s = time.perf_counter()
         console.say(f"1/3 training on {GRID} for {self.seconds:g} s")
         from envs import EnvConfig
-        from policies import TrainConfig, train
-        from policies.baselines import BASELINES
-        from policies.evaluation import evaluate
+        from policies import BASELINES, TrainConfig, evaluate, train
         from scripts.run_folder import explain, keep_evaluation, make_room
         from scripts.running import record, run_config
         from scripts.train import Watch

@@ -45,9 +45,7 @@ class Evaluate(CommonJson, Lines):
         """Print the table and draw the picture."""
         from envs import EnvConfig
         from grid import Grid, GridError
-        from policies.baselines import BASELINES, Policy
-        from policies.evaluation import evaluate
-        from policies.mpc import MOST_NODES, Mpc
+        from policies import BASELINES, MOST_NODES, Mpc, Policy, evaluate
         from scripts.pictures import check_picture, draw_comparison
         from scripts.run_folder import folder_of, keep_evaluation
         from scripts.running import run_config, tell_of_compiling

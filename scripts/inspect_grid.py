@@ -34,8 +34,7 @@ class Inspect(CommonJson):
         """
         from grid import GridError
         from scripts.weak_spots import weak_spots
-        from topologies import load
-        from topologies.profiles import ProfileSource
+        from topologies import ProfileSource, load
 
         if self.picture is not None:
             check_file(self.picture, "grid_state")
@@ -62,10 +61,8 @@ class Inspect(CommonJson):
 def _facts(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
     import numpy as np
 
-    from envs import EnvConfig
-    from envs.batch import load_peak_mw
-    from grid import GridError
-    from grid.kinds import KIND_NAMES
+    from envs import EnvConfig, load_peak_mw
+    from grid import KIND_NAMES, GridError
     from scripts.running import check_length
 
     lacking = None

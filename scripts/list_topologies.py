@@ -17,8 +17,7 @@ class Topologies(CommonJson):
 
     def run(self, console: Console) -> None:
         """Print one row a grid."""
-        from topologies import load, names
-        from topologies.generate import FORM
+        from topologies import FORM, load, names
 
         rows: list[dict[str, Any]] = []
         for name in names():

@@ -38,8 +38,8 @@ class OptimumCommand(CommonJson):
             self._run_case(console)
             return
         from envs import EnvConfig, GridBatch
-        from grid.costs import overload_mw
-        from grid.planning.optimum import optimum
+        from grid import overload_mw
+        from grid.planning import optimum
         from scripts.pictures import EPISODE_SUFFIX, check_path
         from scripts.running import Schedule, record
         from topologies import load
@@ -73,7 +73,7 @@ class OptimumCommand(CommonJson):
         from pathlib import Path
 
         from grid import GridError
-        from topologies.dc_opf import dc_opf
+        from topologies import dc_opf
 
         if Path(self.grid).suffix.lower() != ".m":
             raise GridError(self.grid, "no MATPOWER case", "a .m file with --convention powermodels", "name one")

@@ -43,7 +43,7 @@ def one_of(choices: Any) -> Any:
 
     def read(words: list[str]) -> str:
         if words[0] not in names:
-            from grid.errors import nearest
+            from grid import nearest
 
             raise ValueError(f"found {words[0]!r}; allowed: {', '.join(names)}; {nearest(words[0], names)}")
         return words[0]
@@ -122,7 +122,7 @@ class Lines:
 
 
 def _outage(text: str) -> Any:
-    from envs.outages import Outage
+    from envs import Outage
     from grid import GridError
 
     line, *times = text.rsplit(",", 2)

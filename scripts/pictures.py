@@ -10,8 +10,7 @@ from scripts.console import Console
 if TYPE_CHECKING:
     from envs import EnvConfig
     from grid import Episode
-    from policies.baselines import Policy
-    from policies.table import Evaluation
+    from policies import Evaluation, Policy
 
 Kind = Literal["grid_state", "sim_results"]
 EPISODE_SUFFIX, PAGE_SUFFIX = ".npz", ".html"
@@ -28,8 +27,8 @@ def check_path(path: Path, suffixes: tuple[str, ...]) -> None:
     Raises:
         GridError: another suffix, or a folder that cannot be written.
     """
-    from envs.rendering.video import check_suffix
-    from grid.files import check_writable
+    from envs.rendering import check_suffix
+    from grid import check_writable
 
     check_suffix(path, suffixes)
     check_writable(path)
@@ -70,7 +69,7 @@ def check_picture(path: Path) -> None:
     Raises:
         GridError: the suffix is not that of a picture, or the folder cannot be written.
     """
-    from envs.rendering.video import PICTURES
+    from envs.rendering import PICTURES
 
     check_path(path, PICTURES)
 
@@ -83,8 +82,8 @@ def draw_comparison(outcome: Evaluation, policy: str | Policy, config: EnvConfig
     """
     from dataclasses import astuple
 
-    from envs.rendering.comparison import Gap, comparison
-    from policies.evaluation import run_episodes
+    from envs.rendering import Gap, comparison
+    from policies import run_episodes
     from scripts.running import Schedule
 
     gaps = {row.name: Gap(*astuple(row.gap_frac)) for row in outcome.rows}

@@ -12,7 +12,7 @@ from scripts.console import Console, amount, pairs, table
 from scripts.options import CommonJson, MaybePath, default, one_of
 
 if TYPE_CHECKING:
-    from topologies.series_files import Table
+    from topologies import Table
 
 Unit = Literal["share", "MW"]
 
@@ -38,7 +38,7 @@ class Profiles(CommonJson):
         Raises:
             GridError: a fault of the file, or a picture that cannot be written.
         """
-        from topologies.series import shipped
+        from topologies import shipped
 
         series = _shipped_table() if self.file is None else _read(self.file, self.unit)
         facts = _facts(series)
@@ -54,9 +54,7 @@ class Profiles(CommonJson):
 
 
 def _read(path: Path, unit: str | None) -> Table:
-    from topologies.series import check_range
-    from topologies.series_files import read_table
-    from topologies.tables import place
+    from topologies import check_range, place, read_table
 
     series = read_table(path, unit)
     check_range(series.columns, series.values, (), lambda row, column: place(path, row, column))
@@ -64,8 +62,7 @@ def _read(path: Path, unit: str | None) -> Table:
 
 
 def _shipped_table() -> Table:
-    from topologies.series import SHIPPED, shipped_year
-    from topologies.series_files import Table
+    from topologies import SHIPPED, Table, shipped_year
 
     year = shipped_year()
     units = ("share",) * len(year.columns)
@@ -120,7 +117,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _draw(series: Table, facts: dict[str, Any], path: Path) -> Path:
-    from envs.rendering.profile_sheet import MOST, Sheet, profile_sheet
+    from envs.rendering import MOST, Sheet, profile_sheet
 
     notes = []
     for row in facts["columns"]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from scripts import console
 
 if TYPE_CHECKING:
-    from policies.table import Evaluation
+    from policies import Evaluation
 
 PAGE, EVALUATION, RENDERS = "README.md", "evaluation.json", "renders"
 RUN_FILES = {
@@ -37,8 +37,7 @@ def make_room(run: Path, overwrite: bool) -> None:
     Raises:
         GridError: the folder holds a run and ``overwrite`` is off, or it holds anything else.
     """
-    from grid import GridError
-    from grid.files import PARTIAL
+    from grid import PARTIAL, GridError
 
     if not run.exists() or (run.is_dir() and not any(run.iterdir())):
         return
@@ -61,7 +60,7 @@ def folder_of(source: str) -> Path | None:
 
 def stages_reached(run: Path) -> list[str]:
     """A table of what each stage of a run has reached."""
-    from policies.learning.loop import read_curve, what_stages_reached
+    from policies.learning import read_curve, what_stages_reached
 
     rows = [
         (stage["stage"], f"{stage['steps']:,.0f}", console.duration(stage["elapsed_s"]), f"{stage[COST]:.4f}")
@@ -80,7 +79,7 @@ def keep_evaluation(run: Path, outcome: Evaluation) -> None:
 def explain(run: Path) -> None:
     """Write the page of a run: what it is, what it has reached, and what each file holds."""
     from policies import TrainConfig
-    from policies.learning.loop import read_curve
+    from policies.learning import read_curve
 
     config = json.loads((run / "config.json").read_text("utf-8"))
     train, versions = config["train"], config["versions"]
@@ -115,7 +114,7 @@ def _indented(lines: list[str]) -> list[str]:
 
 
 def _write(path: Path, text: str) -> None:
-    from grid.files import atomic_path
+    from grid import atomic_path
 
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -10,22 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from envs import EnvConfig, GridBatch
-from envs.outlook import steps_to_draw
-from envs.recording import Recorder
-from grid import Episode, Grid, GridError, Setpoint
-from grid.errors import nearest
-from grid.planning.optima import optima
-from grid.planning.optimum import Optimum
-from policies.baselines import BASELINES, Policy
-from policies.evaluation import run, run_episodes
-from policies.runs import allowed_runs, find_run, shipped
-from topologies import PREFIXES, load, names
-from topologies.generate import PREFIX
-from topologies.profiles import ProfileSource
+from envs import EnvConfig, GridBatch, Recorder, steps_to_draw
+from grid import Episode, Grid, GridError, Setpoint, nearest
+from grid.planning import Optimum, optima
+from policies import BASELINES, Policy, allowed_runs, find_run, run, run_episodes, shipped
+from topologies import PREFIX, PREFIXES, ProfileSource, load, names
 
 if TYPE_CHECKING:
-    from policies.agent import Agent
+    from policies import Agent
     from scripts.console import Console
 
 AGENT, OPTIMUM = "agent", "optimum"
@@ -53,7 +45,7 @@ class Schedule:
 
 def tell_of_compiling(console: Console) -> None:
     """Say what the first run of a graph network waits for."""
-    from policies.planner.jit import is_compiled  # with the training extra alone
+    from policies.planner import is_compiled  # with the training extra alone
 
     if not is_compiled():
         console.say("compiling what plans the day ahead: half a minute, this once")
@@ -146,7 +138,7 @@ def record(policy: Policy, config: EnvConfig, seed: int) -> Episode:
 
 def record_live(policy: Policy, config: EnvConfig, seed: int) -> Episode:
     """The same, shown step by step in a window or as lines."""
-    from envs.rendering.viewer import VIEWERS
+    from envs.rendering import VIEWERS
 
     batch = GridBatch(config, 1, seed)
     recorder, viewer = Recorder(batch, policy.name), VIEWERS["human"](batch)

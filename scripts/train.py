@@ -62,7 +62,7 @@ class Train(CommonJson, Lines):
             run, stopped = self._go_on(self.resume, console, started_s)
         else:
             run, stopped = self._start(console, started_s)
-        from policies.learning.loop import read_curve, what_stages_reached
+        from policies.learning import read_curve, what_stages_reached
 
         explain(run)
         title = "least cost on validation episodes by the end of each stage"
@@ -85,8 +85,7 @@ class Train(CommonJson, Lines):
         from envs import EnvConfig
         from grid import GridError
         from scripts.running import check_length
-        from topologies import expand, load
-        from topologies.generate import PREFIX
+        from topologies import PREFIX, expand, load
 
         if self.start is not None and self.policy != "graph":
             mend = "leave out --policy; the network is that of the agent"
@@ -121,8 +120,7 @@ class Train(CommonJson, Lines):
 
     def _go_on(self, run: Path, console: Console, started_s: float) -> tuple[Path, bool]:
         from grid import GridError
-        from policies import resume
-        from policies.runs import find_own_run
+        from policies import find_own_run, resume
 
         if self.grids or self.start is not None or self.out is not None:
             mend = "leave out the grid, --start and --out; they are those of the run"

@@ -8,11 +8,9 @@ from typing import Any, cast
 import networkx as nx
 import numpy as np
 
-from envs import EnvConfig, GridBatch
-from envs.batch import Transition
+from envs import EnvConfig, GridBatch, Transition
 from grid import Grid, GridArrays, GridError
-from policies.baselines import Merit
-from policies.evaluation import run
+from policies import Merit, run
 from scripts.running import check_length
 
 EPISODES = 16

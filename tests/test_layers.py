@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import subprocess
@@ -108,6 +109,36 @@ def test_imports_only_go_right(path):
     tops = {name.partition(".")[0]: name for name, _ in imports_of(path)}
     assert not [name for top, name in tops.items() if top in forbidden]
     assert "tests" not in tops
+
+
+FACES = {".".join(Path(path).parts[:-1]): path for path in MODULES if path.endswith("__init__.py")}
+
+
+def reached_past(path: str) -> list[str]:
+    """What a file imports from a room that it is not in, other than what the room's face names."""
+    found, own = [], ".".join(package_of(path))
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [a.name for a in node.names if a.name.split(".")[0] in LAYERS and a.name not in FACES]
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in LAYERS:
+            room = node.module if node.module in FACES else str(node.module).rpartition(".")[0]
+            if f"{own}.".startswith(f"{room}."):
+                continue
+            offered = set(importlib.import_module(room).__all__) if node.module == room else set()
+            offered |= {face.rpartition(".")[2] for face in FACES if face.rpartition(".")[0] == node.module}
+            found += [f"{node.module}.{a.name}" for a in node.names if a.name not in offered]
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_nobody_reaches_past_the_face_of_a_room(path):
+    assert reached_past(path) == []
+
+
+@pytest.mark.parametrize("room", sorted(set(FACES) - {"topologies.data"}))
+def test_a_face_says_in_a_few_lines_what_the_room_is_for(room):
+    said = ast.get_docstring(ast.parse((ROOT / FACES[room]).read_text(encoding="utf-8"))) or ""
+    assert 1 <= len(said.splitlines()) <= 8
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.split("/")[0] in ALLOWED])

@@ -1,69 +1,34 @@
-"""Where grids and their time series come from: bundled, generated, or a file in one of the formats."""
+"""Where grids and their time series come from: bundled, generated, or a file in one of the formats.
 
-from __future__ import annotations
+``load`` returns a checked grid by name or path, ``names`` lists the bundled ones, ``expand`` those of a generated
+family; ``ProfileSource`` draws the demand and weather of episodes. ``topologies.formats`` reads and writes files.
+"""
 
-import os
-from pathlib import Path
+from topologies.dc_opf import dc_opf
+from topologies.generate import FORM, PREFIX, expand
+from topologies.load import PREFIXES, is_grid_folder, load, names
+from topologies.profiles import Draw, ProfileSource
+from topologies.series import SHIPPED, check_range, resample, shipped, shipped_year
+from topologies.series_files import Table, read_table
+from topologies.tables import place
 
-from grid.errors import GridError, nearest
-from grid.graph import Grid
-from topologies.formats import FOLDER, READERS, pandapower_net
-from topologies.generate import FORM, PREFIX, expand, generate
-
-__all__ = ["PREFIXES", "expand", "is_grid_folder", "load", "names"]
-
-PREFIXES = (PREFIX, pandapower_net.PREFIX)
-"""What names of grids that are not files begin with."""
-
-_DATA = Path(__file__).parent / "data"
-
-
-def names() -> list[str]:
-    """Names of the bundled grids."""
-    return sorted(path.stem for path in _DATA.glob("*.json"))
-
-
-def is_grid_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is a folder of CSV files as PyPSA writes it."""
-    return os.path.exists(os.path.join(path, "buses.csv"))
-
-
-def load(name_or_path: str | os.PathLike[str]) -> Grid:
-    """Return a checked grid, with its time series.
-
-    Args:
-        name_or_path: the name of a bundled grid, ``gen:NODES:SEED`` for a generated one, ``pandapower:NAME`` for a
-            network that comes with pandapower, or the path of a file in one of the formats or of a folder as PyPSA
-            writes it.
-
-    Raises:
-        GridError: no such name or file, another format, or faults in the file.
-    """
-    if not isinstance(name_or_path, str | os.PathLike):
-        raise GridError(
-            "load", repr(name_or_path), "a name or a path", "a Grid is loaded already; hand it over as it is"
-        )
-    known, name = names(), str(name_or_path)
-    if name in known:
-        return READERS[".json"](_DATA / f"{name}.json")
-    if name.startswith(PREFIX):
-        return generate(name)
-    if name.startswith(pandapower_net.PREFIX):
-        return pandapower_net.built_in(name)
-    path, suffixes = Path(name_or_path), ", ".join(suffix for suffix in READERS if suffix)
-    is_folder = os.path.isdir(name_or_path)
-    suffix = FOLDER if is_folder else path.suffix.lower()
-    if is_folder and not is_grid_folder(path):
-        found, allowed = "a folder without buses.csv", "a file, or a folder of CSV files as PyPSA writes it"
-        raise GridError(name, found, allowed, "give the path of a file in it")
-    if not os.path.lexists(name_or_path):
-        allowed = (
-            f"a bundled grid ({', '.join(known)}), a generated one ({FORM}), a network of pandapower "
-            f"({pandapower_net.PREFIX}case39), or the path of a file ({suffixes}) or of a folder as PyPSA writes it"
-        )
-        found = "no such file" if suffix and suffix in READERS else "no such grid"
-        raise GridError(name, found, allowed, nearest(path.stem, known))
-    if suffix not in READERS or (suffix == FOLDER and not is_folder):
-        mend = "give a file in one of these formats"
-        raise GridError(name, f"the suffix {path.suffix!r}", f"a file that ends in {suffixes}", mend)
-    return READERS[suffix](path)
+__all__ = [
+    "FORM",
+    "PREFIX",
+    "PREFIXES",
+    "SHIPPED",
+    "Draw",
+    "ProfileSource",
+    "Table",
+    "check_range",
+    "dc_opf",
+    "expand",
+    "is_grid_folder",
+    "load",
+    "names",
+    "place",
+    "read_table",
+    "resample",
+    "shipped",
+    "shipped_year",
+]

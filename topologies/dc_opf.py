@@ -17,10 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from grid.errors import GridError
-from grid.planning.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
-from grid.planning.solver import Model, StepBlock
-from topologies.formats.matpower_text import Case, Row, parse, pu_per_ohm
+from grid import GridError
+from grid.planning import COST_TOLERANCE, CurvedModel, Model, StepBlock, Tangents, add_segments
+from topologies.formats import Case, Row, parse_matpower, pu_per_ohm
 
 # columns of the manual's tables, counted from 0
 BUS, BUS_TYPE, PD, GS = 0, 1, 2, 4
@@ -53,7 +52,7 @@ def dc_opf(path: str | Path) -> DcOpf:
         GridError: a table that cannot be read or solved, with its line, or no dispatch that keeps all limits.
     """
     path = Path(path)
-    return _Problem(path, parse(path)).solve()
+    return _Problem(path, parse_matpower(path)).solve()
 
 
 class _Problem:

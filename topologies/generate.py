@@ -14,8 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 from scipy.spatial import Delaunay
 
-from grid.errors import GridError
-from grid.graph import Grid
+from grid import Grid, GridError
 from topologies.sizing import size_lines
 
 PREFIX = "gen:"

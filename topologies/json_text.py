@@ -8,7 +8,7 @@ from itertools import islice
 from math import inf, isfinite
 from typing import Any
 
-from grid.errors import Fault, GridError
+from grid import Fault, GridError
 
 MOST_OBJECTS = 500_000  # objects and lists
 MOST_VALUES = 3_000_000

@@ -17,9 +17,7 @@ from math import sqrt
 
 import numpy as np
 
-from grid.arrays import GridArrays
-from grid.errors import Fault, GridError, nearest
-from grid.graph import Series
+from grid import Fault, GridArrays, GridError, Series, nearest
 from topologies.series import Windows, check_range, shipped, shipped_year
 from topologies.shapes import (
     GEN_SHAPES,

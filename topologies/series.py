@@ -12,10 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from grid.check import LARGEST
-from grid.errors import GridError
-from grid.files import atomic_path
-from grid.graph import Series
+from grid import LARGEST, GridError, Series, atomic_path
 from topologies.shapes import HOURS_A_WEEK
 
 CYCLE_H = 10 * HOURS_A_WEEK

@@ -12,9 +12,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from grid.errors import GridError, nearest
-from grid.files import atomic_path
-from grid.graph import Series
+from grid import GridError, Series, atomic_path, nearest
 from topologies.series import TimedSeries, check_range, start_hour
 from topologies.shapes import HOURS_A_WEEK
 from topologies.tables import PARQUET, UNITS, even_step, place, read_csv, read_parquet

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from grid.arrays import GridArrays
-from grid.costs import Prices
-from grid.graph import Grid
-from grid.physics.flow import flows
+from grid import Grid, GridArrays, Prices
+from grid.physics import flows
 
 # share of load_max_mw, and of gen_max_mw under a clear sky, at night, in the morning, at noon, later and in the evening
 LOAD_FRAC = {

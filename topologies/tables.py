@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from grid.errors import MOST_SHOWN, Fault, Faults, GridError
+from grid import MOST_SHOWN, Fault, Faults, GridError
 from topologies.text import read_bytes, read_text
 
 UNITS = ("share", "MW")

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from grid.errors import GridError
+from grid import GridError
 
 LARGEST_BYTES = 50_000_000
 BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16 or UTF-32", b"\xfe\xff": "UTF-16"}

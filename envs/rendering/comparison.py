@@ -18,9 +18,7 @@ from envs.rendering.pairs import draw_pair, pair_boxes
 from envs.rendering.sim_results import DPI, MARGIN, PLOTS, UNDATED, number_ticks
 from envs.rendering.style import BLUE, GREY, INK, MUTED, RULE, SIZE, STYLE, literal, number
 from envs.rendering.video import PICTURES, check_suffix
-from grid.episode import SHAPES, Episode
-from grid.errors import GridError
-from grid.files import atomic_path
+from grid import SHAPES, Episode, GridError, atomic_path
 
 DAY_H = 24.0
 GAPS = Box(112, 540, 980, 148)

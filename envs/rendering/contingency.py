@@ -21,9 +21,7 @@ from envs.rendering.network import MAX_LABELS
 from envs.rendering.sim_results import DPI, MARGIN, PLOTS, UNDATED
 from envs.rendering.style import INK, LOADING, LOOKS, MUTED, PAPER, SIZE, STYLE, VERMILION, both_ends, literal, number
 from envs.rendering.video import PICTURES, check_suffix
-from grid import GridArrays
-from grid.files import atomic_path
-from grid.kinds import KIND_NAMES
+from grid import KIND_NAMES, GridArrays, atomic_path
 
 MAP = Box(MARGIN, 46, 780, 656)
 BARS = Box(930, 84, 270, 600)

@@ -8,7 +8,7 @@ from envs.rendering.canvas import Canvas, fit
 from envs.rendering.layout import Box
 from envs.rendering.playback import Playback
 from envs.rendering.style import INK, MUTED, VERMILION, loading_percent
-from grid.episode import Episode
+from grid import Episode
 
 MOST_ROWS = 5
 LEAST_LINES = 6  # fewer can be read from the picture

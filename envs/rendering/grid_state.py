@@ -28,9 +28,7 @@ from envs.rendering.video import (
     write_animation,
     write_png,
 )
-from grid.episode import IN_SERVICE, Episode
-from grid.errors import GridError
-from grid.kinds import KIND_NAMES
+from grid import IN_SERVICE, KIND_NAMES, Episode, GridError
 
 SUFFIXES = (".gif", ".mp4", ".png")
 MARGIN = 36.0

@@ -27,8 +27,7 @@ from envs.rendering.style import (
     arc,
     filled,
 )
-from grid.episode import Episode
-from grid.kinds import KIND_NAMES
+from grid import KIND_NAMES, Episode
 
 _MEANING = {
     "source": ("source", "fill = output ÷ available"),

@@ -30,8 +30,7 @@ from envs.rendering.style import (
     literal,
     loading_percent,
 )
-from grid.episode import IN_SERVICE, Episode
-from grid.kinds import KIND_NAMES
+from grid import IN_SERVICE, KIND_NAMES, Episode
 
 MAX_LABELS = 45  # larger grids get small ones, the most important first, where nothing is in the way
 MOST_SMALL_LABELS = 100

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from envs.rendering.canvas import Canvas
 from envs.rendering.layout import Floats
 from envs.rendering.style import CIRCLE, CROSS, MUTED, PAPER, VERMILION
-from grid.episode import OUT, TRIPPED
+from grid import OUT, TRIPPED
 
 WORDS = {TRIPPED: "tripped", OUT: "out of service"}
 COLOURS = {TRIPPED: VERMILION, OUT: MUTED}

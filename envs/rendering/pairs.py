@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from envs.rendering import panels
 from envs.rendering.layout import Box
 from envs.rendering.style import SIZE, literal, time_ticks
-from grid.episode import Episode
+from grid import Episode
 
 COLUMNS = ((86.0, 410.0), (706.0, 386.0))  # left and width
 _POLICY_CHARACTERS = 14

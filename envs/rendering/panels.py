@@ -26,8 +26,7 @@ from envs.rendering.style import (
     literal,
     tints,
 )
-from grid.costs import TERMS
-from grid.episode import Episode
+from grid import TERMS, Episode
 
 MOST_PARTS = 7  # of a stack that are shown by name
 _NAME_CHARACTERS = 15

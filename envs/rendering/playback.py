@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 
 from envs.rendering.layout import Floats
 from envs.rendering.style import frac
-from grid.episode import IN_SERVICE, Episode
-from grid.errors import GridError
-from grid.kinds import KIND_NAMES
+from grid import IN_SERVICE, KIND_NAMES, Episode, GridError
 
 _FASTEST = 1.25  # chevrons of overloaded lines get no faster than this
 

@@ -16,8 +16,8 @@ from envs.rendering.layout import Floats
 from envs.rendering.sim_results import DPI, PLOTS, UNDATED
 from envs.rendering.style import BLUE, FAINT, INK, MUTED, ORANGE, STYLE, literal, number
 from envs.rendering.video import PICTURES, check_suffix
-from grid.files import atomic_path
-from topologies.series import resample
+from grid import atomic_path
+from topologies import resample
 
 MOST = 24
 """Series in one picture."""

@@ -35,9 +35,7 @@ from envs.rendering.style import (
     time_ticks,
 )
 from envs.rendering.video import GIF_SIZE, MP4_FPS, PICTURES, Clip, Progress, check_suffix, write_animation
-from grid.episode import Episode
-from grid.errors import GridError
-from grid.files import atomic_path
+from grid import Episode, GridError, atomic_path
 
 SUFFIXES = (".gif", ".mp4", *PICTURES)
 GIF_FPS = 10.0

@@ -25,7 +25,7 @@ from envs.rendering.style import (
     number,
     time_ticks,
 )
-from grid.episode import Episode
+from grid import Episode
 
 LEAST_REWARD_SPAN = 0.04  # of the axis: smaller rewards are drawn as what they are, next to nothing
 STORAGE_TITLE = "Storage (% charge)"

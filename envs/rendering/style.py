@@ -13,7 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from envs.rendering.layout import Floats
-from grid.episode import Episode
+from grid import Episode
 
 SIZE = (1280, 800)  # pixels of a picture; lengths in this package are pixels of a picture of this size
 FONT = "DejaVu Sans"  # comes with matplotlib

@@ -17,7 +17,7 @@ from envs.rendering.playback import Playback, check_same_episode
 from envs.rendering.strip import STORAGE_TITLE, Plot, Strip, demand_plot
 from envs.rendering.style import BLUE, INK, MUTED, STYLE, VERMILION, clock, days, number, percent
 from envs.rendering.video import SECONDS_PER_STEP
-from grid.episode import IN_SERVICE, Episode
+from grid import IN_SERVICE, Episode
 
 SIZE = (1600, 800)  # pixels; as in all pictures, lengths are those of one 800 high
 GIF_SIZE = (1000, 500)

@@ -18,8 +18,7 @@ from PIL import Image as Pillow
 
 from envs.rendering.canvas import Image
 from envs.rendering.style import EXACT
-from grid.errors import GridError
-from grid.files import atomic_path
+from grid import GridError, atomic_path
 
 Progress: TypeAlias = Callable[[int, int], None]  # called with the number of frames done and of all frames
 

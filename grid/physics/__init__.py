@@ -1,1 +1,24 @@
-"""The physics of one step: limits, balance, flows, outages, line protection."""
+"""One step of the grid, batched and pure: ``limits`` says what units can do, ``step`` does it.
+
+Supply and demand are balanced in closed form, lines follow DC power flow (``flows``), with lines out of service
+(``Outages``) and relays that trip (``Protection``).
+"""
+
+from grid.physics.balance import TINY_MW
+from grid.physics.flow import felt, flows
+from grid.physics.outages import Outages
+from grid.physics.protection import SOON_H, Protection
+from grid.physics.step import Limits, initial_state, limits, step
+
+__all__ = [
+    "SOON_H",
+    "TINY_MW",
+    "Limits",
+    "Outages",
+    "Protection",
+    "felt",
+    "flows",
+    "initial_state",
+    "limits",
+    "step",
+]

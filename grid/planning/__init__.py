@@ -1,1 +1,26 @@
-"""Planning an episode: the linear programme, the optimum of one episode and of many."""
+"""Planning an episode with perfect foresight: the linear programme of ``grid.physics`` over all its steps.
+
+``optimum`` solves one episode, ``optima`` many; ``Programme`` is the model whose inputs change in place, for
+model predictive control.
+"""
+
+from grid.planning.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
+from grid.planning.optima import optima
+from grid.planning.optimum import Optimum, optimum
+from grid.planning.programme import Programme, Solution
+from grid.planning.solver import OPTIONS, Model, StepBlock
+
+__all__ = [
+    "COST_TOLERANCE",
+    "OPTIONS",
+    "CurvedModel",
+    "Model",
+    "Optimum",
+    "Programme",
+    "Solution",
+    "StepBlock",
+    "Tangents",
+    "add_segments",
+    "optima",
+    "optimum",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grid.arrays import GridArrays
-from grid.physics.balance import TINY_MW
+from grid.physics import TINY_MW
 from grid.state import Array
 
 

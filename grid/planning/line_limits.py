@@ -14,8 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from grid.arrays import GridArrays
-from grid.physics.flow import felt, flows
-from grid.physics.outages import Outages
+from grid.physics import Outages, felt, flows
 from grid.planning.solver import Model, StepBlock
 
 BROKEN_MW = 1e-6  # above capacity

@@ -10,7 +10,7 @@ import numpy as np
 from grid.arrays import GridArrays
 from grid.costs import TERMS, Prices, settlement, step_costs, store_value_per_mwh
 from grid.episode import Episode, describe, line_status
-from grid.physics.step import limits, step
+from grid.physics import limits, step
 from grid.planning.programme import Programme, Solution
 from grid.state import Inputs, Outcome, Setpoint, State
 

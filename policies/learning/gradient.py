@@ -17,14 +17,11 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
-from envs import GridBatch
-from envs.batch import view_of
-from envs.observations import loading
-from grid.costs import settlement, step_costs
-from grid.physics.step import initial_state, limits, step
-from grid.state import Inputs, State
+from envs import GridBatch, loading, view_of
+from grid import Inputs, State, settlement, step_costs
+from grid.physics import initial_state, limits, step
 from policies.learning.descent import Losses, descend
-from policies.networks.graph_policy import GraphActorCriticPolicy
+from policies.networks import GraphActorCriticPolicy
 
 OUTSIDE_WEIGHT = 0.5  # of the mean square by which raw actions leave [−1, 1], where clipping would stop all learning
 CRITIC_WEIGHT = 0.1

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from envs import GridBatch
 from grid import Setpoint
-from grid.planning.programme import Programme, Solution
+from grid.planning import Programme, Solution
 from policies.learning.descent import Losses, descend
 from policies.learning.gradient import CRITIC_WEIGHT, discounted, mean_action
 

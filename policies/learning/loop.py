@@ -19,8 +19,7 @@ import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
-from grid import GridError
-from grid.files import atomic_path
+from grid import GridError, atomic_path
 from policies.agent import read_weights, write_weights
 from policies.config import TrainConfig
 from policies.learning.budget import Budget

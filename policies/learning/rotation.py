@@ -7,7 +7,7 @@ from typing import Protocol
 
 from envs import GridBatch
 from policies.learning.descent import Losses, descend
-from policies.networks.graph_policy import GraphActorCriticPolicy
+from policies.networks import GraphActorCriticPolicy
 from policies.side_by_side import SideBySide
 
 

@@ -16,7 +16,7 @@ from policies.config import TrainConfig
 from policies.learning.gradient import GradientLearner
 from policies.learning.imitation import ImitationLearner
 from policies.learning.rotation import RotatingLearner
-from policies.networks.graph_policy import GraphActorCriticPolicy
+from policies.networks import GraphActorCriticPolicy
 from policies.side_by_side import SideBySide
 from policies.vec_env import GridVecEnv
 

@@ -10,15 +10,14 @@ from typing import Any
 from stable_baselines3 import PPO
 
 from envs import EnvConfig, GridBatch
-from grid import GridError
-from grid.files import remove_leftovers
+from grid import GridError, remove_leftovers
 from policies.agent import Agent, check_fingerprints, check_seen, load_agent, read_config, read_weights, write_config
 from policies.config import TrainConfig
 from policies.learning.budget import Budget
 from policies.learning.loop import RESUME, Report, Training, is_begun, read_resume, stream_seed, write_tables
 from policies.learning.stages import hand_over
 from policies.many_grids import Rotation, TrainingGrids
-from policies.networks.build import KINDS, observed, policy_kwargs, start_from_merit, torch_threads
+from policies.networks import KINDS, observed, policy_kwargs, start_from_merit, torch_threads
 from policies.runs import OWN_RUNS, find_own_run, find_run
 from policies.side_by_side import SideBySide
 from policies.vec_env import GridVecEnv

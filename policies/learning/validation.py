@@ -7,10 +7,9 @@ import dataclasses
 import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from envs import GridBatch
-from envs.rewards import scale_floor
+from envs import GridBatch, scale_floor
 from policies.many_grids import TrainingGrids
-from policies.networks.graph_policy import turn_to
+from policies.networks import turn_to
 
 EPISODES = 64
 MOST_GRIDS = 16

@@ -18,7 +18,7 @@ from envs import EnvConfig, GridBatch
 from grid import GridArrays
 from policies.config import OBSERVATIONS, TrainConfig
 from policies.networks.graph_policy import GraphActorCriticPolicy
-from policies.planner.plan import HOURS
+from policies.planner import HOURS
 
 KINDS: dict[str, type[ActorCriticPolicy]] = {
     "mlp": ActorCriticPolicy,

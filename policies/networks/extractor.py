@@ -7,7 +7,7 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
-from envs.observations import static_line_features, static_node_features
+from envs import static_line_features, static_node_features
 from grid import GridArrays, GridError
 from policies.networks.layers import LineEncoder, MessageLayer
 

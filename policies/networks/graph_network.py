@@ -16,12 +16,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from policies.networks.layers import LineEncoder, MessageLayer
-from policies.planner.cache import Recall
-from policies.planner.clearing import clear
-from policies.planner.day import Day, has_started, hours_left
-from policies.planner.grid_constants import MOST_LINE_SEEN, MOST_SEEN, MOST_SEEN_OF_PEAK, Wiring
-from policies.planner.outages import OUT
-from policies.planner.plan import HOURS
+from policies.planner import (
+    HOURS,
+    MOST_LINE_SEEN,
+    MOST_SEEN,
+    MOST_SEEN_OF_PEAK,
+    OUT,
+    Day,
+    Recall,
+    Wiring,
+    clear,
+    has_started,
+    hours_left,
+)
 
 MOST_TILT = 0.15  # of a source's cost
 HOLD = 2.0  # rise of a source's price over its range, in parts of what its output now costs later by ramps

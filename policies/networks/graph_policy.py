@@ -16,7 +16,7 @@ from torch.nn import functional
 from envs import EnvConfig
 from grid import GridArrays, GridError
 from policies.networks.graph_network import GraphNetwork
-from policies.planner.grid_constants import Wiring
+from policies.planner import Wiring
 
 PARTS = ("nodes", "lines", "globals")
 KINDS = ("source", "storage")

@@ -8,12 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from envs.config import EnvConfig
-from envs.observations import static_line_features, static_node_features, unit_mw
-from envs.outages import planned_steps
-from grid import GridArrays
-from grid.costs import marginal_cost_per_mwh, store_value_per_mwh
-from grid.sensitivities import LINE_FIELDS, LineModel, connected
+from envs import EnvConfig, planned_steps, static_line_features, static_node_features, unit_mw
+from grid import LINE_FIELDS, GridArrays, LineModel, connected, marginal_cost_per_mwh, store_value_per_mwh
 from policies.planner.market import Network
 from policies.planner.plan import HOURS
 from policies.planner.programme import Fleet

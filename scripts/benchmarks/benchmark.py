@@ -132,7 +132,7 @@ class _Counter:
 
 
 def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> dict[str, Any]:
-    from policies.extras import has_train_extra
+    from policies import has_train_extra
     from scripts.benchmarks.draw_speed import draw_speed
     from scripts.benchmarks.outage_speed import outage_per_intact
     from scripts.benchmarks.solve_speed import solve_speed
@@ -202,8 +202,8 @@ def ppo_steps_per_s(name: str, seconds: float) -> float:
     """Episodes and updates as ``train`` runs them."""
     from envs import EnvConfig
     from policies import TrainConfig
-    from policies.learning.train import build, training_grids
-    from policies.networks.build import torch_threads
+    from policies.learning import build, training_grids
+    from policies.networks import torch_threads
 
     with torch_threads(1):
         free = name == "free_env"
@@ -222,7 +222,7 @@ def ppo_steps_per_s(name: str, seconds: float) -> float:
 
 def _on_free_env(model: PPO) -> PPO:
     """The model with an env that gives the same first observation for ever."""
-    from policies.vec_env import GridVecEnv
+    from policies import GridVecEnv
 
     env = model.get_env()
     if not isinstance(env, GridVecEnv):

@@ -26,9 +26,7 @@ def draw_speed(grid: str, seconds: float, rate: Rate) -> tuple[float, float]:
     from matplotlib.figure import Figure
 
     from envs import EnvConfig
-    from envs.rendering.grid_state import GridStateRenderer
-    from envs.rendering.playback import Playback
-    from envs.rendering.style import LOADING, LOOKS
+    from envs.rendering import LOADING, LOOKS, GridStateRenderer, Playback
     from scripts.running import choose, record
 
     episode = record(choose("merit", None), EnvConfig(topology=grid, split="test"), 0)

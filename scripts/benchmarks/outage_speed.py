@@ -17,7 +17,7 @@ def outage_per_intact(grid: str, seconds: float, runs: int) -> float | None:
     None where the grid has no lines.
     """
     from envs import EnvConfig, GridBatch
-    from grid.physics.step import step
+    from grid.physics import step
 
     batch = GridBatch(EnvConfig(topology=grid, horizon=2, forecast_h=()), ENVS, 0)
     batch.reset()

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from grid import GridArrays, Inputs, Prices
-from grid.costs import marginal_cost_per_mwh, store_value_per_mwh
+from grid import GridArrays, Inputs, Prices, marginal_cost_per_mwh, store_value_per_mwh
 
 UNLIMITED_MW = 1e5
 

@@ -43,10 +43,9 @@ def measure(grid: str) -> dict[str, Any]:
 
     import numpy as np
 
-    from envs import EnvConfig, GridBatch
-    from envs.contingency import contingencies
+    from envs import EnvConfig, GridBatch, contingencies
     from envs.rendering import grid_state
-    from grid.planning.optimum import optimum
+    from grid.planning import optimum
     from scripts.running import choose, record
     from topologies import load
 
@@ -87,9 +86,8 @@ def draw(rows: list[dict[str, Any]], path: Path) -> Path:
     from matplotlib.style import context
     from matplotlib.ticker import NullLocator
 
-    from envs.rendering.style import STYLE
-    from envs.rendering.video import PICTURES, check_suffix
-    from grid.files import atomic_path
+    from envs.rendering import PICTURES, STYLE, check_suffix
+    from grid import atomic_path
 
     suffix = check_suffix(path, PICTURES)
     nodes = [row["nodes"] for row in rows]

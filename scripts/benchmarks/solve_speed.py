@@ -16,14 +16,14 @@ def solve_speed(grid: str, seconds: float, runs: int) -> dict[str, float | None]
     """Median times of a day of the grid; each work is done at least so many times, and for so many seconds.
 
     Returns:
-        ``optimum_s``: time of ``planning.optimum``, from arrays to schedule; ``optimum_per_solver``: that over the time of
-        highspy alone on the same model; ``pypsa_per_optimum``: time of PyPSA, building and solving, over it (None
-        without PyPSA, for grids with phase shifts, and for quadratic costs, for which HiGHS's own method has not ended
-        after minutes on 118 buses); ``warm_per_cold``: time of a step of model predictive control with the model of the
-        step before, over that with a new one.
+        ``optimum_s``: time of ``planning.optimum``, from arrays to schedule; ``optimum_per_solver``: that over the
+        time of highspy alone on the same model; ``pypsa_per_optimum``: time of PyPSA, building and solving, over it
+        (None without PyPSA, for grids with phase shifts, and for quadratic costs, for which HiGHS's own method has not
+        ended after minutes on 118 buses); ``warm_per_cold``: time of a step of model predictive control with the model of
+        the step before, over that with a new one.
     """
     from envs import EnvConfig, GridBatch
-    from grid.planning.optimum import optimum
+    from grid.planning import optimum
 
     batch = GridBatch(EnvConfig(topology=grid, horizon=2 * HOURS, split="test"), 1, 0)
     batch.reset()
@@ -61,8 +61,7 @@ def _solver_alone(arrays: GridArrays, prices: Prices, inputs: Inputs) -> Callabl
     """Hands the model with the limits of all lines and the last tangents to highspy, and solves it from nothing."""
     import highspy
 
-    from grid.planning.programme import Programme
-    from grid.planning.solver import OPTIONS
+    from grid.planning import OPTIONS, Programme
 
     programme = Programme(arrays, len(inputs.load_mw), inputs.dt_h, prices, every_limit=True)
     programme.set_inputs(inputs)
@@ -96,8 +95,8 @@ def _warm_per_cold(
     arrays: GridArrays, prices: Prices, day: Callable[[int], Inputs], seconds: float, runs: int
 ) -> float:
     """Over the steps of a day, each of which sees the next one."""
-    from grid.planning.programme import Programme
-    from policies.mpc import TOLERANCE
+    from grid.planning import Programme
+    from policies import TOLERANCE
 
     def new() -> Programme:
         return Programme(arrays, HOURS, day(0).dt_h, prices, TOLERANCE)

@@ -1,15 +1,36 @@
-"""File formats of grids: one reader, and perhaps a writer, for each suffix."""
+"""File formats of grids: ``READERS`` and ``WRITERS`` hold one for each suffix.
+
+Each format is a file; what has to be assumed for lack of data goes into the notes of the grid.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from grid.graph import Grid
+from grid import Grid
 from topologies.formats import graphml, native, pandapower_json, pandapower_net, pypsa_network, pypsa_write
 from topologies.formats.matpower import read as read_matpower
+from topologies.formats.matpower_text import Case, Row, pu_per_ohm
+from topologies.formats.matpower_text import parse as parse_matpower
+from topologies.formats.pandapower_net import PREFIX as PANDAPOWER_PREFIX
+from topologies.formats.pandapower_net import built_in as pandapower_built_in
+from topologies.formats.rows import series_path
 from topologies.json_text import parse
 from topologies.text import read_text
+
+__all__ = [
+    "FOLDER",
+    "PANDAPOWER_PREFIX",
+    "READERS",
+    "WRITERS",
+    "Case",
+    "Row",
+    "pandapower_built_in",
+    "parse_matpower",
+    "pu_per_ohm",
+    "series_path",
+]
 
 FOLDER = ""
 """What stands for the suffix of a folder of CSV files, as PyPSA writes them."""

@@ -15,9 +15,7 @@ from xml.parsers import expat
 
 import networkx as nx
 
-from grid.errors import Fault, GridError, nearest
-from grid.files import atomic_path
-from grid.graph import Grid
+from grid import Fault, Grid, GridError, atomic_path, nearest
 from topologies.formats import rows
 from topologies.text import read_text
 

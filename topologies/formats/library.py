@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from grid.errors import GridError
+from grid import GridError
 
 
 @contextmanager

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from grid.errors import MOST_SHOWN, Fault, Faults, GridError
-from grid.graph import Grid
+from grid import MOST_SHOWN, Fault, Faults, Grid, GridError
 from topologies.formats.matpower_text import Case, Row, parse, pu_per_ohm
 
 # columns of the manual's tables, counted from 0

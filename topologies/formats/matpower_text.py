@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from grid.check import LARGEST_BASE_MVA, LEAST_BASE_MVA
-from grid.errors import MOST_SHOWN, Fault, Faults, GridError
+from grid import LARGEST_BASE_MVA, LEAST_BASE_MVA, MOST_SHOWN, Fault, Faults, GridError
 from topologies.text import read_text
 
 MOST_LINES = 1_000_000

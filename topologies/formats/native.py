@@ -11,9 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from grid.errors import Fault, GridError, nearest
-from grid.files import atomic_path
-from grid.graph import Grid
+from grid import Fault, Grid, GridError, atomic_path, nearest
 from topologies.formats import rows
 from topologies.json_text import parse, word
 from topologies.text import read_text

@@ -11,7 +11,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from grid.errors import Fault, GridError
+from grid import Fault, GridError
 from topologies.json_text import parse, word
 
 NET = "pandapowerNet"

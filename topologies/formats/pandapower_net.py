@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from grid.errors import Fault, GridError, nearest
-from grid.graph import Grid
+from grid import Fault, Grid, GridError, nearest
 from topologies.formats.library import library
 from topologies.formats.pandapower_json import Network, read_network
 from topologies.formats.pandapower_units import read_units, value

@@ -5,9 +5,7 @@ from __future__ import annotations
 from math import inf, isfinite
 from typing import Any
 
-from grid.errors import Fault, GridError
-from grid.graph import Grid
-from grid.kinds import LINE_COLUMNS
+from grid import LINE_COLUMNS, Fault, Grid, GridError
 from topologies.formats.library import library
 from topologies.formats.pypsa_tables import Network, Table
 from topologies.formats.pypsa_units import Reading, nominal, own_columns

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grid.errors import Fault, GridError
-from grid.graph import Grid, Series
+from grid import Fault, Grid, GridError, Series
 from topologies.formats.pypsa_lines import read_lines
 from topologies.formats.pypsa_tables import read_folder, read_netcdf
 from topologies.formats.pypsa_units import Reading, read_units

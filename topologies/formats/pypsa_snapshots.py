@@ -7,7 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
-from grid.errors import GridError
+from grid import GridError
 from topologies.formats.pypsa_tables import Network
 from topologies.json_text import word
 from topologies.shapes import HOURS_A_WEEK

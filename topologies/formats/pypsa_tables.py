@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from grid.errors import Fault, GridError
+from grid import Fault, GridError
 from topologies.json_text import parse
 from topologies.text import read_bytes, read_text
 

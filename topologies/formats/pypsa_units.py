@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from grid.errors import GridError, nearest
-from grid.kinds import NODE_COLUMNS, Column
+from grid import NODE_COLUMNS, Column, GridError, nearest
 from topologies.formats.pypsa_snapshots import Snapshots, read_snapshots
 from topologies.formats.pypsa_tables import Network, Table
 from topologies.formats.units import Buses

@@ -14,10 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from grid.errors import GridError
-from grid.files import atomic_path
-from grid.graph import Grid
-from grid.kinds import COLUMNS
+from grid import COLUMNS, Grid, GridError, atomic_path
 from topologies.formats.library import library
 from topologies.formats.pypsa_lines import IDEAL_PU
 from topologies.formats.pypsa_tables import COMPONENTS

@@ -9,9 +9,7 @@ from typing import Any
 
 import networkx as nx
 
-from grid.errors import Fault, GridError, nearest
-from grid.graph import Grid
-from grid.kinds import COLUMNS
+from grid import COLUMNS, Fault, Grid, GridError, nearest
 from topologies.json_text import word
 from topologies.profiles import profile_faults
 from topologies.series_files import read_table, shares, uses_of, write_series

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from grid.graph import Grid
+from grid import Grid
 
 
 @dataclass(frozen=True)

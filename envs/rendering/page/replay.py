@@ -24,10 +24,7 @@ from envs.rendering.network import MAX_LABELS, Network
 from envs.rendering.playback import check_same_episode
 from envs.rendering.style import LOADING, LOOKS, STYLE
 from envs.rendering.video import check_suffix, seconds_per_step
-from grid.episode import OUT, SHAPES, TRIPPED, Episode
-from grid.errors import GridError
-from grid.files import atomic_path
-from grid.kinds import KIND_NAMES
+from grid import KIND_NAMES, OUT, SHAPES, TRIPPED, Episode, GridError, atomic_path
 
 VIEWS = ((980, 470), (620, 440), (540, 620))  # that the network is laid out for: wide windows, halves of them, phones
 MARGIN = 30.0
