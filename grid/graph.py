@@ -212,7 +212,7 @@ def _count(number: int, word: str) -> str:
 
 def _amount(data: Mapping[str, Any], name: str) -> float:
     """A number of a node; 0 where it is absent or no number."""
-    value = data.get(name)
+    value: Any = data.get(name)
     return float(value) if is_finite(value) else 0.0
 
 

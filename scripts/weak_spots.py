@@ -46,11 +46,11 @@ def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
     tree.add_nodes_from(range(len(blocks)))
     tree.add_edges_from((block[a], block[b]) for a, b in cut)
     above: dict[int, tuple[int, int]] = {}  # of each block but the roots: the next one towards its root, and the root
-    for root in (min(nodes) for nodes in nx.connected_components(tree)):
-        for upper, lower in nx.bfs_edges(tree, root):
-            above[lower] = upper, root
+    for top in (min(nodes) for nodes in nx.connected_components(tree)):
+        for upper, below in nx.bfs_edges(tree, top):
+            above[below] = upper, top
     lower = np.fromiter(above, np.intp)
-    root = np.array([root for _, root in above.values()], dtype=np.intp)
+    root = np.array([top for _, top in above.values()], dtype=np.intp)
     unserved_mw = np.zeros(len(blocks))  # by the block below the line
     of_block = np.array([block[node] for node in arrays.node_names])
     for short_mw in _shortage_mw(grid.series, arrays):
