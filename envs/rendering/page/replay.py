@@ -239,7 +239,7 @@ def _script() -> str:
 
 
 def _asset(name: str) -> str:
-    return files("envs.rendering").joinpath(name).read_text("utf-8")
+    return files("envs.rendering.page").joinpath(name).read_text("utf-8")
 
 
 def _digest(text: str) -> str:
