@@ -79,6 +79,13 @@ class Canvas:
         for artist in artists:
             artist.draw(self._renderer)
 
+    def stamp(self, *collections: Collection) -> None:
+        """Draw collections once; the canvas does not hold on to them."""
+        for collection in collections:
+            self.add(collection)
+            self.draw(collection)
+            collection.remove()
+
     def keep(self) -> Image:
         """Take what is drawn now as the background; returns it for :meth:`restore`."""
         self._kept = self._pixels.copy()

@@ -9,19 +9,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.style import context
 
 from envs.contingency import Contingency
 from envs.rendering import layout
-from envs.rendering.canvas import fit, text_width
+from envs.rendering.canvas import text_width
+from envs.rendering.figure import axes_in, write_title, written_figure
 from envs.rendering.layout import Box, Floats
 from envs.rendering.network import MAX_LABELS
-from envs.rendering.sim_results import DPI, MARGIN, PLOTS, UNDATED
-from envs.rendering.style import INK, LOADING, LOOKS, MUTED, PAPER, SIZE, STYLE, VERMILION, both_ends, literal, number
-from envs.rendering.video import PICTURES, check_suffix
-from grid import KIND_NAMES, GridArrays, atomic_path
+from envs.rendering.style import INK, LOADING, LOOKS, MARGIN, MUTED, PAPER, VERMILION, both_ends, literal, number
+from grid import KIND_NAMES, GridArrays
 
 MAP = Box(MARGIN, 46, 780, 656)
 BARS = Box(930, 84, 270, 600)
@@ -51,22 +48,11 @@ def contingency_picture(
     Raises:
         GridError: another suffix, or a path that cannot be written.
     """
-    suffix = check_suffix(path, PICTURES)
-    with context(["default", STYLE, PLOTS]), atomic_path(path) as temporary:
-        figure = Figure(figsize=(SIZE[0] / DPI, SIZE[1] / DPI), dpi=DPI)
-        for y, text, size, colour, weight in (
-            (SIZE[1] - 38, fit(arrays.name, 700, 17, bold=True), 17, INK, "bold"),
-            (SIZE[1] - 63, f"every single outage under the merit order, {note}", 9.5, MUTED, "normal"),
-        ):
-            figure.text(MARGIN / SIZE[0], y / SIZE[1], text, fontsize=size, color=colour, weight=weight, va="center")
-        _draw_map(_axes(figure, MAP), arrays, outages)
-        _draw_bars(_axes(figure, BARS), intact, outages)
-        figure.savefig(temporary, dpi=DPI, metadata=UNDATED.get(suffix))
+    with written_figure(path) as figure:
+        write_title(figure, arrays.name, f"every single outage under the merit order, {note}")
+        _draw_map(axes_in(figure, MAP), arrays, outages)
+        _draw_bars(axes_in(figure, BARS), intact, outages)
     return Path(path)
-
-
-def _axes(figure: Figure, box: Box) -> Axes:
-    return figure.add_axes((box.left / SIZE[0], box.bottom / SIZE[1], box.width / SIZE[0], box.height / SIZE[1]))
 
 
 def _draw_map(axes: Axes, arrays: GridArrays, outages: Sequence[Contingency]) -> None:
@@ -141,5 +127,4 @@ def _draw_bars(axes: Axes, intact: Contingency, outages: Sequence[Contingency]) 
     for place, one in enumerate(shown):
         text = f"{number(percent[place])}" + (f"   {number(one.unserved_mw)} MW" if one.unserved_mw > 1e-6 else "")
         axes.text(percent[place] + 0.02 * end, place, text, fontsize=8, color=INK, va="center", path_effects=HALO)
-    for side in ("left", "bottom", "right", "top"):
-        axes.spines[side].set_visible(False)
+    axes.spines[:].set_visible(False)

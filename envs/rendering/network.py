@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb, to_rgba
+from numpy.typing import NDArray
 
 from envs.rendering import layout
 from envs.rendering.canvas import Canvas, text_width
 from envs.rendering.layout import Box, Floats
-from envs.rendering.outage_marks import OutageMarks
 from envs.rendering.playback import Moment
 from envs.rendering.style import (
     AT_CAPACITY_FRAC,
     CHEVRON,
+    CIRCLE,
+    CROSS,
     FULL,
     HALO,
     INK,
@@ -30,7 +32,7 @@ from envs.rendering.style import (
     literal,
     loading_percent,
 )
-from grid import IN_SERVICE, KIND_NAMES, Episode
+from grid import IN_SERVICE, KIND_NAMES, OUT, TRIPPED, Episode
 
 MAX_LABELS = 45  # larger grids get small ones, the most important first, where nothing is in the way
 MOST_SMALL_LABELS = 100
@@ -43,6 +45,9 @@ LEAST_SHOWN_FRAC = 0.02  # smaller flows have no chevrons, smaller shares no arc
 MANY_LINES = 600  # where there are more, only those that carry much have chevrons
 MUCH_FRAC = 0.6  # of capacity
 CHEVRON_SPEED = 90.0  # pixels a second at full loading
+OUTAGE_WORDS = {TRIPPED: "tripped", OUT: "out of service"}
+_OUTAGE_COLOURS = {TRIPPED: VERMILION, OUT: MUTED}
+_DASHES = (0, (2.2, 1.6))  # in widths of the line
 _CURVE = np.linspace(0, 1, 15)[:, None, None]
 
 
@@ -131,7 +136,6 @@ class Network:
         self._halo = self._lines_artist(VERMILION, self.line_width)
         self._lines = self._lines_artist(FULL, self.line_width)
         self._lines.set_segments(self.segments)
-        self._outages = OutageMarks(self._canvas, max(1.6, 0.5 * self.line_width), 6.5 if count <= 60 else 5.0)
         self._chevrons: Any = PolyCollection(
             [np.zeros((4, 2))] * len(self.of_line),
             facecolors=INK,
@@ -207,7 +211,9 @@ class Network:
         self._lines.set_linewidths(width)
         self._lines.set_colors(colour)
         self._canvas.draw(self._halo, self._lines)
-        self._outages.draw([self.segments[e] for e in out], self._middles[out], moment.line_status[out])
+        width_out, radius = max(1.6, 0.5 * self.line_width), 6.5 if len(self.segments) <= 60 else 5.0
+        segments, status = [self.segments[e] for e in out], moment.line_status[out]
+        draw_outages(self._canvas, segments, self._middles[out], status, width_out, radius)
 
     def chevrons(self, moment: Moment, seconds_per_step: float = 1.0) -> Floats:
         """(chevrons, 4, 2) corners: spread over the lines, moved on and turned by the flow, small where it is small."""
@@ -251,6 +257,38 @@ class Network:
                 taken = np.vstack([taken, place])
                 text, (x, y) = loading_percent(loading[e]), place.tolist()
                 self._canvas.text(x, y, text, 8.5, VERMILION, bold=True, align="center", halo=True)
+
+
+def draw_outages(
+    canvas: Canvas, segments: list[Floats], middles: Floats, status: NDArray[np.int64], width: float, radius: float
+) -> None:
+    """Draw E lines out of service: dashed, with a mark in the middle that tells tripped lines from planned outages.
+
+    Args:
+        segments: (points, 2) of each line.
+        middles: (E, 2) where the marks are.
+        status: (E,) OUT or TRIPPED.
+        width: of the dashes, in points.
+        radius: of the marks.
+    """
+    if not segments:
+        return
+    tripped = status == TRIPPED
+    colours = [_OUTAGE_COLOURS[one] for one in status.tolist()]
+    dashes = LineCollection(segments, colors=colours, linewidths=width, linestyles=[_DASHES])
+    discs = PolyCollection(
+        list(middles[:, None] + (radius + 1.2 * tripped[:, None, None]) * CIRCLE),  # their rim hides some of it
+        facecolors=np.where(tripped, VERMILION, PAPER).tolist(),
+        edgecolors=np.where(tripped, PAPER, MUTED).tolist(),
+        linewidths=1.6,
+    )
+    crosses = LineCollection(
+        list((middles[:, None, None] + radius * CROSS).reshape(-1, 2, 2)),
+        colors=np.repeat(np.where(tripped, PAPER, MUTED), 2).tolist(),
+        linewidths=max(1.3, 0.24 * radius),
+        capstyle="round",
+    )
+    canvas.stamp(dashes, discs, crosses)
 
 
 def _by_importance(kinds: list[str], radius: Floats) -> layout.Indices:

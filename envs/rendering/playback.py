@@ -38,10 +38,6 @@ class Playback:
 
     def __init__(self, episode: Episode) -> None:
         steps = max(episode.steps, 1)
-
-        def rows(values: Floats) -> Floats:
-            return values if len(values) else np.zeros((steps, *values.shape[1:]))
-
         is_source, is_storage = (episode.node_kind == KIND_NAMES.index(kind) for kind in ("source", "storage"))
         stores = episode.store_max_mwh > 0
         stored = episode.store_mwh[-steps:]
@@ -81,6 +77,18 @@ class Playback:
         values["line_status"] = self.series.line_status[now]
         values["way"] = self.series.way[now] + part * self._pace[now] + part**2 * change / 2  # the pace is linear
         return Moment(**values)
+
+
+def rows(values: Floats) -> Floats:
+    """The values (T, ...); of an episode without steps one row of zeros."""
+    return values if len(values) else np.zeros((1, *values.shape[1:]))
+
+
+def cost_by_step(episode: Episode) -> Floats:
+    """(T,) sum of all cost terms in each step, in currency; of an episode without steps one 0."""
+    terms = [np.zeros(max(episode.steps, 1)), *map(rows, episode.costs.values())]
+    total: Floats = np.sum(terms, axis=0)
+    return total
 
 
 def reference_mw(episode: Episode) -> Floats:

@@ -2,75 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.style import context
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from envs.rendering.canvas import Canvas, Image, fit
-from envs.rendering.header import NAME_SIZE, VALUE_SIZE, right_edges
-from envs.rendering.layout import Box, Floats
-from envs.rendering.pairs import draw_pair, pair_boxes
-from envs.rendering.panels import PANELS, cost, generation, storage
-from envs.rendering.playback import check_same_episode
-from envs.rendering.style import (
-    BLUE,
-    FAINT,
-    INK,
-    MUTED,
-    RULE,
-    SIZE,
-    STYLE,
-    VERMILION,
-    clock,
-    days,
-    number,
-    percent,
-    time_ticks,
-)
-from envs.rendering.video import GIF_SIZE, MP4_FPS, PICTURES, Clip, Progress, check_suffix, write_animation
-from grid import Episode, GridError, atomic_path
+from envs.rendering.figure import DPI, PLOTS, new_figure, number_ticks, time_axes, write, written_figure
+from envs.rendering.header import NAME_SIZE, NOTE, TITLE, VALUE_SIZE, right_edges
+from envs.rendering.layout import Box
+from envs.rendering.panels import PANELS, cost, draw_pair, generation, pair_boxes, storage
+from envs.rendering.playback import check_same_episode, cost_by_step
+from envs.rendering.style import BLUE, GIF_SIZE, INK, MARGIN, MUTED, SIZE, VERMILION, number, percent, time_of
+from envs.rendering.video import ANIMATIONS, MP4_FPS, SUFFIXES, Clip, Progress, check_suffix, write_animation
+from grid import Episode, GridError
 
-SUFFIXES = (".gif", ".mp4", *PICTURES)
 GIF_FPS = 10.0
-MARGIN = 36.0
 BOXES = (Box(86, 420, 410, 262), Box(706, 420, 386, 262), Box(86, 56, 410, 262), Box(706, 56, 386, 262))
 ROWS = ((508.0, 174.0), (282.0, 174.0), (56.0, 174.0))  # bottom and height, of two episodes
 FADED = 0.82  # how far the colours of what is still to come go towards paper
-DPI = 100
-UNDATED: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-PLOTS: dict[str, Any] = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": RULE,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.spines.top": False,
-    "axes.titlecolor": INK,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.titleweight": "bold",
-    "grid.color": FAINT,
-    "legend.borderaxespad": 0.0,
-    "legend.fontsize": 7.5,
-    "legend.frameon": False,
-    "legend.handleheight": 0.9,
-    "legend.handlelength": 1.4,
-    "legend.labelcolor": INK,
-    "legend.labelspacing": 0.55,
-    "xtick.color": RULE,
-    "xtick.labelcolor": MUTED,
-    "xtick.labelsize": 7.5,
-    "ytick.color": RULE,
-    "ytick.labelcolor": MUTED,
-    "ytick.labelsize": 7.5,
-}
 
 
 def sim_results(
@@ -90,22 +43,20 @@ def sim_results(
     Raises:
         GridError: another suffix, no steps, two different episodes, a path that cannot be written, .mp4 without ffmpeg.
     """
-    suffix = check_suffix(path, SUFFIXES)
+    suffix = check_suffix(path, SUFFIXES["sim_results"])
     if not episode.steps:
         raise GridError("episode", "no steps", "at least one step", "run the episode first")
     if versus is not None:
         check_same_episode(episode, versus)
-    if suffix in (".gif", ".mp4"):
+    if suffix in ANIMATIONS:
         size, fps = (GIF_SIZE, GIF_FPS) if suffix == ".gif" else (SIZE, MP4_FPS)
         clip = Clip(SimResultsRenderer(episode, size, versus).frame, episode.steps, fps, colours=255)
         return write_animation(path, clip, progress)
-    with context(["default", STYLE, PLOTS]), atomic_path(path) as temporary:
-        figure = _figure(episode, versus, DPI)
+    with written_figure(path) as figure:
+        _draw_plots(figure, episode, versus)
         for word in _Header(episode, versus).words(None):
-            x, y = word.x / SIZE[0], (word.y - 0.365 * word.size * DPI / 72) / SIZE[1]
-            weight = "bold" if word.bold else "normal"
-            figure.text(x, y, word.text, fontsize=word.size, color=word.colour, weight=weight, ha=word.align)
-        figure.savefig(temporary, dpi=DPI, metadata=UNDATED.get(suffix))
+            depth, weight = SIZE[1] - word.y + 0.365 * word.size * DPI / 72, "bold" if word.bold else "normal"
+            write(figure, word.x, depth, word.text, word.size, word.colour, weight, ha=word.align, va="baseline")
     return Path(path)
 
 
@@ -120,8 +71,9 @@ class SimResultsRenderer:
 
     def __init__(self, episode: Episode, size: tuple[int, int] = SIZE, versus: Episode | None = None) -> None:
         self._episode, self._header, self._canvas = episode, _Header(episode, versus), Canvas(size)
-        with context(["default", STYLE, PLOTS]):
-            figure = _figure(episode, versus, DPI * self._canvas.scale)
+        with context(["default", PLOTS]):
+            figure = new_figure(dpi=DPI * self._canvas.scale)
+            _draw_plots(figure, episode, versus)
             self._shown = _pixels(figure)
             for artist in [artist for plot in figure.axes for artist in (*plot.collections, *plot.lines)]:
                 artist.set_visible(False)
@@ -168,25 +120,20 @@ class _Header:
         self._policy = fit(policies, 400, 9.5)
         over = np.clip(np.abs(episode.flow_mw) - episode.capacity_mw, 0, None).sum(1)
         energy = [episode.dt_h * power.sum(1) for power in (episode.load_mw, episode.served_mw, episode.shed_mw)]
-        self._sums = np.cumsum([*energy, episode.dt_h * over, _cost(episode), episode.reward], axis=1)
-        self._costs = np.cumsum([_cost(one) for one in (episode, versus or episode)], axis=1)
+        self._sums = np.cumsum([*energy, episode.dt_h * over, cost_by_step(episode), episode.reward], axis=1)
+        self._costs = np.cumsum([cost_by_step(one) for one in (episode, versus or episode)], axis=1)
         rows = [self._figures(step) for step in range(episode.steps)]
         columns = [(each[0][0], [value for _, value, _ in each]) for each in zip(*rows, strict=True)]
         self._edges = right_edges(SIZE[0] - MARGIN, columns)
 
     def words(self, step: int | None) -> list[_Word]:
         """As of the end of a step; None: of the whole episode."""
-        episode, top = self._episode, SIZE[1]
-        title, note = top - 38.0, top - 63.0
+        episode, title, note = self._episode, SIZE[1] - TITLE, SIZE[1] - NOTE
         if step is None:
-            when, count = (
-                f"{number(episode.steps * episode.dt_h)} h",
-                f"{episode.steps} step{'s' if episode.steps > 1 else ''}",
-            )
+            when = f"{number(episode.steps * episode.dt_h)} h"
+            count = f"{episode.steps} step{'s' if episode.steps > 1 else ''}"
         else:
-            time, day = clock(episode, step)
-            when = f"day {day} · {time}" if days(episode, episode.steps) > 1 else time
-            count = f"step {step + 1} / {episode.steps}"
+            when, count = time_of(episode, step, episode.steps), f"step {step + 1} / {episode.steps}"
         figures = self._figures(-1 if step is None else step)
         words = [
             _Word(MARGIN, title, self._name, 17, INK, True, "left"),
@@ -223,35 +170,15 @@ def _energy(mwh: float) -> str:
     return f"{number(mwh)} MWh" if mwh < 9999.5 else f"{number(mwh / 1000)} GWh"
 
 
-def _cost(episode: Episode) -> Floats:
-    """(T,) cost of each step."""
-    cost: Floats = np.sum([np.zeros(episode.steps), *episode.costs.values()], axis=0)
-    return cost
-
-
-def _figure(episode: Episode, versus: Episode | None, dpi: float) -> Figure:
+def _draw_plots(figure: Figure, episode: Episode, versus: Episode | None) -> None:
     """The plots, without a header."""
-    figure = Figure(figsize=(SIZE[0] / DPI, SIZE[1] / DPI), dpi=dpi)
     if versus is not None:
         for row, draw in zip(ROWS, (generation, storage, cost), strict=True):
             draw_pair(figure, episode, versus, pair_boxes(*row), draw)
     else:
-        ticks = time_ticks(episode, episode.steps + 1, 7)
         for box, draw in zip(BOXES, PANELS, strict=True):
-            share = box.left / SIZE[0], box.bottom / SIZE[1], box.width / SIZE[0], box.height / SIZE[1]
-            axes = figure.add_axes(share, xlim=(0, episode.steps))
-            axes.set_xticks([position for position, _ in ticks], [label for _, label in ticks])
-            draw(axes, episode)
+            draw(time_axes(figure, box, episode), episode)
     number_ticks(figure.axes)
-    return figure
-
-
-def number_ticks(plots: Iterable[Axes]) -> None:
-    """Few and round numbers on every upright axis that has any."""
-    for axes in plots:
-        if len(axes.get_yticks()):
-            axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 
 def _pixels(figure: Figure) -> Image:

@@ -101,13 +101,13 @@ class Strip:
             y = float(_up(box, plot, np.array(value)))
             rules.append([(box.left, y), (right, y)])
             self._canvas.text(box.left - 7, y, number(value), 7.5, MUTED, align="right")
-        self._shapes(LineCollection(rules, colors=FAINT, linewidths=0.8))
+        self._canvas.stamp(LineCollection(rules, colors=FAINT, linewidths=0.8))
         marks = [[(box.left, top), (box.left, box.bottom), (right, box.bottom)]]
         for position, label in self._ticks:
             x = float(self._across(box, np.array(position)))
             marks.append([(x, box.bottom), (x, box.bottom - 4)])
             self._canvas.text(x, box.bottom - 13, label, 7.5, MUTED, align="center")
-        self._shapes(LineCollection(marks, colors=RULE, linewidths=0.8))
+        self._canvas.stamp(LineCollection(marks, colors=RULE, linewidths=0.8))
         self._canvas.text(box.left, top + 16, plot.title, 9, INK, bold=True)
         x = right
         for words, colour in plot.key:
@@ -121,17 +121,12 @@ class Strip:
         for band in plot.bands:
             low, high = (_up(box, plot, np.repeat(values, repeat)) for values in (band.low, band.high))
             outline = np.column_stack([np.r_[x, x[::-1]], np.r_[low, high[::-1]]])
-            self._shapes(
+            self._canvas.stamp(
                 PolyCollection([outline], facecolors=band.colour, edgecolors=PAPER, linewidths=0, hatch=band.hatch)
             )
         for values, colour in plot.lines:
-            line = np.column_stack([x, _up(box, plot, np.repeat(values, repeat))])
-            self._shapes(LineCollection([line], colors=colour, linewidths=1.4, capstyle="round", joinstyle="round"))
-
-    def _shapes(self, collection: LineCollection | PolyCollection) -> None:
-        self._canvas.add(collection)
-        self._canvas.draw(collection)
-        collection.remove()
+            line = [np.column_stack([x, _up(box, plot, np.repeat(values, repeat))])]
+            self._canvas.stamp(LineCollection(line, colors=colour, linewidths=1.4, capstyle="round", joinstyle="round"))
 
 
 def _up(box: Box, plot: Plot, values: Floats) -> Floats:

@@ -22,8 +22,10 @@ from grid import GridError, atomic_path
 
 Progress: TypeAlias = Callable[[int, int], None]  # called with the number of frames done and of all frames
 
-PICTURES = (".png", ".svg", ".pdf")  # that matplotlib writes
-GIF_SIZE = (800, 500)
+ANIMATIONS, PICTURES = (".gif", ".mp4"), (".png", ".svg", ".pdf")
+SUFFIXES = {"grid_state": (*ANIMATIONS, ".png"), "sim_results": (*ANIMATIONS, *PICTURES)}
+"""What files each picture of an episode can be."""
+
 SECONDS_PER_STEP = 0.32
 LONGEST_S = 25.0  # longer episodes play faster
 HOLD_S = 1.0  # the last frame stays
@@ -79,7 +81,7 @@ def write_animation(path: str | Path, clip: Clip, progress: Progress | None = No
     Raises:
         GridError: the suffix is another, the file cannot be written, or ffmpeg is missing or fails.
     """
-    write = {".gif": _write_gif, ".mp4": _write_mp4}[check_suffix(path, (".gif", ".mp4"))]
+    write = {".gif": _write_gif, ".mp4": _write_mp4}[check_suffix(path, ANIMATIONS)]
     with atomic_path(path) as temporary:
         write(Path(path), temporary, clip, progress)
     return Path(path)
