@@ -81,16 +81,16 @@ class ActionMap:
     merit: MeritOrder
     redispatch: Redispatch
     unit: Array  # (N,) action of each node, A where it has none
-    residual: bool
+    kind: str  # absolute or residual
     redispatch_moves: int
 
     @classmethod
-    def of(cls, arrays: GridArrays, prices: Prices, residual: bool, redispatch_moves: int = 0) -> ActionMap:
+    def of(cls, arrays: GridArrays, prices: Prices, kind: str, redispatch_moves: int = 0) -> ActionMap:
         """Prepare the map of a grid."""
         unit = np.full(len(arrays.node_names), len(arrays.controllable))
         unit[arrays.controllable] = np.arange(len(arrays.controllable))
         merit, redispatch = MeritOrder.of(arrays, prices), Redispatch(arrays, prices)
-        return cls(arrays, merit, redispatch, unit, residual, redispatch_moves)
+        return cls(arrays, merit, redispatch, unit, kind, redispatch_moves)
 
     def convert(self, asarray: Callable[[np.ndarray], Array]) -> ActionMap:
         """The same map with every array passed through ``asarray`` (say, to torch tensors)."""
@@ -122,7 +122,7 @@ class ActionMap:
         up, down = xp.maximum(a, 0.0), xp.minimum(a, 0.0)
         store = up * arrays.discharge_max_mw + down * arrays.charge_max_mw
         lo, hi = limits.gen_lo_mw, limits.gen_hi_mw
-        if not self.residual:
+        if self.kind == "absolute":
             return Setpoint(lo + (a + 1.0) / 2.0 * (hi - lo), store)
         feasible = xp.minimum(xp.maximum(store, limits.store_lo_mw), limits.store_hi_mw)
         zero = self._zero(feasible, limits, inputs)
@@ -137,7 +137,7 @@ class ActionMap:
         arrays = self.arrays
         lo, hi, gen, store = limits.gen_lo_mw, limits.gen_hi_mw, setpoint.gen_mw, setpoint.store_mw
         store_side = xp.where(store >= 0, arrays.discharge_max_mw, arrays.charge_max_mw)
-        if self.residual:
+        if self.kind == "residual":
             zero = self._zero(store, limits, inputs)
             gen_side = xp.where(gen >= zero, hi - zero, zero - lo)
             gen_share = _ratio(gen - zero, gen_side)

@@ -1,4 +1,4 @@
-"""GridBatch: the only reset, step and auto-reset in the product, for B episodes at once."""
+"""GridBatch: the only reset and step in the product, for B episodes at once."""
 
 from __future__ import annotations
 
@@ -10,34 +10,27 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from envs.actions import ActionMap, MeritOrder
+from envs.actions import ActionMap
 from envs.config import EnvConfig
 from envs.observations import ENCODERS, View, loading
-from envs.outages import LineOutages, line_of
+from envs.outages import LineOutages
 from envs.outlook import Outlook, steps_to_draw
-from envs.rewards import SCALE_EPISODES, reference_cost, scale_floor
+from envs.problem import SPLIT_CODES, Problem
 from grid import (
     Array,
-    Grid,
-    GridArrays,
     GridError,
     Inputs,
     Outcome,
-    Series,
     Setpoint,
     State,
     overload_mw,
     settlement,
     step_costs,
-    store_value_per_mwh,
 )
 from grid.physics import Limits, flows, initial_state, limits, step
-from topologies import ProfileSource, load
 
 Seeds = int | Sequence[int | None] | np.ndarray | None
 """One seed for all episodes, or one for each; None draws one."""
-
-SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers that share nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,31 +55,28 @@ class GridBatch:
     Each episode has a random stream of its own, so episode i does not depend on B.
     """
 
-    def __init__(self, config: EnvConfig, batch_size: int = 1, seed: Seeds = 0) -> None:
-        self.config = config
-        self.grid = config.topology if isinstance(config.topology, Grid) else load(config.topology)
-        self.arrays = arrays = self.grid.compile()
-        for outage in config.outages:
-            line_of(arrays, outage)  # refused here rather than at the first reset
-        self.prices, self.horizon, self.batch_size = config.prices, config.horizon, batch_size
-        self.source = ProfileSource(arrays, self.grid.series, config.split)
-        self.source.check_length(steps_to_draw(config), config.dt_h)  # before the scale asks less of the train part
-        self.store_value_per_mwh = store_value_per_mwh(arrays, self.prices)
-        self.action_map = ActionMap.of(arrays, self.prices, config.action == "residual", config.redispatch_moves)
-        self._copper = MeritOrder.of(arrays, self.prices, copper_plate=True)
-        high_mw = np.maximum(arrays.load_max_mw, load_peak_mw(arrays, self.grid.series))
-        self.encoder = ENCODERS[config.observation](arrays, config, high_mw)
+    def __init__(self, problem: Problem | EnvConfig, batch_size: int = 1, seed: Seeds = 0) -> None:
+        self.problem = problem = problem if isinstance(problem, Problem) else Problem.of(problem)
+        self.config = config = problem.config
+        self.grid, self.arrays, self.prices = problem.grid, problem.arrays, problem.prices
+        self.horizon, self.batch_size = config.horizon, batch_size
+        self.action_map: ActionMap = problem.action_map
+        self.encoder = ENCODERS[config.observation](problem.arrays, config, problem.load_high_mw)
         self.observation_space = self.encoder.space
-        self.action_space = gym.spaces.Box(-1.0, 1.0, (len(arrays.controllable),), np.float32)
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (len(problem.arrays.controllable),), np.float32)
         self.seed(seed)
-        self.scale = self._reward_scale()
         self.last: Transition | None = None
         self.costs: dict[str, Array] = {}  # of the step that ended last, each (B,), keys as grid.costs.TERMS
         self.metrics: dict[str, Array] = {}  # of the episodes that ended last, each (B,)
         self._history: list[dict[str, Array]] = []
 
-    def seed(self, seed: Seeds) -> None:
-        """Start the random streams of all episodes anew, by one seed or one for each; ``reset`` draws from them.
+    def seed(self, seed: Seeds, first: int = 0) -> None:
+        """Start the random streams of all episodes anew; ``reset`` draws from them.
+
+        Args:
+            seed: one, whose episodes number ``first`` and those after it are run; or one for each episode, whose first
+                episode is run.
+            first: number of the first episode, from 0.
 
         Raises:
             GridError: a seed that is no whole number >= 0, or not as many as episodes.
@@ -97,7 +87,7 @@ class GridBatch:
                 raise GridError("seeds", found, f"{self.batch_size}, one for each episode", mend)
             children = [self._stream(each).spawn(1)[0] for each in seed]
         else:
-            children = self._stream(seed).spawn(self.batch_size)
+            children = self._stream(seed).spawn(first + self.batch_size)[first:]
         self._rngs = [np.random.default_rng(child) for child in children]
 
     def _stream(self, seed: int | None) -> np.random.SeedSequence:
@@ -107,36 +97,22 @@ class GridBatch:
             raise GridError("seed", repr(seed), "a whole number >= 0, or None", "correct the value")
         return np.random.SeedSequence([int(seed), SPLIT_CODES[self.config.split]])
 
-    def _reward_scale(self) -> float:
-        """Mean reference of a step over episodes of the train part, the same for every seed."""
-        source = ProfileSource(self.arrays, self.grid.series, "train")
-        roots = np.random.SeedSequence([0, SPLIT_CODES["scale"]]).spawn(SCALE_EPISODES)
-        draw = source.draw([np.random.default_rng(root) for root in roots], self.horizon, self.config.dt_h)
-        mean = self._reference(draw.load_mw, draw.gen_avail_frac).mean()
-        return max(float(mean), scale_floor(self.arrays, self.config.dt_h))
-
-    def _reference(self, load_mw: Array, gen_avail_frac: Array) -> Array:
-        nodes = load_mw.shape[-1]
-        rows = load_mw.reshape(-1, nodes), gen_avail_frac.reshape(-1, nodes)
-        flat = reference_cost(self.arrays, self._copper, self.prices, *rows, self.config.dt_h)
-        return flat.reshape(load_mw.shape[:-1])
-
-    def reset(self, seed: Seeds = None) -> Any:
-        """Start B new episodes; a seed (or one for each episode) starts their random streams anew.
+    def reset(self, seed: Seeds = None, first: int = 0) -> Any:
+        """Start B new episodes; a seed starts their random streams anew, as ``seed`` says.
 
         Returns:
             The first observation.
         """
         if seed is not None:
-            self.seed(seed)
-        draw = self.source.draw(self._rngs, steps_to_draw(self.config), self.config.dt_h)
+            self.seed(seed, first)
+        draw = self.problem.source.draw(self._rngs, steps_to_draw(self.config), self.config.dt_h)
         known_steps, dt_h = steps_to_draw(self.config), self.config.dt_h
         lines = LineOutages.draw(self.arrays, self.config.outages, self._rngs, self.horizon + 1, known_steps, dt_h)
         self.outlook = outlook = Outlook.of(self.arrays, self.config, draw, lines)
         self.start_hour = draw.start_hour
         self.encoder.start(outlook)
         steps = slice(0, self.horizon)
-        self.references = self._reference(outlook.load_mw[steps], outlook.avail_frac[steps])
+        self.references = self.problem.reference_cost(outlook.load_mw[steps], outlook.avail_frac[steps])
         self.t = 0
         self._history = []
         self.state = initial_state(self.arrays, self.batch_size, self.config.relays)
@@ -174,16 +150,21 @@ class GridBatch:
             raise GridError("action", found, f"finite numbers of shape {wanted}", mend)
         return self.action_map.setpoint(np.clip(given, -1.0, 1.0), self.limits, self.inputs)
 
-    def step(self, actions: Array) -> tuple[Any, Array, bool, Any]:
+    def step(self, actions: Array) -> tuple[Any, Array, bool]:
         """Act with (B, A) actions; see ``step_setpoint``."""
         return self.step_setpoint(self.setpoint(actions))
 
-    def step_setpoint(self, setpoint: Setpoint) -> tuple[Any, Array, bool, Any]:
-        """Run one step; after the last of an episode, start new ones.
+    def step_setpoint(self, setpoint: Setpoint) -> tuple[Any, Array, bool]:
+        """Run one step.
 
         Returns:
-            Observation, reward (B,), whether the episodes ended, and, if so, their final observation (else None).
+            Observation, reward (B,), and whether the episodes have ended; then ``reset`` starts new ones.
+
+        Raises:
+            GridError: the episodes have ended.
         """
+        if self.t == self.horizon:
+            raise GridError("step", "episodes that have ended", "running episodes", "call reset first")
         dt_h = self.config.dt_h
         before, inputs = self.state, self.inputs
         after, outcome = step(self.arrays, before, setpoint, inputs, self.limits, self.config.relays)
@@ -192,7 +173,7 @@ class GridBatch:
         terms["settlement"] = self._settle(after) if done else np.zeros(self.batch_size)
         reference = self.references[self.t]
         self.costs, cost = terms, sum(terms.values())
-        reward = (reference - cost) / self.scale
+        reward = (reference - cost) / self.problem.reward_scale
         self.last = Transition(self.t, before, inputs, outcome, after, terms, reference, reward, done, self.start_hour)
         energies = {
             "unserved_mwh": outcome.shed_mw @ self.arrays.each_node * dt_h,
@@ -203,12 +184,11 @@ class GridBatch:
             self.metrics = self._episode_metrics()
         self.t, self.state = self.t + 1, after
         self._loading = loading(self.arrays, outcome.flow_mw)
-        final = self._observe()
-        return (self.reset(), reward, True, final) if done else (final, reward, False, None)
+        return self._observe(), reward, done
 
     def _settle(self, after: State) -> Array:
         start = self.arrays.store_init_mwh
-        return settlement(self.store_value_per_mwh, start, after.store_mwh)
+        return settlement(self.problem.store_value_per_mwh, start, after.store_mwh)
 
     def _episode_metrics(self) -> dict[str, Array]:
         return {name: np.sum([row[name] for row in self._history], axis=0) for name in self._history[0]}
@@ -245,9 +225,3 @@ def view_of(
     if state.lockout_h is not None and outage_h is not None:
         back_h = np.maximum(outage_h, state.lockout_h)
     return View(t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h)
-
-
-def load_peak_mw(arrays: GridArrays, series: Series | None) -> Array:
-    """(N,) demand at most: load_max_mw, or the largest that a user's series makes of it."""
-    peaks = dict(zip(series.columns, series.values_frac.max(axis=0), strict=True)) if series else {}
-    return arrays.load_max_mw * [peaks.get(name or "", 1.0) for name in arrays.load_profile]

@@ -42,7 +42,7 @@ class GradientLearner:
         self._action_map = batch.action_map.convert(_tensor)
         self._is_graph = isinstance(policy, GraphActorCriticPolicy)
         self._judged = range(0, batch.horizon, GRAPH_JUDGED if self._is_graph else 1)
-        self._value_per_mwh = _tensor(np.asarray(batch.store_value_per_mwh))
+        self._value_per_mwh = _tensor(np.asarray(batch.problem.store_value_per_mwh))
 
     def update(self, learning_rate: float) -> float:
         """Run B episodes, follow the gradient of their return, and give back its mean."""
@@ -92,7 +92,7 @@ class GradientLearner:
             terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())
             costs.append(torch.stack(terms).sum(0))
         costs[-1] = costs[-1] + settlement(self._value_per_mwh, start_mwh, state.store_mwh)
-        rewards = (_tensor(batch.references) - torch.stack(costs)) / batch.scale
+        rewards = (_tensor(batch.references) - torch.stack(costs)) / batch.problem.reward_scale
         return rewards, torch.stack(values), torch.stack(outside).mean()
 
 
