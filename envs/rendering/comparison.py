@@ -33,7 +33,7 @@ class Gap(NamedTuple):
 def comparison(
     gaps: Mapping[str, Gap], shown: Episode, best: Episode, path: str | Path, *, note: str = "", highlight: str = ""
 ) -> Path:
-    """Draw gaps by policy, and under them storage and generation of one day twice: a policy's and the optimum's.
+    """Draw gaps by policy, and below them a day of one policy beside the optimum's; returns the path.
 
     Args:
         gaps: by policy, from top to bottom.
@@ -42,9 +42,6 @@ def comparison(
         path: the file to write (.png, .svg, .pdf).
         note: what the gaps are of.
         highlight: the policy that stands out.
-
-    Returns:
-        The path.
 
     Raises:
         GridError: another suffix, no steps, two grids or lengths, a path that cannot be written.

@@ -33,7 +33,7 @@ THIN_BELOW = 5.0  # radius of the nodes below which lines are thinner in proport
 def contingency_picture(
     arrays: GridArrays, intact: Contingency, outages: Sequence[Contingency], path: str | Path, *, note: str = ""
 ) -> Path:
-    """Draw the outages on their grid.
+    """Draw the outages on their grid; returns the path.
 
     Args:
         arrays: the grid.
@@ -41,9 +41,6 @@ def contingency_picture(
         outages: one a line, worst first.
         path: the file to write (.png, .svg, .pdf).
         note: when they were looked at.
-
-    Returns:
-        The path.
 
     Raises:
         GridError: another suffix, or a path that cannot be written.

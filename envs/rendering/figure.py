@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.style import context
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from envs.rendering.canvas import fit
+from envs.rendering.canvas import Align, fit
 from envs.rendering.layout import Box
 from envs.rendering.style import FAINT, INK, MARGIN, MUTED, RULE, SIZE, STYLE, number, time_ticks
 from envs.rendering.video import PICTURES, check_suffix
@@ -87,13 +87,24 @@ def time_axes(figure: Figure, box: Box, episode: Episode) -> Axes:
     return axes
 
 
-def write(
-    figure: Figure, x: float, depth: float, text: str, size: float, colour: str, weight: str = "normal", **options: Any
-) -> None:
+def write(figure: Figure, x: float, depth: float, text: str, size: float, colour: str, weight: str = "normal") -> None:
     """Write a text; its middle is ``depth`` pixels below the upper edge."""
     width, height = _pixels(figure)
-    place = x / width, 1 - depth / height
-    figure.text(*place, text, fontsize=size, color=colour, weight=weight, **{"va": "center", **options})
+    figure.text(x / width, 1 - depth / height, text, fontsize=size, color=colour, weight=weight, va="center")
+
+
+class FigureText:
+    """Writes on a figure as a Canvas does."""
+
+    def __init__(self, figure: Figure) -> None:
+        self._figure, (self.width, self.height) = figure, _pixels(figure)
+
+    def text(
+        self, x: float, y: float, text: str, size: float, colour: str, *, bold: bool = False, align: Align = "left"
+    ) -> None:
+        """Write a text; ``y`` is the middle of its capitals."""
+        place = x / self.width, (y - 0.365 * size * DPI / 72) / self.height
+        self._figure.text(*place, text, size=size, color=colour, weight="bold" if bold else "normal", ha=align)
 
 
 def write_title(figure: Figure, title: str, note: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from matplotlib.style import context
+from PIL import Image as Pillow
 
 from envs.rendering.canvas import Canvas, Image, fit
 from envs.rendering.header import (
@@ -15,6 +16,7 @@ from envs.rendering.header import (
     draw_figures,
     draw_time,
     draw_title,
+    plain,
     right_edges,
     served_figures,
 )
@@ -33,7 +35,6 @@ from envs.rendering.style import (
     STRIP_HEIGHT,
     STYLE,
     VERMILION,
-    number,
 )
 from envs.rendering.versus import PAIR_GIF_SIZE, PAIR_SIZE, VersusRenderer
 from envs.rendering.video import (
@@ -45,9 +46,8 @@ from envs.rendering.video import (
     check_suffix,
     seconds_per_step,
     write_animation,
-    write_png,
 )
-from grid import IN_SERVICE, Episode, GridError
+from grid import IN_SERVICE, Episode, GridError, atomic_path
 
 HEADER_LEFT = 704.0  # where the time ends
 
@@ -60,7 +60,7 @@ def grid_state(
     versus: Episode | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Draw an episode on its grid: an animation (.gif, .mp4) or a picture (.png) of one step.
+    """Draw an episode on its grid: an animation (.gif, .mp4) or a picture (.png) of one step; returns the path.
 
     Args:
         episode: what to show.
@@ -69,9 +69,6 @@ def grid_state(
             served, with the highest demand.
         versus: what another policy did in the same episode, to be shown beside it.
         progress: called after each frame of an animation with the number of frames done and of all frames.
-
-    Returns:
-        The path.
 
     Raises:
         GridError: another suffix, no such step, two different episodes, a path that cannot be written, .mp4 without
@@ -83,7 +80,9 @@ def grid_state(
         shown = _telling_step(episode) if step is None else step
         if not 0 <= shown < steps:
             raise GridError("step", str(step), f"0 to {steps - 1}", "choose a step of the episode")
-        return write_png(path, _renderer(episode, versus, SECONDS_PER_STEP).frame(shown))
+        with atomic_path(path) as temporary:
+            Pillow.fromarray(_renderer(episode, versus, SECONDS_PER_STEP).frame(shown)).save(temporary)
+        return Path(path)
     fps = _gif_fps(episode, versus) if suffix == ".gif" else MP4_FPS
     renderer = _renderer(episode, versus, seconds_per_step(steps), small=suffix == ".gif")
     return write_animation(path, Clip(renderer.frame, steps, fps), progress)
@@ -185,8 +184,7 @@ class GridStateRenderer:
     def _list_figures(self) -> Figures:
         """What the header says of each step."""
         series = self._playback.series
-        totals = [number(one) for one in series.reward_sum.tolist()]
-        figures = [*served_figures(series), ("return so far", totals, [INK] * len(totals))]
+        figures = [*served_figures(series), plain("return so far", series.reward_sum)]
         out = (series.line_status != IN_SERVICE).sum(1).tolist()
         if any(out):
             figures.insert(0, ("lines out", [str(one) for one in out], [VERMILION if one else MUTED for one in out]))

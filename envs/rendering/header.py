@@ -11,6 +11,8 @@ from typing import TypeAlias
 import numpy as np
 
 from envs.rendering.canvas import Canvas, fit, text_width
+from envs.rendering.figure import FigureText
+from envs.rendering.layout import Floats
 from envs.rendering.playback import Moment
 from envs.rendering.style import BLUE, INK, LOOKS, MARGIN, MUTED, VERMILION, number, percent, time_of
 from grid import KIND_NAMES, Episode
@@ -21,6 +23,11 @@ GAP = 28.0
 
 Figures: TypeAlias = list[tuple[str, list[str], list[str]]]
 """Name of each figure, its values (T,) and their colours (T,)."""
+
+
+def plain(name: str, values: Floats) -> tuple[str, list[str], list[str]]:
+    """A figure of numbers (T,), all in the same colour."""
+    return name, [number(value) for value in values.tolist()], [INK] * len(values)
 
 
 def right_edges(right: float, columns: Sequence[tuple[str, Sequence[str]]]) -> list[float]:
@@ -43,7 +50,9 @@ def served_figures(series: Moment) -> Figures:
     ]
 
 
-def draw_figures(canvas: Canvas, figures: Figures, edges: Sequence[float], step: int, y: float, drop: float) -> None:
+def draw_figures(
+    canvas: Canvas | FigureText, figures: Figures, edges: Sequence[float], step: int, y: float, drop: float
+) -> None:
     """The values of a step, which end at the edges; their names ``drop`` lower."""
     for edge, (name, values, colours) in zip(edges, figures, strict=True):
         canvas.text(edge, y, values[step], VALUE_SIZE, colours[step], bold=True, align="right")

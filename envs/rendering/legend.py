@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
 
-from envs.rendering.canvas import Canvas, fit
+from envs.rendering.canvas import Align, Canvas, fit
 from envs.rendering.layout import Box, Floats
 from envs.rendering.network import OUTAGE_WORDS, Network, draw_outages
 from envs.rendering.style import (
@@ -132,7 +132,7 @@ def _loading(pen: _Pen, width: float) -> None:
     for side in (1, -1):
         above = np.array([(-1, thin), (165, thick), (165, thick + 1), (-1, thick + 1)]) * [1, side]
         pen.shape(above, 1, PAPER, PAPER, 0, 0)
-    ends: tuple[tuple[float, Literal["left", "center", "right"]], ...] = ((0, "left"), (0.5, "center"), (1, "right"))
+    ends: tuple[tuple[float, Align], ...] = ((0, "left"), (0.5, "center"), (1, "right"))
     for part, align in ends:
         pen.canvas.text(pen.x + 165 * part, pen.y - 19, f"{part:.0%}", 8, MUTED, align=align)
     pen.y -= 46

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
@@ -68,7 +68,7 @@ class Network:
         self.line_width = float(np.clip(7.0 * (20 / max(lines, 20)) ** 0.35, 1.6, 7.0))  # points, at full loading
         self._place_lines(episode, outer)
         self._place_labels(episode, outer)
-        self._make_lines()
+        self._levels = 20 if lines <= 60 else 8  # of width and colour: lines that change less make smaller files
         self._make_nodes()
 
     def _place_lines(self, episode: Episode, outer: Floats) -> None:
@@ -128,63 +128,48 @@ class Network:
         start, bend, end = (points[of] for points in self._curve)
         return layout.on_curve(start, bend, end, place[:, None])
 
-    def _make_lines(self) -> None:
-        count = len(self.segments)
-        self._levels = 20 if count <= 60 else 8  # of width and colour: lines that change less make smaller files
-        self._bed = self._lines_artist("#EDF1F5", self.line_width + 2)
-        self._bed.set_segments(self.segments)
-        self._halo = self._lines_artist(VERMILION, self.line_width)
-        self._lines = self._lines_artist(FULL, self.line_width)
-        self._lines.set_segments(self.segments)
-        self._chevrons: Any = PolyCollection(
-            [np.zeros((4, 2))] * len(self.of_line),
-            facecolors=INK,
-            edgecolors=PAPER,
-            linewidths=0.9 if count <= 60 else 0.7,
-        )
-        self._canvas.add(self._chevrons)
-
-    def _lines_artist(self, colour: Any, width: float) -> Any:  # Any: matplotlib's types know no arrays
-        artist = LineCollection([], colors=[to_rgba(colour)], linewidths=width, capstyle="round")
-        self._canvas.add(artist)
-        return artist
-
     def _make_nodes(self) -> None:
         shapes = [LOOKS[kind].shape * r + p for kind, r, p in zip(self.kinds, self.radius, self.points, strict=True)]
         looks = [LOOKS[kind] for kind in self.kinds]
         rim = [1.1 if look.edge == PAPER else 3.0 for look in looks]
         under = PolyCollection(shapes, facecolors=[look.empty for look in looks], edgecolors=PAPER, linewidths=rim)
         self.gauged = [n for n, look in enumerate(looks) if look.empty != look.colour]
-        self._gauges = PolyCollection([], facecolors=[looks[n].colour for n in self.gauged], edgecolors="none")
+        self._gauge_colours = [looks[n].colour for n in self.gauged]
         over = PolyCollection(
             [shapes[n] for n in self.gauged],
             facecolors="none",
             edgecolors=[looks[n].edge for n in self.gauged],
             linewidths=1.3 if len(looks) <= 60 else 1.0,
         )
-        self._arcs = LineCollection([], colors=VERMILION, linewidths=self.arc_width, capstyle="butt")
-        self._tracks = LineCollection([], colors=PAPER, linewidths=self.arc_width + 1.6, capstyle="butt")
-        self._nodes = [self._tracks, self._arcs, under, self._gauges, over]
+        self._nodes = [under, over]
         for artist in self._nodes:
             self._canvas.add(artist)
 
     def draw_background(self) -> None:
         """What never changes: the beds of the lines, so that crossings can be read."""
-        self._canvas.draw(self._bed)
+        self._draw_paths(self.segments, "#EDF1F5", self.line_width + 2)
 
     def draw(self, moment: Moment, seconds_per_step: float) -> None:
         """Everything else, for one moment; chevrons move as if a step took so many seconds."""
+        canvas, (under, over) = self._canvas, self._nodes
         self._draw_lines(moment)
-        self._chevrons.set_verts(self.chevrons(moment, seconds_per_step))
-        self._gauges.set_verts(self.gauges(moment.fill_frac))
+        chevrons: Any = self.chevrons(moment, seconds_per_step)  # Any: matplotlib's types know no arrays
+        rim = 0.9 if len(self.segments) <= 60 else 0.7
+        canvas.stamp(PolyCollection(chevrons, facecolors=INK, edgecolors=PAPER, linewidths=rim))
         arcs = self.arcs(moment.unmet_frac)
-        self._arcs.set_segments(arcs)
-        self._tracks.set_segments(arcs)
-        self._canvas.draw(self._chevrons, *self._nodes)
+        self._draw_paths(arcs, PAPER, self.arc_width + 1.6, "butt")
+        self._draw_paths(arcs, VERMILION, self.arc_width, "butt")
+        canvas.draw(under)
+        gauges = self.gauges(moment.fill_frac)
+        canvas.stamp(PolyCollection(gauges, facecolors=self._gauge_colours, edgecolors="none"))
+        canvas.draw(over)
         for label, (x, y) in zip(self.labels, self.label_points.tolist(), strict=True):
             if np.isfinite(x):
-                self._canvas.text(x, y, label, self.label_size, self._label_colour, align="center", halo=True)
+                canvas.text(x, y, label, self.label_size, self._label_colour, align="center", halo=True)
         self._draw_badges(moment)
+
+    def _draw_paths(self, paths: Any, colours: Any, width: Any, cap: Literal["round", "butt"] = "round") -> None:
+        self._canvas.stamp(LineCollection(paths, colors=colours, linewidths=width, capstyle=cap))
 
     def line_states(self, moment: Moment) -> tuple[Floats, Floats]:
         """(E,) loading, and 0 below capacity, 1 at capacity, 2 overloaded; lines without a capacity are never full.
@@ -205,12 +190,9 @@ class Network:
         out = np.flatnonzero(moment.line_status != IN_SERVICE)
         colour[out, 3] = 0.0
         full = np.flatnonzero(state)
-        self._halo.set_segments([self.segments[e] for e in full])
-        self._halo.set_linewidths(width[full] + np.where(state[full] == 2, 4.0, 5.0))
-        self._halo.set_colors([FULL if state[e] == 2 else HALO for e in full])
-        self._lines.set_linewidths(width)
-        self._lines.set_colors(colour)
-        self._canvas.draw(self._halo, self._lines)
+        around = width[full] + np.where(state[full] == 2, 4.0, 5.0)
+        self._draw_paths([self.segments[e] for e in full], [FULL if state[e] == 2 else HALO for e in full], around)
+        self._draw_paths(self.segments, colour, width)
         width_out, radius = max(1.6, 0.5 * self.line_width), 6.5 if len(self.segments) <= 60 else 5.0
         segments, status = [self.segments[e] for e in out], moment.line_status[out]
         draw_outages(self._canvas, segments, self._middles[out], status, width_out, radius)

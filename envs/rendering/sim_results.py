@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.style import context
 
 from envs.rendering.canvas import Canvas, Image, fit
-from envs.rendering.figure import DPI, PLOTS, new_figure, number_ticks, time_axes, write, written_figure
-from envs.rendering.header import NAME_SIZE, NOTE, TITLE, VALUE_SIZE, right_edges
+from envs.rendering.figure import DPI, PLOTS, FigureText, new_figure, number_ticks, time_axes, written_figure
+from envs.rendering.header import NAME_SIZE, NOTE, TITLE, Figures, draw_figures, plain, right_edges
 from envs.rendering.layout import Box
 from envs.rendering.panels import PANELS, cost, draw_pair, generation, pair_boxes, storage
 from envs.rendering.playback import check_same_episode, cost_by_step
@@ -29,16 +29,13 @@ FADED = 0.82  # how far the colours of what is still to come go towards paper
 def sim_results(
     episode: Episode, path: str | Path, *, versus: Episode | None = None, progress: Progress | None = None
 ) -> Path:
-    """Draw the course of an episode: an animation (.gif, .mp4) or a picture (.png, .svg, .pdf).
+    """Draw an episode over time: an animation (.gif, .mp4) or a picture (.png, .svg, .pdf); returns the path.
 
     Args:
         episode: what to show; at least one step.
         path: the file to write; its suffix says what.
         versus: what another policy did in the same episode, to be shown beside it.
         progress: called after each frame of an animation with the number of frames done and of all frames.
-
-    Returns:
-        The path.
 
     Raises:
         GridError: another suffix, no steps, two different episodes, a path that cannot be written, .mp4 without ffmpeg.
@@ -54,9 +51,7 @@ def sim_results(
         return write_animation(path, clip, progress)
     with written_figure(path) as figure:
         _draw_plots(figure, episode, versus)
-        for word in _Header(episode, versus).words(None):
-            depth, weight = SIZE[1] - word.y + 0.365 * word.size * DPI / 72, "bold" if word.bold else "normal"
-            write(figure, word.x, depth, word.text, word.size, word.colour, weight, ha=word.align, va="baseline")
+        _Header(episode, versus).draw(FigureText(figure), None)
     return Path(path)
 
 
@@ -95,75 +90,56 @@ class SimResultsRenderer:
             image[top - 1 : bottom, start:cursor] = self._shown[top - 1 : bottom, start:cursor]
             image[top:bottom, cursor, :3] //= 2
         self._canvas.restore(image)
-        for word in self._header.words(int(done) - 1):
-            self._canvas.text(word.x, word.y, word.text, word.size, word.colour, bold=word.bold, align=word.align)
+        self._header.draw(self._canvas, int(done) - 1)
         return self._canvas.image()
-
-
-class _Word(NamedTuple):
-    x: float
-    y: float  # middle of the capitals
-    text: str
-    size: float
-    colour: str
-    bold: bool
-    align: Literal["left", "center", "right"]
 
 
 class _Header:
     """Name, policy and time, and sums of what has happened so far."""
 
     def __init__(self, episode: Episode, versus: Episode | None) -> None:
-        self._episode, self._versus = episode, versus
-        self._name = fit(episode.grid_name, 400, 17, bold=True)
+        self._episode = episode
         policies = f"policy: {episode.policy}" if versus is None else f"policies: {episode.policy}, {versus.policy}"
-        self._policy = fit(policies, 400, 9.5)
-        over = np.clip(np.abs(episode.flow_mw) - episode.capacity_mw, 0, None).sum(1)
-        energy = [episode.dt_h * power.sum(1) for power in (episode.load_mw, episode.served_mw, episode.shed_mw)]
-        self._sums = np.cumsum([*energy, episode.dt_h * over, cost_by_step(episode), episode.reward], axis=1)
-        self._costs = np.cumsum([cost_by_step(one) for one in (episode, versus or episode)], axis=1)
-        rows = [self._figures(step) for step in range(episode.steps)]
-        columns = [(each[0][0], [value for _, value, _ in each]) for each in zip(*rows, strict=True)]
-        self._edges = right_edges(SIZE[0] - MARGIN, columns)
+        self._policies = fit(policies, 400, 9.5)
+        self._figures = _sums(episode) if versus is None else _costs(episode, versus)
+        self._edges = right_edges(SIZE[0] - MARGIN, [(name, values) for name, values, _ in self._figures])
 
-    def words(self, step: int | None) -> list[_Word]:
+    def draw(self, canvas: Canvas | FigureText, step: int | None) -> None:
         """As of the end of a step; None: of the whole episode."""
-        episode, title, note = self._episode, SIZE[1] - TITLE, SIZE[1] - NOTE
+        episode, title, note = self._episode, canvas.height - TITLE, canvas.height - NOTE
         if step is None:
             when = f"{number(episode.steps * episode.dt_h)} h"
             count = f"{episode.steps} step{'s' if episode.steps > 1 else ''}"
         else:
             when, count = time_of(episode, step, episode.steps), f"step {step + 1} / {episode.steps}"
-        figures = self._figures(-1 if step is None else step)
-        words = [
-            _Word(MARGIN, title, self._name, 17, INK, True, "left"),
-            _Word(MARGIN, note, self._policy, 9.5, MUTED, False, "left"),
-            _Word(0.42 * SIZE[0], title, when, 17, INK, True, "center"),
-            _Word(0.42 * SIZE[0], note, count, 9.5, MUTED, False, "center"),
-        ]
-        for edge, (name, value, colour) in zip(self._edges, figures, strict=True):
-            words.append(_Word(edge, title, value, VALUE_SIZE, colour, True, "right"))
-            words.append(_Word(edge, note, name, NAME_SIZE, MUTED, False, "right"))
-        return words
+        canvas.text(MARGIN, title, fit(episode.grid_name, 400, 17, bold=True), 17, INK, bold=True)
+        canvas.text(MARGIN, note, self._policies, 9.5, MUTED)
+        canvas.text(0.42 * canvas.width, title, when, 17, INK, bold=True, align="center")
+        canvas.text(0.42 * canvas.width, note, count, 9.5, MUTED, align="center")
+        draw_figures(canvas, self._figures, self._edges, -1 if step is None else step, title, NOTE - TITLE)
 
-    def _figures(self, step: int) -> list[tuple[str, str, str]]:
-        """Name, value and colour of each sum as of the end of a step; of two episodes, their costs."""
-        if self._versus is not None:
-            one, other = self._costs[:, step].tolist()
-            names = [fit(f"cost of {each.policy}", 130, NAME_SIZE) for each in (self._episode, self._versus)]
-            return [
-                (names[0], number(one), INK),
-                (names[1], number(other), INK),
-                ("difference", number(other - one), BLUE if other < one else MUTED),
-            ]
-        load, served, unmet, over, cost, reward = self._sums[:, step].tolist()
-        return [
-            ("served", percent(served, load), BLUE),
-            ("unmet", _energy(unmet), VERMILION if unmet > 0.005 else MUTED),
-            ("overload", _energy(over), VERMILION if over > 0.005 else MUTED),
-            ("cost", number(cost), INK),
-            ("return", number(reward), INK),
-        ]
+
+def _sums(episode: Episode) -> Figures:
+    """Each sum as of the end of each step."""
+    over = np.clip(np.abs(episode.flow_mw) - episode.capacity_mw, 0, None)
+    powers = (episode.load_mw, episode.served_mw, episode.shed_mw, over)
+    load, served, unmet, overload = np.cumsum([episode.dt_h * power.sum(1) for power in powers], axis=1).tolist()
+    shares = [percent(*pair) for pair in zip(served, load, strict=True)]
+    figures = [("served", shares, [BLUE] * len(shares))]
+    for name, energies in (("unmet", unmet), ("overload", overload)):
+        figures.append((name, [_energy(e) for e in energies], [VERMILION if e > 0.005 else MUTED for e in energies]))
+    for name, values in (("cost", cost_by_step(episode)), ("return", episode.reward)):
+        figures.append(plain(name, np.cumsum(values)))
+    return figures
+
+
+def _costs(*pair: Episode) -> Figures:
+    """The cost of each of two episodes as of the end of each step, and their difference."""
+    one, other = np.cumsum([cost_by_step(episode) for episode in pair], axis=1)
+    names = [fit(f"cost of {episode.policy}", 130, NAME_SIZE) for episode in pair]
+    name, more, _ = plain("difference", other - one)
+    colours = [BLUE if less else MUTED for less in other < one]
+    return [plain(names[0], one), plain(names[1], other), (name, more, colours)]
 
 
 def _energy(mwh: float) -> str:

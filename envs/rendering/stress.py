@@ -53,9 +53,7 @@ def by_stress(count: int, line_from: Indices, line_to: Indices) -> Floats:
         np.fill_diagonal(pull, 0.0)
         np.fill_diagonal(pull, -pull.sum(1))
         points = inverse @ (pull @ points)
-    points -= points.mean(0)
-    axes = np.linalg.svd(points, full_matrices=False)[2]
-    return _upright(points @ axes.T)
+    return _turned(points)
 
 
 def _by_few_distances(links: Any) -> Floats:
@@ -94,9 +92,7 @@ def _by_few_distances(links: Any) -> Floats:
         pull = weight * wanted * gap / np.maximum(np.abs(gap), 1e-9)
         goal = sums(one, pull, count) - sums(other, pull, count)
         points = solver.solve(np.column_stack([goal.real, goal.imag]))
-    points -= points.mean(0)
-    axes = np.linalg.svd(points, full_matrices=False)[2]
-    return _upright(points @ axes.T)
+    return _turned(points)
 
 
 def _two_lines_apart(links: Any) -> tuple[Indices, Floats]:
@@ -114,6 +110,13 @@ def _two_lines_apart(links: Any) -> tuple[Indices, Floats]:
     order = np.lexsort([way, b, a])
     pairs, shortest = np.unique(np.column_stack([a, b])[order], axis=0, return_index=True)
     return pairs, way[order][shortest]
+
+
+def _turned(points: Floats) -> Floats:
+    """(N, 2) the same points, centred and turned so that they are widest along x."""
+    centred = points - points.mean(0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2]
+    return _upright(centred @ axes.T)
 
 
 def _upright(points: Floats) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
@@ -63,10 +62,6 @@ class Strip:
         self._boxes = [Box(box.left + i * (width + GAP), box.bottom, width, box.height) for i in range(count)]
         self._ticks = time_ticks(episode, self._steps, int(width // 58))
         self._plots: list[Plot] = []
-        self._cursor = LineCollection([], colors=INK, linewidths=0.9, alpha=0.55)
-        self._dots: Any = PolyCollection([], edgecolors=PAPER, linewidths=1.2)  # Any: matplotlib's types know no arrays
-        for artist in (self._cursor, self._dots):
-            canvas.add(artist)
 
     def draw_background(self, plots: list[Plot]) -> None:
         """The plots of what has happened so far."""
@@ -85,10 +80,8 @@ class Strip:
                 value = np.interp(step, np.arange(len(values)), values)
                 dots.append(CIRCLE * 3.4 + [x, float(_up(box, plot, np.array(value)))])
                 colours.append(colour if len(plot.lines) > 1 else INK)
-        self._cursor.set_segments(bars)
-        self._dots.set_verts(dots)
-        self._dots.set_facecolors(colours)
-        self._canvas.draw(self._cursor, self._dots)
+        self._canvas.stamp(LineCollection(bars, colors=INK, linewidths=0.9, alpha=0.55))
+        self._canvas.stamp(PolyCollection(dots, facecolors=colours, edgecolors=PAPER, linewidths=1.2))
 
     def _across(self, box: Box, step: Floats) -> Floats:
         return box.left + box.width * step / max(self._steps - 1, 1)

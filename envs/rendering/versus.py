@@ -15,6 +15,7 @@ from envs.rendering.header import (
     draw_figures,
     draw_time,
     draw_title,
+    plain,
     right_edges,
     served_figures,
 )
@@ -23,7 +24,7 @@ from envs.rendering.legend import draw_legend, draw_outage_legend
 from envs.rendering.network import Network
 from envs.rendering.playback import Playback, check_same_episode, cost_by_step
 from envs.rendering.strip import STORAGE_TITLE, Plot, Strip, demand_plot
-from envs.rendering.style import INK, LEGEND_WIDTH, MARGIN, MUTED, STRIP_HEIGHT, STYLE, number
+from envs.rendering.style import INK, LEGEND_WIDTH, MARGIN, MUTED, STRIP_HEIGHT, STYLE
 from envs.rendering.video import SECONDS_PER_STEP
 from grid import IN_SERVICE, Episode
 
@@ -109,8 +110,7 @@ class VersusRenderer:
     @staticmethod
     def _list_figures(episode: Episode, playback: Playback) -> Figures:
         """What is said of each step."""
-        costs = [number(one) for one in _cost_so_far(episode).tolist()]
-        return [*served_figures(playback.series), ("cost so far", costs, [INK] * len(costs))]
+        return [*served_figures(playback.series), plain("cost so far", np.cumsum(cost_by_step(episode)))]
 
     def _plots(self) -> list[Plot]:
         """Demand and how the left policy serves it, mean charge under both, and what the right one saves."""
@@ -120,13 +120,8 @@ class VersusRenderer:
             stored = [100 * play.series.stored_frac for play in self._playbacks]
             key = (f"— {right}", COLOURS[1]), (f"— {left}", COLOURS[0])
             plots.append(Plot(STORAGE_TITLE, key, tuple(zip(stored, COLOURS, strict=True)), 0.0, 104.0))
-        saved = _cost_so_far(self._episodes[0]) - _cost_so_far(self._episodes[1])
+        saved: Floats = np.cumsum(cost_by_step(self._episodes[0])) - np.cumsum(cost_by_step(self._episodes[1]))
         low, high = min(0.0, float(saved.min())), max(0.0, float(saved.max()))
         margin = 0.06 * (high - low) or 1.0
         plots.append(Plot(f"Saved by {right} so far", (), ((saved, INK),), low - margin, high + margin))
         return plots
-
-
-def _cost_so_far(episode: Episode) -> Floats:
-    """(T,) cost of all steps so far; 0 before the first."""
-    return np.cumsum(cost_by_step(episode))

@@ -68,13 +68,6 @@ def check_suffix(path: str | Path, allowed: tuple[str, ...]) -> str:
     return suffix
 
 
-def write_png(path: str | Path, image: Image) -> Path:
-    """Write one picture; returns its path."""
-    with atomic_path(path) as temporary:
-        Pillow.fromarray(image).save(temporary)
-    return Path(path)
-
-
 def write_animation(path: str | Path, clip: Clip, progress: Progress | None = None) -> Path:
     """Write a .gif or .mp4; returns its path.
 

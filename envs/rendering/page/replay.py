@@ -54,7 +54,7 @@ DARK: dict[str, str] = LIGHT | {
 
 
 def replay(episode: Episode, path: str | Path, versus: Episode | None = None) -> Path:
-    """Write an episode as one .html file that plays in a browser, without any network.
+    """Write an episode as one .html file that plays in a browser, without any network; returns the path.
 
     Powers and energies are right to a thousandth of the peak of their series, flows to two.
 
@@ -62,9 +62,6 @@ def replay(episode: Episode, path: str | Path, versus: Episode | None = None) ->
         episode: what to show.
         path: the file to write.
         versus: what another policy did in the same episode, to be shown beside it.
-
-    Returns:
-        The path.
 
     Raises:
         GridError: another suffix, a path that cannot be written, an episode with values that are not finite, or two
