@@ -1,4 +1,4 @@
-"""A picture in memory: a kept background, artists drawn over it, and texts from a cache of ready-made sprites."""
+"""A picture in memory: a background, artists drawn over it, and texts from a cache of rasterised texts."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Canvas:
             collection.remove()
 
     def keep(self) -> Image:
-        """Take what is drawn now as the background; returns it for :meth:`restore`."""
+        """Make what is drawn now the background; returns it for :meth:`restore`."""
         self._kept = self._pixels.copy()
         return self._kept
 

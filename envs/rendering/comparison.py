@@ -1,4 +1,4 @@
-"""comparison: how far policies are from the optimum, and the first day of one of them beside the optimum's."""
+"""comparison: the cost of policies above the optimum, and one day of a policy beside the optimum's day."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _draw_gaps(axes: Axes, gaps: Mapping[str, Gap], highlight: str) -> None:
 
 
 def _end_of_scale(highs: list[float]) -> float:
-    """Where the scale ends: with room for the figures behind the longest interval that is on it."""
+    """Where the scale ends: it leaves room for the figures behind the longest interval that it holds."""
     *others, largest = sorted(highs)
     reach = others[-1] if others and 0 < OFF_SCALE * others[-1] < largest else largest
     return 1.22 * reach if reach > 0 else 1.0

@@ -1,4 +1,4 @@
-"""contingency_picture: each line coloured by what its outage leads to, and the worst outages as bars."""
+"""contingency_picture: each line in the colour of what its outage causes, and the worst outages as bars."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_rgba
 from matplotlib.patheffects import withStroke
 
 from envs.contingency import Contingency
@@ -38,9 +38,9 @@ def contingency_picture(
     Args:
         arrays: the grid.
         intact: the grid without outages.
-        outages: one a line, worst first.
+        outages: one for each line, the worst first.
         path: the file to write (.png, .svg, .pdf).
-        note: when they were looked at.
+        note: of which hours.
 
     Raises:
         GridError: another suffix, or a path that cannot be written.
@@ -53,7 +53,7 @@ def contingency_picture(
 
 
 def _draw_map(axes: Axes, arrays: GridArrays, outages: Sequence[Contingency]) -> None:
-    """The grid; lines whose outage leaves demand unserved are vermilion, the others coloured by the worst loading."""
+    """The grid. A line is vermilion if its outage leaves demand unserved; else its colour is the highest loading."""
     axes.set_axis_off()
     axes.set_xlim(0, MAP.width)
     axes.set_ylim(0, MAP.height)
@@ -70,11 +70,10 @@ def _draw_map(axes: Axes, arrays: GridArrays, outages: Sequence[Contingency]) ->
     dark = np.array([one.unserved_mw > 1e-6 for one in found])
     loading = np.array([one.worst_loading_frac for one in found])
     colours = LOADING(Normalize(0.0, FULL_COLOUR_FRAC)(loading))
-    width = 1.4 + 3.2 * np.clip(loading / FULL_COLOUR_FRAC, 0, 1)
-    for lines, colour, thick in ((~dark, colours, width), (dark, None, np.full(len(found), 4.6))):
-        shown = np.flatnonzero(lines)
-        paint = VERMILION if colour is None else colour[shown]
-        axes.add_collection(LineCollection([curves[e] for e in shown], colors=paint, linewidths=thin * thick[shown]))
+    colours[dark] = to_rgba(VERMILION)
+    width = np.where(dark, 4.6, 1.4 + 3.2 * np.clip(loading / FULL_COLOUR_FRAC, 0, 1))
+    order = np.argsort(dark, kind="stable")
+    axes.add_collection(LineCollection(list(curves[order]), colors=colours[order], linewidths=thin * width[order]))
     looks = [LOOKS[KIND_NAMES[kind]] for kind in arrays.node_kind.tolist()]
     shapes = [look.shape * r + p for look, r, p in zip(looks, radius, points, strict=True)]
     faces = [look.colour for look in looks]
@@ -105,7 +104,7 @@ def _write_names(axes: Axes, arrays: GridArrays, points: Floats, radius: Floats,
 
 
 def _draw_bars(axes: Axes, intact: Contingency, outages: Sequence[Contingency]) -> None:
-    """The worst outages: loading as bars, unserved demand in words."""
+    """The worst outages: bars of the highest loading, with the unserved demand in words."""
     shown = [intact, *outages[:MOST_BARS]]
     axes.set_title("Highest loading (%), unserved demand")
     axes.set_yticks(range(len(shown)), [both_ends(one.line, LABEL_CHARACTERS) or "no outage" for one in shown])

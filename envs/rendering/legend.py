@@ -1,4 +1,4 @@
-"""The column that explains a picture of a grid: only what the grid has."""
+"""The column beside a grid: the legend, with only what the grid has, and the lines with the highest loading."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class _Pen:
 
 
 def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> float:
-    """Rows from (x, y) downwards for the kinds of nodes and the loading of lines of this grid; returns their end."""
+    """Rows from (x, y) downwards for the nodes and line loadings of this grid; returns where they end."""
     pen = _Pen(canvas, x, y)
     pen.heading("NODES")
     for kind in KIND_NAMES:
@@ -105,7 +105,7 @@ def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> float:
 
 
 def draw_outage_legend(canvas: Canvas, network: Network, episode: Episode, x: float, y: float) -> float:
-    """Rows from (x, y) downwards for what has kept lines of this episode out of service; returns their end."""
+    """Rows from (x, y) downwards for lines out of service in this episode; returns where they end."""
     pen = _Pen(canvas, x, y)
     for status, words in OUTAGE_WORDS.items():
         if (episode.line_status == status).any():

@@ -52,7 +52,7 @@ _CURVE = np.linspace(0, 1, 15)[:, None, None]
 
 
 class Network:
-    """Everything about a grid that is drawn in the given box; made once, drawn for many moments."""
+    """The network of a grid in a box; laid out once, drawn for many moments."""
 
     def __init__(self, canvas: Canvas, episode: Episode, box: Box) -> None:
         self._canvas, self._box = canvas, box
@@ -146,11 +146,11 @@ class Network:
             self._canvas.add(artist)
 
     def draw_background(self) -> None:
-        """What never changes: the beds of the lines, so that crossings can be read."""
+        """Draw what never changes: a pale bed under each line, so that crossings can be told apart."""
         self._draw_paths(self.segments, "#EDF1F5", self.line_width + 2)
 
     def draw(self, moment: Moment, seconds_per_step: float) -> None:
-        """Everything else, for one moment; chevrons move as if a step took so many seconds."""
+        """Draw everything else for one moment; chevrons move as if a step took ``seconds_per_step``."""
         canvas, (under, over) = self._canvas, self._nodes
         self._draw_lines(moment)
         chevrons: Any = self.chevrons(moment, seconds_per_step)  # Any: matplotlib's types know no arrays
@@ -172,10 +172,7 @@ class Network:
         self._canvas.stamp(LineCollection(paths, colors=colours, linewidths=width, capstyle=cap))
 
     def line_states(self, moment: Moment) -> tuple[Floats, Floats]:
-        """(E,) loading, and 0 below capacity, 1 at capacity, 2 overloaded; lines without a capacity are never full.
-
-        Neither are lines that are out of service.
-        """
+        """(E,) loading; (E,) state: 0 below capacity, or without one or out of service; 1 at capacity; 2 overloaded."""
         loading = np.abs(moment.flow_frac)
         state = (loading >= AT_CAPACITY_FRAC).astype(float) + (loading > 1 + 1e-6)
         return loading, np.where(self.limited & (moment.line_status == IN_SERVICE), state, 0.0)
@@ -198,7 +195,7 @@ class Network:
         draw_outages(self._canvas, segments, self._middles[out], status, width_out, radius)
 
     def chevrons(self, moment: Moment, seconds_per_step: float = 1.0) -> Floats:
-        """(chevrons, 4, 2) corners: spread over the lines, moved on and turned by the flow, small where it is small."""
+        """(chevrons, 4, 2) corners: spread over the lines, moved and turned by the flow, smaller where it is small."""
         of = self.of_line
         length = (self._length * self._visible)[of]
         moved = moment.way[of] * CHEVRON_SPEED * seconds_per_step / np.maximum(length, 1e-9)

@@ -46,7 +46,7 @@ class Part(NamedTuple):
 
 
 def demand(axes: Axes, episode: Episode) -> None:
-    """Demand of the grid: what was served, and what was not."""
+    """Demand of the grid: served and unserved."""
     axes.set_title("Demand (MW)")
     parts = [Part("served", episode.served_mw.sum(1), SERVED)]
     if episode.shed_mw.max(initial=0.0) > 1e-9:
@@ -58,7 +58,7 @@ def demand(axes: Axes, episode: Episode) -> None:
 
 
 def generation(axes: Axes, episode: Episode, like: Episode | None = None) -> None:
-    """Output by source, the largest by name, and what the storages gave; demand for comparison.
+    """Output by source (the largest by name), discharge of storages, and the demand as a line.
 
     Sources have the order and colours of the episode ``like``, if there is one.
     """
@@ -92,7 +92,7 @@ def generation(axes: Axes, episode: Episode, like: Episode | None = None) -> Non
 
 
 def storage(axes: Axes, episode: Episode) -> None:
-    """Stored energy by unit; of many units their mean charge and its range."""
+    """Stored energy by unit; for many units, mean and range of the state of charge."""
     stores = np.flatnonzero(episode.store_max_mwh > 0)
     time = np.arange(episode.steps + 1)
     if len(stores) == 0:
@@ -122,7 +122,7 @@ def storage(axes: Axes, episode: Episode) -> None:
 
 
 def cost(axes: Axes, episode: Episode) -> None:
-    """Cost of each step by term, negative ones downwards, and the sum of rewards on an axis of its own."""
+    """Cost of each step by term (negative terms below 0), and the return so far on the right axis."""
     axes.set_title("Cost by term (currency per step)")
     parts = [
         Part(name, episode.costs[name], COST_COLOURS[name])
@@ -200,7 +200,7 @@ def _limits(axes: Axes, low: float, high: float) -> None:
 
 
 def _key(axes: Axes, parts: Sequence[Part], others: Sequence[Any], *, place: float = 1.015) -> None:
-    """What the colours mean, beside the axes, in the order of the stack."""
+    """The key beside the axes, in the order of the stack."""
     patches = [Patch(facecolor=part.colour, edgecolor=PAPER, lw=0, hatch=part.hatch) for part in reversed(parts)]
     names = [*(str(other.get_label()) for other in others), *(part.name for part in reversed(parts))]
     key = axes.legend([*others, *patches], ["-"] * len(names), loc="upper left", bbox_to_anchor=(place, 1.02))

@@ -1,4 +1,4 @@
-"""What a picture shows at any moment of an episode: shares and loadings, smooth between steps."""
+"""The state of an episode at any moment, interpolated between steps: fill levels, loadings and sums."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Moment:
 
 
 class Playback:
-    """An episode as moments: whole numbers are finished steps, between them everything changes evenly.
+    """An episode as moments: whole numbers are finished steps; between steps, values change linearly.
 
     An episode without steps plays as one idle step.
     """
@@ -65,7 +65,7 @@ class Playback:
         )
 
     def at(self, t: float) -> Moment:
-        """The moment ``t`` steps after the first; held within the episode."""
+        """The moment ``t`` steps after the first step; ``t`` is clipped to the episode."""
         t = min(max(t, 0.0), float(self.last))
         now = int(t)
         later, part = min(now + 1, self.last), t - now
@@ -98,7 +98,7 @@ def reference_mw(episode: Episode) -> Floats:
 
 
 def check_same_episode(one: Episode, other: Episode) -> None:
-    """Refuse to compare what different episodes were.
+    """Check that two policies ran the same episode.
 
     Raises:
         GridError: they are of different grids, hours, demand or availability.

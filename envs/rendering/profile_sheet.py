@@ -1,4 +1,4 @@
-"""profile_sheet: each time series of a file as a year by days and hours, as weeks, and by duration."""
+"""profile_sheet: each time series of a file as a heat map of days and hours, as weeks, and as a duration curve."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def profile_sheet(sheet: Sheet, path: str | Path) -> Path:
 
 
 def _days(axes: Axes, by_hour: Floats, sheet: Sheet, peak: float, last: bool) -> None:
-    """A cell an hour, dark where the series is high."""
+    """A heat map with one cell for each hour; high values are dark."""
     before = int(sheet.start_hour) % 24
     days = max(1, -(-(before + len(by_hour)) // 24))
     cells = np.full(days * 24, np.nan)

@@ -56,7 +56,7 @@ def sim_results(
 
 
 class SimResultsRenderer:
-    """Frames of an episode over time: what has happened is revealed, what is to come is faint.
+    """Frames of an episode over time: the past is in full colour, the future is faint.
 
     Args:
         episode: what to show; at least one step.

@@ -1,4 +1,4 @@
-"""Places of nodes from the lines alone: distances in the picture as near as can be to those along the lines.
+"""Positions of nodes from the lines alone, by stress majorisation.
 
 Every function gives the same answer for the same input; y points up.
 """
@@ -23,9 +23,10 @@ PIVOTS = 60
 
 
 def by_stress(count: int, line_from: Indices, line_to: Indices) -> Floats:
-    """Distances in the picture as near as can be to those along the lines, which are longer where many meet.
+    """(N, 2) positions whose distances match the lengths of the paths along the lines as closely as possible.
 
-    Stress majorisation (Gansner, Koren & North 2004) from classical scaling, turned so that it is widest along x.
+    Lines between nodes with many lines are longer. Stress majorisation (Gansner, Koren & North 2004) starts from
+    classical scaling; the result is turned so that it is widest along x.
     """
     ends = np.unique(np.sort(np.column_stack([line_from, line_to]), axis=1), axis=0)  # parallel lines count once
     degree = np.bincount(ends.ravel(), minlength=count)
@@ -57,7 +58,7 @@ def by_stress(count: int, line_from: Indices, line_to: Indices) -> Floats:
 
 
 def _by_few_distances(links: Any) -> Floats:
-    """Stress majorisation of many nodes: between those up to two lines apart, and between all and a few pivots.
+    """Stress majorisation of many nodes: by the distances up to two lines, and from all nodes to a few pivots.
 
     Pivots lie far from each other (Brandes & Pich 2006, "Eigensolver methods for progressive multidimensional
     scaling"); each stands for those around it (Ortmann, Klimenta & Brandes 2016, "A sparse stress model").

@@ -64,14 +64,14 @@ class Strip:
         self._plots: list[Plot] = []
 
     def draw_background(self, plots: list[Plot]) -> None:
-        """The plots of what has happened so far."""
+        """Draw the plots up to the last finished step."""
         self._plots = plots
         for box, plot in zip(self._boxes, plots, strict=True):
             self._draw_frame(box, plot)
             self._draw_curves(box, plot)
 
     def draw_cursor(self, step: float) -> None:
-        """The cursor at a step (may lie between two)."""
+        """Draw the cursor at a step; it may lie between two steps."""
         bars, dots, colours = [], [], []
         for box, plot in zip(self._boxes, self._plots, strict=True):
             x = float(self._across(box, np.array(step)))
@@ -136,7 +136,7 @@ def plots_of(playback: Playback) -> list[Plot]:
 
 
 def demand_plot(series: Moment) -> Plot:
-    """Demand over time: what was served, and what was not."""
+    """Demand over time: served and unserved."""
     zero = np.zeros_like(series.load_mw)
     return Plot(
         title="Demand (MW)",

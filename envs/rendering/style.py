@@ -51,7 +51,7 @@ CHEVRON: Floats = np.array([(-0.95, 1.05), (1.25, 0.0), (-0.95, -1.05), (-0.45, 
 
 @dataclass(frozen=True)
 class Look:
-    """How nodes of one kind are drawn."""
+    """Shape and colours of one kind of node."""
 
     shape: Floats
     colour: str  # of what is filled

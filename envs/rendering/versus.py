@@ -31,12 +31,12 @@ from grid import IN_SERVICE, Episode
 PAIR_SIZE = (1600, 800)  # pixels; as in all pictures, lengths are those of one 800 high
 PAIR_GIF_SIZE = (1000, 500)
 GAP = 40.0
-COLOURS = (INK, "#B0457F")  # of the two policies, as in the replay
+COLOURS = (INK, "#B0457F")  # of the two policies, as on the page
 _HEADER, _DROP = 66.0, 24.0  # above each network: the header, and from its values down to their names
 
 
 class VersusRenderer:
-    """Pictures of two networks, of the demand, and of what differs: storage and cost.
+    """Pictures of two policies: both networks, the demand, the stored energy and the difference in cost.
 
     Args:
         episode: what is shown on the left.
@@ -78,8 +78,9 @@ class VersusRenderer:
             for network in self._networks:
                 network.draw_background()
             self._strip.draw_background(plots)
-            self._figures = [
-                self._list_figures(one, play) for one, play in zip(self._episodes, self._playbacks, strict=True)
+            self._figures: list[Figures] = [
+                [*served_figures(play.series), plain("cost so far", np.cumsum(cost_by_step(one)))]
+                for one, play in zip(self._episodes, self._playbacks, strict=True)
             ]
             canvas.keep()
 
@@ -97,7 +98,7 @@ class VersusRenderer:
         return canvas.image()
 
     def _draw_header(self, side: int, now: int) -> None:
-        """Policy, served share, unmet power and cost above a network, as of the finished step."""
+        """Above a network: policy, served share, unmet power and cost, after the step."""
         canvas, box, figures = self._canvas, self._boxes[side], self._figures[side]
         y = canvas.height - 112
         edges = right_edges(box.left + box.width, [(name, values) for name, values, _ in figures])
@@ -107,13 +108,8 @@ class VersusRenderer:
         canvas.text(box.left, y, name, VALUE_SIZE, COLOURS[side], bold=True)
         canvas.text(box.left, y - _DROP, "policy", NAME_SIZE, MUTED)
 
-    @staticmethod
-    def _list_figures(episode: Episode, playback: Playback) -> Figures:
-        """What is said of each step."""
-        return [*served_figures(playback.series), plain("cost so far", np.cumsum(cost_by_step(episode)))]
-
     def _plots(self) -> list[Plot]:
-        """Demand and how the left policy serves it, mean charge under both, and what the right one saves."""
+        """Demand and what the left policy serves; mean state of charge of both; what the right policy saves."""
         left, right = (fit(one.policy, 130, 9) for one in self._episodes)
         plots = [replace(demand_plot(self._playbacks[0].series), title=f"Demand (MW) under {left}")]
         if self._playbacks[0].stored_frac.shape[1]:

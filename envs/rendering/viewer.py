@@ -1,4 +1,4 @@
-"""What each render mode of LoadBalancer shows of a running episode."""
+"""The render modes of LoadBalancer: each shows the running episode in its own way."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Picture:
         return self._renderer.frame(max(episode.steps - 1, 0))
 
     def close(self) -> None:
-        """Let go of the renderer."""
+        """Release the renderer."""
         self._renderer = None
 
 
@@ -60,7 +60,7 @@ class Line:
 
 
 class Window:
-    """``human``: the picture in a window, at a pace that can be watched, or a sentence and then one line a step."""
+    """``human``: the picture in a window; without a display, one line of text for each step."""
 
     def __init__(self, batch: GridBatch) -> None:
         self._picture, self._line = Picture(batch), Line(batch)
@@ -70,7 +70,7 @@ class Window:
             sys.stdout.write(f"{why}: showing one line a step instead of a window.\n")
 
     def __call__(self, recorder: Recorder) -> None:
-        """Show the finished step; once the reader has closed the window, nothing."""
+        """Show the finished step; nothing after the user has closed the window."""
         if self._pyplot is None:
             sys.stdout.write(self._line(recorder) + "\n")
             return
@@ -101,7 +101,7 @@ def clock(hour: float) -> str:
 
 
 def _interactive_pyplot() -> tuple[Any, str]:
-    """pyplot with a backend that opens windows; or None, and why."""
+    """pyplot with a backend that can open windows; else None and the reason."""
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return None, "No display found"
     import matplotlib

@@ -1,4 +1,4 @@
-"""replay: an episode, or two policies on the same one, as a page for the browser that needs nothing but itself."""
+"""replay: one policy or two in the same episode, as a self-contained page for the browser."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ DARK: dict[str, str] = LIGHT | {
 
 
 def replay(episode: Episode, path: str | Path, versus: Episode | None = None) -> Path:
-    """Write an episode as one .html file that plays in a browser, without any network; returns the path.
+    """Write an episode as one .html file that plays in a browser, offline; returns the path.
 
-    Powers and energies are right to a thousandth of the peak of their series, flows to two.
+    Powers and energies are rounded to a thousandth of the peak of their series, flows to two thousandths.
 
     Args:
         episode: what to show.
