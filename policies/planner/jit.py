@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numba import config, njit
 
+from grid import cores
+
 Array = np.ndarray
 
 SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).digest()
@@ -44,7 +46,7 @@ def for_each(work: Callable[[Array], None], parts: Iterable[Array]) -> None:
     Fewer where the environment variable NUMBA_NUM_THREADS says so.
     """
     parts = list(parts)
-    threads = min(config.NUMBA_NUM_THREADS, len(parts))  # type: ignore[attr-defined] # set when numba is imported
+    threads = min(config.NUMBA_NUM_THREADS, cores(), len(parts))  # type: ignore[attr-defined] # set when numba is imported
     if threads < 2:
         for part in parts:
             work(part)
