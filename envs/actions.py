@@ -1,10 +1,11 @@
-"""From actions in [−1, 1] to a Setpoint in MW, by way of the merit order."""
+"""From actions in [−1, 1] to a Setpoint in MW, by way of the merit order or of the plan of the day."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,12 @@ from envs.redispatch import Redispatch
 from grid import Array, GridArrays, Inputs, Prices, Setpoint, marginal_cost_per_mwh, namespace
 from grid.physics import TINY_MW, Limits
 
+if TYPE_CHECKING:
+    from grid.planning.day import Day
+
 ROOM_MW = 1e-6  # a unit with less room than this cannot be moved
+MOST_SHIFT_FRAC = 0.25  # of the typical price: what a bid of 1 adds to the price of a unit
+FINE_FRAC = 0.1  # of that, in proportion to the bid; the rest goes with its cube, so that small bids change little
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,16 +87,16 @@ class ActionMap:
     merit: MeritOrder
     redispatch: Redispatch
     unit: Array  # (N,) action of each node, A where it has none
-    residual: bool
+    kind: str  # a choice of EnvConfig.action
     redispatch_moves: int
 
     @classmethod
-    def of(cls, arrays: GridArrays, prices: Prices, residual: bool, redispatch_moves: int = 0) -> ActionMap:
+    def of(cls, arrays: GridArrays, prices: Prices, kind: str, redispatch_moves: int = 0) -> ActionMap:
         """Prepare the map of a grid."""
         unit = np.full(len(arrays.node_names), len(arrays.controllable))
         unit[arrays.controllable] = np.arange(len(arrays.controllable))
         merit, redispatch = MeritOrder.of(arrays, prices), Redispatch(arrays, prices)
-        return cls(arrays, merit, redispatch, unit, residual, redispatch_moves)
+        return cls(arrays, merit, redispatch, unit, kind, redispatch_moves)
 
     def convert(self, asarray: Callable[[np.ndarray], Array]) -> ActionMap:
         """The same map with every array passed through ``asarray`` (say, to torch tensors)."""
@@ -104,25 +110,34 @@ class ActionMap:
             unit=asarray(self.unit),
         )
 
-    def setpoint(self, actions: Array, limits: Limits, inputs: Inputs) -> Setpoint:
+    def setpoint(self, actions: Array, limits: Limits, inputs: Inputs, day: Day | None = None) -> Setpoint:
         """Turn actions into MW.
 
         A storage's action a asks for a·discharge_max_mw (a >= 0) or a·charge_max_mw (a < 0). A source's action is, if
         residual, the deviation from a dispatch of what the stores leave over (0 keeps it, +1 is the upper limit, −1 the
-        lower), which is the merit order and then ``redispatch_moves``; if absolute, −1..1 spans the limits.
+        lower), which is the merit order and then ``redispatch_moves``; if absolute, −1..1 spans the limits. With bids,
+        an action shifts the price at which its source offers, or the value of its store's energy, by
+        MOST_SHIFT_FRAC · (FINE_FRAC · a + (1 − FINE_FRAC) · a³) of the typical price, and the step is cleared: at 0 as
+        the plan has it.
 
         Args:
             actions: (B, A) in [−1, 1].
             limits: of the coming step.
             inputs: of the coming step.
+            day: the plan, for bids.
         """
         xp = namespace(actions)
         arrays = self.arrays
+        if day is not None:
+            from grid.planning.day import clear
+
+            shift = MOST_SHIFT_FRAC * (FINE_FRAC * actions + (1.0 - FINE_FRAC) * actions**3)
+            return clear(day, shift, limits, inputs)
         a = xp.concat([actions, xp.zeros_like(actions[:, :1])], axis=1)[:, self.unit]
         up, down = xp.maximum(a, 0.0), xp.minimum(a, 0.0)
         store = up * arrays.discharge_max_mw + down * arrays.charge_max_mw
         lo, hi = limits.gen_lo_mw, limits.gen_hi_mw
-        if not self.residual:
+        if self.kind == "absolute":
             return Setpoint(lo + (a + 1.0) / 2.0 * (hi - lo), store)
         feasible = xp.minimum(xp.maximum(store, limits.store_lo_mw), limits.store_hi_mw)
         zero = self._zero(feasible, limits, inputs)
@@ -137,7 +152,7 @@ class ActionMap:
         arrays = self.arrays
         lo, hi, gen, store = limits.gen_lo_mw, limits.gen_hi_mw, setpoint.gen_mw, setpoint.store_mw
         store_side = xp.where(store >= 0, arrays.discharge_max_mw, arrays.charge_max_mw)
-        if self.residual:
+        if self.kind == "residual":
             zero = self._zero(store, limits, inputs)
             gen_side = xp.where(gen >= zero, hi - zero, zero - lo)
             gen_share = _ratio(gen - zero, gen_side)

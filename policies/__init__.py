@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from policies.agent import Agent, load_agent
     from policies.learning import build, read_curve, resume, train, training_grids, what_stages_reached
     from policies.networks import GraphActorCriticPolicy, GraphExtractor
-    from policies.planner import is_compiled
     from policies.vec_env import GridVecEnv, make_vec_env
 
 __all__ = [
@@ -58,7 +57,6 @@ __all__ = [
     "find_own_run",
     "find_run",
     "has_train_extra",
-    "is_compiled",
     "load_agent",
     "make_room",
     "make_vec_env",
@@ -79,7 +77,6 @@ _LAZY = {
     "GraphExtractor": "policies.networks",
     "GridVecEnv": "policies.vec_env",
     "build": "policies.learning",
-    "is_compiled": "policies.planner",
     "load_agent": "policies.agent",
     "make_vec_env": "policies.vec_env",
     "read_curve": "policies.learning",

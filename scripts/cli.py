@@ -181,9 +181,11 @@ def _reason(event: Any, name: str, named: list[str]) -> str:
         return f"{name} cannot use {word!r}; {help_}"
     if isinstance(event, _errors.BadValue) and not event.argument.is_positional():
         return f"{event.argument.display_name()}: found no value; allowed: {event.argument.lowered.metavar}; {help_}"
-    if isinstance(event, _errors.MissingArgs | _errors.BadValue):
-        missing = [each.arg for each in getattr(event, "missing_arguments", ())] or [event.argument]
-        return f"{name} needs {' '.join(str(each.lowered.metavar) for each in missing)}; {help_}"
+    missing = [event.argument] if isinstance(event, _errors.BadValue) else []
+    if isinstance(event, _errors.MissingArgs):
+        missing = [each.arg for each in event.missing_arguments]
+    if missing:
+        return f"{name} needs {' '.join(str(argument.lowered.metavar) for argument in missing)}; {help_}"
     if isinstance(event, _errors.InstantiationFailure) and event.argument is not None:
         return f"{event.argument.display_name()}: {event.message}"
     return f"{name} cannot be understood; {help_}"

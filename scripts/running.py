@@ -45,7 +45,7 @@ class Schedule:
 
 def tell_of_compiling(console: Console) -> None:
     """Say what the first run of a graph network waits for."""
-    from policies.planner import is_compiled  # with the training extra alone
+    from grid.planning.day import is_compiled  # with the training extra alone
 
     if not is_compiled():
         console.say("compiling what plans the day ahead: half a minute, this once")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import config, njit
 
-from grid import cores
+from grid.executor import cores
 
 Array = np.ndarray
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.planner import jit
+from grid.planning.day import jit
 from scripts.console import Console
 from scripts.running import tell_of_compiling
 
@@ -59,7 +59,7 @@ def test_nothing_is_needed_beside_the_sources_or_in_the_home(ask, tmp_path):
 
 def test_the_wait_for_machine_code_is_announced_once(monkeypatch, capsys):
     for kept, said in ((False, "half a minute, this once"), (True, "")):
-        monkeypatch.setattr("policies.planner.is_compiled", lambda kept=kept: kept)
+        monkeypatch.setattr("grid.planning.day.is_compiled", lambda kept=kept: kept)
         tell_of_compiling(Console())
         assert said in capsys.readouterr().out
     assert said == ""
