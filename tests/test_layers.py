@@ -203,7 +203,7 @@ def test_every_layer_is_there():
 
 
 def test_import_grid_loads_no_gymnasium_torch_or_matplotlib():
-    loaded = loaded_by("import grid, grid.planning.optimum, grid.ledger, grid.physics.step")
+    loaded = loaded_by("import grid, grid.planning.optimum, grid.physics.step")
     assert not loaded & {"gymnasium", "matplotlib", "pandas", *LEARNING}
     assert not loaded & set(LAYERS[:-1])
 
