@@ -19,7 +19,7 @@ HOURS = 24
 
 
 def weak_spots(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
-    """What ``inspect`` adds to its facts; ``loaded`` and ``tightest`` are None where the series are too short for a day."""
+    """What ``inspect`` adds to its facts; ``loaded`` and ``tightest`` are None where series are too short for a day."""
     facts: dict[str, Any] = {"bridges": bridges(grid, arrays), "cut_off": cut_off(arrays)}
     facts |= {"loaded": None, "tightest": None}
     config = EnvConfig(topology=grid, horizon=HOURS, split="test", forecast_h=())
