@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from policies.baselines import BASELINES, Merit, Policy
+from policies.baselines import BASELINES, Merit, Plan, Policy
 from policies.config import TrainConfig
 from policies.evaluation import evaluate, run, run_episodes
 from policies.extras import has_train_extra, train_extra
@@ -49,6 +49,7 @@ __all__ = [
     "GridVecEnv",
     "Merit",
     "Mpc",
+    "Plan",
     "Policy",
     "TrainConfig",
     "allowed_runs",

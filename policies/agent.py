@@ -89,7 +89,7 @@ class Agent:
     @property
     def plans(self) -> bool:
         """Whether it plans the day ahead, which is compiled at its first use."""
-        return isinstance(self.policy, GraphActorCriticPolicy)
+        return self.env_config.action == "bids"
 
     def predict(self, observation: Any) -> np.ndarray:
         """Actions (B, A) in [−1, 1] for observations of B envs, or (A,) for that of one."""
