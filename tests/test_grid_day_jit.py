@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from policies.planner.jit import FILES, forget_outdated
+from grid.planning.day.jit import FILES, forget_outdated
 from scripts.console import Console
 from scripts.running import tell_of_compiling
 
@@ -29,10 +29,10 @@ def test_machine_code_older_than_any_source_is_removed(tmp_path, changed):
 
 
 def test_the_wait_for_machine_code_is_announced_once(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("policies.planner.jit.FOLDER", tmp_path)
+    monkeypatch.setattr("grid.planning.day.jit.FOLDER", tmp_path)
     tell_of_compiling(Console())
     assert "half a minute, this once" in capsys.readouterr().out
     (tmp_path / "__pycache__").mkdir()
-    (tmp_path / "__pycache__" / "day_ahead.plan_eight-100.py311.nbi").touch()
+    (tmp_path / "__pycache__" / "plan.plan_eight-100.py311.nbi").touch()
     tell_of_compiling(Console())
     assert capsys.readouterr().out == ""
