@@ -13,8 +13,8 @@ from days import batch_of, plan_of, steep
 from grid.costs import Prices, generation, overload_mw
 from grid.physics.flow import flows
 from grid.physics.step import Limits
-from grid.planning.day import clear, offers
-from grid.planning.day.clearing import MOVES
+from grid.planning.day import clear
+from grid.planning.day.clearing import MOVES, offers
 from grid.planning.day.constants import constants_of
 from grid.planning.day.market import LEAST_RISE, dispatch, relieve, share
 

@@ -42,6 +42,7 @@ def test_threads_plan_what_one_plans(monkeypatch):
     days = []
     for threads in (1, 3):
         monkeypatch.setattr("grid.planning.day.jit.config.NUMBA_NUM_THREADS", threads)
+        monkeypatch.setattr("grid.planning.day.jit.cores", lambda threads=threads: threads)
         days.append(plan_of(batch))
     alone, together = days
     for item in dataclasses.fields(alone):
