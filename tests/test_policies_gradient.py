@@ -18,6 +18,7 @@ from policies.learning.train import resume, train
 from policies.networks.build import make_policy, observed, start_from_merit
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
+BIDS = dataclasses.replace(CONFIG, action="bids")
 
 
 def learner(policy, seed=0, episodes=6, config=CONFIG):
@@ -31,8 +32,9 @@ def learner(policy, seed=0, episodes=6, config=CONFIG):
 
 
 @pytest.mark.parametrize("policy", ["mlp", "extractor", "graph"])
-def test_the_torch_episode_is_the_numpy_episode(policy):
-    gradient, network, batch = learner(policy)
+@pytest.mark.parametrize("config", [CONFIG, BIDS], ids=["residual", "bids"])
+def test_the_torch_episode_is_the_numpy_episode(policy, config):
+    gradient, network, batch = learner(policy, config=config)  # the graph policy's actions are bids anyway
     with torch.no_grad():
         rewards, values, outside = gradient.episode()
     network.set_training_mode(False)
@@ -83,6 +85,22 @@ def test_the_gradient_of_the_return_equals_finite_differences():
                 values.append(float(total()))
                 weight[i] -= sign * step
         assert (values[0] - values[1]) / (2 * step) == pytest.approx(float(exact[i]), rel=3e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("policy", ["mlp", "extractor", "graph"])
+def test_the_gradient_reaches_every_weight_of_the_mean_action_through_the_market(policy):
+    gradient, network, _ = learner(policy, config=BIDS)
+    if policy == "graph":
+        with torch.no_grad():
+            network.network.unit[-1].weight.normal_(0, 0.1)  # at 0 nothing beneath it is moved at first
+    (gradient.episode()[0].sum() / 10).backward()
+    if policy == "graph":
+        acting = [*network.network.body.named_parameters(), *network.network.unit.named_parameters()]
+    else:
+        acting = [*network.action_net.named_parameters(), *network.mlp_extractor.policy_net.named_parameters()]
+    for name, weight in acting:
+        assert torch.isfinite(weight.grad).all(), name
+        assert weight.grad.abs().sum() > 0, name
 
 
 def test_updates_raise_the_return_and_move_the_critic():
