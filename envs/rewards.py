@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from envs.actions import MeritOrder
-from grid import Array, GridArrays, Prices, generation
+from grid import Array, GridArrays, Outcome, Prices, step_costs
+from grid.physics import TINY_MW
 
 SCALE_FLOOR_FRAC = 0.01  # of peak demand x price of shedding
 SCALE_EPISODES = 64
@@ -22,7 +23,7 @@ def reference_cost(
     Args:
         arrays: the grid.
         merit: its merit order on a copper plate.
-        prices: of spill and CO2.
+        prices: of the cost terms.
         load_mw: (B, N).
         gen_avail_frac: (B, N).
         dt_h: length of a step in hours.
@@ -34,13 +35,24 @@ def reference_cost(
     lo = np.minimum(arrays.gen_min_mw, hi)
     gen = merit.dispatch(load_mw, lo, hi)
     rest = (load_mw - gen) @ arrays.each_node
-    total = generation(arrays, gen, dt_h) + gen @ arrays.co2_t_per_mwh * (prices.co2_per_t * dt_h)
-    total = total + np.maximum(-rest, 0.0) * (prices.spill_per_mwh * dt_h)
-    short = np.maximum(rest, 0.0)
-    for tier in arrays.shed_tiers:
-        price = arrays.shed_cost_per_mwh[np.flatnonzero(tier)[0]]
-        shed = np.minimum(short, load_mw @ tier)
-        total, short = total + shed * (price * dt_h), short - shed
+    by_tier = load_mw @ arrays.shed_tiers.T  # (B, K) cheapest first
+    dearer = np.maximum(rest, 0.0)[:, None] - (np.cumsum(by_tier, 1) - by_tier)
+    shed = load_mw * (np.clip(dearer / np.maximum(by_tier, TINY_MW), 0.0, 1.0) @ arrays.shed_tiers)
+    spill = gen * (np.maximum(-rest, 0.0) / np.maximum(gen @ arrays.each_node, TINY_MW))[:, None]
+    none, no_flow = np.zeros((1, len(arrays.node_names))), np.zeros((1, len(arrays.line_names)))
+    outcome = Outcome(
+        injection_mw=none,
+        gen_mw=gen,
+        served_mw=load_mw - shed,
+        shed_mw=shed,
+        spill_mw=spill,
+        charge_mw=none,
+        discharge_mw=none,
+        flow_mw=no_flow,
+        balancing_mw=np.zeros(1),
+        clipped_mw=none,
+    )
+    total: Array = sum(step_costs(arrays, prices, outcome, dt_h).values())
     return total
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from envs import EnvConfig, planned_steps, static_line_features, static_node_features, unit_mw
-from grid import LINE_FIELDS, GridArrays, LineModel, connected, marginal_cost_per_mwh, store_value_per_mwh
+from grid import LINE_FIELDS, GridArrays, LineModel, connected, linear_cost_per_mwh, store_value_per_mwh
 from policies.planner.market import Network
 from policies.planner.plan import HOURS
 from policies.planner.programme import Fleet
@@ -89,7 +89,7 @@ class Wiring(nn.Module):
         part_matrix = np.eye(int(node_part.max()) + 1)[node_part]
         unit = unit_mw(a)
         peak = a.peak_load_mw or unit * len(a.controllable)
-        cost = marginal_cost_per_mwh(a, prices)
+        cost = linear_cost_per_mwh(a, prices, "gen")
         highest = cost + 2 * a.gen_cost_per_mw2h * a.gen_max_mw
         mean = (cost + highest) / 2
         paid = mean[a.is_source & (mean > 0)]
@@ -176,7 +176,7 @@ class Wiring(nn.Module):
             part=part,
             reach=np.ascontiguousarray(constants["reach"]),
             capacity=constants["capacity"],
-            overload=prices.overload_per_mwh / price,
+            overload=linear_cost_per_mwh(a, prices, "overload")[limited].max(initial=0.0) / price,
         )
         self.market = self.network._replace(
             part=np.concatenate([part, np.arange(len(parts))]),
@@ -184,15 +184,16 @@ class Wiring(nn.Module):
         )
         limits = {name: constants[name] for name in Fleet._fields if name in constants}
         power = np.maximum(limits["discharge_max"], limits["charge_max"])
+        shed = linear_cost_per_mwh(a, prices, "shed")[a.load_max_mw > 0]
         self.fleet = Fleet(
             **limits,
             rise=constants["slope"],
             hourly_keep=1 - a.store_loss_frac_per_h[sto],
             end_value=values[sto] / price,
             swing=SWING * np.sqrt(power**2 @ constants["shift"][len(src) :] ** 2),
-            wear=prices.wear_per_mwh / price,
-            shed=min(a.shed_cost_per_mwh.min() / price, MOST_SHED),
-            spill=prices.spill_per_mwh / price,
+            wear=linear_cost_per_mwh(a, prices, "discharge")[sto].max(initial=0.0) / price,
+            shed=min(shed.min(initial=np.inf) / price, MOST_SHED),
+            spill=linear_cost_per_mwh(a, prices, "spill")[src].max(initial=0.0) / price,
         )
 
     @property
