@@ -89,7 +89,7 @@ class Agent:
     @property
     def plans(self) -> bool:
         """Whether it plans the day ahead, which is compiled at its first use."""
-        return isinstance(self.policy, GraphActorCriticPolicy)
+        return self.env_config.action == "bids"
 
     def predict(self, observation: Any) -> np.ndarray:
         """Actions (B, A) in [−1, 1] for observations of B envs, or (A,) for that of one."""
@@ -105,8 +105,7 @@ class Agent:
         where, policy = f"agent {self.name!r}", self.policy
         if isinstance(policy, GraphActorCriticPolicy):
             check_seen(where, self.env_config, batch.config)
-            policy.rewire([(batch.arrays, batch.config)])
-            self.predict(batch.observation)  # compiles, if it must: that is no part of a decision's time
+            policy.rewire([batch.arrays])
             return
         if batch.arrays.fingerprint != self.grids[0].fingerprint:
             mend = "train an agent on this grid; the weights of this kind of policy belong to one grid"

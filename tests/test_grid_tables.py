@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from grid import COLUMNS, TERMS, Grid, GridArrays, Outcome, Prices, linear_cost_per_mwh, step_costs
+from grid.planning.day.constants import constants_of
 from test_layers import LAYERS, ROOT
 from topologies import load
 
@@ -50,6 +51,7 @@ from envs import EnvConfig, GridBatch, LoadBalancer, Recorder
 from envs.rendering import panels, style
 from grid import Episode, GridError, Prices
 from grid.planning import optimum
+from grid.planning.day.constants import constants_of
 from policies import evaluate
 from scripts.cli import main
 from topologies import load
@@ -76,7 +78,10 @@ for name, config in (("cheap", cheap), ("dear", dear)):
     batch.reset()
     best = optimum(batch.arrays, batch.episode_inputs(0), config.prices)
     rows = {row.name: row.cost.mean for row in evaluate(["merit"], config, 2).rows}
+    planned = constants_of(batch.arrays, config.prices)
+    offers = (planned.fleet.cost * planned.typical_price_per_mwh).tolist()
     found[name] = {"reference": batch.reference_cost[0], "terms": best.cost_terms, "optimum": best.cost, "rows": rows}
+    found[name]["offers"] = offers
 
 recorder = Recorder(GridBatch(cheap, 1), "merit")
 recorder.batch.reset()
@@ -129,7 +134,7 @@ def test_a_new_column_leaves_fingerprints_of_grids_that_do_not_give_it(found):
     assert found["marks"][2] != found["marks"][1]
 
 
-def test_a_new_cost_term_is_in_reward_optimum_and_evaluation(found):
+def test_a_new_cost_term_is_in_reward_optimum_planner_and_evaluation(found):
     # 50 MW of the loud plant hum with 200 dB; by 0.5 each they add 2 to each MWh, and by 3 the calm plant is cheaper
     assert found["info"] == 100
     for name, hum, cost in (("cheap", 200, 2200), ("dear", 0, 2500)):
@@ -137,6 +142,7 @@ def test_a_new_cost_term_is_in_reward_optimum_and_evaluation(found):
         assert found[name]["optimum"] == pytest.approx(cost)
         assert sum(found[name]["terms"].values()) == pytest.approx(cost)
         assert found[name]["reference"] == pytest.approx(cost)
+        assert found[name]["offers"] == pytest.approx([22 if name == "cheap" else 32, 25])
         assert found[name]["rows"] == {"merit": pytest.approx(cost), "optimum": pytest.approx(cost)}
 
 
@@ -154,6 +160,21 @@ def grid_of_all() -> GridArrays:
     grid.add_line("s", "c", capacity_mw=40)
     grid.add_line("b", "c", capacity_mw=50)
     return grid.compile()
+
+
+def test_the_planner_reads_its_prices_in_the_table_and_that_of_shedding_where_there_is_demand():
+    grid = Grid("dear")
+    grid.add_source("plant", gen_max_mw=10, gen_cost_per_mwh=97.9, co2_t_per_mwh=0.3, shed_cost_per_mwh=5)  # no demand
+    grid.add_consumer("town", load_max_mw=4, shed_cost_per_mwh=900)
+    grid.add_consumer("village", load_max_mw=1, shed_cost_per_mwh=700)
+    grid.add_storage("store", store_max_mwh=4, charge_max_mw=1, discharge_max_mw=1)
+    for node in ("plant", "village", "store"):
+        grid.add_line(node, "town", capacity_mw=6)
+    prices = Prices(overload_per_mwh=250, spill_per_mwh=30, wear_per_mwh=4, co2_per_t=7)
+    made = constants_of(grid.compile(), prices)
+    assert made.typical_price_per_mwh == pytest.approx(100)  # 97.9 and 2.1 for CO2
+    found = (made.fleet.shed, made.fleet.spill, made.fleet.wear, made.network.overload)
+    assert found == pytest.approx((7.0, 0.3, 0.04, 2.5))
 
 
 @pytest.mark.parametrize("block", ["gen", "spill", "charge", "discharge", "shed", "overload"])

@@ -37,7 +37,7 @@ def test_the_lessons_are_the_optimum_and_its_rewards():
     start.reset()
     lessons = teacher.lessons()
     best = [optimum(batch.arrays, start.episode_inputs(i), batch.prices).cost for i in range(24)]
-    expected = (start.reference_cost.sum() - sum(best)) / batch.scale / 24
+    expected = (start.reference_cost.sum() - sum(best)) / batch.problem.reward_scale / 24
     assert lessons.reward == pytest.approx(expected, rel=1e-3)
     actions = lessons.actions.reshape(10, 24, -1)
     assert (actions.abs() <= 1).all()

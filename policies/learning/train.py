@@ -59,7 +59,7 @@ def build(config: TrainConfig, grids: TrainingGrids, learning_rate: Callable[[fl
         gamma=config.gamma,
         gae_lambda=config.gae_lambda,
         learning_rate=learning_rate or (lambda left: config.learning_rate * left),
-        policy_kwargs=policy_kwargs(config, grids.compiled),
+        policy_kwargs=policy_kwargs(config, [arrays for arrays, _ in grids.compiled]),
         seed=stream_seed(config.seed, 0),
         stats_window_size=env.num_envs,
         device="cpu",

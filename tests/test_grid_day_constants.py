@@ -3,21 +3,21 @@
 import numpy as np
 import pytest
 import torch
-
-from envs import EnvConfig, GridBatch
-from envs.observations import unit_mw
-from envs.outages import Outage
-from grid import Grid, Prices
-from grid.physics.flow import flows
-from grid.physics.outages import Outages
-from policies import load_agent
-from policies.evaluation import evaluate
-from policies.networks.graph_network import GraphNetwork, by_status
 from policies.planner.day import plan_day
 from policies.planner.grid_constants import MOST_KEPT, Wiring
 from policies.planner.outages import statuses_ahead
 from policies.planner.plan import HOURS
 from test_policies_market import batch_of
+
+from envs import EnvConfig, GridBatch
+from envs.observations import unit_mw
+from envs.outages import Outage
+from grid import Grid
+from grid.physics.flow import flows
+from grid.physics.outages import Outages
+from policies import load_agent
+from policies.evaluation import evaluate
+from policies.networks.graph_network import GraphNetwork, by_status
 from topologies import load
 
 
@@ -56,18 +56,6 @@ def test_wirings_are_kept_but_not_without_end(monkeypatch):
     assert wiring.without((0,)) is not first
     assert len(wiring.line_features) < MOST_KEPT  # every single line fits
     assert not wiring.state_dict()
-
-
-def test_demand_alone_says_what_not_to_meet_it_costs_in_a_plan():
-    grid = Grid("dear")
-    grid.add_source("plant", gen_max_mw=10, gen_cost_per_mwh=100, shed_cost_per_mwh=5)  # it has no demand
-    grid.add_consumer("town", load_max_mw=4, shed_cost_per_mwh=900)
-    grid.add_consumer("village", load_max_mw=1, shed_cost_per_mwh=700)
-    grid.add_line("plant", "town", capacity_mw=6)
-    grid.add_line("town", "village")
-    config = EnvConfig(topology=grid, prices=Prices(overload_per_mwh=250, spill_per_mwh=30, co2_per_t=7))
-    wiring = Wiring(grid.compile(), config)
-    assert (wiring.fleet.shed, wiring.fleet.spill, wiring.network.overload) == (7.0, 0.3, 2.5)
 
 
 def test_rows_with_other_lines_out_are_decided_each_in_its_own_wiring():
