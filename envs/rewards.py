@@ -39,18 +39,10 @@ def reference_cost(
     dearer = np.maximum(rest, 0.0)[:, None] - (np.cumsum(by_tier, 1) - by_tier)
     shed = load_mw * (np.clip(dearer / np.maximum(by_tier, TINY_MW), 0.0, 1.0) @ arrays.shed_tiers)
     spill = gen * (np.maximum(-rest, 0.0) / np.maximum(gen @ arrays.each_node, TINY_MW))[:, None]
-    none, no_flow = np.zeros((1, len(arrays.node_names))), np.zeros((1, len(arrays.line_names)))
+    idle = dict.fromkeys(("injection_mw", "charge_mw", "discharge_mw", "clipped_mw"), 0.0 * arrays.each_node[None])
+    flow, balancing = 0.0 * arrays.each_line[None], np.zeros(1)
     outcome = Outcome(
-        injection_mw=none,
-        gen_mw=gen,
-        served_mw=load_mw - shed,
-        shed_mw=shed,
-        spill_mw=spill,
-        charge_mw=none,
-        discharge_mw=none,
-        flow_mw=no_flow,
-        balancing_mw=np.zeros(1),
-        clipped_mw=none,
+        **idle, gen_mw=gen, served_mw=load_mw - shed, shed_mw=shed, spill_mw=spill, flow_mw=flow, balancing_mw=balancing
     )
     total: Array = sum(step_costs(arrays, prices, outcome, dt_h).values())
     return total

@@ -66,11 +66,15 @@ LOOKS: dict[str, Look] = {
 }
 """By the names in ``grid.KIND_NAMES``."""
 
-EXACT: tuple[Any, ...] = (
-    *(PAPER, INK, MUTED, RULE, FAINT, HALO, SERVED, ORANGE, GREEN, BLUE, VERMILION, GREY),
-    *(LOOKS[kind].empty for kind in ("source", "storage")),
-    *(LOADING(part / 4) for part in range(5)),
-    *(term.colour for term in TERMS.values()),
+EXACT: tuple[Any, ...] = tuple(
+    dict.fromkeys(
+        (
+            *(PAPER, INK, MUTED, RULE, FAINT, HALO, SERVED, ORANGE, GREEN, BLUE, VERMILION, GREY),
+            *(LOOKS[kind].empty for kind in ("source", "storage")),
+            *(LOADING(part / 4) for part in range(5)),
+            *(term.colour for term in TERMS.values()),
+        )
+    )
 )
 """Colours that pictures with few colours must keep."""
 
