@@ -15,7 +15,17 @@ from policies.config import TrainConfig
 from policies.evaluation import evaluate, run, run_episodes
 from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
-from policies.runs import allowed_runs, find_own_run, find_run, shipped
+from policies.runs import (
+    EVALUATION,
+    PAGE,
+    RENDERS,
+    RUN_FILES,
+    allowed_runs,
+    find_own_run,
+    find_run,
+    make_room,
+    shipped,
+)
 from policies.table import Evaluation
 
 if TYPE_CHECKING:
@@ -26,7 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
+    "EVALUATION",
     "MOST_NODES",
+    "PAGE",
+    "RENDERS",
+    "RUN_FILES",
     "TOLERANCE",
     "Agent",
     "Evaluation",
@@ -45,6 +59,7 @@ __all__ = [
     "find_run",
     "has_train_extra",
     "load_agent",
+    "make_room",
     "make_vec_env",
     "read_curve",
     "resume",

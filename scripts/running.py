@@ -80,7 +80,7 @@ def run_config(source: str, grid: str | None = None, policies: Collection[str] =
             agents need are missing.
     """
     folder = find_run(source)
-    if folder is None and not Path(source).is_file():  # loading a file says what is wrong with it
+    if folder is None and not Path(source).exists():  # loading what is there says what is wrong with it
         known = [*policies, *shipped()]
         mend = nearest(source, known) if known else "make one by `load-balancer train`"
         mend = f"for the grid write --grid {shlex.quote(source)}" if source in names() else mend
