@@ -10,6 +10,7 @@ from grid.physics import TINY_MW
 
 SCALE_FLOOR_FRAC = 0.01  # of peak demand x price of shedding
 SCALE_EPISODES = 64
+ROUNDING_MW = 1e-9
 
 
 def reference_cost(
@@ -35,17 +36,26 @@ def reference_cost(
     lo = np.minimum(arrays.gen_min_mw, hi)
     gen = merit.dispatch(load_mw, lo, hi)
     rest = (load_mw - gen) @ arrays.each_node
-    by_tier = load_mw @ arrays.shed_tiers.T  # (B, K) cheapest first
-    dearer = np.maximum(rest, 0.0)[:, None] - (np.cumsum(by_tier, 1) - by_tier)
-    shed = load_mw * (np.clip(dearer / np.maximum(by_tier, TINY_MW), 0.0, 1.0) @ arrays.shed_tiers)
-    spill = gen * (np.maximum(-rest, 0.0) / np.maximum(gen @ arrays.each_node, TINY_MW))[:, None]
-    idle = dict.fromkeys(("injection_mw", "charge_mw", "discharge_mw", "clipped_mw"), 0.0 * arrays.each_node[None])
-    flow, balancing = 0.0 * arrays.each_line[None], np.zeros(1)
+    rest = np.where(np.abs(rest) > ROUNDING_MW, rest, 0.0)
+    none, flow, balancing = 0.0 * arrays.each_node[None], 0.0 * arrays.each_line[None], np.zeros(1)
+    shed = _shed(arrays, load_mw, rest) if rest.max() > 0 else none
+    spill = none
+    if rest.min() < 0:
+        spill = gen * (np.maximum(-rest, 0.0) / np.maximum(gen @ arrays.each_node, TINY_MW))[:, None]
+    idle = dict.fromkeys(("injection_mw", "charge_mw", "discharge_mw", "clipped_mw"), none)
     outcome = Outcome(
         **idle, gen_mw=gen, served_mw=load_mw - shed, shed_mw=shed, spill_mw=spill, flow_mw=flow, balancing_mw=balancing
     )
     total: Array = sum(step_costs(arrays, prices, outcome, dt_h).values())
     return total
+
+
+def _shed(arrays: GridArrays, load_mw: Array, short_mw: Array) -> Array:
+    """(B, N) demand that is not met where (B,) is missing, the cheapest first and pro rata within a price."""
+    by_tier = load_mw @ arrays.shed_tiers.T  # (B, K) cheapest first
+    left = short_mw[:, None] - (np.cumsum(by_tier, 1) - by_tier)
+    shed: Array = load_mw * (np.clip(left / np.maximum(by_tier, TINY_MW), 0.0, 1.0) @ arrays.shed_tiers)
+    return shed
 
 
 def scale_floor(arrays: GridArrays, dt_h: float) -> float:
