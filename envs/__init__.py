@@ -9,8 +9,8 @@ import gymnasium
 from envs.batch import GridBatch, Transition, view_of
 from envs.config import EnvConfig
 from envs.contingency import contingencies
+from envs.features import loading, static_line_features, static_node_features
 from envs.load_balancer import LoadBalancer, configure
-from envs.observations import loading, static_line_features, static_node_features, unit_mw
 from envs.outages import Outage, planned_steps
 from envs.outlook import steps_to_draw
 from envs.problem import Problem, load_peak_mw
@@ -36,7 +36,6 @@ __all__ = [
     "static_line_features",
     "static_node_features",
     "steps_to_draw",
-    "unit_mw",
     "view_of",
 ]
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 
 from envs.actions import ActionMap
 from envs.config import EnvConfig
-from envs.observations import ENCODERS, View, loading
+from envs.features import View, loading
+from envs.observations import ENCODERS
 from envs.outages import LineOutages
 from envs.outlook import Outlook, steps_to_draw
 from envs.problem import SPLIT_CODES, Problem
@@ -27,7 +29,10 @@ from grid import (
     settlement,
     step_costs,
 )
-from grid.physics import Limits, flows, initial_state, limits, step
+from grid.physics import SOON_H, Limits, flows, initial_state, limits, step
+
+if TYPE_CHECKING:
+    from grid.planning.day import Day
 
 Seeds = int | Sequence[int | None] | np.ndarray | None
 """One seed for all episodes, or one for each; None draws one."""
@@ -69,6 +74,8 @@ class GridBatch:
         self.costs: dict[str, Array] = {}  # of the step that ended last, each (B,), keys as grid.costs.TERMS
         self.metrics: dict[str, Array] = {}  # of the episodes that ended last, each (B,)
         self._history: list[dict[str, Array]] = []
+        self._day: Day | None = None  # of the coming step, once it has been asked for
+        self.limits: Limits
 
     def seed(self, seed: Seeds, first: int = 0) -> None:
         """Start the random streams of all episodes anew; ``reset`` draws from them.
@@ -119,12 +126,36 @@ class GridBatch:
         self._loading = np.zeros((self.batch_size, len(self.arrays.line_names)))
         return self._observe()
 
+    def expected(self, leads: Array) -> Inputs:
+        """(K, B, ·) inputs so many steps ahead, (K,), as far as they are known now; lead 0 is the coming step."""
+        ahead = self.outlook.expected(self.t, leads)
+        if self.state.lockout_h is None:
+            return ahead
+        back = self.state.lockout_h <= leads[:, None, None] * self.config.dt_h + SOON_H
+        in_service = back if ahead.in_service is None else back & ahead.in_service
+        return dataclasses.replace(ahead, in_service=in_service)
+
+    @property
+    def day(self) -> Day:
+        """The plan of the coming day from the forecasts, made when it is first asked for in a step.
+
+        Raises:
+            GridError: the package numba is missing.
+        """
+        if self._day is None:
+            planner, left_h = self.problem.planner, (self.horizon - self.t) * self.config.dt_h
+            ahead = self.expected(planner.leads())
+            self._day = planner.plan(ahead, self.limits, self.state.gen_mw, self.t == 0, left_h)
+        return self._day
+
     def _observe(self) -> Any:
+        self._day = None
         self.inputs = self.outlook.inputs(self.t)
         self.limits = limits(self.arrays, self.state, self.inputs)
         lines = self.outlook.lines
         out_h = None if lines is None else lines.back_h[self.t]
-        view = view_of(self.action_map, self.state, self.inputs, self.limits, self.t, self._loading, out_h)
+        day = self.day if self.config.action == "bids" else None
+        view = view_of(self.action_map, self.state, self.inputs, self.limits, self.t, self._loading, out_h, day)
         self.observation = self.encoder(view)
         return self.observation
 
@@ -148,7 +179,8 @@ class GridBatch:
         if found:
             mend = "give one action for each source and storage, in the order of arrays.controllable"
             raise GridError("action", found, f"finite numbers of shape {wanted}", mend)
-        return self.action_map.setpoint(np.clip(given, -1.0, 1.0), self.limits, self.inputs)
+        day = self.day if self.config.action == "bids" else None
+        return self.action_map.setpoint(np.clip(given, -1.0, 1.0), self.limits, self.inputs, day)
 
     def step(self, actions: Array) -> tuple[Any, Array, bool]:
         """Act with (B, A) actions; see ``step_setpoint``."""
@@ -211,12 +243,14 @@ def view_of(
     t: int,
     before: Array,
     outage_h: Array | None = None,
+    day: Day | None = None,
 ) -> View:
     """What is seen of a state before step t.
 
     Args:
         before: (B, E) loading of the previous step.
         outage_h: (B, E) hours until the outage of each line is over; None: no line can be out.
+        day: the plan, if it is observed.
     """
     idle = action_map.merit_setpoint(now, inputs)
     idle_flow_mw = flows(action_map.arrays, idle.gen_mw - inputs.load_mw, now.outages)
@@ -224,4 +258,4 @@ def view_of(
     back_h = state.lockout_h if outage_h is None else outage_h
     if state.lockout_h is not None and outage_h is not None:
         back_h = np.maximum(outage_h, state.lockout_h)
-    return View(t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h)
+    return View(t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h, day)

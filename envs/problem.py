@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,11 @@ from envs.config import EnvConfig
 from envs.outages import line_of
 from envs.outlook import steps_to_draw
 from envs.rewards import SCALE_EPISODES, reference_cost, scale_floor
-from grid import Array, Grid, GridArrays, Prices, Series, store_value_per_mwh
+from grid import Array, Grid, GridArrays, GridError, Prices, Series, store_value_per_mwh
 from topologies import ProfileSource, load
+
+if TYPE_CHECKING:
+    from grid.planning.day import DayPlanner
 
 SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers that share nothing
 
@@ -77,13 +80,12 @@ class Problem:
         config = dataclasses.replace(self.config, **fields)
         if not set(fields) <= FREE_FIELDS:
             return Problem.of(dataclasses.replace(config, topology=fields.get("topology", self.grid)))
-        action_map = self.action_map
-        return dataclasses.replace(
-            self,
-            config=config,
-            source=_source(self.arrays, self.grid.series, config),
-            action_map=dataclasses.replace(action_map, kind=config.action, redispatch_moves=config.redispatch_moves),
-        )
+        action_map = dataclasses.replace(self.action_map, kind=config.action, redispatch_moves=config.redispatch_moves)
+        source = _source(self.arrays, self.grid.series, config)
+        changed = dataclasses.replace(self, config=config, source=source, action_map=action_map)
+        if "planner" in vars(self):
+            vars(changed)["planner"] = self.planner  # made once, too
+        return changed
 
     def with_reward_scale(self, scale: float) -> Problem:
         """The same problem with rewards divided by another number."""
@@ -93,6 +95,20 @@ class Problem:
     def prices(self) -> Prices:
         """What is charged, beside the prices in the columns of the grid."""
         return self.config.prices
+
+    @cached_property
+    def planner(self) -> DayPlanner:
+        """What plans the day ahead.
+
+        Raises:
+            GridError: the package numba is missing.
+        """
+        try:
+            from grid.planning.day import DayPlanner
+        except ModuleNotFoundError as error:
+            allowed = "an installation that can plan a day ahead"
+            raise GridError(str(error.name), "no such package", allowed, "pip install load-balancer[train]") from error
+        return DayPlanner(self.arrays, self.prices, self.config.dt_h)
 
     @cached_property
     def load_high_mw(self) -> Array:

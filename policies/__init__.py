@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from grid import Episode
-from policies.baselines import BASELINES, Merit, Policy
+from policies.baselines import BASELINES, Merit, Plan, Policy
 from policies.config import TrainConfig
 from policies.evaluation import evaluate, run_episodes
 from policies.extras import has_train_extra, train_extra
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from policies.agent import Agent, load_agent
     from policies.learning import read_curve, resume, train, what_stages_reached
     from policies.networks import GraphActorCriticPolicy, GraphExtractor
-    from policies.planner import is_compiled
     from policies.vec_env import GridVecEnv, make_vec_env
 
 __all__ = [
@@ -39,6 +38,7 @@ __all__ = [
     "GridVecEnv",
     "Merit",
     "Mpc",
+    "Plan",
     "Policy",
     "TrainConfig",
     "allowed_runs",
@@ -46,7 +46,6 @@ __all__ = [
     "find_own_run",
     "find_run",
     "has_train_extra",
-    "is_compiled",
     "load_agent",
     "make_vec_env",
     "read_curve",
@@ -64,7 +63,6 @@ _LAZY = {
     "GraphActorCriticPolicy": "policies.networks",
     "GraphExtractor": "policies.networks",
     "GridVecEnv": "policies.vec_env",
-    "is_compiled": "policies.planner",
     "load_agent": "policies.agent",
     "make_vec_env": "policies.vec_env",
     "read_curve": "policies.learning",

@@ -107,7 +107,7 @@ class Agent:
     @property
     def plans(self) -> bool:
         """Whether it plans the day ahead, which is compiled at its first use."""
-        return isinstance(self.policy, GraphActorCriticPolicy)
+        return self.env_config.action == "bids"
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
@@ -135,16 +135,14 @@ class Agent:
         where, policy = f"agent {self.name!r}", self.policy
         if isinstance(policy, GraphActorCriticPolicy):
             check_seen(where, self.env_config, batch.config)
-            policy.rewire([(batch.arrays, batch.config)])
-            self.predict(batch.observation)  # compiles, if it must: that is no part of a decision's time
+            policy.rewire([batch.arrays])
             return
         if batch.arrays.fingerprint != self.grids[0].fingerprint:
             mend = "train an agent on this grid; the weights of this kind of policy belong to one grid"
             raise GridError(where, f"the grid {batch.arrays.name!r}", f"the grid {self.grids[0].name!r}", mend)
         check_seen(where, self.env_config, batch.config)
-        if self.env_config.observation == "flat" and _shown_lines(self.env_config, batch) != _shown_lines(
-            batch.config, batch
-        ):
+        shown = [_shown_lines(config, batch) for config in (self.env_config, batch.config)]
+        if self.env_config.observation == "flat" and shown[0] != shown[1]:
             found = "outages or trips other than in its training"
             allowed = "its own: a plain network sees the states of those lines alone that it was trained with"
             mend = "train one with the same --outages and --overload, or take an agent of the policy 'graph'"

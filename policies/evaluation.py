@@ -15,7 +15,7 @@ from envs import EnvConfig, GridBatch, Problem, Recorder, scale_floor
 from grid import Episode, GridError, nearest, overload_mw
 from grid.planning import optima
 from policies.baselines import BASELINES, Merit, Policy
-from policies.rollout import as_seen, rollout
+from policies.rollout import SEEN, as_seen, rollout
 from policies.table import Bootstrap, Evaluation, Row, percent
 
 OPTIMUM = "optimum"
@@ -185,10 +185,9 @@ def _seen_by(policy: Policy, batch: GridBatch, seed: int) -> GridBatch:
     own: EnvConfig | None = getattr(policy, "env_config", None)
     if own is None:
         return batch
-    problem = as_seen(batch.problem, own)
-    if problem.config == batch.config:
+    if dataclasses.replace(batch.config, **{name: getattr(own, name) for name in SEEN}) == batch.config:
         return batch
-    seen = GridBatch(problem, batch.batch_size, seed)
+    seen = GridBatch(as_seen(batch.problem, own), batch.batch_size, seed)
     batch.reset(seed)
     seen.reset(seed)
     if not np.array_equal(seen.reference_cost, batch.reference_cost):

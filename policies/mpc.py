@@ -45,7 +45,7 @@ class Mpc:
     def act(self, batch: GridBatch) -> Setpoint:
         """Plan each episode from its state; threads, as the solver lets go of the interpreter."""
         leads = np.arange(min(self._programmes[0].steps, batch.horizon - batch.t))
-        ahead = batch.outlook.expected(batch.t, leads)
+        ahead = batch.expected(leads)
         started = batch.t > 0  # the first step has no ramp
 
         def plan(i: int) -> Solution:

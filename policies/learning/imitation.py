@@ -94,7 +94,8 @@ class ImitationLearner:
                 np.clip(gen, now.gen_lo_mw, now.gen_hi_mw), np.clip(store, now.store_lo_mw, now.store_hi_mw)
             )
             seen.append(_rows(observation, solved))
-            actions.append(batch.action_map.actions(setpoint, now, batch.inputs)[solved])
+            day = batch.day if batch.config.action == "bids" else None
+            actions.append(batch.action_map.actions(setpoint, now, batch.inputs, day)[solved])
             observation, reward, *_ = batch.step_setpoint(setpoint)
             rewards.append(reward[solved])
         total = torch.as_tensor(np.stack(rewards)).float()

@@ -44,7 +44,7 @@ def training_grids(config: TrainConfig, envs: Sequence[EnvConfig | Problem]) -> 
 def build(config: TrainConfig, grids: TrainingGrids) -> tuple[ActorCriticPolicy, GridBatch | SideBySide]:
     """An untrained policy, and the envs that it trains in: of its one grid, or of a few grids at a time side by side.
 
-    But for the policy graph, its first action is 0: the merit order, redispatched.
+    Its first action is 0: the merit order, redispatched, or with bids the plan.
 
     Raises:
         GridError: one env of one step.
@@ -63,7 +63,7 @@ def build(config: TrainConfig, grids: TrainingGrids) -> tuple[ActorCriticPolicy,
         envs.observation_space,
         envs.action_space,
         lambda _left: config.rate(config.plan[0]),
-        **policy_kwargs(config, [(problem.arrays, problem.config) for problem in grids.problems]),
+        **policy_kwargs(config, [problem.arrays for problem in grids.problems]),
     )
     start_from_merit(policy, grids.problems[0])
     return policy, envs

@@ -3,8 +3,8 @@
 import os
 
 import pytest
-
 from policies.planner.jit import FILES, forget_outdated
+
 from scripts.console import Console
 from scripts.running import tell_of_compiling
 
