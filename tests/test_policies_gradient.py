@@ -87,7 +87,7 @@ def test_the_gradient_of_the_return_equals_finite_differences():
 
 def test_updates_raise_the_return_and_move_the_critic():
     gradient, network, batch = learner("mlp", episodes=32)
-    start_from_merit(network, batch.config)
+    start_from_merit(network, batch.problem)
     first = gradient.update(3e-3)
     before = network.value_net.weight.detach().clone()
     last = [gradient.update(3e-3) for _ in range(60)][-10:]
