@@ -47,6 +47,8 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
     """
 
     metadata = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 4}
+    policy = "actions"
+    """Name of what decides, in recorded episodes and pictures: the env only sees actions. Set it before ``reset``."""
 
     def __init__(self, config: EnvConfig | None = None, *, render_mode: str | None = None, **fields: Any) -> None:
         modes = self.metadata["render_modes"]
@@ -89,7 +91,7 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
         """
         super().reset(seed=seed, options=options)
         observation = _first(self.batch.reset(seed, _episode_number(seed, options)))
-        self._recorder = Recorder(self.batch, "agent") if self.render_mode else None
+        self._recorder = Recorder(self.batch, self.policy) if self.render_mode else None
         self._over = False
         return observation, {}
 

@@ -17,7 +17,17 @@ from policies.evaluation import evaluate, run_episodes
 from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
 from policies.rollout import rollout
-from policies.runs import allowed_runs, find_own_run, find_run, shipped
+from policies.runs import (
+    EVALUATION,
+    PAGE,
+    RENDERS,
+    RUN_FILES,
+    allowed_runs,
+    find_own_run,
+    find_run,
+    make_room,
+    shipped,
+)
 from policies.table import Evaluation
 
 if TYPE_CHECKING:
@@ -28,7 +38,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BASELINES",
+    "EVALUATION",
     "MOST_NODES",
+    "PAGE",
+    "RENDERS",
+    "RUN_FILES",
     "TOLERANCE",
     "Agent",
     "Episode",
@@ -47,6 +61,7 @@ __all__ = [
     "find_run",
     "has_train_extra",
     "load_agent",
+    "make_room",
     "make_vec_env",
     "read_curve",
     "resume",

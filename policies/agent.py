@@ -10,7 +10,7 @@ A run is a folder::
     stages.csv            what each stage of training reached
     tensorboard/          the same for TensorBoard
 
-The command line adds README.md, evaluation.json and renders/ (``scripts.run_folder``).
+The command line adds README.md, evaluation.json and renders/ (``policies.runs``).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from policies.config import TrainConfig
 from policies.many_grids import TrainingGrids
 from policies.networks import GraphActorCriticPolicy, make_policy, observed, torch_threads
 from policies.rollout import SEEN, as_seen
-from policies.runs import allowed_runs, find_run
+from policies.runs import CONFIG, allowed_runs, find_run
 from topologies import names
 from topologies.formats import WRITERS
 
 FORMAT = "load-balancer-run/3"
-CONFIG, GRID, WEIGHTS = "config.json", "grid.json", "weights.safetensors"
+GRID, WEIGHTS = "grid.json", "weights.safetensors"
 PICKLES = (".pkl", ".pickle", ".zip", ".pt", ".pth", ".joblib")
 SMALLEST = "triangle"  # of the bundled grids: any will do to make a network that fits all
 ALIASED = ("pi_features_extractor.", "vf_features_extractor.")

@@ -46,9 +46,9 @@ class Evaluate(CommonJson, Lines):
         """Print the table and draw the picture."""
         from envs import EnvConfig
         from grid import Grid, GridError
-        from policies import BASELINES, MOST_NODES, Mpc, Plan, Policy, evaluate
+        from policies import BASELINES, MOST_NODES, Mpc, Plan, Policy, evaluate, find_own_run
         from scripts.pictures import check_picture, draw_comparison
-        from scripts.run_folder import folder_of, keep_evaluation
+        from scripts.run_page import keep_evaluation
         from scripts.running import can_plan, run_config, tell_of_compiling
         from topologies import load
 
@@ -78,7 +78,7 @@ class Evaluate(CommonJson, Lines):
         with console.progress("evaluating", 1.0) as report:
             outcome = evaluate(policies, config, self.episodes, self.seed, report, self.split)
         console.result(outcome.table().splitlines(), outcome.to_json())
-        folder = folder_of(self.source) if self.source and self.grid is None else None
+        folder = find_own_run(self.source) if self.source and self.grid is None else None
         if folder is not None and self.split == "test" and (config.overload, config.outages) == own:
             try:
                 keep_evaluation(folder, outcome)

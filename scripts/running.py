@@ -15,7 +15,7 @@ from envs import EnvConfig, GridBatch, Recorder, steps_to_draw
 from grid import Episode, Grid, GridError, Setpoint, nearest
 from grid.planning import Optimum, optima
 from policies import BASELINES, Policy, allowed_runs, find_run, rollout, run_episodes, shipped
-from topologies import PREFIX, PREFIXES, ProfileSource, load, names
+from topologies import GENERATED_PREFIX, NAME_PREFIXES, ProfileSource, load, names
 
 if TYPE_CHECKING:
     from policies import Agent
@@ -78,7 +78,7 @@ def find_agent(source: str, policies: Collection[str] = ()) -> Agent:
         GridError: no run, one that cannot be loaded, or the packages that agents need are missing.
     """
     folder = find_run(source)
-    if folder is None and not Path(source).is_file():  # loading a file says what is wrong with it
+    if folder is None and not Path(source).exists():  # loading what is there says what is wrong with it
         known = [*policies, *shipped()]
         mend = nearest(source, known) if known else "make one by `load-balancer train`"
         mend = f"for the grid write --grid {shlex.quote(source)}" if source in names() else mend
@@ -118,14 +118,16 @@ def source_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agen
     Raises:
         GridError: neither, a run or grid with faults, or a grid beside a grid.
     """
-    is_grid = source in names() or source.startswith(PREFIXES) or Path(source).exists()
+    is_grid = source in names() or source.startswith(NAME_PREFIXES) or Path(source).exists()
     if find_run(source) is not None or (grid is not None and not is_grid):
         return run_config(source, grid)
     if grid is not None:
         raise GridError(f"--grid {grid}", f"no agent to run it, but {source}", allowed_runs(), "name the run first")
     if not is_grid:
         known = [*names(), *shipped()]
-        allowed = f"a run's folder, an episode (.npz), a grid file, {PREFIX}NODES:SEED or one of {', '.join(known)}"
+        allowed = (
+            f"a run's folder, an episode (.npz), a grid file, {GENERATED_PREFIX}NODES:SEED or one of {', '.join(known)}"
+        )
         raise GridError(source, "nothing of that name", allowed, nearest(source, known))
     return EnvConfig(topology=load(source), split="test"), None
 

@@ -13,7 +13,6 @@ import tyro
 from scripts import console as words
 from scripts.console import Console
 from scripts.options import CommonJson, Lines, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
-from scripts.run_folder import explain, make_room, stages_reached
 
 Network = Literal["mlp", "extractor", "graph"]
 
@@ -62,6 +61,7 @@ class Train(CommonJson, Lines):
         else:
             run, stopped = self._start(console, started_s)
         from policies.learning import read_curve, what_stages_reached
+        from scripts.run_page import explain, stages_reached
 
         explain(run)
         title = "least cost on validation episodes by the end of each stage"
@@ -99,7 +99,7 @@ class Train(CommonJson, Lines):
         problems = [Problem.of(replace(env_config, topology=source)) for source in sources]
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on
-        from policies import train  # before an older run is removed, as torch may be missing
+        from policies import make_room, train  # before an older run is removed, as torch may be missing
 
         run = self.out or Path("runs") / f"{Path(sources[0]).stem if len(sources) == 1 else 'many'}-{config.policy}"
         make_room(run, self.overwrite)

@@ -11,7 +11,7 @@ from envs import EnvConfig, GridBatch, LoadBalancer, LoadBalancerVector
 from envs.recording import Recorder
 from grid import Grid, GridError
 from grid.costs import TERMS
-from grid.ledger import ledger
+from ledger import ledger
 from topologies import names
 
 OBSERVATIONS = ("flat", "graph")

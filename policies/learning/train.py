@@ -78,7 +78,7 @@ def resume(
         GridError: anything that keeps the run from being loaded, or a run that has nothing left to do.
     """
     folder = find_own_run(run)
-    if folder is None and not Path(run).is_file():  # reading a file says what is wrong with it
+    if folder is None and not Path(run).exists():  # reading what is there says what is wrong with it
         mend = "name a run that `load-balancer train` wrote; to go on from a shipped agent, --start"
         raise GridError(str(run), "no such run", OWN_RUNS, mend)
     folder = folder or Path(run)

@@ -13,8 +13,8 @@ from grid.state import Setpoint
 def shift_for(day: Day, wanted: Setpoint, now: Limits) -> np.ndarray:
     """Shifts of prices with which each unit gives what is wanted, if power then costs what the plan says.
 
-    Clearing moves the prices with the bids, so what comes out is near what is wanted and not the same. Where a unit is at
-    a limit, or a store idle, many shifts ask for it; the one nearest to 0 is taken.
+    Clearing moves the prices with the bids, so what comes out is near what is wanted and not the same. Where a unit is
+    at a limit, or a store idle, many shifts ask for it; the one nearest to 0 is taken.
 
     Args:
         day: the plan of the rows.

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from grid.planning.day.interior_point import Factor, Programme, profile, solve, solve_last
-from grid.planning.day.jit import Array, compiled, for_each
+from grid.planning.day.jit import Array, compiled, for_each, is_kept
 from grid.planning.day.market import LEAST_RISE, Network, flows, share
 from grid.planning.day.programme import STEEP, Fleet, Forecast, Plans, programme_of_day
 from grid.planning.day.simd import LANES, blank
@@ -101,6 +101,11 @@ def plan_days(
         for_each(partial(plan, doubt=doubt), _eights(open_[alike], end_h))
         open_ = open_[overloads[open_]]
     return plans
+
+
+def is_compiled() -> bool:
+    """Whether machine code of the plan is kept, so that the first one need not wait for it."""
+    return is_kept(plan_eight)
 
 
 def in_periods(hourly: Array, ends_h: Array) -> Array:
