@@ -105,7 +105,7 @@ def test_the_gradient_reaches_every_weight_of_the_mean_action_through_the_market
 
 def test_updates_raise_the_return_and_move_the_critic():
     gradient, network, batch = learner("mlp", episodes=32)
-    start_from_merit(network, batch.config)
+    start_from_merit(network, batch.problem)
     first = gradient.update(3e-3)
     before = network.value_net.weight.detach().clone()
     last = [gradient.update(3e-3) for _ in range(60)][-10:]
