@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import inspect
 import io
+import re
 import sys
 import textwrap
 import tokenize
@@ -19,6 +20,7 @@ FACES = (
     "grid",
     "grid.physics",
     "grid.planning",
+    "grid.planning.day",
     "topologies",
     "topologies.formats",
     "envs",
@@ -50,11 +52,19 @@ FACE = """{face}
 
 def substitutions() -> dict[str, str]:
     """The tables and texts that pages name in double braces, as Markdown."""
-    from envs import EnvConfig
+    from envs import EnvConfig, LoadBalancer
     from grid import Prices
     from grid.physics import Protection
 
+    flat, graph = (
+        LoadBalancer(topology="triangle", **seen) for seen in ({}, {"observation": "graph", "action": "bids"})
+    )
     return {
+        "flat_names": entries_table(flat.observation_names, flat.observation_space),
+        "graph_names": "\n\n".join(
+            f"`{part}`:\n\n{entries_table(names, graph.observation_space[part])}"
+            for part, names in graph.observation_names.items()
+        ),
         "node_columns": columns_table("node"),
         "line_columns": columns_table("line"),
         "env_config": fields_table(EnvConfig),
@@ -80,6 +90,25 @@ def columns_table(kind: str) -> str:
             default = "" if column.default is None or column.default != column.default else f"{column.default:g}"
             rows.append((f"`{column.name}`", column.unit, default, column.allowed, column.meaning))
     return table(("column", "unit", "default", "allowed", "meaning"), rows)
+
+
+def entries_table(names: list[str], space: Any) -> str:
+    """Position, name and range of the entries of an observation, or of a row of it; like hours are one line."""
+    low, high = (bound.reshape(-1, len(names)).round(2) for bound in (space.low, space.high))
+    rows = []
+    for first, last in _alike(names):
+        place = f"{first}" if first == last else f"{first} … {last}"
+        name = names[first] if first == last else f"{names[first]} … {names[last]}"
+        ends = low[:, first : last + 1].min(), high[:, first : last + 1].max()
+        rows.append((place, name, f"{ends[0] + 0.0:g} … {ends[1]:g}"))
+    return table(("position", "entry", "range"), rows)
+
+
+def _alike(names: list[str]) -> list[tuple[int, int]]:
+    """First and last position of each run of names that differ in their hour alone."""
+    plain = [re.sub(r"in_?\s?[\d.]+ ?h\b", "in h", name) for name in names]
+    starts = [i for i, name in enumerate(plain) if i == 0 or name != plain[i - 1]]
+    return list(zip(starts, [*(i - 1 for i in starts[1:]), len(names) - 1], strict=True))
 
 
 def fields_table(cls: Any) -> str:
@@ -125,7 +154,9 @@ def write_reference(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     for face in FACES:
         module = import_module(face)
-        names = "\n\n".join(_directive(face, name, getattr(module, name)) for name in module.__all__)
+        public = [(name, getattr(module, name)) for name in module.__all__]
+        public.sort(key=lambda pair: not (inspect.isclass(pair[1]) or inspect.isroutine(pair[1])))  # constants last
+        names = "\n\n".join(_directive(face, name, value) for name, value in public)
         about = inspect.cleandoc(module.__doc__ or "")
         _write(folder / f"{face}.rst", FACE.format(face=face, line="=" * len(face), about=about, names=names))
     _write(folder / "index.rst", REFERENCE.format(faces="\n   ".join(FACES)))

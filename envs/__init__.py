@@ -1,17 +1,19 @@
 """The decision problem: LoadBalancer for one episode, LoadBalancerVector and GridBatch for many at once.
 
-``EnvConfig`` defines it; ``envs.rendering`` draws it. Importing this registers ``LoadBalancer-v0`` with gymnasium.
+``EnvConfig`` defines it and ``Problem`` compiles it; ``envs.rendering`` draws it. Importing this registers
+``LoadBalancer-v0`` with gymnasium.
 """
 
 import gymnasium
 
-from envs.batch import GridBatch, Transition, load_peak_mw, view_of
+from envs.batch import GridBatch, Transition, view_of
 from envs.config import EnvConfig
 from envs.contingency import contingencies
+from envs.features import loading, static_line_features, static_node_features
 from envs.load_balancer import LoadBalancer, configure
-from envs.observations import loading, static_line_features, static_node_features, unit_mw
 from envs.outages import Outage, planned_steps
 from envs.outlook import steps_to_draw
+from envs.problem import Problem, load_peak_mw
 from envs.recording import Recorder
 from envs.rewards import scale_floor
 from envs.vector import LoadBalancerVector
@@ -22,6 +24,7 @@ __all__ = [
     "LoadBalancer",
     "LoadBalancerVector",
     "Outage",
+    "Problem",
     "Recorder",
     "Transition",
     "configure",
@@ -33,7 +36,6 @@ __all__ = [
     "static_line_features",
     "static_node_features",
     "steps_to_draw",
-    "unit_mw",
     "view_of",
 ]
 

@@ -1,10 +1,11 @@
-"""From actions in [−1, 1] to a Setpoint in MW, by way of the merit order."""
+"""From actions in [−1, 1] to a Setpoint in MW, by way of the merit order or of the plan of the day."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +13,12 @@ from envs.redispatch import Redispatch
 from grid import Array, GridArrays, Inputs, Prices, Setpoint, marginal_cost_per_mwh, namespace
 from grid.physics import TINY_MW, Limits
 
+if TYPE_CHECKING:
+    from grid.planning.day import Day
+
 ROOM_MW = 1e-6  # a unit with less room than this cannot be moved
+MOST_SHIFT_FRAC = 0.25  # of the typical price: what a bid of 1 adds to the price of a unit
+FINE_FRAC = 0.1  # of that, in proportion to the bid; the rest goes with its cube, so that small bids change little
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,16 +87,16 @@ class ActionMap:
     merit: MeritOrder
     redispatch: Redispatch
     unit: Array  # (N,) action of each node, A where it has none
-    residual: bool
+    kind: str  # a choice of EnvConfig.action
     redispatch_moves: int
 
     @classmethod
-    def of(cls, arrays: GridArrays, prices: Prices, residual: bool, redispatch_moves: int = 0) -> ActionMap:
+    def of(cls, arrays: GridArrays, prices: Prices, kind: str, redispatch_moves: int = 0) -> ActionMap:
         """Prepare the map of a grid."""
         unit = np.full(len(arrays.node_names), len(arrays.controllable))
         unit[arrays.controllable] = np.arange(len(arrays.controllable))
         merit, redispatch = MeritOrder.of(arrays, prices), Redispatch(arrays, prices)
-        return cls(arrays, merit, redispatch, unit, residual, redispatch_moves)
+        return cls(arrays, merit, redispatch, unit, kind, redispatch_moves)
 
     def convert(self, asarray: Callable[[np.ndarray], Array]) -> ActionMap:
         """The same map with every array passed through ``asarray`` (say, to torch tensors)."""
@@ -104,40 +110,54 @@ class ActionMap:
             unit=asarray(self.unit),
         )
 
-    def setpoint(self, actions: Array, limits: Limits, inputs: Inputs) -> Setpoint:
+    def setpoint(self, actions: Array, limits: Limits, inputs: Inputs, day: Day | None = None) -> Setpoint:
         """Turn actions into MW.
 
         A storage's action a asks for a·discharge_max_mw (a >= 0) or a·charge_max_mw (a < 0). A source's action is, if
         residual, the deviation from a dispatch of what the stores leave over (0 keeps it, +1 is the upper limit, −1 the
-        lower), which is the merit order and then ``redispatch_moves``; if absolute, −1..1 spans the limits.
+        lower), which is the merit order and then ``redispatch_moves``; if absolute, −1..1 spans the limits. With bids,
+        an action shifts the price at which its source offers, or the value of its store's energy, by
+        MOST_SHIFT_FRAC · (FINE_FRAC · a + (1 − FINE_FRAC) · a³) of the typical price, and the step is cleared: at 0 as
+        the plan has it.
 
         Args:
             actions: (B, A) in [−1, 1].
             limits: of the coming step.
             inputs: of the coming step.
+            day: the plan, for bids.
         """
         xp = namespace(actions)
         arrays = self.arrays
+        if day is not None:
+            from grid.planning.day import clear
+
+            return clear(day, _shift(actions), limits, inputs)
         a = xp.concat([actions, xp.zeros_like(actions[:, :1])], axis=1)[:, self.unit]
         up, down = xp.maximum(a, 0.0), xp.minimum(a, 0.0)
         store = up * arrays.discharge_max_mw + down * arrays.charge_max_mw
         lo, hi = limits.gen_lo_mw, limits.gen_hi_mw
-        if not self.residual:
+        if self.kind == "absolute":
             return Setpoint(lo + (a + 1.0) / 2.0 * (hi - lo), store)
         feasible = xp.minimum(xp.maximum(store, limits.store_lo_mw), limits.store_hi_mw)
         zero = self._zero(feasible, limits, inputs)
         return Setpoint(zero + up * (hi - zero) + down * (zero - lo), store)
 
-    def actions(self, setpoint: Setpoint, limits: Limits, inputs: Inputs) -> Array:
+    def actions(self, setpoint: Setpoint, limits: Limits, inputs: Inputs, day: Day | None = None) -> Array:
         """The actions (B, A) that ask for a setpoint within the limits: the inverse of ``setpoint``.
 
-        Where a unit has no room to move, any action asks for the same; it gets 0.
+        Where a unit has no room to move, any action asks for the same; it gets 0. Bids ask for it only nearly, see
+        ``grid.planning.day.shift_for``.
         """
+        if day is not None:
+            from grid.planning.day import shift_for
+
+            bids = np.linspace(-1.0, 1.0, 2001)
+            return np.interp(shift_for(day, setpoint, limits), _shift(bids), bids)
         xp = namespace(setpoint.gen_mw)
         arrays = self.arrays
         lo, hi, gen, store = limits.gen_lo_mw, limits.gen_hi_mw, setpoint.gen_mw, setpoint.store_mw
         store_side = xp.where(store >= 0, arrays.discharge_max_mw, arrays.charge_max_mw)
-        if self.residual:
+        if self.kind == "residual":
             zero = self._zero(store, limits, inputs)
             gen_side = xp.where(gen >= zero, hi - zero, zero - lo)
             gen_share = _ratio(gen - zero, gen_side)
@@ -157,6 +177,11 @@ class ActionMap:
         """The merit-order rule: (B, N) cheapest sources first, stores idle."""
         gen = self.merit.dispatch(inputs.load_mw, limits.gen_lo_mw, limits.gen_hi_mw)
         return Setpoint(gen, namespace(gen).zeros_like(gen))
+
+
+def _shift(bids: Array) -> Array:
+    """What bids add to prices, in parts of the typical price."""
+    return MOST_SHIFT_FRAC * (FINE_FRAC * bids + (1.0 - FINE_FRAC) * bids**3)
 
 
 def _ratio(part: Array, whole: Array) -> Array:

@@ -1,43 +1,41 @@
-"""GridBatch: the only reset, step and auto-reset in the product, for B episodes at once."""
+"""GridBatch: the only reset and step in the product, for B episodes at once."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 
-from envs.actions import ActionMap, MeritOrder
+from envs.actions import ActionMap
 from envs.config import EnvConfig
-from envs.observations import ENCODERS, View, loading
-from envs.outages import LineOutages, line_of
+from envs.features import View, loading
+from envs.observations import ENCODERS
+from envs.outages import LineOutages
 from envs.outlook import Outlook, steps_to_draw
-from envs.rewards import SCALE_EPISODES, reference_cost, scale_floor
+from envs.problem import SPLIT_CODES, Problem
 from grid import (
     Array,
-    Grid,
-    GridArrays,
     GridError,
     Inputs,
     Outcome,
-    Series,
     Setpoint,
     State,
     overload_mw,
     settlement,
     step_costs,
-    store_value_per_mwh,
 )
-from grid.physics import Limits, flows, initial_state, limits, step
-from topologies import ProfileSource, load
+from grid.physics import SOON_H, Limits, flows, initial_state, limits, step
+
+if TYPE_CHECKING:
+    from grid.planning.day import Day
 
 Seeds = int | Sequence[int | None] | np.ndarray | None
 """One seed for all episodes, or one for each; None draws one."""
-
-SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers that share nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,31 +60,30 @@ class GridBatch:
     Each episode has a random stream of its own, so episode i does not depend on B.
     """
 
-    def __init__(self, config: EnvConfig, batch_size: int = 1, seed: Seeds = 0) -> None:
-        self.config = config
-        self.grid = config.topology if isinstance(config.topology, Grid) else load(config.topology)
-        self.arrays = arrays = self.grid.compile()
-        for outage in config.outages:
-            line_of(arrays, outage)  # refused here rather than at the first reset
-        self.prices, self.horizon, self.batch_size = config.prices, config.horizon, batch_size
-        self.source = ProfileSource(arrays, self.grid.series, config.split)
-        self.source.check_length(steps_to_draw(config), config.dt_h)  # before the scale asks less of the train part
-        self.store_value_per_mwh = store_value_per_mwh(arrays, self.prices)
-        self.action_map = ActionMap.of(arrays, self.prices, config.action == "residual", config.redispatch_moves)
-        self._copper = MeritOrder.of(arrays, self.prices, copper_plate=True)
-        high_mw = np.maximum(arrays.load_max_mw, load_peak_mw(arrays, self.grid.series))
-        self.encoder = ENCODERS[config.observation](arrays, config, high_mw)
+    def __init__(self, problem: Problem | EnvConfig, batch_size: int = 1, seed: Seeds = 0) -> None:
+        self.problem = problem = problem if isinstance(problem, Problem) else Problem.of(problem)
+        self.config = config = problem.config
+        self.grid, self.arrays, self.prices = problem.grid, problem.arrays, problem.prices
+        self.horizon, self.batch_size = config.horizon, batch_size
+        self.action_map: ActionMap = problem.action_map
+        self.encoder = ENCODERS[config.observation](problem.arrays, config, problem.load_high_mw)
         self.observation_space = self.encoder.space
-        self.action_space = gym.spaces.Box(-1.0, 1.0, (len(arrays.controllable),), np.float32)
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (len(problem.arrays.controllable),), np.float32)
         self.seed(seed)
-        self.scale = self._reward_scale()
         self.last: Transition | None = None
         self.costs: dict[str, Array] = {}  # of the step that ended last, each (B,), keys as grid.costs.TERMS
         self.metrics: dict[str, Array] = {}  # of the episodes that ended last, each (B,)
         self._history: list[dict[str, Array]] = []
+        self._day: Day | None = None  # of the coming step, once it has been asked for
+        self.limits: Limits
 
-    def seed(self, seed: Seeds) -> None:
-        """Start the random streams of all episodes anew, by one seed or one for each; ``reset`` draws from them.
+    def seed(self, seed: Seeds, first: int = 0) -> None:
+        """Start the random streams of all episodes anew; ``reset`` draws from them.
+
+        Args:
+            seed: one, whose episodes number ``first`` and those after it are run; or one for each episode, whose first
+                episode is run.
+            first: number of the first episode, from 0.
 
         Raises:
             GridError: a seed that is no whole number >= 0, or not as many as episodes.
@@ -97,7 +94,7 @@ class GridBatch:
                 raise GridError("seeds", found, f"{self.batch_size}, one for each episode", mend)
             children = [self._stream(each).spawn(1)[0] for each in seed]
         else:
-            children = self._stream(seed).spawn(self.batch_size)
+            children = self._stream(seed).spawn(first + self.batch_size)[first:]
         self._rngs = [np.random.default_rng(child) for child in children]
 
     def _stream(self, seed: int | None) -> np.random.SeedSequence:
@@ -107,48 +104,58 @@ class GridBatch:
             raise GridError("seed", repr(seed), "a whole number >= 0, or None", "correct the value")
         return np.random.SeedSequence([int(seed), SPLIT_CODES[self.config.split]])
 
-    def _reward_scale(self) -> float:
-        """Mean reference of a step over episodes of the train part, the same for every seed."""
-        source = ProfileSource(self.arrays, self.grid.series, "train")
-        roots = np.random.SeedSequence([0, SPLIT_CODES["scale"]]).spawn(SCALE_EPISODES)
-        draw = source.draw([np.random.default_rng(root) for root in roots], self.horizon, self.config.dt_h)
-        mean = self._reference(draw.load_mw, draw.gen_avail_frac).mean()
-        return max(float(mean), scale_floor(self.arrays, self.config.dt_h))
-
-    def _reference(self, load_mw: Array, gen_avail_frac: Array) -> Array:
-        nodes = load_mw.shape[-1]
-        rows = load_mw.reshape(-1, nodes), gen_avail_frac.reshape(-1, nodes)
-        flat = reference_cost(self.arrays, self._copper, self.prices, *rows, self.config.dt_h)
-        return flat.reshape(load_mw.shape[:-1])
-
-    def reset(self, seed: Seeds = None) -> Any:
-        """Start B new episodes; a seed (or one for each episode) starts their random streams anew.
+    def reset(self, seed: Seeds = None, first: int = 0) -> Any:
+        """Start B new episodes; a seed starts their random streams anew, as ``seed`` says.
 
         Returns:
             The first observation.
         """
         if seed is not None:
-            self.seed(seed)
-        draw = self.source.draw(self._rngs, steps_to_draw(self.config), self.config.dt_h)
+            self.seed(seed, first)
+        draw = self.problem.source.draw(self._rngs, steps_to_draw(self.config), self.config.dt_h)
         known_steps, dt_h = steps_to_draw(self.config), self.config.dt_h
         lines = LineOutages.draw(self.arrays, self.config.outages, self._rngs, self.horizon + 1, known_steps, dt_h)
         self.outlook = outlook = Outlook.of(self.arrays, self.config, draw, lines)
         self.start_hour = draw.start_hour
         self.encoder.start(outlook)
         steps = slice(0, self.horizon)
-        self.references = self._reference(outlook.load_mw[steps], outlook.avail_frac[steps])
+        self.references = self.problem.reference_cost(outlook.load_mw[steps], outlook.avail_frac[steps])
         self.t = 0
         self._history = []
         self.state = initial_state(self.arrays, self.batch_size, self.config.relays)
         self._loading = np.zeros((self.batch_size, len(self.arrays.line_names)))
         return self._observe()
 
+    def expected(self, leads: Array) -> Inputs:
+        """(K, B, ·) inputs so many steps ahead, (K,), as far as they are known now; lead 0 is the coming step."""
+        ahead = self.outlook.expected(self.t, leads)
+        if self.state.lockout_h is None:
+            return ahead
+        back = self.state.lockout_h <= leads[:, None, None] * self.config.dt_h + SOON_H
+        in_service = back if ahead.in_service is None else back & ahead.in_service
+        return dataclasses.replace(ahead, in_service=in_service)
+
+    @property
+    def day(self) -> Day:
+        """The plan of the coming day from the forecasts, made when it is first asked for in a step.
+
+        Raises:
+            GridError: the package numba is missing.
+        """
+        if self._day is None:
+            planner, left_h = self.problem.planner, (self.horizon - self.t) * self.config.dt_h
+            ahead = self.expected(planner.leads())
+            self._day = planner.plan(ahead, self.limits, self.state.gen_mw, self.t == 0, left_h)
+        return self._day
+
     def _observe(self) -> Any:
+        self._day = None
         self.inputs = self.outlook.inputs(self.t)
         self.limits = limits(self.arrays, self.state, self.inputs)
         lines = self.outlook.lines
         out_h = None if lines is None else lines.back_h[self.t]
-        view = view_of(self.action_map, self.state, self.inputs, self.limits, self.t, self._loading, out_h)
+        day = self.day if self.config.action == "bids" else None
+        view = view_of(self.action_map, self.state, self.inputs, self.limits, self.t, self._loading, out_h, day)
         self.observation = self.encoder(view)
         return self.observation
 
@@ -172,18 +179,24 @@ class GridBatch:
         if found:
             mend = "give one action for each source and storage, in the order of arrays.controllable"
             raise GridError("action", found, f"finite numbers of shape {wanted}", mend)
-        return self.action_map.setpoint(np.clip(given, -1.0, 1.0), self.limits, self.inputs)
+        day = self.day if self.config.action == "bids" else None
+        return self.action_map.setpoint(np.clip(given, -1.0, 1.0), self.limits, self.inputs, day)
 
-    def step(self, actions: Array) -> tuple[Any, Array, bool, Any]:
+    def step(self, actions: Array) -> tuple[Any, Array, bool]:
         """Act with (B, A) actions; see ``step_setpoint``."""
         return self.step_setpoint(self.setpoint(actions))
 
-    def step_setpoint(self, setpoint: Setpoint) -> tuple[Any, Array, bool, Any]:
-        """Run one step; after the last of an episode, start new ones.
+    def step_setpoint(self, setpoint: Setpoint) -> tuple[Any, Array, bool]:
+        """Run one step.
 
         Returns:
-            Observation, reward (B,), whether the episodes ended, and, if so, their final observation (else None).
+            Observation, reward (B,), and whether the episodes have ended; then ``reset`` starts new ones.
+
+        Raises:
+            GridError: the episodes have ended.
         """
+        if self.t == self.horizon:
+            raise GridError("step", "episodes that have ended", "running episodes", "call reset first")
         dt_h = self.config.dt_h
         before, inputs = self.state, self.inputs
         after, outcome = step(self.arrays, before, setpoint, inputs, self.limits, self.config.relays)
@@ -192,7 +205,7 @@ class GridBatch:
         terms["settlement"] = self._settle(after) if done else np.zeros(self.batch_size)
         reference = self.references[self.t]
         self.costs, cost = terms, sum(terms.values())
-        reward = (reference - cost) / self.scale
+        reward = (reference - cost) / self.problem.reward_scale
         self.last = Transition(self.t, before, inputs, outcome, after, terms, reference, reward, done, self.start_hour)
         energies = {
             "unserved_mwh": outcome.shed_mw @ self.arrays.each_node * dt_h,
@@ -203,12 +216,11 @@ class GridBatch:
             self.metrics = self._episode_metrics()
         self.t, self.state = self.t + 1, after
         self._loading = loading(self.arrays, outcome.flow_mw)
-        final = self._observe()
-        return (self.reset(), reward, True, final) if done else (final, reward, False, None)
+        return self._observe(), reward, done
 
     def _settle(self, after: State) -> Array:
         start = self.arrays.store_init_mwh
-        return settlement(self.store_value_per_mwh, start, after.store_mwh)
+        return settlement(self.problem.store_value_per_mwh, start, after.store_mwh)
 
     def _episode_metrics(self) -> dict[str, Array]:
         return {name: np.sum([row[name] for row in self._history], axis=0) for name in self._history[0]}
@@ -231,12 +243,14 @@ def view_of(
     t: int,
     before: Array,
     outage_h: Array | None = None,
+    day: Day | None = None,
 ) -> View:
     """What is seen of a state before step t.
 
     Args:
         before: (B, E) loading of the previous step.
         outage_h: (B, E) hours until the outage of each line is over; None: no line can be out.
+        day: the plan, if it is observed.
     """
     idle = action_map.merit_setpoint(now, inputs)
     idle_flow_mw = flows(action_map.arrays, idle.gen_mw - inputs.load_mw, now.outages)
@@ -244,10 +258,4 @@ def view_of(
     back_h = state.lockout_h if outage_h is None else outage_h
     if state.lockout_h is not None and outage_h is not None:
         back_h = np.maximum(outage_h, state.lockout_h)
-    return View(t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h)
-
-
-def load_peak_mw(arrays: GridArrays, series: Series | None) -> Array:
-    """(N,) demand at most: load_max_mw, or the largest that a user's series makes of it."""
-    peaks = dict(zip(series.columns, series.values_frac.max(axis=0), strict=True)) if series else {}
-    return arrays.load_max_mw * [peaks.get(name or "", 1.0) for name in arrays.load_profile]
+    return View(t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h, day)

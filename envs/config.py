@@ -16,7 +16,7 @@ MOST_STEPS = 1_000_000  # of an episode: a century of hours; the series of more 
 
 CHOICES = {
     "observation": ("flat", "graph"),
-    "action": ("residual", "absolute"),
+    "action": ("residual", "absolute", "bids"),
     "overload": ("penalty", "trip"),
     "split": ("train", "test"),
 }
@@ -34,7 +34,7 @@ class EnvConfig:
     horizon: int = 48  # steps in an episode
     dt_h: float = 1.0  # hours in a step
     observation: Literal["flat", "graph"] = "flat"
-    action: Literal["residual", "absolute"] = "residual"
+    action: Literal["residual", "absolute", "bids"] = "residual"
     redispatch_moves: int = 4  # of output between sources, in the dispatch that a residual action of 0 keeps
     forecast_h: tuple[float, ...] = (1, 2, 3, 4, 6, 8, 12, 18, 24)  # leads at which forecasts are observed
     forecast_error_frac: float = 0.05  # standard deviation of the error at a lead of 24 h; grows with its root

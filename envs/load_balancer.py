@@ -10,7 +10,7 @@ import numpy as np
 from envs.batch import GridBatch
 from envs.config import EnvConfig
 from envs.recording import Recorder
-from grid import Episode, GridArrays, GridError, nearest
+from grid import Episode, GridArrays, GridError, is_whole, nearest
 
 
 def configure(config: Any, fields: dict[str, Any]) -> EnvConfig:
@@ -47,6 +47,8 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
     """
 
     metadata = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 4}
+    policy = "actions"
+    """Name of what decides, in recorded episodes and pictures: the env only sees actions. Set it before ``reset``."""
 
     def __init__(self, config: EnvConfig | None = None, *, render_mode: str | None = None, **fields: Any) -> None:
         modes = self.metadata["render_modes"]
@@ -66,11 +68,30 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
         """The compiled grid."""
         return self.batch.arrays
 
+    @property
+    def observation_names(self) -> list[str] | dict[str, list[str]]:
+        """What each entry of the observation is; of a graph, each feature of its parts."""
+        return self.batch.encoder.names
+
+    @property
+    def action_names(self) -> list[str]:
+        """The node whose source or storage each entry of the action sets."""
+        return [self.arrays.node_names[i] for i in self.arrays.controllable]
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Start a new period; the same seed gives the same demand, weather and forecasts."""
+        """Start a new period; the same seed gives the same demand, weather and forecasts.
+
+        Args:
+            seed: of the random numbers; None goes on with those of before.
+            options: ``{"episode": i}`` with a seed starts episode i (from 0) of those that ``policies.evaluate`` runs
+                with this seed, if the env's ``split`` is the same; without it, episode 0.
+
+        Raises:
+            GridError: a seed or an option that is not one of these.
+        """
         super().reset(seed=seed, options=options)
-        observation = _first(self.batch.reset(seed))
-        self._recorder = Recorder(self.batch, "agent") if self.render_mode else None
+        observation = _first(self.batch.reset(seed, _episode_number(seed, options)))
+        self._recorder = Recorder(self.batch, self.policy) if self.render_mode else None
         self._over = False
         return observation, {}
 
@@ -78,10 +99,9 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
         """Run one step; ``info`` holds each cost term in currency, and at the end ``episode_metrics``."""
         if self._over:
             raise GridError("step", "a call before reset, or after the end", "a running episode", "call reset first")
-        observation, reward, done, final = self.batch.step([action])
+        observation, reward, done = self.batch.step([action])
         info: dict[str, Any] = {name: float(value[0]) for name, value in self.batch.costs.items()}
         if done:
-            observation = final
             info["episode_metrics"] = {name: float(value[0]) for name, value in self.batch.metrics.items()}
         self._over = done
         if self._recorder is not None:
@@ -122,6 +142,19 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
         if self._viewer is not None:
             self._viewer.close()
             self._viewer = None
+
+
+def _episode_number(seed: int | None, options: dict[str, Any] | None) -> int:
+    known = ("episode",)
+    for name in options or {}:
+        if name not in known:
+            raise GridError("reset.options", repr(name), ", ".join(known), nearest(str(name), known))
+    number = (options or {}).get("episode", 0)
+    if not is_whole(number) or number < 0:
+        raise GridError("reset.options: episode", repr(number), "a whole number >= 0", "correct the value")
+    if options and seed is None:
+        raise GridError("reset.options: episode", "no seed", "a seed, whose episodes are counted", "add the seed")
+    return int(number)
 
 
 def _first(observation: Any) -> Any:

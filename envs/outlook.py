@@ -82,8 +82,10 @@ class Outlook:
     def expected(self, t: int, leads: Array) -> Inputs:
         """(K, B, N) inputs as forecast at step t for so many steps ahead, (K,); at lead 0 they are the truth.
 
-        Of the lines (K, B, E), planned outages are known, and when those that are out now come back.
+        Of the lines (K, B, E), planned outages are known, and when those that are out now come back. Beyond what was
+        drawn, the last of it is repeated.
         """
+        leads = np.minimum(leads, len(self.load_mw) - 1 - t)
         ahead, spread = t + leads, _spread_frac(self.error_frac, leads, self.dt_h)
         load_factor, avail_factor = (_factor(error[ahead], spread) for error in (self.load_error, self.avail_error))
         in_service = None if self.lines is None else self.lines.expected(t, leads, self.dt_h)

@@ -52,20 +52,36 @@ class LoadBalancerVector(VectorEnv[Any, np.ndarray, np.ndarray]):
         """The compiled grid."""
         return self.batch.arrays
 
+    @property
+    def observation_names(self) -> list[str] | dict[str, list[str]]:
+        """What each entry of the observation is; of a graph, each feature of its parts."""
+        return self.batch.encoder.names
+
+    @property
+    def action_names(self) -> list[str]:
+        """The node whose source or storage each entry of the action sets."""
+        return [self.arrays.node_names[i] for i in self.arrays.controllable]
+
     def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Start all episodes anew, from one seed or one for each."""
+        """Start all episodes anew, from one seed or one for each.
+
+        Raises:
+            GridError: an option: there is none.
+        """
+        for name in options or {}:
+            raise GridError("reset.options", repr(name), "no option", "leave it out")
         super().reset(seed=seed if isinstance(seed, int) else None, options=options)
         return self.batch.reset(seed), {}
 
     def step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step all; at the end ``info`` holds final_obs (B objects) and final_info with the episode metrics (B,)."""
-        observation, reward, done, final = self.batch.step(actions)
+        observation, reward, done = self.batch.step(actions)
         info: dict[str, Any] = {}
         if done:
             every = np.ones(self.num_envs, dtype=bool)
             metrics = self.batch.metrics
             info = {
-                "final_obs": _objects(final, self.num_envs),
+                "final_obs": _objects(observation, self.num_envs),
                 "_final_obs": every,
                 "final_info": {
                     "episode_metrics": {**metrics, **{f"_{name}": every for name in metrics}},
@@ -73,6 +89,7 @@ class LoadBalancerVector(VectorEnv[Any, np.ndarray, np.ndarray]):
                 },
                 "_final_info": every,
             }
+            observation = self.batch.reset()
         ended = np.full(self.num_envs, done)
         return observation, reward, ended, np.zeros(self.num_envs, dtype=bool), info
 

@@ -21,6 +21,7 @@ from grid.costs import (
 )
 from grid.episode import IN_SERVICE, OUT, SHAPES, TRIPPED, Episode, describe, line_status
 from grid.errors import MOST_SHOWN, Fault, Faults, GridError, nearest
+from grid.executor import cores
 from grid.files import PARTIAL, atomic_path, check_writable, remove_leftovers
 from grid.graph import Grid, Series
 from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
@@ -64,6 +65,7 @@ __all__ = [
     "atomic_path",
     "check_writable",
     "connected",
+    "cores",
     "describe",
     "generation",
     "is_finite",

@@ -85,6 +85,12 @@ class GridArrays:
         """Sum of all consumers' largest demand."""
         return float(self.load_max_mw.sum())
 
+    @property
+    def unit_mw(self) -> float:
+        """The power that features and plans are measured in: peak demand per controllable unit."""
+        total = self.peak_load_mw or float(self.gen_max_mw.sum() + self.discharge_max_mw.sum())
+        return total / len(self.controllable)
+
     def with_flow_matrix(self) -> GridArrays:
         """The same grid with its flow_matrix, however large: other namespaces than numpy's need it."""
         return self if self.flow_matrix is not None else dataclasses.replace(self, flow_matrix=self.line_model.matrix())

@@ -13,3 +13,8 @@ from grid.state import Array
 def namespace(array: Array) -> Any:
     """Return the namespace to compute in; numpy >= 2 follows the standard and needs no wrapper."""
     return np if isinstance(array, np.ndarray) else array_namespace(array)
+
+
+def constant(array: Array) -> np.ndarray:
+    """The numbers of an array, without the gradient that it may carry."""
+    return array if isinstance(array, np.ndarray) else np.asarray(array.detach())

@@ -10,24 +10,37 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from policies.baselines import BASELINES, Merit, Policy
+from policies.baselines import BASELINES, Merit, Plan, Policy
 from policies.config import TrainConfig
 from policies.evaluation import evaluate, run, run_episodes
 from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
-from policies.runs import allowed_runs, find_own_run, find_run, shipped
+from policies.runs import (
+    EVALUATION,
+    PAGE,
+    RENDERS,
+    RUN_FILES,
+    allowed_runs,
+    find_own_run,
+    find_run,
+    make_room,
+    shipped,
+)
 from policies.table import Evaluation
 
 if TYPE_CHECKING:
     from policies.agent import Agent, load_agent
     from policies.learning import build, read_curve, resume, train, training_grids, what_stages_reached
     from policies.networks import GraphActorCriticPolicy, GraphExtractor
-    from policies.planner import is_compiled
     from policies.vec_env import GridVecEnv, make_vec_env
 
 __all__ = [
     "BASELINES",
+    "EVALUATION",
     "MOST_NODES",
+    "PAGE",
+    "RENDERS",
+    "RUN_FILES",
     "TOLERANCE",
     "Agent",
     "Evaluation",
@@ -36,6 +49,7 @@ __all__ = [
     "GridVecEnv",
     "Merit",
     "Mpc",
+    "Plan",
     "Policy",
     "TrainConfig",
     "allowed_runs",
@@ -44,8 +58,8 @@ __all__ = [
     "find_own_run",
     "find_run",
     "has_train_extra",
-    "is_compiled",
     "load_agent",
+    "make_room",
     "make_vec_env",
     "read_curve",
     "resume",
@@ -64,7 +78,6 @@ _LAZY = {
     "GraphExtractor": "policies.networks",
     "GridVecEnv": "policies.vec_env",
     "build": "policies.learning",
-    "is_compiled": "policies.planner",
     "load_agent": "policies.agent",
     "make_vec_env": "policies.vec_env",
     "read_curve": "policies.learning",

@@ -10,7 +10,7 @@ A run is a folder::
     stages.csv            what each stage of training reached
     tensorboard/          the same for TensorBoard
 
-The command line adds README.md, evaluation.json and renders/ (``scripts.run_folder``).
+The command line adds README.md, evaluation.json and renders/ (``policies.runs``).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from grid import Grid, GridError, Setpoint, atomic_path
 from policies.config import TrainConfig
 from policies.many_grids import TrainingGrids
 from policies.networks import GraphActorCriticPolicy, make_policy, observed, torch_threads
-from policies.runs import allowed_runs, find_run
+from policies.runs import CONFIG, allowed_runs, find_run
 from topologies import load, names
 from topologies.formats import WRITERS
 
 FORMAT = "load-balancer-run/2"
-CONFIG, GRID, WEIGHTS = "config.json", "grid.json", "weights.safetensors"
+GRID, WEIGHTS = "grid.json", "weights.safetensors"
 PICKLES = (".pkl", ".pickle", ".zip", ".pt", ".pth", ".joblib")
 SMALLEST = "triangle"  # of the bundled grids: any will do to make a network that fits all
 ALIASED = ("pi_features_extractor.", "vf_features_extractor.")
@@ -89,7 +89,7 @@ class Agent:
     @property
     def plans(self) -> bool:
         """Whether it plans the day ahead, which is compiled at its first use."""
-        return isinstance(self.policy, GraphActorCriticPolicy)
+        return self.env_config.action == "bids"
 
     def predict(self, observation: Any) -> np.ndarray:
         """Actions (B, A) in [−1, 1] for observations of B envs, or (A,) for that of one."""
@@ -105,8 +105,7 @@ class Agent:
         where, policy = f"agent {self.name!r}", self.policy
         if isinstance(policy, GraphActorCriticPolicy):
             check_seen(where, self.env_config, batch.config)
-            policy.rewire([(batch.arrays, batch.config)])
-            self.predict(batch.observation)  # compiles, if it must: that is no part of a decision's time
+            policy.rewire([batch.arrays])
             return
         if batch.arrays.fingerprint != self.grids[0].fingerprint:
             mend = "train an agent on this grid; the weights of this kind of policy belong to one grid"

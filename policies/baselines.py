@@ -73,5 +73,28 @@ class Redispatch:
         return Setpoint(gen_mw, idle.store_mw)
 
 
-BASELINES: dict[str, Callable[[], Policy]] = {"random": Random, "merit": Merit, "redispatch": Redispatch, "mpc": Mpc}
+class Plan:
+    """The plan of the day ahead from the forecasts, and the coming step cleared by it: what action 0 of bids does."""
+
+    name = "plan"
+
+    def reset(self, batch: GridBatch) -> None:
+        """Plan once, which compiles what plans: that is no part of a decision's time."""
+        self.act(batch)
+
+    def act(self, batch: GridBatch) -> Setpoint:
+        """Clear the coming step at the prices of the plan."""
+        from grid.planning.day import clear  # needs numba, of the extra train
+
+        unshifted = np.zeros((batch.batch_size, len(batch.arrays.controllable)))
+        return clear(batch.day, unshifted, batch.limits, batch.inputs)
+
+
+BASELINES: dict[str, Callable[[], Policy]] = {
+    "random": Random,
+    "merit": Merit,
+    "redispatch": Redispatch,
+    "mpc": Mpc,
+    "plan": Plan,
+}
 """Each baseline by its name, in the order in which a table lists them."""

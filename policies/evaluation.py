@@ -184,10 +184,9 @@ def _seen_by(policy: Policy, batch: GridBatch, seed: int) -> GridBatch:
     if own is None:
         return batch
     view = {name: getattr(own, name) for name in ("observation", "action", "redispatch_moves", "forecast_h")}
-    config = dataclasses.replace(batch.config, **view)
-    if config == batch.config:
+    if dataclasses.replace(batch.config, **view) == batch.config:
         return batch
-    seen = GridBatch(config, batch.batch_size, seed)
+    seen = GridBatch(batch.problem.replace(**view), batch.batch_size, seed)
     batch.reset(seed)
     seen.reset(seed)
     if not np.array_equal(seen.reference_cost, batch.reference_cost):

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from envs import EnvConfig, GridBatch
+from envs import EnvConfig, GridBatch, Problem
 from grid import Grid, GridArrays, GridError
 from grid.planning import optima
 from policies.baselines import Merit
@@ -43,6 +43,11 @@ class TrainingGrids:
             (grid.compile(), config) for grid, config in zip(self.grids, self.configs, strict=True)
         ]
         self._kept = lru_cache(KEPT)(lambda position, size: GridBatch(self.configs[position], size))
+        self._weighed = lru_cache(KEPT)(
+            lambda position, size: GridBatch(
+                Problem.of(self.configs[position]).with_reward_scale(self._stake(position)), size
+            )
+        )
         self._stake = lru_cache(None)(lambda position: stake(self.configs[position]))
 
     def __len__(self) -> int:
@@ -56,8 +61,8 @@ class TrainingGrids:
 
     def weighed(self, position: int, size: int, seed: int) -> GridBatch:
         """The same with rewards in which every grid counts alike: per step, in parts of what there is to gain."""
-        batch = self.batch(position, size, seed)
-        batch.scale = self._stake(position)
+        batch = self._weighed(position, size)
+        batch.seed(seed)
         return batch
 
 

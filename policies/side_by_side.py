@@ -61,21 +61,20 @@ class SideBySide:
         """The positions of the grids whose turn is next, each with its envs, which are yet to be reset."""
         return [(position, self._make(position, self._each, seed)) for position, seed in self.rotation.next()]
 
-    def step(self, actions: Array) -> tuple[Any, Array, bool, Any]:
+    def step(self, actions: Array) -> tuple[Any, Array, bool]:
         """Act with (B, A) actions; results as those of GridBatch."""
         shares = np.split(np.asarray(actions), len(self.batches))
         steps = [
             batch.step(share[:, : len(batch.arrays.controllable)])
             for batch, share in zip(self.batches, shares, strict=True)
         ]
-        seen, rewards, done, final = zip(*steps, strict=True)
+        seen, rewards, done = zip(*steps, strict=True)
         reward = np.concatenate(rewards)
         if not all(done):
-            return self._joined(seen), reward, False, None
-        ends = self._joined(final)
+            return self._joined(seen), reward, False
         metrics = [batch.metrics for batch in self.batches]
         self.metrics = {name: np.concatenate([each[name] for each in metrics]) for name in metrics[0]}
-        return self.reset(), reward, True, ends
+        return self._joined(seen), reward, True
 
     def _joined(self, observations: Any) -> dict[str, np.ndarray]:
         first, padded = observations[0], {}

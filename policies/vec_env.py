@@ -104,14 +104,15 @@ class GridVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[Any, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Step; returns observations, rewards (n_envs,), dones (n_envs,) and infos."""
-        observation, reward, done, final = self.batch.step(self._actions)
+        observation, reward, done = self.batch.step(self._actions)
         self._episode_reward += reward
         if self.rivals > 1:
             each = reward.reshape(-1, self.rivals)
             reward = ((each - each.mean(1, keepdims=True)) * (self.rivals / (self.rivals - 1))).ravel()
         infos = self._nothing
         if done:
-            infos = self._final_infos(final)
+            infos = self._final_infos(observation)
+            observation = self.batch.reset()
             self._episode_reward = np.zeros(self.num_envs)
         return observation, reward.astype(np.float32), np.full(self.num_envs, done), infos
 

@@ -34,8 +34,8 @@ class Demo(Common):
         started_s = time.perf_counter()
         console.say(f"1/3 training on {GRID} for {self.seconds:g} s")
         from envs import EnvConfig
-        from policies import BASELINES, TrainConfig, evaluate, train
-        from scripts.run_folder import explain, keep_evaluation, make_room
+        from policies import BASELINES, TrainConfig, evaluate, make_room, train
+        from scripts.run_page import explain, keep_evaluation
         from scripts.running import record, run_config
         from scripts.train import Watch
 

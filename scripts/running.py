@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,9 +44,14 @@ class Schedule:
         return Setpoint(**{name: power[batch.t] for name, power in self._powers.items()})
 
 
+def can_plan() -> bool:
+    """Whether the package is installed that planning a day ahead needs."""
+    return find_spec("numba") is not None
+
+
 def tell_of_compiling(console: Console) -> None:
-    """Say what the first run of a graph network waits for."""
-    from policies.planner import is_compiled  # with the training extra alone
+    """Say what the first plan of a day waits for."""
+    from grid.planning.day import is_compiled  # where numba is
 
     if not is_compiled():
         console.say("compiling what plans the day ahead: half a minute, this once")
@@ -74,7 +80,7 @@ def run_config(source: str, grid: str | None = None, policies: Collection[str] =
             agents need are missing.
     """
     folder = find_run(source)
-    if folder is None and not Path(source).is_file():  # loading a file says what is wrong with it
+    if folder is None and not Path(source).exists():  # loading what is there says what is wrong with it
         known = [*policies, *shipped()]
         mend = nearest(source, known) if known else "make one by `load-balancer train`"
         mend = f"for the grid write --grid {shlex.quote(source)}" if source in names() else mend

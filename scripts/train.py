@@ -13,7 +13,6 @@ import tyro
 from scripts import console as words
 from scripts.console import Console, Report
 from scripts.options import CommonJson, Lines, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
-from scripts.run_folder import explain, make_room, stages_reached
 
 Network = Literal["mlp", "extractor", "graph"]
 STOPPED = "stopped"
@@ -63,6 +62,7 @@ class Train(CommonJson, Lines):
         else:
             run, stopped = self._start(console, started_s)
         from policies.learning import read_curve, what_stages_reached
+        from scripts.run_page import explain, stages_reached
 
         explain(run)
         title = "least cost on validation episodes by the end of each stage"
@@ -96,7 +96,7 @@ class Train(CommonJson, Lines):
         grids = [load(source) for source in sources if not source.startswith(PREFIX)]  # expand has checked those
         for grid in grids:
             check_length(grid, EnvConfig())
-        from policies import TrainConfig, train  # before an older run is removed, as torch may be missing
+        from policies import TrainConfig, make_room, train  # before an older run is removed, as torch may be missing
 
         env_config = EnvConfig()
         if self.start is not None:

@@ -102,7 +102,12 @@ def test_the_code_of_a_page_runs(page, workshop, monkeypatch, capsys):
 
 
 def test_the_grid_is_the_same_on_both_pages():
-    grids = [text for page in (ROOT / "README.md", DOCS / "getting_started.md") for kind, text in blocks(page) if kind == "json"]
+    grids = [
+        text
+        for page in (ROOT / "README.md", DOCS / "getting_started.md")
+        for kind, text in blocks(page)
+        if kind == "json"
+    ]
     assert len(grids) == 2
     assert grids[0] == grids[1]
 

@@ -70,7 +70,7 @@ def two_units(action):
     arrays = grid.compile()
     inputs = Inputs(np.ones((1, 3)), np.array([[0.0, 0.0, 60.0]]), 1.0)
     now = limits(arrays, initial_state(arrays, 1), inputs)
-    return ActionMap.of(arrays, Prices(), action == "residual"), now, inputs
+    return ActionMap.of(arrays, Prices(), action), now, inputs
 
 
 @pytest.mark.parametrize(

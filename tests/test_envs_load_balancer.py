@@ -8,7 +8,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import DiscretizeAction, RecordVideo
 
-from envs import LoadBalancer
+from envs import EnvConfig, GridBatch, LoadBalancer, LoadBalancerVector
 from grid import GridError
 from topologies import names
 
@@ -122,7 +122,11 @@ def test_rgb_array_shows_each_step_anew():
 def test_the_grid_is_shown_before_the_first_step():
     env = make(topology="triangle", render_mode="rgb_array")
     env.reset(seed=0)
-    assert env.render().shape == (800, 1280, 3)
+    idle = env.render()
+    assert idle.shape == (800, 1280, 3)
+    assert len(np.unique(idle.reshape(-1, 3), axis=0)) > 20
+    env.step(env.action_space.sample())
+    assert not np.array_equal(env.render(), idle)
 
 
 def test_record_video_writes_a_film(tmp_path):
@@ -164,3 +168,58 @@ def test_the_recorded_episode_is_there_with_a_render_mode_only():
     env.step(np.zeros(2))
     env.step(np.zeros(2))
     assert env.episode.steps == 2
+
+
+def demands(env, seeds, horizon=6):
+    """Total demand of the first step of each episode, run to its end."""
+    found = []
+    for seed in seeds:
+        env.reset(seed=seed)
+        found.append(env.batch.inputs.load_mw.sum())
+        for _ in range(horizon):
+            env.step(np.zeros(env.action_space.shape))
+    return found
+
+
+def test_the_second_episode_of_a_seed_is_that_of_the_vector_env():
+    config = EnvConfig(topology="triangle", horizon=6)
+    single, vector = demands(LoadBalancer(config), (4, None, None)), LoadBalancerVector(1, config)
+    expected = [vector.reset(seed=4) and vector.batch.inputs.load_mw.sum()]
+    for t in range(12):
+        vector.step(np.zeros(vector.action_space.shape))
+        if t % 6 == 5:
+            expected.append(vector.batch.inputs.load_mw.sum())
+    assert single == expected
+    assert len(set(single)) == 3
+
+
+def test_every_evaluation_episode_can_be_reached_by_its_number():
+    config = EnvConfig(topology="triangle", horizon=6, split="test")
+    batch, env = GridBatch(config, 5), LoadBalancer(config)
+    batch.reset(seed=7)
+    for i in range(5):
+        env.reset(seed=7, options={"episode": i})
+        np.testing.assert_array_equal(env.batch.episode_inputs(0).load_mw, batch.episode_inputs(i).load_mw)
+
+
+@pytest.mark.parametrize(
+    ("seed", "options", "message"),
+    [
+        (0, {"episod": 1}, "reset.options: found 'episod'; allowed: episode; did you mean 'episode'?"),
+        (0, {"episode": -1}, "reset.options: episode: found -1; allowed: a whole number >= 0; correct the value"),
+        (
+            None,
+            {"episode": 1},
+            "reset.options: episode: found no seed; allowed: a seed, whose episodes are counted; add the seed",
+        ),
+    ],
+)
+def test_options_of_reset_that_mean_nothing_are_refused(seed, options, message):
+    with pytest.raises(GridError) as caught:
+        LoadBalancer(topology="triangle").reset(seed=seed, options=options)
+    assert str(caught.value) == message
+
+
+def test_a_vector_env_has_no_options():
+    with pytest.raises(GridError, match=r"reset.options: found 'episode'; allowed: no option; leave it out"):
+        LoadBalancerVector(2, topology="triangle").reset(seed=0, options={"episode": 1})

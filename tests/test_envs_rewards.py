@@ -22,7 +22,7 @@ def test_reference_by_hand():
     # 50 MW for half an hour: linear 20 + CO2 0.5 t x 10, and 0.1 x 50² for the quadratic term
     per_step = (50 * 25 + 0.1 * 2500) * 0.5
     np.testing.assert_allclose(batch.reference_cost, [2 * per_step])
-    assert batch.scale == pytest.approx(per_step)
+    assert batch.problem.reward_scale == pytest.approx(per_step)
 
 
 def test_reference_counts_what_cannot_be_served():
@@ -36,7 +36,7 @@ def test_scale_has_a_floor_where_energy_is_free():
     grid.add_source("s", gen_max_mw=100.0)
     grid.add_consumer("c", load_max_mw=50.0, shed_cost_per_mwh=400.0)
     grid.add_line("s", "c")
-    assert GridBatch(EnvConfig(topology=grid), 1).scale == pytest.approx(0.01 * 50 * 400)
+    assert GridBatch(EnvConfig(topology=grid), 1).problem.reward_scale == pytest.approx(0.01 * 50 * 400)
 
 
 def test_reward_is_reference_minus_cost_over_scale_and_sums_to_the_episode():
@@ -45,11 +45,11 @@ def test_reward_is_reference_minus_cost_over_scale_and_sums_to_the_episode():
     rng = np.random.default_rng(0)
     reference, rewards, total = batch.reference_cost, 0.0, 0.0
     for _ in range(6):
-        _, reward, _, _ = batch.step(rng.uniform(-1, 1, (3, *batch.action_space.shape)))
+        _, reward, _ = batch.step(rng.uniform(-1, 1, (3, *batch.action_space.shape)))
         cost = sum(batch.last.costs[name] for name in TERMS)
-        np.testing.assert_allclose(reward, (batch.last.reference - cost) / batch.scale)
+        np.testing.assert_allclose(reward, (batch.last.reference - cost) / batch.problem.reward_scale)
         rewards, total = rewards + reward, total + cost
-    np.testing.assert_allclose(rewards, (reference - total) / batch.scale)
+    np.testing.assert_allclose(rewards, (reference - total) / batch.problem.reward_scale)
     np.testing.assert_allclose(batch.metrics["cost"], total)
     np.testing.assert_allclose(batch.metrics["reference"], reference)
 
@@ -77,7 +77,7 @@ def test_stored_energy_is_settled_at_the_end_alone():
     assert [info["settlement"] for info in infos[:2]] == [0.0, 0.0]
     taken = arrays.store_init_mwh[store] - env.batch.last.next_state.store_mwh[0, store]
     assert taken > 0
-    assert infos[2]["settlement"] == pytest.approx(taken * env.batch.store_value_per_mwh[store])
+    assert infos[2]["settlement"] == pytest.approx(taken * env.batch.problem.store_value_per_mwh[store])
 
 
 def test_stored_energy_cannot_be_worth_more_than_it_saves():

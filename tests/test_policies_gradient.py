@@ -45,7 +45,7 @@ def test_the_torch_episode_is_the_numpy_episode(policy):
             np.testing.assert_allclose(values[t // every], critic.detach().squeeze(-1), rtol=1e-4, atol=1e-5)
         mean = mean_action(network, seen).detach()
         wide += float((mean - mean.clamp(-1, 1)).square().mean())
-        observation, reward, _, _ = batch.step(network.predict(observation, deterministic=True)[0])
+        observation, reward, _ = batch.step(network.predict(observation, deterministic=True)[0])
         np.testing.assert_allclose(rewards[t], reward, rtol=1e-5, atol=1e-5)
     assert float(outside) == pytest.approx(wide / batch.horizon, rel=1e-3, abs=1e-9)
 

@@ -71,7 +71,7 @@ def test_weighed_envs_measure_rewards_in_stakes():
     idle = np.zeros((3, *plain.action_space.shape))
     plain.reset()
     weighed.reset()
-    rewards = plain.step(idle)[1] * plain.scale, weighed.step(idle)[1] * stake(grids.configs[1])
+    rewards = plain.step(idle)[1] * plain.problem.reward_scale, weighed.step(idle)[1] * stake(grids.configs[1])
     np.testing.assert_allclose(*rewards)
 
 
@@ -101,7 +101,7 @@ def test_envs_stand_side_by_side_each_as_if_alone():
         assert done.tolist() == [t == HORIZON - 1] * 6
     costs = np.concatenate([twin.metrics["cost"] for twin in twins])
     assert [info["episode_metrics"]["cost"] for info in infos] == costs.tolist()
-    last = steps[1][3]["nodes"][1]
+    last = steps[1][0]["nodes"][1]
     assert np.array_equal(infos[3]["terminal_observation"]["nodes"][: len(last)], last)
 
 

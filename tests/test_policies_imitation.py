@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import os
 
 import numpy as np
 import pytest
@@ -37,7 +36,7 @@ def test_the_lessons_are_the_optimum_and_its_rewards():
     start.reset()
     lessons = teacher.lessons()
     best = [optimum(batch.arrays, start.episode_inputs(i), batch.prices).cost for i in range(24)]
-    expected = (start.reference_cost.sum() - sum(best)) / batch.scale / 24
+    expected = (start.reference_cost.sum() - sum(best)) / batch.problem.reward_scale / 24
     assert lessons.reward == pytest.approx(expected, rel=1e-3)
     actions = lessons.actions.reshape(10, 24, -1)
     assert (actions.abs() <= 1).all()
@@ -48,7 +47,7 @@ def test_the_lessons_are_the_optimum_and_its_rewards():
 
 @pytest.mark.parametrize("policy", ["mlp", "extractor"])
 def test_when_the_time_is_over_it_learns_from_what_it_has_solved(policy, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("policies.learning.imitation.cores", lambda: 1)
     all_solved = learner(policy)[0].lessons()
     asked = iter([True] * 4 + [False] * 100)
     teacher, network, _ = learner(policy, has_time=lambda: next(asked))
@@ -67,7 +66,7 @@ def test_returns_are_discounted_sums():
 def test_the_lessons_do_not_depend_on_the_number_of_threads(monkeypatch):
     teacher, _, batch = learner()
     one = teacher.lessons()
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("policies.learning.imitation.cores", lambda: 1)
     batch.reset(3)
     again, _, _ = learner()
     other = again.lessons()

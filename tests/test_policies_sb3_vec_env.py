@@ -41,7 +41,8 @@ def test_it_goes_the_way_of_the_batch_to_the_bit(observation):
     for t in range(2 * HORIZON + 1):
         actions = act(env, t)
         seen, reward, done, _ = env.step(actions)
-        expected, expected_reward, ended, _ = batch.step(actions)
+        expected, expected_reward, ended = batch.step(actions)
+        expected = batch.reset() if ended else expected
         pairs.append((seen, expected))
         assert np.array_equal(reward, expected_reward.astype(np.float32))
         assert done.tolist() == [ended] * ENVS
@@ -78,7 +79,9 @@ def test_infos_are_empty_until_the_end_and_complete_there(env):
         assert info["episode"]["r"] == pytest.approx(np.sum(rewards, axis=0)[i], rel=1e-5)
         assert info["episode"]["t"] > 0
         assert info["episode_metrics"]["cost"] == pytest.approx(env.batch.metrics["cost"][i])
-        reward = (info["episode_metrics"]["reference"] - info["episode_metrics"]["cost"]) / env.batch.scale
+        reward = (
+            info["episode_metrics"]["reference"] - info["episode_metrics"]["cost"]
+        ) / env.batch.problem.reward_scale
         assert reward == pytest.approx(info["episode"]["r"])
         last = info["terminal_observation"]
         for final, first in zip(leaves(last), leaves(seen), strict=True):
@@ -168,13 +171,15 @@ def test_rivals_run_the_same_episodes_and_are_rewarded_for_what_they_gain_over_e
     assert not np.array_equal(observation[0], observation[2])
     for t in range(2 * HORIZON):  # into the next episodes, which the two share as well
         observation, reward, _, infos = env.step(act(env, t))
-        _, raw, _, _ = plain.batch.step(act(env, t))
+        _, raw, ended = plain.batch.step(act(env, t))
+        if ended:
+            metrics = plain.batch.metrics
+            plain.batch.reset()
         gain = raw.reshape(2, 2)[:, 0] - raw.reshape(2, 2)[:, 1]
         np.testing.assert_allclose(reward.reshape(2, 2), np.stack([gain, -gain], 1), rtol=1e-5, atol=1e-6)
         if t % HORIZON == HORIZON - 1:
             np.testing.assert_array_equal(observation[0], observation[1])
-    metrics = plain.batch.metrics
-    gained = (metrics["reference"] - metrics["cost"]) / plain.batch.scale
+    gained = (metrics["reference"] - metrics["cost"]) / plain.batch.problem.reward_scale
     assert [info["episode"]["r"] for info in infos] == pytest.approx(gained)
 
 

@@ -66,7 +66,7 @@ def test_the_merit_order_loses_to_the_optimum_by_congestion_and_by_idle_stores(n
     congested = []
     done = False
     while not done:
-        *_, done, _ = batch.step_setpoint(batch.action_map.merit_setpoint(batch.limits, batch.inputs))
+        *_, done = batch.step_setpoint(batch.action_map.merit_setpoint(batch.limits, batch.inputs))
         congested.append((np.abs(batch.last.outcome.flow_mw) >= 0.999 * arrays.capacity_mw).any(axis=1))
     plans = [optimum(arrays, each) for each in inputs]
     gap_frac = (batch.metrics["cost"].sum() - sum(plan.cost for plan in plans)) / reference

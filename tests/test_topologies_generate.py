@@ -93,7 +93,7 @@ def test_the_merit_order_loses_to_the_optimum_on_most_of_them_and_nobody_lacks_p
         batch.reset()
         inputs, hot, done = [batch.episode_inputs(i) for i in range(3)], [], False
         while not done:
-            *_, done, _ = batch.step_setpoint(batch.action_map.merit_setpoint(batch.limits, batch.inputs))
+            *_, done = batch.step_setpoint(batch.action_map.merit_setpoint(batch.limits, batch.inputs))
             hot.append((np.abs(batch.last.outcome.flow_mw) > batch.arrays.capacity_mw).any(axis=1))
         best = sum(optimum(batch.arrays, each).cost for each in inputs)
         gaps.append((batch.metrics["cost"].sum() - best) / batch.reference_cost.sum())

@@ -8,9 +8,8 @@ The critic is fitted to the same episodes' returns, so that PPO can go on from h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, cast
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,9 +18,12 @@ from torch import Tensor
 
 from envs import GridBatch, loading, view_of
 from grid import Inputs, State, settlement, step_costs
-from grid.physics import initial_state, limits, step
+from grid.physics import Limits, initial_state, limits, step
 from policies.learning.descent import Losses, descend
 from policies.networks import GraphActorCriticPolicy
+
+if TYPE_CHECKING:
+    from grid.planning.day import Day
 
 OUTSIDE_WEIGHT = 0.5  # of the mean square by which raw actions leave [−1, 1], where clipping would stop all learning
 CRITIC_WEIGHT = 0.1
@@ -42,7 +44,7 @@ class GradientLearner:
         self._action_map = batch.action_map.convert(_tensor)
         self._is_graph = isinstance(policy, GraphActorCriticPolicy)
         self._judged = range(0, batch.horizon, GRAPH_JUDGED if self._is_graph else 1)
-        self._value_per_mwh = _tensor(np.asarray(batch.store_value_per_mwh))
+        self._value_per_mwh = _tensor(np.asarray(batch.problem.store_value_per_mwh))
 
     def update(self, learning_rate: float) -> float:
         """Run B episodes, follow the gradient of their return, and give back its mean."""
@@ -67,10 +69,6 @@ class GradientLearner:
             Rewards (T, B) with their gradient, the critic's values at the judged steps (J, B), and how far raw actions
             lie outside [−1, 1].
         """
-        with _no_outages(self.policy):
-            return self._episode()
-
-    def _episode(self) -> tuple[Tensor, Tensor, Tensor]:
         batch, arrays, config = self.batch, self._action_map.arrays, self.batch.config
         first = initial_state(batch.arrays, batch.batch_size)
         state = State(_tensor(first.store_mwh), _tensor(first.gen_mw), _tensor(first.t))
@@ -81,34 +79,26 @@ class GradientLearner:
             true = batch.outlook.inputs(t)
             inputs = Inputs(_tensor(true.gen_avail_frac), _tensor(true.load_mw), config.dt_h)
             now = limits(arrays, state, inputs)
-            seen = batch.encoder(view_of(self._action_map, state, inputs, now, t, before))
+            day = self._plan(t, state, now) if config.action == "bids" else None
+            seen = batch.encoder(view_of(self._action_map, state, inputs, now, t, before, day=day))
             asked = mean_action(self.policy, seen).double()
             actions = asked.clamp(-1.0, 1.0)
             outside.append((asked - actions).square().mean())
             if t in self._judged:
                 values.append(self.policy.predict_values(_detached(seen)).squeeze(-1))
-            state, outcome = step(arrays, state, self._action_map.setpoint(actions, now, inputs), inputs, now)
+            state, outcome = step(arrays, state, self._action_map.setpoint(actions, now, inputs, day), inputs, now)
             before = loading(arrays, outcome.flow_mw)
             terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())
             costs.append(torch.stack(terms).sum(0))
         costs[-1] = costs[-1] + settlement(self._value_per_mwh, start_mwh, state.store_mwh)
-        rewards = (_tensor(batch.references) - torch.stack(costs)) / batch.scale
+        rewards = (_tensor(batch.references) - torch.stack(costs)) / batch.problem.reward_scale
         return rewards, torch.stack(values), torch.stack(outside).mean()
 
-
-@contextmanager
-def _no_outages(policy: ActorCriticPolicy) -> Iterator[None]:
-    """Let a graph policy plan with all lines in service, as they stay here."""
-    sites = cast(Any, policy.sites) if isinstance(policy, GraphActorCriticPolicy) else []
-    wirings = [site.wiring for site in sites]
-    planned = [wiring.planned for wiring in wirings]
-    for wiring in wirings:
-        wiring.planned = np.zeros_like(wiring.planned)
-    try:
-        yield
-    finally:
-        for wiring, own in zip(wirings, planned, strict=True):
-            wiring.planned = own
+    def _plan(self, t: int, state: State, now: Limits) -> Day:
+        """The plan of the day with all lines in service, as they stay here."""
+        batch, planner = self.batch, self.batch.problem.planner
+        ahead = dataclasses.replace(batch.outlook.expected(t, planner.leads()), in_service=None)
+        return planner.plan(ahead, now, state.gen_mw, t == 0, (batch.horizon - t) * batch.config.dt_h)
 
 
 def discounted(rewards: Tensor, gamma: float) -> Tensor:

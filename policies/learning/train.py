@@ -59,7 +59,7 @@ def build(config: TrainConfig, grids: TrainingGrids, learning_rate: Callable[[fl
         gamma=config.gamma,
         gae_lambda=config.gae_lambda,
         learning_rate=learning_rate or (lambda left: config.learning_rate * left),
-        policy_kwargs=policy_kwargs(config, grids.compiled),
+        policy_kwargs=policy_kwargs(config, [arrays for arrays, _ in grids.compiled]),
         seed=stream_seed(config.seed, 0),
         stats_window_size=env.num_envs,
         device="cpu",
@@ -164,7 +164,7 @@ def resume(
         GridError: anything that keeps the run from being loaded, or a run that has nothing left to do.
     """
     folder = find_own_run(run)
-    if folder is None and not Path(run).is_file():  # reading a file says what is wrong with it
+    if folder is None and not Path(run).exists():  # reading what is there says what is wrong with it
         mend = "name a run that `load-balancer train` wrote; to go on from a shipped agent, --start"
         raise GridError(str(run), "no such run", OWN_RUNS, mend)
     folder = folder or Path(run)

@@ -18,7 +18,6 @@ from envs import EnvConfig, GridBatch
 from grid import GridArrays
 from policies.config import OBSERVATIONS, TrainConfig
 from policies.networks.graph_policy import GraphActorCriticPolicy
-from policies.planner import HOURS
 
 KINDS: dict[str, type[ActorCriticPolicy]] = {
     "mlp": ActorCriticPolicy,
@@ -60,10 +59,10 @@ def observed(env_config: EnvConfig, config: TrainConfig) -> EnvConfig:
     seen = dataclasses.replace(env_config, observation=OBSERVATIONS[config.policy])
     if config.policy != "graph":
         return seen
-    return dataclasses.replace(seen, action="absolute", redispatch_moves=0, forecast_h=tuple(range(1, HOURS)))
+    return dataclasses.replace(seen, action="bids")
 
 
-def policy_kwargs(config: TrainConfig, grids: Sequence[tuple[GridArrays, EnvConfig]]) -> dict[str, Any]:
+def policy_kwargs(config: TrainConfig, grids: Sequence[GridArrays]) -> dict[str, Any]:
     """What the policy class is built with."""
     kwargs: dict[str, Any] = {"log_std_init": config.log_std, "optimizer_kwargs": {"eps": 1e-5, "fused": True}}
     if config.policy == "graph":
@@ -76,7 +75,7 @@ def policy_kwargs(config: TrainConfig, grids: Sequence[tuple[GridArrays, EnvConf
 
         kwargs["features_extractor_class"] = GraphExtractor
         kwargs["features_extractor_kwargs"] = {
-            "arrays": grids[0][0],
+            "arrays": grids[0],
             "width": config.graph_width,
             "layers": config.graph_layers,
         }
@@ -84,7 +83,7 @@ def policy_kwargs(config: TrainConfig, grids: Sequence[tuple[GridArrays, EnvConf
 
 
 def start_from_merit(policy: ActorCriticPolicy, config: EnvConfig) -> None:
-    """Scale the inputs, and make the first action 0: with ``action="residual"`` the merit order, redispatched."""
+    """Scale the inputs, and make the first action 0: the merit order, redispatched, or with bids the plan."""
     if isinstance(policy.features_extractor, Standardised):
         policy.features_extractor.measure(config)
     if not isinstance(policy, GraphActorCriticPolicy):  # which starts there by itself
@@ -94,7 +93,7 @@ def start_from_merit(policy: ActorCriticPolicy, config: EnvConfig) -> None:
 
 def make_policy(config: TrainConfig, batch: GridBatch) -> ActorCriticPolicy:
     """A network without trained weights, for the spaces of a batch."""
-    kwargs = policy_kwargs(config, [(batch.arrays, batch.config)])
+    kwargs = policy_kwargs(config, [batch.arrays])
     kind = KINDS[config.policy]
     return kind(batch.observation_space, batch.action_space, lambda _: config.learning_rate, **kwargs)
 

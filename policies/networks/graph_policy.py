@@ -13,31 +13,11 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 from torch.nn import functional
 
-from envs import EnvConfig
 from grid import GridArrays, GridError
-from policies.networks.graph_network import GraphNetwork
-from policies.planner import Wiring
+from policies.networks.graph_network import GraphNetwork, GridConstants
 
 PARTS = ("nodes", "lines", "globals")
 KINDS = ("source", "storage")
-
-
-class Site(nn.Module):
-    """One grid: its wiring, how much of a padded observation is its own, and the kind of each unit."""
-
-    kind: Tensor  # (A,) position in KINDS
-
-    def __init__(self, arrays: GridArrays, config: EnvConfig) -> None:
-        super().__init__()
-        self.rows = {"nodes": len(arrays.node_names), "lines": len(arrays.line_names)}
-        self.wiring = Wiring(arrays, config)
-        kind = torch.as_tensor(arrays.is_store[arrays.controllable], dtype=torch.long)
-        self.register_buffer("kind", kind, persistent=False)
-
-    def own(self, observation: dict[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:
-        """The chosen rows of a padded observation, without the padding."""
-        parts = {name: observation[name][chosen] for name in PARTS}
-        return {name: part[:, : self.rows[name]] if name in self.rows else part for name, part in parts.items()}
 
 
 class MaskedGaussian(DiagGaussianDistribution):
@@ -77,17 +57,17 @@ class MaskedGaussian(DiagGaussianDistribution):
 class GraphActorCriticPolicy(ActorCriticPolicy):
     """Decides by message passing over the lines; weights and log-std are shared by all units of a kind.
 
-    Relabelling nodes and lines permutes the actions, no parameter's shape depends on a grid, and the wiring is not
-    saved with the weights. Observations of several grids hold one more entry, ``grid`` (B, 1), the position of each
-    row's grid, and are padded at the end to the largest; each grid's rows run in its own wiring without the padding:
-    two rounds of plain message passing for 1024 rows of 8 generated grids of 9 to 60 nodes, forward and back, took half
-    the time of one padded, masked batch. Without that entry, all rows are of the grid last turned to.
+    Relabelling nodes and lines permutes the actions, no parameter's shape depends on a grid, and the constants of grids
+    are not saved with the weights. Untrained, every action is 0: with ``action="bids"`` the plan of the env.
+    Observations of several grids hold one more entry, ``grid`` (B, 1), the position of each row's grid. They are padded
+    at the end to the largest; each grid's rows run without the padding. Without that entry, all rows are of the grid
+    last turned to.
 
     Args:
         observation_space: of envs with ``observation="graph"``.
         action_space: of the envs.
         lr_schedule: as stable-baselines3 calls it.
-        grids: the arrays of each grid, and the config of its envs, with ``action="absolute"``.
+        grids: the arrays of each grid.
         width: features inside the network.
         layers: rounds of message passing.
         log_std_init: of the exploration at first, in units of the action.
@@ -96,7 +76,7 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         use_sde: must be False.
 
     Raises:
-        GridError: another observation space, envs whose actions are not absolute, or ``use_sde``.
+        GridError: another observation space, or ``use_sde``.
     """
 
     log_std: nn.Parameter  # (2,) by KINDS
@@ -106,7 +86,7 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         observation_space: spaces.Space,
         action_space: spaces.Space,
         lr_schedule: Any,
-        grids: Sequence[tuple[GridArrays, EnvConfig]],
+        grids: Sequence[GridArrays],
         width: int = 64,
         layers: int = 2,
         log_std_init: float = -1.5,
@@ -129,20 +109,18 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         )
 
     def _build(self, lr_schedule: Any) -> None:
-        self.network = GraphNetwork(self._made_of["width"], self._made_of["layers"])
+        parts = cast(spaces.Dict, self.observation_space).spaces
+        nodes, lines, whole = ((parts[name].shape or ())[-1] for name in PARTS)
+        self.network = GraphNetwork(nodes, lines, whole, self._made_of["width"], self._made_of["layers"])
         self.log_std = nn.Parameter(torch.full((len(KINDS),), float(self.log_std_init)))
         self.rewire(self._made_of["grids"])
         optimizer: Any = self.optimizer_class
         self.optimizer = optimizer(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
-    def rewire(self, grids: Sequence[tuple[GridArrays, EnvConfig]]) -> None:
+    def rewire(self, grids: Sequence[GridArrays]) -> None:
         """Decide for these grids from now on, and first for the first of them; the weights stay."""
-        for arrays, config in grids:
-            if config.action != "absolute":
-                found, mend = f"action={config.action!r}", "make the env with action='absolute'"
-                raise GridError(f"the env of {arrays.name!r}", found, "'absolute', which this policy means", mend)
         self._made_of["grids"] = list(grids)
-        self.sites = nn.ModuleList([Site(arrays, config) for arrays, config in grids])
+        self.grids = nn.ModuleList([GridConstants(arrays) for arrays in grids])
         self.turn_to(0)
 
     def turn_to(self, position: int) -> None:
@@ -150,8 +128,8 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         self.position = position
 
     def forward(self, obs: Any, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
-        """Actions (B, A), values (B, 1) and the actions' log-probability (B,), in a rollout to be learned from."""
-        distribution, values = self._decide(obs, is_noted=True)
+        """Actions (B, A), values (B, 1) and the actions' log-probability (B,), ."""
+        distribution, values = self._decide(obs)
         actions = distribution.get_actions(deterministic=deterministic)
         return actions, values, distribution.log_prob(actions)
 
@@ -164,17 +142,9 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         """Of the actions (B, A)."""
         return self._decide(obs)[0]
 
-    def set_training_mode(self, mode: bool) -> None:
-        """As stable-baselines3 calls it: True before it learns from a rollout, False before the next one."""
-        super().set_training_mode(mode)
-        if not mode:
-            self.network.recall.forget()
-
     def predict_values(self, obs: Any) -> Tensor:
         """(B, 1)."""
-        if "grid" in obs:
-            return self._decide(obs)[1]
-        return self.network.judge(obs, self._site(self.position).wiring)[:, None]
+        return self._decide(obs)[1]
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
@@ -190,40 +160,40 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         numbers = actions.clamp(-1.0, 1.0).cpu().numpy()
         return (numbers[0] if is_alone else numbers), state
 
-    def _decide(self, observation: dict[str, Tensor], is_noted: bool = False) -> tuple[MaskedGaussian, Tensor]:
+    def _decide(self, observation: dict[str, Tensor]) -> tuple[MaskedGaussian, Tensor]:
         """The distribution of the actions (B, A), and values (B, 1)."""
         if "grid" in observation:
-            return self._decide_by_grid(observation, observation["grid"].flatten().long(), is_noted)
-        site = self._site(self.position)
-        mean, value = self.network(observation, site.wiring, is_noted)
-        return MaskedGaussian(mean, self.log_std.exp()[site.kind]), value[:, None]
+            return self._decide_by_grid(observation, observation["grid"].flatten().long())
+        grid = self._constants(self.position)
+        mean, value = self.network(observation, grid)
+        return MaskedGaussian(mean, self.log_std.exp()[grid.is_store]), value[:, None]
 
-    def _decide_by_grid(
-        self, observation: dict[str, Tensor], grid: Tensor, is_noted: bool
-    ) -> tuple[MaskedGaussian, Tensor]:
+    def _decide_by_grid(self, observation: dict[str, Tensor], position: Tensor) -> tuple[MaskedGaussian, Tensor]:
         width = int(np.prod(self.action_space.shape or ()))
         std_by_kind = self.log_std.exp()
         rows, means, stds, masks, values = [], [], [], [], []
-        for position in torch.unique(grid).tolist():
-            site, chosen = self._site(position), torch.nonzero(grid == position).squeeze(1)
-            mean, value = self.network(site.own(observation, chosen), site.wiring, is_noted)
-            padding = (0, width - len(site.kind))
+        for number in torch.unique(position).tolist():
+            grid, chosen = self._constants(number), torch.nonzero(position == number).squeeze(1)
+            own = {name: observation[name][chosen] for name in PARTS}
+            own |= {name: own[name][:, :count] for name, count in grid.rows.items()}  # without the padding
+            mean, value = self.network(own, grid)
+            padding = (0, width - len(grid.is_store))
             rows.append(chosen)
             means.append(functional.pad(mean, padding))
-            stds.append(functional.pad(std_by_kind[site.kind], padding, value=1.0).expand(len(chosen), -1))
+            stds.append(functional.pad(std_by_kind[grid.is_store], padding, value=1.0).expand(len(chosen), -1))
             masks.append(functional.pad(torch.ones_like(mean), padding))
             values.append(value)
         back = torch.argsort(torch.cat(rows))
         mean, std, mask, value = (torch.cat(parts)[back] for parts in (means, stds, masks, values))
         return MaskedGaussian(mean, std, mask), value[:, None]
 
-    def _site(self, position: int) -> Site:
-        if not 0 <= position < len(self.sites):
-            allowed = f"one of {len(self.sites)} grids" if len(self.sites) else "a policy that knows a grid"
+    def _constants(self, position: int) -> GridConstants:
+        if not 0 <= position < len(self.grids):
+            allowed = f"one of {len(self.grids)} grids" if len(self.grids) else "a policy that knows a grid"
             raise GridError(
                 "policy", f"an observation of grid {position}", allowed, "rewire it for the grids of the envs"
             )
-        return cast(Site, self.sites[position])
+        return cast(GridConstants, self.grids[position])
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         data = super()._get_constructor_parameters()

@@ -191,6 +191,7 @@ def env_steps_per_s(grid: str, batch_size: int, seconds: float) -> float:
     actions = np.random.default_rng(0).uniform(-1.0, 1.0, (batch.horizon, batch_size, units))
 
     def episode() -> int:
+        batch.reset()
         for action in actions:
             batch.step(action)
         return batch.horizon * batch_size
@@ -230,5 +231,5 @@ def _on_free_env(model: PPO) -> PPO:
     import numpy as np
 
     observation, reward = env.batch.reset(), np.zeros(env.num_envs)
-    env.batch.step = lambda actions: (observation, reward, False, None)  # type: ignore[method-assign] # free on purpose
+    env.batch.step = lambda actions: (observation, reward, False)  # type: ignore[method-assign] # free on purpose
     return model

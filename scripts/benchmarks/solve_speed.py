@@ -19,8 +19,8 @@ def solve_speed(grid: str, seconds: float, runs: int) -> dict[str, float | None]
         ``optimum_s``: time of ``planning.optimum``, from arrays to schedule; ``optimum_per_solver``: that over the
         time of highspy alone on the same model; ``pypsa_per_optimum``: time of PyPSA, building and solving, over it
         (None without PyPSA, for grids with phase shifts, and for quadratic costs, for which HiGHS's own method has not
-        ended after minutes on 118 buses); ``warm_per_cold``: time of a step of model predictive control with the model of
-        the step before, over that with a new one.
+        ended after minutes on 118 buses); ``warm_per_cold``: time of a step of model predictive control with the model
+        of the step before, over that with a new one.
     """
     from envs import EnvConfig, GridBatch
     from grid.planning import optimum

@@ -5,14 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from policies.planner.day import hours_left, plan_day
+from policies.planner.plan import HOURS, OVERLOADED, SPANS_H, in_periods
 from scipy.stats import spearmanr
+from test_policies_market import batch_of
 
 from envs.observations import unit_mw
 from grid.planning.optimum import optimum
 from policies.networks.graph_network import GraphNetwork
-from policies.planner.day import hours_left, plan_day
-from policies.planner.plan import HOURS, OVERLOADED, SPANS_H, in_periods
-from test_policies_market import batch_of
 
 EXACT = 1e-7
 

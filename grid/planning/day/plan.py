@@ -3,7 +3,7 @@
 The programme of ``grid.planning.programme`` over the coming hours, solved for eight rows at a time to a few digits by
 ``interior_point``. That it is not solved to the end is a help, more so the further ahead an hour is and the
 less its forecast can be relied on: the method stands in the midst of all plans that are good enough, and when
-forecasts change a little, so does the plan. Symbols as in ``policies.planner.market``; G sources, S stores, H hours,
+forecasts change a little, so does the plan. Symbols as in ``grid.planning.day.market``; G sources, S stores, H hours,
 T periods, B rows, K lanes.
 """
 
@@ -14,11 +14,11 @@ from functools import partial
 
 import numpy as np
 
-from policies.planner.interior_point import Factor, Programme, profile, solve, solve_last
-from policies.planner.jit import Array, compiled, for_each
-from policies.planner.market import LEAST_RISE, Network, flows, share
-from policies.planner.programme import STEEP, Fleet, Forecast, Plans, programme_of_day
-from policies.planner.simd import LANES, blank
+from grid.planning.day.interior_point import Factor, Programme, profile, solve, solve_last
+from grid.planning.day.jit import Array, compiled, for_each, is_kept
+from grid.planning.day.market import LEAST_RISE, Network, flows, share
+from grid.planning.day.programme import STEEP, Fleet, Forecast, Plans, programme_of_day
+from grid.planning.day.simd import LANES, blank
 
 SPANS_H = np.array([1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5])  # of the periods of a plan
 HOURS = int(SPANS_H.sum())  # from now to a day ahead
@@ -101,6 +101,11 @@ def plan_days(
         for_each(partial(plan, doubt=doubt), _eights(open_[alike], end_h))
         open_ = open_[overloads[open_]]
     return plans
+
+
+def is_compiled() -> bool:
+    """Whether machine code of the plan is kept, so that the first one need not wait for it."""
+    return is_kept(plan_eight)
 
 
 def in_periods(hourly: Array, ends_h: Array) -> Array:

@@ -5,17 +5,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from policies.planner.clearing import clear
+from policies.planner.day import plan_day
+from policies.planner.grid_constants import Wiring
+from policies.planner.market import LEAST_RISE, Network, relieve, share
+from policies.planner.plan import HOURS
 from scipy.optimize import linprog
 
 from envs import EnvConfig, GridBatch
 from envs.observations import unit_mw
 from grid.costs import Prices, generation, overload_mw
 from grid.physics.flow import flows
-from policies.planner.clearing import clear
-from policies.planner.day import plan_day
-from policies.planner.grid_constants import Wiring
-from policies.planner.market import LEAST_RISE, Network, relieve, share
-from policies.planner.plan import HOURS
 
 
 def batch_of(topology, steps=0, size=6, **fields):

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core.errors import TypingError
-
 from policies.planner.jit import compiled
 from policies.planner.simd import LANES, blank, choose, every, least, most, put, root, take
 

@@ -3,6 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from policies.planner.day import plan_day
+from policies.planner.grid_constants import MOST_KEPT, Wiring
+from policies.planner.outages import statuses_ahead
+from policies.planner.plan import HOURS
+from test_policies_market import batch_of
 
 from envs import EnvConfig, GridBatch
 from envs.observations import unit_mw
@@ -13,11 +18,6 @@ from grid.physics.outages import Outages
 from policies import load_agent
 from policies.evaluation import evaluate
 from policies.networks.graph_network import GraphNetwork, by_status
-from policies.planner.day import plan_day
-from policies.planner.grid_constants import MOST_KEPT, Wiring
-from policies.planner.outages import statuses_ahead
-from policies.planner.plan import HOURS
-from test_policies_market import batch_of
 from topologies import load
 
 

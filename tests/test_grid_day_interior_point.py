@@ -3,10 +3,9 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import LinearConstraint, linprog, minimize
-
 from policies.planner.interior_point import Factor, Programme, factorise, profile, solve, solve_last
 from policies.planner.simd import LANES
+from scipy.optimize import LinearConstraint, linprog, minimize
 
 EXACT = 1e-9
 

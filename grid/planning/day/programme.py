@@ -1,8 +1,8 @@
-"""The programme of the day ahead: its columns and rows, for ``policies.planner.interior_point``.
+"""The programme of the day ahead: its columns and rows, for ``grid.planning.day.interior_point``.
 
 It is that of ``planning.programme``, with the lines alone that may fill up, and in periods of whole hours from now on
 whatever the steps are. Eight rows make one programme, with as many places for lines as the row has that needs most.
-Symbols as in ``policies.planner.market``; G sources, S stores, T periods, K lanes.
+Symbols as in ``grid.planning.day.market``; G sources, S stores, T periods, K lanes.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from policies.planner.draft import Draft, bound, close, enter, new_draft
-from policies.planner.interior_point import Programme
-from policies.planner.jit import Array, compiled
-from policies.planner.market import Network
-from policies.planner.simd import LANES, blank
+from grid.planning.day.draft import Draft, bound, close, enter, new_draft
+from grid.planning.day.interior_point import Programme
+from grid.planning.day.jit import Array, compiled
+from grid.planning.day.market import Network
+from grid.planning.day.simd import LANES, blank
 
 STEEP = 50.0  # a ramp that cannot bind
 

@@ -1,0 +1,123 @@
+"""The observation ``flat``: one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from envs import plan_features
+from envs.config import EnvConfig
+from envs.features import DAYS_BOUND, HEAT_BOUND, LOADING_BOUND, View, box, status_features, time_features
+from envs.outlook import ERROR_REACH, Outlook
+from grid import Array, GridArrays, namespace
+
+
+class FlatEncoder:
+    """One vector: time, demand, availability, forecasts, then ramped output, charge and the loading of doing nothing.
+
+    Where lines can be out, their status, heat and days until they are back follow; with ``action="bids"``, the plan.
+    What does not depend on the actions comes first and is computed once an episode.
+    """
+
+    def __init__(self, arrays: GridArrays, config: EnvConfig, load_high_mw: np.ndarray) -> None:
+        self.arrays = arrays
+        self.peak_mw = max(arrays.peak_load_mw, 1e-9)
+        self.loads = np.flatnonzero(arrays.load_max_mw > 0)
+        self.profiled = np.flatnonzero([name is not None for name in arrays.gen_profile])
+        self.ramped = np.flatnonzero(np.isfinite(arrays.gen_ramp_mw_per_h) & arrays.is_source)
+        self.stores = np.flatnonzero(arrays.is_store)
+        self.limited = np.flatnonzero(np.isfinite(arrays.capacity_mw))
+        self.heat_limit = config.protection.heat_limit
+        planned = np.isin(arrays.line_names, [outage.line for outage in config.outages])
+        can_trip = np.isfinite(arrays.capacity_mw) & (config.overload == "trip")
+        self.heated = np.flatnonzero(can_trip)
+        self.switched = np.flatnonzero(planned | (arrays.outage_rate_per_h > 0) | can_trip)
+        self.plans = config.action == "bids"
+        self.is_store = arrays.is_store[arrays.controllable]  # (A,)
+        names, lows, highs = zip(*self._blocks(config, load_high_mw), strict=True)
+        self.names = [name for block in names for name in block]
+        self.ends = np.cumsum([len(block) for block in names]).tolist()
+        self.space = box(np.concatenate(lows), np.concatenate(highs))
+        self._outside = np.zeros((0, 0, 0), dtype=np.float32)  # (T + 1, B, everything before ramped output)
+
+    def _blocks(
+        self, config: EnvConfig, load_high_mw: np.ndarray
+    ) -> Iterable[tuple[list[str], np.ndarray, np.ndarray]]:
+        """Names, lowest and highest values of each part, in their order."""
+
+        def block(what: str, of: Iterable[str], low: float, high: float) -> tuple[list[str], np.ndarray, np.ndarray]:
+            names = [f"{what}: {each}" for each in of]
+            return names, np.full(len(names), low), np.full(len(names), high)
+
+        a, leads = self.arrays, [f"in {lead * config.dt_h:g} h" for lead in config.lead_steps]
+        loads, profiled, ramped, stores = (
+            [a.node_names[i] for i in nodes] for nodes in (self.loads, self.profiled, self.ramped, self.stores)
+        )
+        limited, switched, heated = (
+            [a.line_names[i] for i in lines] for lines in (self.limited, self.switched, self.heated)
+        )
+        demand_high = load_high_mw[self.loads] / a.load_max_mw[self.loads]
+        expected_high = load_high_mw.sum() / self.peak_mw * (1.0 + ERROR_REACH * config.forecast_error_frac)
+        time = ["sine of the hour of the day", "cosine of the hour of the day", "share of the episode left"]
+        yield time, np.array([-1.0, -1.0, 0.0]), np.ones(3)
+        yield [f"demand_frac: {name}" for name in loads], 0.0 * demand_high, demand_high
+        yield block("availability_frac", profiled, 0.0, 1.0)
+        yield block("total demand_frac", leads, 0.0, expected_high)
+        yield block("availability_frac", (f"{node} {lead}" for lead in leads for node in profiled), 0.0, 1.0)
+        yield block("last output_frac", ramped, 0.0, 1.0)
+        yield block("stored energy_frac", stores, 0.0, 1.0)
+        yield block("loading under the merit order", limited, -LOADING_BOUND, LOADING_BOUND)
+        yield block("out of service", switched, 0.0, 1.0)
+        yield block("heat of the relay", heated, 0.0, HEAT_BOUND)
+        yield block("days until it is back", switched, 0.0, DAYS_BOUND)
+        if self.plans:
+            shown, low, high = plan_features.UNIT_NAMES, plan_features.UNIT_LOW, plan_features.UNIT_HIGH
+            for node, keeps in zip(a.controllable, self._of_plan(), strict=True):
+                names = [f"{name}: {a.node_names[node]}" for name, keep in zip(shown, keeps, strict=True) if keep]
+                yield names, low[keeps], high[keeps]
+            for name in limited:
+                names = [f"{each}: {name}" for each in plan_features.LINE_NAMES]
+                yield names, -plan_features.LINE_HIGH, plan_features.LINE_HIGH
+
+    def _of_plan(self) -> np.ndarray:
+        """(A, F) which features of the plan a unit has: those of stored energy are stores' alone."""
+        of_stores = np.repeat([False, False, True, True], len(plan_features.UNITS_H))
+        shown: np.ndarray = ~of_stores | self.is_store[:, None]
+        return shown
+
+    def start(self, outlook: Outlook) -> None:
+        """Prepare for new episodes."""
+        steps, batch = outlook.hour.shape
+        demand = outlook.load_mw[:steps, :, self.loads] / self.arrays.load_max_mw[self.loads]
+        varying = outlook.avail_frac[:, :, self.profiled]
+        total = outlook.load_mw.sum(-1)[outlook.ahead] * outlook.load_factor / self.peak_mw
+        ahead = np.minimum(varying[outlook.ahead] * outlook.avail_factor[..., None], 1.0)
+        parts = (
+            time_features(outlook),
+            demand,
+            varying[:steps],
+            total.swapaxes(1, 2),
+            ahead.swapaxes(1, 2).reshape(steps, batch, -1),
+        )
+        self._outside = np.concatenate(parts, axis=-1, dtype=np.float32)
+
+    def __call__(self, view: View) -> Array:
+        """(B, F) float32."""
+        xp = namespace(view.store_mwh)
+        parts = [
+            view.gen_mw[:, self.ramped] / xp.asarray(self.arrays.gen_max_mw[self.ramped]),
+            view.store_mwh[:, self.stores] / xp.asarray(self.arrays.store_max_mwh[self.stores]),
+            view.idle_loading[:, self.limited],
+        ]
+        if self.switched.size:
+            out, heat, days = status_features(view, self.heat_limit)
+            parts += [out[:, self.switched], heat[:, self.heated], days[:, self.switched]]
+        if view.day is not None:
+            lines = plan_features.line_plan(view.day)
+            parts += [
+                xp.asarray(plan_features.unit_plan(view.day)[:, self._of_plan()]),
+                xp.asarray(lines.reshape(len(lines), -1)),
+            ]
+        inside = [xp.astype(part, xp.float32) for part in parts]
+        return xp.concat([xp.asarray(self._outside[view.t]), *inside], axis=-1)

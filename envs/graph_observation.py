@@ -1,0 +1,113 @@
+"""The observation ``graph``: features of nodes, lines and the whole grid."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+
+from envs.config import EnvConfig
+from envs.features import DAYS_BOUND, HEAT_BOUND, LOADING_BOUND, View, box, status_features, time_features
+from envs.outlook import ERROR_REACH, Outlook
+from envs.plan_features import LINE_HIGH, LINE_NAMES, UNIT_HIGH, UNIT_LOW, UNIT_NAMES, line_plan, unit_plan
+from grid import Array, GridArrays, namespace
+
+
+class GraphEncoder:
+    """Features of nodes (B, N, F), lines (B, E, G) and the whole grid (B, K); with ``action="bids"``, with the plan."""
+
+    def __init__(self, arrays: GridArrays, config: EnvConfig, load_high_mw: np.ndarray) -> None:
+        self.arrays = arrays
+        self.unit_mw = arrays.unit_mw
+        self.peak_mw = max(arrays.peak_load_mw, float(arrays.gen_max_mw.sum()), 1e-9)
+        error = 1.0 + ERROR_REACH * config.forecast_error_frac
+        load_high = float(load_high_mw.max(initial=0.0)) / self.unit_mw
+        gen_high = float(arrays.gen_max_mw.max(initial=0.0)) / self.unit_mw
+        hours_high = float(arrays.store_max_mwh.max(initial=0.0)) / self.unit_mw
+        total_high = load_high_mw.sum() / self.peak_mw * error
+        varying = np.array([name is not None for name in arrays.gen_profile])
+        self.varying_mw = float(arrays.gen_max_mw[varying].sum())
+        offered = float(arrays.gen_max_mw.sum()) / self.peak_mw
+        self.heat_limit = config.protection.heat_limit
+        leads = [f"in {lead * config.dt_h:g} h" for lead in config.lead_steps]
+        parts = {
+            "nodes": [
+                ("demand_pu", 0.0, load_high),
+                ("largest output_pu", 0.0, gen_high),
+                ("last output_pu", 0.0, gen_high),
+                ("stored energy_frac", 0.0, 1.0),
+                ("stored energy_pu_h", 0.0, hours_high),
+                *((f"demand_pu {lead}", 0.0, load_high * error) for lead in leads),
+                *((f"largest output_pu {lead}", 0.0, gen_high) for lead in leads),
+            ],
+            "lines": [
+                ("loading of the last step", -LOADING_BOUND, LOADING_BOUND),
+                ("loading under the merit order", -LOADING_BOUND, LOADING_BOUND),
+                ("out of service", 0.0, 1.0),
+                ("heat of the relay", 0.0, HEAT_BOUND),
+                ("days until it is back", 0.0, DAYS_BOUND),
+            ],
+            "globals": [
+                ("sine of the hour of the day", -1.0, 1.0),
+                ("cosine of the hour of the day", -1.0, 1.0),
+                ("share of the episode left", 0.0, 1.0),
+                *((f"total demand_frac {lead}".rstrip(), 0.0, total_high) for lead in ("", *leads)),
+                *((f"total offer_frac {lead}".rstrip(), 0.0, offered) for lead in ("", *leads)),
+            ],
+        }
+        if config.action == "bids":
+            parts["nodes"] += zip(*map(list, (UNIT_NAMES, UNIT_LOW, UNIT_HIGH)), strict=True)
+            parts["lines"] += zip(LINE_NAMES, -LINE_HIGH, LINE_HIGH, strict=True)
+        self.names = {part: [name for name, _, _ in features] for part, features in parts.items()}
+        rows = {"nodes": (len(arrays.node_names), 1), "lines": (len(arrays.line_names), 1), "globals": ()}
+        self.space = gym.spaces.Dict(
+            {
+                part: box(*(np.tile([each[k] for each in features], rows[part]) for k in (1, 2)))
+                for part, features in parts.items()
+            }
+        )
+        self.store_mwh = np.where(arrays.is_store, arrays.store_max_mwh, 1.0)
+
+    def start(self, outlook: Outlook) -> None:
+        """Prepare for new episodes."""
+        steps = len(outlook.hour)
+        offered_mw = outlook.avail_frac @ self.arrays.gen_max_mw
+        steady = float(self.arrays.gen_max_mw[~outlook.profiled].sum())
+        ahead_mw = steady + np.minimum(outlook.avail_factor * (offered_mw[outlook.ahead] - steady), self.varying_mw)
+        demand_mw = outlook.load_mw.sum(-1)
+        parts = (
+            time_features(outlook),
+            demand_mw[:steps, :, None] / self.peak_mw,
+            (demand_mw[outlook.ahead] * outlook.load_factor).swapaxes(1, 2) / self.peak_mw,
+            offered_mw[:steps, :, None] / self.peak_mw,
+            ahead_mw.swapaxes(1, 2) / self.peak_mw,
+        )
+        self._outlook = outlook
+        self._globals = np.concatenate(parts, axis=-1, dtype=np.float32)
+
+    def __call__(self, view: View) -> dict[str, Array]:
+        """Nodes, lines and globals, float32."""
+        xp = namespace(view.store_mwh)
+        unit, outlook, t = self.unit_mw, self._outlook, view.t
+        stored = view.store_mwh
+        inside = (view.gen_hi_mw / unit, view.gen_mw / unit, stored / xp.asarray(self.store_mwh), stored / unit)
+        ahead_mw = outlook.expected_avail_frac(t) * self.arrays.gen_max_mw
+        ahead = np.concatenate([outlook.expected_load_mw(t), ahead_mw]).transpose(1, 2, 0)
+        demand = outlook.load_mw[t][..., None]
+        nodes = (
+            xp.asarray((demand / unit).astype(np.float32)),
+            xp.astype(xp.stack(inside, axis=-1), xp.float32),
+            xp.asarray((ahead / unit).astype(np.float32)),
+        )
+        lines = [view.loading, view.idle_loading, *status_features(view, self.heat_limit)]
+        seen = {
+            "nodes": xp.concat(nodes, axis=-1),
+            "lines": xp.astype(xp.stack(lines, axis=-1), xp.float32),
+            "globals": xp.asarray(self._globals[t].copy()),
+        }
+        if view.day is not None:
+            planned = (("nodes", self.arrays.controllable, unit_plan), ("lines", view.day.constants.limited, line_plan))
+            for part, rows, features in planned:
+                every = np.zeros((*seen[part].shape[:2], len(self.names[part]) - seen[part].shape[2]), np.float32)
+                every[:, rows] = features(view.day)
+                seen[part] = xp.concat([seen[part], xp.asarray(every)], axis=-1)
+        return seen

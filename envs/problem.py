@@ -1,0 +1,150 @@
+"""Problem: an EnvConfig with everything that follows from it and its grid, made once and shared by all who need it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from envs.actions import ActionMap, MeritOrder
+from envs.config import EnvConfig
+from envs.outages import line_of
+from envs.outlook import steps_to_draw
+from envs.rewards import SCALE_EPISODES, reference_cost, scale_floor
+from grid import Array, Grid, GridArrays, GridError, Prices, Series, store_value_per_mwh
+from topologies import ProfileSource, load
+
+if TYPE_CHECKING:
+    from grid.planning.day import DayPlanner
+
+SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers that share nothing
+
+FREE_FIELDS = {
+    "observation",
+    "action",
+    "redispatch_moves",
+    "forecast_h",
+    "forecast_error_frac",
+    "split",
+    "overload",
+    "protection",
+    "outages",
+}
+"""Fields of EnvConfig that leave the grid, its prices and the scale of the reward as they are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A decision problem, compiled: nothing in it changes while episodes run."""
+
+    config: EnvConfig
+    grid: Grid
+    arrays: GridArrays
+    source: ProfileSource  # of demand and weather
+    action_map: ActionMap  # what actions mean
+    copper_plate: MeritOrder  # as if no line had a limit
+    store_value_per_mwh: Array  # (N,) of energy left at the end
+    reward_scale: float  # what rewards are divided by
+
+    @classmethod
+    def of(cls, config: EnvConfig) -> Problem:
+        """Load and compile the grid of a config.
+
+        Raises:
+            GridError: a bad grid, or a config that does not fit it.
+        """
+        grid = config.topology if isinstance(config.topology, Grid) else load(config.topology)
+        arrays, prices = grid.compile(), config.prices
+        source = _source(arrays, grid.series, config)
+        problem = cls(
+            config=config,
+            grid=grid,
+            arrays=arrays,
+            source=source,
+            action_map=ActionMap.of(arrays, prices, config.action, config.redispatch_moves),
+            copper_plate=MeritOrder.of(arrays, prices, copper_plate=True),
+            store_value_per_mwh=store_value_per_mwh(arrays, prices),
+            reward_scale=1.0,
+        )
+        return problem.with_reward_scale(problem._mean_reference_cost())
+
+    def replace(self, **fields: Any) -> Problem:
+        """The same problem with other fields of its config; the grid is not loaded or compiled again.
+
+        Raises:
+            GridError: a field that does not exist or does not fit, or outages of lines that the grid lacks.
+        """
+        config = dataclasses.replace(self.config, **fields)
+        if not set(fields) <= FREE_FIELDS:
+            return Problem.of(dataclasses.replace(config, topology=fields.get("topology", self.grid)))
+        action_map = dataclasses.replace(self.action_map, kind=config.action, redispatch_moves=config.redispatch_moves)
+        source = _source(self.arrays, self.grid.series, config)
+        changed = dataclasses.replace(self, config=config, source=source, action_map=action_map)
+        if "planner" in vars(self):
+            vars(changed)["planner"] = self.planner  # made once, too
+        return changed
+
+    def with_reward_scale(self, scale: float) -> Problem:
+        """The same problem with rewards divided by another number."""
+        return dataclasses.replace(self, reward_scale=scale)
+
+    @property
+    def prices(self) -> Prices:
+        """What is charged, beside the prices in the columns of the grid."""
+        return self.config.prices
+
+    @cached_property
+    def planner(self) -> DayPlanner:
+        """What plans the day ahead.
+
+        Raises:
+            GridError: the package numba is missing.
+        """
+        try:
+            from grid.planning.day import DayPlanner
+        except ModuleNotFoundError as error:
+            allowed = "an installation that can plan a day ahead"
+            raise GridError(str(error.name), "no such package", allowed, "pip install load-balancer[train]") from error
+        return DayPlanner(self.arrays, self.prices, self.config.dt_h)
+
+    @cached_property
+    def load_high_mw(self) -> Array:
+        """(N,) largest demand: load_max_mw, or what a user's series makes of it, if that is more."""
+        return np.maximum(self.arrays.load_max_mw, load_peak_mw(self.arrays, self.grid.series))
+
+    def reference_cost(self, load_mw: Array, gen_avail_frac: Array) -> Array:
+        """(...) cost of the merit order on a copper plate for demand and availability (..., N)."""
+        nodes = load_mw.shape[-1]
+        rows = load_mw.reshape(-1, nodes), gen_avail_frac.reshape(-1, nodes)
+        flat = reference_cost(self.arrays, self.copper_plate, self.prices, *rows, self.config.dt_h)
+        return flat.reshape(load_mw.shape[:-1])
+
+    def _mean_reference_cost(self) -> float:
+        """Mean reference cost of a step over episodes of the train part, the same for every seed."""
+        source = ProfileSource(self.arrays, self.grid.series, "train")
+        roots = np.random.SeedSequence([0, SPLIT_CODES["scale"]]).spawn(SCALE_EPISODES)
+        draw = source.draw([np.random.default_rng(root) for root in roots], self.config.horizon, self.config.dt_h)
+        mean = self.reference_cost(draw.load_mw, draw.gen_avail_frac).mean()
+        return max(float(mean), scale_floor(self.arrays, self.config.dt_h))
+
+
+def _source(arrays: GridArrays, series: Series | None, config: EnvConfig) -> ProfileSource:
+    """Where the episodes of a config come from, with all that it asks for checked.
+
+    Raises:
+        GridError: series that are too short, or an outage of a line that the grid lacks.
+    """
+    for outage in config.outages:
+        line_of(arrays, outage)
+    source = ProfileSource(arrays, series, config.split)
+    source.check_length(steps_to_draw(config), config.dt_h)
+    return source
+
+
+def load_peak_mw(arrays: GridArrays, series: Series | None) -> Array:
+    """(N,) demand at most: load_max_mw, or the largest that a user's series makes of it."""
+    peaks = dict(zip(series.columns, series.values_frac.max(axis=0), strict=True)) if series else {}
+    return arrays.load_max_mw * [peaks.get(name or "", 1.0) for name in arrays.load_profile]

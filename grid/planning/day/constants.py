@@ -1,0 +1,146 @@
+"""The constants of one grid as the plan of a day and the clearing of a step need them.
+
+Power is per ``GridArrays.unit_mw``; prices are per ``typical_price_per_mwh``. Units stand in the order: sources, then
+stores; where a store's two sides are apart, those that discharge come before those that charge.
+Symbols: G sources, S stores, U = G + 2S, L lines with a limit, P connected parts.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from grid.arrays import GridArrays
+from grid.costs import Prices, marginal_cost_per_mwh, store_value_per_mwh
+from grid.planning.day.market import Network
+from grid.planning.day.programme import Fleet
+from grid.sensitivities import LINE_FIELDS, LineModel, connected
+
+MOST_KEPT = 256  # constants of grids with lines out
+MOST_RAMP = 1e3  # stands for none
+SWING = 0.5  # of the power of stores, by which a line may miss its capacity in a first plan and yet may fill up
+MOST_SHED = 30.0  # price of load shedding in a plan, as a multiple of the typical price
+
+
+@dataclass(frozen=True, eq=False)
+class Constants:
+    """One grid with some lines out of service; lines that are out keep their place and carry nothing."""
+
+    unit_mw: float
+    typical_price_per_mwh: float  # mean marginal cost of the sources that cost anything
+    sources: np.ndarray  # (G,) nodes
+    stores: np.ndarray  # (S,) nodes
+    limited: np.ndarray  # (L,) lines
+    node_part: np.ndarray  # (N,) connected part of each node
+    part: np.ndarray  # (N, P) 1 where the node is in the part
+    own: np.ndarray  # (P, U + P) 1 where the unit is in the part, of which curtailment is one more
+    flow: np.ndarray  # (N, L) flow of 1 MW injected
+    offset: np.ndarray  # (L,) flow caused by phase shifts alone
+    gen_max: np.ndarray  # (G,)
+    network: Network  # for the plan
+    market: Network  # for the clearing: with the curtailment of each part as one more unit
+    fleet: Fleet
+
+
+def constants_of(arrays: GridArrays, prices: Prices, out: tuple[int, ...] = ()) -> Constants:
+    """The constants of a grid with these lines out of service."""
+    a, unit_mw = arrays, arrays.unit_mw
+    matrix, offset_mw, node_part = _lines_left(a, out)
+    part = np.eye(int(node_part.max()) + 1)[node_part]
+    marginal = marginal_cost_per_mwh(a, prices)
+    mean = marginal + a.gen_cost_per_mw2h * a.gen_max_mw  # over the range of each source
+    paid = mean[a.is_source & (mean > 0)]
+    price = float(paid.mean()) if paid.size else 1.0
+    src, sto = np.flatnonzero(a.is_source), np.flatnonzero(a.is_store)
+    sides = np.concatenate([src, sto, sto])
+    limited = np.flatnonzero(np.isfinite(a.capacity_mw))
+    flow = np.ascontiguousarray(matrix[limited].T)
+    capacity = a.capacity_mw[limited] / unit_mw
+    parts = np.eye(part.shape[1])
+    must = part[src] * np.maximum(a.gen_min_mw[src], 1e-9)[:, None]
+    curtailed = np.zeros(part.T.shape)
+    curtailed[:, src] = (must / np.maximum(must.sum(0), 1e-12)).T  # (P, N) where a MW less is generated
+    network = Network(node_part[sides], np.ascontiguousarray(flow[sides]), capacity, prices.overload_per_mwh / price)
+    return Constants(
+        unit_mw=unit_mw,
+        typical_price_per_mwh=price,
+        sources=src,
+        stores=sto,
+        limited=limited,
+        node_part=node_part,
+        part=part,
+        own=np.concatenate([part[sides], parts]).T,
+        flow=flow,
+        offset=offset_mw[limited] / unit_mw,
+        gen_max=a.gen_max_mw[src] / unit_mw,
+        network=network,
+        market=network._replace(
+            part=np.concatenate([network.part, np.arange(len(parts))]),
+            reach=np.concatenate([network.reach, curtailed @ flow]),
+        ),
+        fleet=_fleet(a, prices, price, part, flow),
+    )
+
+
+def _fleet(a: GridArrays, prices: Prices, price: float, part: np.ndarray, flow: np.ndarray) -> Fleet:
+    unit_mw, src, sto = a.unit_mw, np.flatnonzero(a.is_source), np.flatnonzero(a.is_store)
+    fall, rise = (
+        np.minimum(ramp[src] / unit_mw, MOST_RAMP) for ramp in (a.gen_ramp_down_mw_per_h, a.gen_ramp_mw_per_h)
+    )
+    share = part * (a.load_max_mw + 1e-9)[:, None]
+    spread = part @ ((share / share.sum(0)).T @ flow)  # (N, L) flow if demand of the node's part takes a MW
+    discharge, charge = a.discharge_max_mw[sto] / unit_mw, a.charge_max_mw[sto] / unit_mw
+    power = np.maximum(discharge, charge)
+    shed = a.shed_cost_per_mwh[a.load_max_mw > 0]
+    return Fleet(
+        cost=marginal_cost_per_mwh(a, prices)[src] / price,
+        rise=2 * a.gen_cost_per_mw2h[src] * unit_mw / price,
+        gen_min=a.gen_min_mw[src] / unit_mw,
+        hourly_fall=fall,
+        hourly_rise=rise,
+        discharge_max=discharge,
+        charge_max=charge,
+        discharge_eff=a.discharge_eff_frac[sto],
+        charge_eff=a.charge_eff_frac[sto],
+        store_min=a.store_min_mwh[sto] / unit_mw,
+        store_max=a.store_max_mwh[sto] / unit_mw,
+        hourly_keep=1 - a.store_loss_frac_per_h[sto],
+        end_value=store_value_per_mwh(a, prices)[sto] / price,
+        swing=SWING * np.sqrt(power**2 @ ((flow - spread)[sto]) ** 2),
+        wear=prices.wear_per_mwh / price,
+        shed=min(float(shed.min(initial=np.inf)) / price, MOST_SHED),
+        spill=prices.spill_per_mwh / price,
+    )
+
+
+class KeptConstants:
+    """The constants of a grid by the lines that are out; those asked for last are kept."""
+
+    def __init__(self, arrays: GridArrays, prices: Prices) -> None:
+        self._arrays, self._prices = arrays, prices
+        self._kept: OrderedDict[tuple[int, ...], Constants] = OrderedDict()
+
+    def without(self, out: tuple[int, ...]) -> Constants:
+        """The constants when these lines are out of service."""
+        if out not in self._kept:
+            self._kept[out] = constants_of(self._arrays, self._prices, out)
+            if len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(out)
+        return self._kept[out]
+
+
+def _lines_left(arrays: GridArrays, out: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flow per injection (E, N), flow by phase shifters alone (E,), and the connected part of each node (N,)."""
+    if not out:
+        return arrays.line_model.matrix(), arrays.flow_offset_mw, arrays.part
+    left = np.setdiff1d(np.arange(len(arrays.line_names)), out)
+    part = connected(arrays.line_from[left], arrays.line_to[left], len(arrays.node_names))
+    columns = {name: getattr(arrays, name) for name in LINE_FIELDS}
+    own = {name: value[left] if isinstance(value, np.ndarray) else value for name, value in columns.items()}
+    model = LineModel(own, part)
+    matrix, offset = np.zeros((len(arrays.line_names), len(part))), np.zeros(len(arrays.line_names))
+    matrix[left], offset[left] = model.matrix(), model.offset_mw
+    return matrix, offset, part

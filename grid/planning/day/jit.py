@@ -1,0 +1,56 @@
+"""Plain loops over arrays, compiled by numba."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import config, njit
+
+from grid.executor import cores
+
+Array = np.ndarray
+
+SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).digest()
+SUMS_REORDERED = {"reassoc", "contract"}  # so that sums run in parallel lanes
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """To machine code, at the first call; later processes find it where numba keeps it.
+
+    It is kept while no file in this folder changes: numba by itself compares it with the function's own file alone, and
+    not with those of the functions that it calls.
+    """
+    dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=SUMS_REORDERED)(function)
+    with suppress(RuntimeError):  # no folder can be written: each process compiles for itself
+        dispatcher.enable_caching()
+        kept = dispatcher._cache._cache_file
+        kept._source_stamp = (kept._source_stamp, SOURCES)
+    return dispatcher
+
+
+def is_kept(function: Any) -> bool:
+    """Whether machine code of a compiled function is kept."""
+    kept = getattr(function._cache, "_cache_file", None)
+    return kept is not None and bool(kept._load_index())
+
+
+def for_each(work: Callable[[Array], None], parts: Iterable[Array]) -> None:
+    """Do compiled work, which other threads need not wait for, on all parts: as many at once as there are cores.
+
+    Fewer where the environment variable NUMBA_NUM_THREADS says so.
+    """
+    parts = list(parts)
+    threads = min(config.NUMBA_NUM_THREADS, cores(), len(parts))  # type: ignore[attr-defined] # set when numba is imported
+    if threads < 2:
+        for part in parts:
+            work(part)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(work, parts):
+            pass

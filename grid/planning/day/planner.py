@@ -1,0 +1,148 @@
+"""DayPlanner: plans the day ahead of many rows at once, and clears their coming step like a market.
+
+Symbols as in ``grid.planning.day.constants``; B rows, H hours from now to a day ahead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from grid.arrays import GridArrays
+from grid.costs import Prices
+from grid.namespace import constant
+from grid.physics import Limits
+from grid.planning.day.constants import Constants, KeptConstants
+from grid.planning.day.plan import HOURS, SPANS_H, plan_days
+from grid.planning.day.programme import Plans
+from grid.planning.day.statuses import Statuses, groups_of
+from grid.state import Array, Inputs
+
+LEAST_KEEP = 1e-3  # share of energy that is left after an hour: with less, next to nothing is left after a step
+ENOUGH = 1e-4 + 2.5e-4 * (np.cumsum(SPANS_H) - 1)  # to which each period of a plan is worked out
+
+
+@dataclass(frozen=True, eq=False)
+class Day:
+    """The plan of the coming day; 0 where the episode has ended. Power per unit, prices per the typical price."""
+
+    output: np.ndarray  # (B, H, U) sources, stores that discharge, stores that charge (at most 0)
+    energy: np.ndarray  # (B, H, S) stored at the end of each hour
+    value: np.ndarray  # (B, H, S) of stored energy
+    price: np.ndarray  # (B, H, G + S) of power at each unit: that of its part, and of the lines
+    line_price: np.ndarray  # (B, H, L) of one unit more of capacity, signed as the flow that fills the line
+    flow: np.ndarray  # (B, H, L)
+    ramp_price: np.ndarray  # (B, G) what output now costs the next hours by ramps
+    value_slope: np.ndarray  # (B, S, S) change of the first value for each unit more that is stored
+    power_slope: np.ndarray  # (B, 2S, S) and of the stores' first output
+    groups: list[tuple[Any, Statuses]]  # rows with the same lines out
+
+    @property
+    def constants(self) -> Constants:
+        """Of the grid; what depends on the lines that are out is that of the first rows."""
+        return self.groups[0][1].constants[0]
+
+
+class DayPlanner:
+    """Plans days of one grid.
+
+    Args:
+        arrays: the grid.
+        prices: beside the columns of the grid.
+        dt_h: length of a step in hours.
+    """
+
+    def __init__(self, arrays: GridArrays, prices: Prices, dt_h: float) -> None:
+        self.arrays, self.dt_h = arrays, dt_h
+        self.constants = KeptConstants(arrays, prices)
+
+    def leads(self) -> np.ndarray:
+        """(H,) how many steps ahead each hour of a plan is."""
+        return np.maximum(np.round(np.arange(HOURS) / self.dt_h), np.arange(HOURS) > 0).astype(int)
+
+    def plan(self, ahead: Inputs, now: Limits, gen_before_mw: Array, is_first: bool, left_h: float) -> Day:
+        """Plan the coming day.
+
+        Args:
+            ahead: (H, B, ·) demand, availability and lines in service at ``leads()``, as far as they are known.
+            now: (B, N) limits of the coming step.
+            gen_before_mw: (B, N) output of the last step.
+            is_first: whether there was none; then no ramp counts.
+            left_h: hours until the episode ends, above 0.
+        """
+        rows = len(gen_before_mw)
+        groups = groups_of(self.constants, ahead.in_service, rows, HOURS)
+        parts = [self._plan(own, status, ahead, now, gen_before_mw, is_first, left_h) for own, status in groups]
+        if len(parts) == 1:
+            merged = parts[0]
+        else:
+            back = np.argsort(np.concatenate([own for own, _ in groups]))
+            merged = {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+        return Day(**merged, groups=groups)
+
+    def _plan(
+        self, own: Any, status: Statuses, ahead: Inputs, now: Limits, before_mw: Array, is_first: bool, left_h: float
+    ) -> dict[str, np.ndarray]:
+        """The fields of a Day for rows that have the same lines out."""
+        c = status.constants[0]
+        fleet, unit_mw = c.fleet, c.unit_mw
+        load = ahead.load_mw[:, own].swapaxes(0, 1) / unit_mw
+        offer = ahead.gen_avail_frac[:, own][..., c.sources].swapaxes(0, 1) * c.gen_max
+        offer[:, 0] = constant(now.gen_hi_mw)[own][:, c.sources] / unit_mw  # with its ramps
+        load_flow = status.each(lambda w, at: w.offset - load[at] @ w.flow)
+        further = np.maximum(fleet.hourly_keep, LEAST_KEEP) ** (1 - self.dt_h)  # losses of a step are counted already
+        stored = constant(now.store_mwh)[own][:, c.stores] / unit_mw
+        stored = fleet.store_min + (stored - fleet.store_min) * further
+        rows = len(stored)
+        plans = plan_days(
+            fleet,
+            c.network,
+            np.full(rows, max(left_h, self.dt_h)),
+            np.ascontiguousarray(offer),
+            np.ascontiguousarray(load @ c.part),
+            np.ascontiguousarray(load_flow),
+            np.ascontiguousarray(constant(before_mw)[own][:, c.sources] / unit_mw),
+            np.full(rows, not is_first),
+            stored,
+            status.reaches,
+            status.joined,
+            status.hour,
+            SPANS_H,
+            ENOUGH,
+        )
+        output, energy, value, price, line_price = _by_hour(plans, stored)
+        units = np.concatenate([c.sources, c.stores])
+        at_units = status.each(lambda w, at: line_price[at] @ w.network.reach[: len(units)].T)
+        return {
+            "output": output,
+            "energy": energy,
+            "value": value,
+            "price": price @ c.part[units].T - at_units,
+            "line_price": line_price,
+            "flow": status.each(lambda w, at: output[at] @ w.network.reach) + load_flow,
+            "ramp_price": plans.tilt,
+            "value_slope": plans.value_answer,
+            "power_slope": plans.power_answer,
+        }
+
+
+def _by_hour(plans: Plans, stored: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Outputs, energies, values, prices and tolls, (B, H, ·) each, of plans in periods; 0 after the episode's end.
+
+    Energy goes from what is stored (B, S), and from one period's end to the next, in a straight line.
+    """
+    hours = np.arange(HOURS)
+    period = np.minimum((plans.ends_h[:, None] <= hours[:, None]).sum(2), plans.ends_h.shape[1] - 1)[..., None]
+    planned = (hours < plans.ends_h[:, -1:])[..., None]
+    begin_h = np.concatenate([np.zeros_like(plans.ends_h[:, :1]), plans.ends_h], axis=1)[..., None]
+    start, end = (np.take_along_axis(begin_h, period + later, axis=1) for later in (0, 1))
+    levels = np.concatenate([stored[:, None], plans.energy], axis=1)
+    before, after = (np.take_along_axis(levels, period + later, axis=1) for later in (0, 1))
+    done = (hours[:, None] + 1 - start) / np.maximum(end - start, 1)
+    output, value, price, toll = (
+        np.take_along_axis(each, period, axis=1) * planned
+        for each in (plans.output, plans.value, plans.price, plans.toll)
+    )
+    return output, (before + done * (after - before)) * planned, value, price, toll
