@@ -20,7 +20,7 @@ from grid.costs import (
     store_value_per_mwh,
 )
 from grid.episode import IN_SERVICE, OUT, SHAPES, TRIPPED, Episode, describe, line_status
-from grid.errors import MOST_SHOWN, Fault, Faults, GridError, nearest
+from grid.errors import Fault, Faults, GridError, nearest
 from grid.executor import cores
 from grid.files import PARTIAL, atomic_path, check_writable, remove_leftovers
 from grid.graph import Grid, Series
@@ -40,7 +40,6 @@ __all__ = [
     "LEAST_BASE_MVA",
     "LINE_COLUMNS",
     "LINE_FIELDS",
-    "MOST_SHOWN",
     "NODE_COLUMNS",
     "OUT",
     "PARTIAL",

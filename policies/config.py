@@ -45,11 +45,11 @@ PPO_SETTINGS: dict[str, dict[str, Any]] = {
     },
     "graph": {
         "n_envs": 192,
-        "batch_size": 512,
-        "n_epochs": 3,
+        "batch_size": 1024,
+        "n_epochs": 2,
         "learning_rate": 3e-4,
         "gradient_learning_rate": 5e-4,
-        "graph_width": 64,
+        "graph_width": 24,
     },
 }
 """What each policy trains with unless told otherwise: larger networks make smaller, fewer and slower steps."""

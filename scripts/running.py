@@ -15,7 +15,7 @@ from envs import EnvConfig, GridBatch, Recorder, steps_to_draw
 from grid import Episode, Grid, GridError, Setpoint, nearest
 from grid.planning import Optimum, optima
 from policies import BASELINES, Policy, allowed_runs, find_run, run, run_episodes, shipped
-from topologies import PREFIX, PREFIXES, ProfileSource, load, names
+from topologies import GENERATED_PREFIX, NAME_PREFIXES, ProfileSource, load, names
 
 if TYPE_CHECKING:
     from policies import Agent
@@ -106,14 +106,16 @@ def source_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agen
     Raises:
         GridError: neither, a run or grid with faults, or a grid beside a grid.
     """
-    is_grid = source in names() or source.startswith(PREFIXES) or Path(source).exists()
+    is_grid = source in names() or source.startswith(NAME_PREFIXES) or Path(source).exists()
     if find_run(source) is not None or (grid is not None and not is_grid):
         return run_config(source, grid)
     if grid is not None:
         raise GridError(f"--grid {grid}", f"no agent to run it, but {source}", allowed_runs(), "name the run first")
     if not is_grid:
         known = [*names(), *shipped()]
-        allowed = f"a run's folder, an episode (.npz), a grid file, {PREFIX}NODES:SEED or one of {', '.join(known)}"
+        allowed = (
+            f"a run's folder, an episode (.npz), a grid file, {GENERATED_PREFIX}NODES:SEED or one of {', '.join(known)}"
+        )
         raise GridError(source, "nothing of that name", allowed, nearest(source, known))
     return EnvConfig(topology=load(source), split="test"), None
 

@@ -85,7 +85,7 @@ class Train(CommonJson, Lines):
         from envs import EnvConfig
         from grid import GridError
         from scripts.running import check_length
-        from topologies import PREFIX, expand, load
+        from topologies import GENERATED_PREFIX, expand, load
 
         if self.start is not None and self.policy != "graph":
             mend = "leave out --policy; the network is that of the agent"
@@ -93,7 +93,9 @@ class Train(CommonJson, Lines):
         sources = [name for each in self.grids for name in expand(each)]
         if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
-        grids = [load(source) for source in sources if not source.startswith(PREFIX)]  # expand has checked those
+        grids = [
+            load(source) for source in sources if not source.startswith(GENERATED_PREFIX)
+        ]  # expand has checked those
         for grid in grids:
             check_length(grid, EnvConfig())
         from policies import TrainConfig, make_room, train  # before an older run is removed, as torch may be missing

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields
+from functools import partial
 
 import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given
 
-from grid import Grid, GridError
+from grid import Grid, GridError, Series
 from grid.kinds import COLUMNS, KIND_NAMES, KINDS, LINE_COLUMNS, NODE_COLUMNS
 from strategies import CHECKED, grids
 
@@ -122,6 +123,42 @@ def test_a_single_node_is_a_grid():
     assert arrays.line_names == ()
     assert arrays.flow_matrix.shape == (0, 1)
     assert arrays.edge_index.shape == (2, 0)
+
+
+def test_a_grid_says_what_it_is():
+    grid = Grid("valley")
+    grid.add_source("plant", gen_max_mw=1500)
+    grid.add_storage("lake", store_max_mwh=40, charge_max_mw=5, discharge_max_mw=5)
+    for name in ("a", "b", "c"):
+        grid.add_consumer(name, load_max_mw=10, load_profile=name)
+        grid.add_line("plant", name)
+    assert str(grid).splitlines() == [
+        "Grid 'valley': 1 source, 1 storage, 3 consumers, 3 lines",
+        "sources of 1,500 MW, peak demand 30 MW, stores of 40 MWh",
+    ]
+    grid.series = Series(("a", "b"), 1.0, np.array([[1.5, 0.0], [0.5, 0.5], [0.0, 1.2]]))
+    assert grid.peak_demand_mw() == 25  # a at its most while b takes nothing, c follows no series
+    assert "peak demand 25 MW" in repr(grid)
+    grid.graph.nodes["a"]["load_max_mw"] = "many"
+    assert repr(Grid()) == "<Grid 'grid': 0 lines, sources of 0 MW, peak demand 0 MW>"
+    assert "peak demand 22 MW" in str(grid)  # also of a grid with faults
+
+
+@pytest.mark.parametrize("kind", ["source", "storage", "consumer", "junction", "line"])
+def test_a_wrong_keyword_is_an_error_at_once(kind):
+    grid = Grid()
+    grid.add_junction("a")
+    grid.add_junction("b")
+    where, act, wrong, right = f"node {kind!r}", partial(getattr(grid, f"add_{kind}"), kind), "gen_max", "gen_max_mw"
+    if kind == "line":
+        where, act, wrong, right = "line a-b", partial(grid.add_line, "a", "b"), "capacity", "capacity_mw"
+    with pytest.raises(GridError) as error:
+        act(**{wrong: 1})
+    assert str(error.value) == (
+        f"{where}: found the unknown keyword {wrong!r}; allowed: columns of {'line' if kind == 'line' else 'node'}s; "
+        f"did you mean {right!r}?"
+    )
+    assert (len(grid.graph), grid.graph.number_of_edges()) == (2, 0)
 
 
 def test_compiled_arrays_are_frozen_and_read_only():
