@@ -39,7 +39,7 @@ slow: $(VENV)/.dev
 
 SECONDS ?= 120
 fuzz: $(VENV)/.dev
-	PYTHONPATH=. $(BIN)/python tests/fuzz.py --seconds $(SECONDS)
+	PYTHONPATH=. $(BIN)/python tests/run_fuzz.py --seconds $(SECONDS)
 
 check-all: lint test wheel slow fuzz
 

@@ -41,9 +41,12 @@ def test_a_rotation_goes_on_anywhere_as_if_it_had_come_there():
     turns = [whole.next() for _ in range(9)]
     later.turn = 4
     assert [later.next() for _ in range(5)] == turns[4:]
-    assert [other.next() for _ in range(9)] != turns
     seeds = [seed for turn in turns for _, seed in turn]
     assert len(set(seeds)) == len(seeds)
+    orders = [[position for turn in turns[k : k + 3] for position, _ in turn] for k in (0, 3, 6)]  # of three epochs
+    orders.append([position for _ in range(3) for position, _ in other.next()])
+    assert len({tuple(order) for order in orders}) == 4
+    assert list(range(7)) not in [order[:7] for order in orders]
 
 
 def test_a_step_is_worth_its_share_of_what_there_is_to_gain():
@@ -63,6 +66,11 @@ def test_where_there_is_nothing_to_gain_rewards_stay_finite():
         grid.graph.remove_node(node)
     batch = GridBatch(EnvConfig(topology=grid, horizon=HORIZON), GAIN_EPISODES)
     assert gain(batch.problem) == pytest.approx(0.02 * run(Merit(), batch, 0).reference.mean() / HORIZON)
+    scaled = TrainingGrids([batch.problem], gain_scaled=True).batch(0, 2, seed=0)
+    scaled.reset()
+    reward = scaled.step(np.ones((2, *scaled.action_space.shape)))[1]
+    assert reward.any()
+    assert np.isfinite(reward).all()
 
 
 def test_rewards_can_be_scaled_by_what_there_is_to_gain_and_those_of_the_problem_stay():
@@ -70,11 +78,12 @@ def test_rewards_can_be_scaled_by_what_there_is_to_gain_and_those_of_the_problem
     before = problems[1].reward_scale
     grids = [TrainingGrids(problems, gain_scaled=scaled) for scaled in (True, False)]
     scaled, plain = (each.batch(1, 3, seed=8) for each in grids)
-    idle = np.zeros((3, *plain.action_space.shape))
+    actions = np.random.default_rng(0).uniform(-1, 1, (3, *plain.action_space.shape))
     plain.reset()
     scaled.reset()
-    rewards = plain.step(idle)[1] * before, scaled.step(idle)[1] * gain(problems[1])
+    rewards = plain.step(actions)[1] * before, scaled.step(actions)[1] * gain(problems[1])
     np.testing.assert_allclose(*rewards)
+    assert (rewards[0] != 0).all()
     assert gain(problems[1]) != before
     assert problems[1].reward_scale == grids[0].problems[1].reward_scale == plain.problem.reward_scale == before
 

@@ -93,8 +93,8 @@ def test_validation_covers_all_grids_or_sixteen_of_many_and_takes_their_mean():
     assert validation.positions == [0, 1, 2]
     assert len(Validation(training_grids(SMALL, configs([f"gen:6:{k}" for k in range(20)])), 1).positions) == MOST_GRIDS
     found, shares = validation.cost_frac(policy), []
-    for config, wired in zip(grids.configs, grids.compiled, strict=True):
-        policy.rewire([wired])
+    for config, (arrays, _) in zip(grids.configs, grids.compiled, strict=True):
+        policy.rewire([arrays])
         batch = GridBatch(config, 64 // 3, 1)
         observation, reference = batch.reset(1), batch.reference_cost.sum()
         for _ in range(HORIZON):
@@ -155,9 +155,9 @@ def test_a_graph_agent_refuses_what_it_would_misread(trained):
     agent = load_agent(trained / "many")
     for change, message in (
         ({"forecast_h": (2, 5)}, r"agent 'agent': found forecast_h=\(2, 5\); allowed: forecast_h=\(1, 2, 3,"),
-        ({"action": "residual"}, "agent 'agent': found action='residual'; allowed: action='absolute'"),
+        ({"action": "residual"}, "agent 'agent': found action='residual'; allowed: action='bids'"),
         ({"observation": "flat"}, "agent 'agent': found observation='flat'; allowed: observation='graph'"),
-        ({"redispatch_moves": 4}, "agent 'agent': found redispatch_moves=4; allowed: redispatch_moves=0"),
+        ({"redispatch_moves": 0}, "agent 'agent': found redispatch_moves=0; allowed: redispatch_moves=4"),
     ):
         with pytest.raises(GridError, match=message):
             agent.reset(GridBatch(dataclasses.replace(agent.env_config, topology="triangle", **change), 1))

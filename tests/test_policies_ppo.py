@@ -52,11 +52,12 @@ def test_untrained_agents_are_the_merit_order(policy, tmp_path):
     assert float(network.log_std[0].detach()) == SMALL.log_std
 
 
-def test_an_untrained_graph_agent_is_better_than_redispatch_as_its_stores_bid_the_days_mean_price():
+def test_an_untrained_graph_agent_is_the_plan_and_better_than_redispatch():
     config = small(policy="graph")
     grids = training_grids(config, [CONFIG])
     agent = Agent("agent", build(config, grids)[0], grids.problems[0].config, ())
-    rows = evaluate([agent, "redispatch"], CONFIG, 8)
+    rows = evaluate([agent, "plan", "redispatch"], CONFIG, 8)
+    assert rows["agent"].cost == rows["plan"].cost
     assert rows["agent"].cost.mean < rows["redispatch"].cost.mean
 
 
