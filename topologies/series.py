@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property
 from math import ceil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from grid import LARGEST, GridError, Series, atomic_path
+from grid import LARGEST, GridError, Series
 from topologies.shapes import HOURS_A_WEEK
 
 CYCLE_H = 10 * HOURS_A_WEEK
@@ -67,20 +66,6 @@ def shipped_year() -> TimedSeries:
         values = file["steps"] / SHIPPED_STEPS
     values.setflags(write=False)
     return TimedSeries(shipped().columns, 1.0, values, start_hour=0.0, start=SHIPPED_START)
-
-
-def write_shipped(about: Shipped, values_frac: np.ndarray, path: str | Path) -> None:
-    """Write what :func:`shipped` and :func:`shipped_year` read.
-
-    Args:
-        about: the profiles.
-        values_frac: (8760, C) shares in [0, 1], from ``SHIPPED_START``.
-        path: an .npz file.
-    """
-    steps = np.round(values_frac * SHIPPED_STEPS).astype(np.uint16)
-    texts: dict[str, Any] = {key: np.array(value) for key, value in asdict(about).items()}
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, steps=np.asfortranarray(steps), **texts)
 
 
 def check_range(
