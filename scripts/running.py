@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,11 +43,6 @@ class Schedule:
         return Setpoint(**{name: power[batch.t] for name, power in self._powers.items()})
 
 
-def can_plan() -> bool:
-    """Whether the package is installed that planning a day ahead needs."""
-    return find_spec("numba") is not None
-
-
 def tell_of_compiling(console: Console) -> None:
     """Say what the first plan of a day waits for."""
     from grid.planning.day import is_compiled  # where numba is
@@ -68,11 +62,7 @@ def check_length(grid: Grid, config: EnvConfig) -> None:
 
 
 def find_agent(source: str, policies: Collection[str] = ()) -> Agent:
-    """The agent of a run.
-
-    Args:
-        source: folder or name of the run.
-        policies: that the caller takes in its stead, for the error.
+    """The agent of a run, by folder or name; ``policies`` are what the caller takes in its stead, for the error.
 
     Raises:
         GridError: no run, one that cannot be loaded, or the packages that agents need are missing.
@@ -90,12 +80,7 @@ def find_agent(source: str, policies: Collection[str] = ()) -> Agent:
 
 
 def run_config(source: str, grid: str | None = None, policies: Collection[str] = ()) -> tuple[EnvConfig, Agent]:
-    """The env of a run, on the test part of its series, and its agent.
-
-    Args:
-        source: folder or name of a run.
-        grid: to run instead of the agent's own.
-        policies: that the caller takes in its stead, for the error.
+    """The env of a run, on the test part of its series, and its agent; with ``grid`` instead of the agent's own.
 
     Raises:
         GridError: what ``find_agent`` raises, a grid with faults, or none where the agent is one of many.
@@ -110,10 +95,6 @@ def run_config(source: str, grid: str | None = None, policies: Collection[str] =
 
 def source_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agent | None]:
     """The env of a run with its agent, or of a grid without one; episodes come from the test part.
-
-    Args:
-        source: folder or name of a run, or a grid.
-        grid: for the agent to run instead of its own.
 
     Raises:
         GridError: neither, a run or grid with faults, or a grid beside a grid.

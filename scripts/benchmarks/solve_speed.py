@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
@@ -82,11 +83,7 @@ def _solver_alone(arrays: GridArrays, prices: Prices, inputs: Inputs) -> Callabl
 def _pypsa_s(arrays: GridArrays, prices: Prices, inputs: Inputs, runs: int) -> float | None:
     from scripts.benchmarks.peers import pypsa_cost
 
-    try:
-        import pypsa  # noqa: F401 # only to see whether it is there
-    except ImportError:
-        return None
-    if arrays.shift_deg.any() or arrays.gen_cost_per_mw2h.any():
+    if find_spec("pypsa") is None or arrays.shift_deg.any() or arrays.gen_cost_per_mw2h.any():
         return None
     return _medians([lambda: pypsa_cost(arrays, inputs, prices)], 0.0, runs)[0]
 
