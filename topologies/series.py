@@ -71,13 +71,9 @@ def shipped_year() -> TimedSeries:
 def check_range(
     columns: Sequence[str], values: np.ndarray, gen_columns: Collection[str], place: Callable[[int, str], str]
 ) -> None:
-    """Refuse values that are not finite, negative or above ``grid.check.LARGEST``, and shares of generation above 1.
+    """Refuse values (R, C) that are not finite, negative or above ``grid.LARGEST``, and shares of generation above 1.
 
-    Args:
-        columns: (C,) the profile names.
-        values: (R, C) shares or MW.
-        gen_columns: the columns that are shares of ``gen_max_mw``.
-        place: the words for a row and column.
+    ``place`` gives the words for a row and a column.
 
     Raises:
         GridError: the first such value.

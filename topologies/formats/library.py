@@ -19,10 +19,7 @@ from grid import GridError
 def library(module: str, name: str, where: str) -> Iterator[Any]:
     """Give a library that an extra of its module's name brings; nothing it does inside the block prints or warns.
 
-    Args:
-        module: what to import.
-        name: the library as people write it.
-        where: the file, for the messages.
+    Messages call it ``name``, and name the file, ``where``.
 
     Raises:
         GridError: the library is missing, or fails in the block with whatever it may.
