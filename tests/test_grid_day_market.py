@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from days import batch_of, plan_of, steep
-from grid.costs import Prices, generation, overload_mw
+from grid.costs import Prices, overload_mw
 from grid.physics.flow import flows
 from grid.physics.step import Limits
 from grid.planning.day import clear
@@ -73,7 +73,8 @@ def test_moves_reach_what_the_redispatch_of_the_env_reaches(topology):
 
     def cost(gen_mw):
         over = overload_mw(arrays, flows(arrays, gen_mw + other)).sum(-1)
-        return generation(arrays, gen_mw, 1.0) + Prices().overload_per_mwh * over
+        generation = gen_mw @ arrays.gen_cost_per_mwh + gen_mw**2 @ arrays.gen_cost_per_mw2h
+        return generation + Prices().overload_per_mwh * over
 
     before, theirs, found = cost(idle), cost(best), cost(ours)
     assert (theirs < 0.99 * before).any()

@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DATA = re.compile("topologies/data/|policies/agents/")
 LAYERS = ("scripts", "policies", "envs", "topologies", "grid")  # each may import what stands to its right
-LEARNING = {"torch", "torch_geometric", "stable_baselines3", "safetensors", "tensorboard"}
+LEARNING = {"torch", "torch_geometric", "stable_baselines3", "safetensors", "tensorboard", "numba"}
 ALLOWED = {
     "grid": {"numpy", "scipy", "networkx", "highspy", "array_api_compat"},
     "topologies": {"numpy", "scipy", "networkx"},
@@ -25,6 +25,8 @@ ALLOWED = {
 }
 MODULES = sorted(path.relative_to(ROOT).as_posix() for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
 OF_EXTRAS = {
+    "grid/planning/day/jit.py": {"numba"},
+    "grid/planning/day/simd.py": {"numba", "llvmlite"},
     "topologies/make_year.py": {"demandlib", "pandas", "pvlib", "windpowerlib"},
     "topologies/tables.py": {"pyarrow"},
     "topologies/formats/netcdf_child.py": {"netCDF4"},
@@ -32,7 +34,7 @@ OF_EXTRAS = {
     "topologies/formats/pypsa_tables.py": {"netCDF4"},
     "topologies/formats/pypsa_write.py": {"pandas"},
 }
-"""What the extras `profiles`, `pandapower` and `pypsa` bring, and who may use it."""
+"""What the extras `train`, `profiles`, `pandapower` and `pypsa` bring, and who may use it."""
 
 
 def package_of(path: str) -> list[str]:

@@ -104,7 +104,7 @@ def test_a_store_may_lose_everything_in_an_hour(dt_h):
 
 @pytest.mark.slow
 def test_the_table_of_unseen_grids():
-    from universal_table import LEAST_GAP_FRAC, measure, unseen
+    from run_universal_table import LEAST_GAP_FRAC, measure, unseen
 
     tables = [measure(grid, "universal", 6, 0.05).rows for _, grid in unseen()]
     rows = [{row.name: row for row in table} for table in tables]
