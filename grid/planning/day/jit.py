@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -25,19 +25,17 @@ def compiled(function: Callable[..., Any]) -> Any:
     return njit(cache=True, nogil=True, error_model="numpy", fastmath=SUMS_REORDERED)(function)
 
 
-def for_each(work: Callable[[Array], None], parts: Iterable[Array]) -> None:
-    """Do compiled work, which other threads need not wait for, on all parts: as many at once as there are cores.
+def for_each(work: Callable[[Array], None], parts: Array) -> None:
+    """Do compiled work, which other threads need not wait for, on all parts: shared out over as many as there are cores.
 
     Fewer where the environment variable NUMBA_NUM_THREADS says so.
     """
-    parts = list(parts)
     threads = min(config.NUMBA_NUM_THREADS, len(parts))  # type: ignore[attr-defined] # set when numba is imported
     if threads < 2:
-        for part in parts:
-            work(part)
+        work(parts)
         return
     with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(work, parts):
+        for _ in pool.map(work, [parts[first::threads].copy() for first in range(threads)]):
             pass
 
 
@@ -55,7 +53,7 @@ def forget_outdated(folder: Path) -> None:
 
 def is_compiled() -> bool:
     """Whether machine code is kept beside the sources, so that the first plan need not wait for it."""
-    return any((FOLDER / "__pycache__").glob("plan.plan_eight-*.nbi"))
+    return any((FOLDER / "__pycache__").glob("plan.plan_eights-*.nbi"))
 
 
 forget_outdated(FOLDER)
