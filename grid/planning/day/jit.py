@@ -26,9 +26,9 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 def for_each(work: Callable[[Array], None], parts: Array) -> None:
-    """Do compiled work, which other threads need not wait for, on all parts: shared out over as many as there are cores.
+    """Do compiled work, which other threads need not wait for, on all parts, shared out over the cores.
 
-    Fewer where the environment variable NUMBA_NUM_THREADS says so.
+    Over fewer where the environment variable NUMBA_NUM_THREADS says so.
     """
     threads = min(config.NUMBA_NUM_THREADS, len(parts))  # type: ignore[attr-defined] # set when numba is imported
     if threads < 2:
