@@ -9,13 +9,14 @@ SOURCES := $(shell find grid topologies envs policies scripts -type f ! -path '*
 # build/ keeps files that the sources no longer have.
 INSTALL := rm -rf build && $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint wheel slow fuzz check-all clean
+.PHONY: help demo test lint docs wheel slow fuzz check-all clean
 
 help:
 	@echo 'make demo       train, evaluate and render an agent on the grid `classic`'
 	@echo 'make test       run the tests'
 	@echo 'make lint       ruff and mypy'
-	@echo 'make check-all  lint, test, the wheel in an empty environment, the slow tests, and fuzz'
+	@echo 'make docs       build the documentation, tutorials executed, into docs/_build'
+	@echo 'make check-all  lint, docs, test, the wheel in an empty environment, the slow tests, and fuzz'
 	@echo 'make fuzz       hostile files for every reader, for SECONDS=120'
 	@echo 'make clean      remove what was built, the environment included'
 
@@ -30,6 +31,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+docs: $(VENV)/.dev
+	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+	@echo 'docs/_build/html/index.html'
+
 wheel: $(VENV)/.dev
 	bash .ci/check-wheel $(BIN)/python
 
@@ -39,12 +44,12 @@ slow: $(VENV)/.dev
 
 SECONDS ?= 120
 fuzz: $(VENV)/.dev
-	PYTHONPATH=. $(BIN)/python tests/fuzz.py --seconds $(SECONDS)
+	PYTHONPATH=. $(BIN)/python tests/run_fuzz.py --seconds $(SECONDS)
 
-check-all: lint test wheel slow fuzz
+check-all: lint docs test wheel slow fuzz
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build docs/api *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:

@@ -131,8 +131,7 @@ class ActionMap:
         if day is not None:
             from grid.planning.day import clear
 
-            shift = MOST_SHIFT_FRAC * (FINE_FRAC * actions + (1.0 - FINE_FRAC) * actions**3)
-            return clear(day, shift, limits, inputs)
+            return clear(day, _shift(actions), limits, inputs)
         a = xp.concat([actions, xp.zeros_like(actions[:, :1])], axis=1)[:, self.unit]
         up, down = xp.maximum(a, 0.0), xp.minimum(a, 0.0)
         store = up * arrays.discharge_max_mw + down * arrays.charge_max_mw
@@ -143,11 +142,17 @@ class ActionMap:
         zero = self._zero(feasible, limits, inputs)
         return Setpoint(zero + up * (hi - zero) + down * (zero - lo), store)
 
-    def actions(self, setpoint: Setpoint, limits: Limits, inputs: Inputs) -> Array:
+    def actions(self, setpoint: Setpoint, limits: Limits, inputs: Inputs, day: Day | None = None) -> Array:
         """The actions (B, A) that ask for a setpoint within the limits: the inverse of ``setpoint``.
 
-        Where a unit has no room to move, any action asks for the same; it gets 0.
+        Where a unit has no room to move, any action asks for the same; it gets 0. Bids ask for it only nearly, see
+        ``grid.planning.day.shift_for``.
         """
+        if day is not None:
+            from grid.planning.day import shift_for
+
+            bids = np.linspace(-1.0, 1.0, 2001)
+            return np.interp(shift_for(day, setpoint, limits), _shift(bids), bids)
         xp = namespace(setpoint.gen_mw)
         arrays = self.arrays
         lo, hi, gen, store = limits.gen_lo_mw, limits.gen_hi_mw, setpoint.gen_mw, setpoint.store_mw
@@ -172,6 +177,11 @@ class ActionMap:
         """The merit-order rule: (B, N) cheapest sources first, stores idle."""
         gen = self.merit.dispatch(inputs.load_mw, limits.gen_lo_mw, limits.gen_hi_mw)
         return Setpoint(gen, namespace(gen).zeros_like(gen))
+
+
+def _shift(bids: Array) -> Array:
+    """What bids add to prices, in parts of the typical price."""
+    return MOST_SHIFT_FRAC * (FINE_FRAC * bids + (1.0 - FINE_FRAC) * bids**3)
 
 
 def _ratio(part: Array, whole: Array) -> Array:

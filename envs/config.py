@@ -24,7 +24,7 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """The decision problem; see the README for a table of the fields.
+    """The decision problem; the page "Worlds and prices" of the documentation has a table of the fields.
 
     Raises:
         GridError: a value is outside its range.

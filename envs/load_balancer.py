@@ -47,6 +47,8 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
     """
 
     metadata = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 4}
+    policy = "actions"
+    """Name of what decides, in recorded episodes and pictures: the env only sees actions. Set it before ``reset``."""
 
     def __init__(self, config: EnvConfig | None = None, *, render_mode: str | None = None, **fields: Any) -> None:
         modes = self.metadata["render_modes"]
@@ -66,6 +68,16 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
         """The compiled grid."""
         return self.batch.arrays
 
+    @property
+    def observation_names(self) -> list[str] | dict[str, list[str]]:
+        """What each entry of the observation is; of a graph, each feature of its parts."""
+        return self.batch.encoder.names
+
+    @property
+    def action_names(self) -> list[str]:
+        """The node whose source or storage each entry of the action sets."""
+        return [self.arrays.node_names[i] for i in self.arrays.controllable]
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start a new period; the same seed gives the same demand, weather and forecasts.
 
@@ -79,7 +91,7 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
         """
         super().reset(seed=seed, options=options)
         observation = _first(self.batch.reset(seed, _episode_number(seed, options)))
-        self._recorder = Recorder(self.batch, "agent") if self.render_mode else None
+        self._recorder = Recorder(self.batch, self.policy) if self.render_mode else None
         self._over = False
         return observation, {}
 

@@ -19,7 +19,9 @@ from grid import GridArrays
 class Encoder(Protocol):
     """What makes observations: bounds, a call at the start of new episodes, and a call before each step."""
 
-    names: Any  # of the entries: a list, or a list for each part of a dict
+    @property
+    def names(self) -> list[str] | dict[str, list[str]]:
+        """What each entry is; of a dict, each feature of its parts."""
 
     @property
     def space(self) -> gym.Space[Any]:

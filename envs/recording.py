@@ -6,55 +6,75 @@ from typing import Any
 
 import numpy as np
 
-from envs.batch import GridBatch, Transition
-from grid import TERMS, Episode, describe, line_status
+from envs.batch import GridBatch
+from grid import SHAPES, TERMS, Array, Episode, describe, line_status
 
 NODE_POWERS = ("gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw")
 
 
 class Recorder:
-    """Collects every step of the running episodes; call ``add`` after each step of the batch."""
+    """Collects every step of the running episodes; call ``add`` after each step of the batch.
+
+    Symbols: B episodes, T steps that are recorded, N nodes, E lines. Room for a whole episode is made at its first
+    step; each further step writes one row, whatever T is.
+    """
 
     def __init__(self, batch: GridBatch, policy: str) -> None:
         self.batch, self.policy = batch, policy
-        self.steps: list[Transition] = []
+        self.steps = 0
+        self._series: dict[str, Array] = {}  # (B, T, N), (B, T, E) or (B, T); T is the horizon
+
+    def _start(self, store_mwh: Array, start_hour: Array) -> None:
+        """Make room for new episodes; those handed out before stay as they are."""
+        arrays, horizon = self.batch.arrays, self.batch.horizon
+        sizes = {"T": horizon, "S": horizon + 1, "N": len(arrays.node_names), "E": len(arrays.line_names)}
+        names = [(axes, name) for axes in ("TN", "SN", "TE", "T") for name in SHAPES[axes]]
+        self._series = {
+            name: np.zeros((self.batch.batch_size, *(sizes[axis] for axis in axes)))
+            for axes, name in (*names, *(("T", term) for term in TERMS))
+        }
+        self._series["store_mwh"][:, 0] = store_mwh
+        self._start_hour, self.steps = start_hour, 0
 
     def add(self) -> None:
         """Take up the step that the batch has just finished."""
         last = self.batch.last
         if last is None:
             return
-        if last.t == 0:
-            self.steps = []
-        self.steps.append(last)
+        if last.t == 0 or not self.steps:
+            self._start(last.state.store_mwh, last.start_hour)
+        outcome, inputs = last.outcome, last.inputs
+        rows = {
+            "gen_avail_mw": inputs.gen_avail_frac * self.batch.arrays.gen_max_mw,
+            "load_mw": inputs.load_mw,
+            "flow_mw": outcome.flow_mw,
+            "line_status": line_status(outcome),
+            "balancing_mw": outcome.balancing_mw,
+            "reward": last.reward,
+            **{name: getattr(outcome, name) for name in NODE_POWERS},
+            **last.costs,
+        }
+        for name, values in rows.items():
+            self._series[name][:, self.steps] = values
+        self.steps += 1
+        self._series["store_mwh"][:, self.steps] = last.next_state.store_mwh
 
     def episode(self, i: int) -> Episode:
-        """Episode i as far as it has gone; before the first step, one without steps."""
-        arrays, steps, batch = self.batch.arrays, self.steps, self.batch
-        nodes, lines = len(arrays.node_names), len(arrays.line_names)
-        stored = [s.state.store_mwh[i] for s in steps]
-        stored.append(steps[-1].next_state.store_mwh[i] if steps else batch.state.store_mwh[i])
-        return Episode(
-            **describe(arrays),
-            policy=self.policy,
-            dt_h=batch.config.dt_h,
-            start_hour=float((steps[0].start_hour if steps else batch.start_hour)[i]),
-            gen_avail_mw=_rows([s.inputs.gen_avail_frac[i] * arrays.gen_max_mw for s in steps], nodes),
-            load_mw=_rows([s.inputs.load_mw[i] for s in steps], nodes),
-            store_mwh=_rows(stored, nodes),
-            flow_mw=_rows([s.outcome.flow_mw[i] for s in steps], lines),
-            line_status=_rows([line_status(s.outcome)[i] for s in steps], lines),
-            balancing_mw=_rows([s.outcome.balancing_mw[i] for s in steps]),
-            reward=_rows([s.reward[i] for s in steps]),
-            costs={name: _rows([s.costs[name][i] for s in steps]) for name in TERMS},
-            **{name: _rows([getattr(s.outcome, name)[i] for s in steps], nodes) for name in NODE_POWERS},
-        )
+        """Episode i as far as it has gone; before the first step, one without steps.
+
+        Its series are read-only views of what is recorded: they cost no copy, and later steps do not change them.
+        """
+        if not self.steps:
+            self._start(self.batch.state.store_mwh, self.batch.start_hour)
+        series: dict[str, Any] = {}
+        for name, values in self._series.items():
+            series[name] = values[i, : self.steps + (name == "store_mwh")]
+            series[name].flags.writeable = False
+        costs = {name: series.pop(name) for name in TERMS}
+        named = {**describe(self.batch.arrays), **series}
+        start_hour = float(self._start_hour[i])
+        return Episode(**named, policy=self.policy, dt_h=self.batch.config.dt_h, start_hour=start_hour, costs=costs)
 
     def episodes(self) -> list[Episode]:
         """All B episodes as far as they have gone."""
         return [self.episode(i) for i in range(self.batch.batch_size)]
-
-
-def _rows(values: list[Any], *width: int) -> Any:
-    """(T, *width) array, also of no rows at all."""
-    return np.array(values, dtype=float).reshape(len(values), *width)

@@ -52,6 +52,16 @@ class LoadBalancerVector(VectorEnv[Any, np.ndarray, np.ndarray]):
         """The compiled grid."""
         return self.batch.arrays
 
+    @property
+    def observation_names(self) -> list[str] | dict[str, list[str]]:
+        """What each entry of the observation is; of a graph, each feature of its parts."""
+        return self.batch.encoder.names
+
+    @property
+    def action_names(self) -> list[str]:
+        """The node whose source or storage each entry of the action sets."""
+        return [self.arrays.node_names[i] for i in self.arrays.controllable]
+
     def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start all episodes anew, from one seed or one for each.
 

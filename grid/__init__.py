@@ -12,7 +12,8 @@ from grid.check import LARGEST, LARGEST_BASE_MVA, LEAST_BASE_MVA
 from grid.costs import (
     TERMS,
     Prices,
-    generation,
+    Term,
+    linear_cost_per_mwh,
     marginal_cost_per_mwh,
     overload_mw,
     settlement,
@@ -20,7 +21,8 @@ from grid.costs import (
     store_value_per_mwh,
 )
 from grid.episode import IN_SERVICE, OUT, SHAPES, TRIPPED, Episode, describe, line_status
-from grid.errors import MOST_SHOWN, Fault, Faults, GridError, nearest
+from grid.errors import Fault, Faults, GridError, nearest
+from grid.executor import cores
 from grid.files import PARTIAL, atomic_path, check_writable, remove_leftovers
 from grid.graph import Grid, Series
 from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
@@ -39,7 +41,6 @@ __all__ = [
     "LEAST_BASE_MVA",
     "LINE_COLUMNS",
     "LINE_FIELDS",
-    "MOST_SHOWN",
     "NODE_COLUMNS",
     "OUT",
     "PARTIAL",
@@ -61,14 +62,16 @@ __all__ = [
     "Series",
     "Setpoint",
     "State",
+    "Term",
     "atomic_path",
     "check_writable",
     "connected",
+    "cores",
     "describe",
-    "generation",
     "is_finite",
     "is_whole",
     "line_status",
+    "linear_cost_per_mwh",
     "marginal_cost_per_mwh",
     "namespace",
     "nearest",

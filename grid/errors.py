@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 MOST_SHOWN = 100
-"""Faults that a message lists; ``GridError.faults`` holds them all."""
+"""Lines of a message; ``GridError.faults`` holds every fault."""
 
+MOST_GATHERED = 1000
+"""Faults of one file after which it is read no further."""
+
+FEW = 3  # faults that are alike and still listed one by one
+NAMES, NUMBERS = re.compile(r"'[^']*'|\"[^\"]*\"|\d+"), re.compile(r"[-+]?\d[\d.e+-]*")
 LONGEST_FOUND = 300  # characters
 
 
@@ -27,9 +33,14 @@ class Fault:
         found = self.found if len(self.found) <= LONGEST_FOUND else f"{self.found[:LONGEST_FOUND]}…"
         return f"{self.where}: found {found}; allowed: {self.allowed}; {self.mend}"
 
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What faults that are alike share: all but the name or number of the place, and the number found there."""
+        return NAMES.sub("#", self.where), NUMBERS.sub("#", self.found), self.allowed, self.mend
+
 
 class GridError(ValueError):
-    """Bad input, with one or more faults; ``str`` gives one line a fault."""
+    """Bad input, with one or more faults; ``str`` gives one line a fault, or one for many that are alike."""
 
     def __init__(self, where: str, found: str, allowed: str, mend: str) -> None:
         self.faults: tuple[Fault, ...] = (Fault(where, found, allowed, mend),)
@@ -37,17 +48,35 @@ class GridError(ValueError):
 
     @classmethod
     def of(cls, faults: Sequence[Fault]) -> GridError:
-        """Gather several faults into one error, one line each."""
+        """Gather several faults into one error."""
         first = faults[0]
         error = cls(first.where, first.found, first.allowed, first.mend)
         error.faults = tuple(faults)
-        lines = [str(fault) for fault in faults[:MOST_SHOWN]]
-        lines += [f"and {len(faults) - MOST_SHOWN:,} more faults"] if len(faults) > MOST_SHOWN else []
-        error.args = ("\n".join(lines),)
+        error.args = ("\n".join(_lines(faults)),)
         return error
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).of, (self.faults,)  # as it leaves another process
+
+
+def _lines(faults: Sequence[Fault]) -> list[str]:
+    """The message: a line for each fault, or for all that are alike where they are more than a few."""
+    alike: dict[tuple[str, ...], list[Fault]] = {}
+    for fault in faults:
+        alike.setdefault(fault.kind, []).append(fault)
+    groups: list[list[Fault]] = []
+    for fault in faults:
+        group = alike[fault.kind]
+        if len(group) <= FEW:
+            groups.append([fault])
+        elif fault is group[0]:
+            groups.append(group)
+    lines = []
+    for first, *others in groups[:MOST_SHOWN]:
+        where = f"{first.where} and {len(others):,} others" if others else first.where
+        lines.append(str(replace(first, where=where)))
+    more = sum(map(len, groups[MOST_SHOWN:]))
+    return [*lines, f"and {more:,} more faults"] if more else lines
 
 
 class Faults:
@@ -62,7 +91,15 @@ class Faults:
         try:
             yield
         except GridError as error:
-            self.found += error.faults
+            self.add(*error.faults)
+
+    def add(self, *faults: Fault) -> None:
+        """Take faults; those of a file that has too many are reported at once."""
+        self.found += faults
+        if len(self.found) >= MOST_GATHERED:
+            mend = "correct those first; the rest of the file was not read"
+            self.found.append(Fault(self.found[-1].where, f"{len(self.found):,} faults so far", "none", mend))
+            self.report()
 
     def report(self) -> None:
         """Raise one GridError that lists all that was found, if anything was."""

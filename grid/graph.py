@@ -11,8 +11,9 @@ import numpy as np
 
 from grid.arrays import DENSE_NODES, GridArrays, fingerprint
 from grid.check import find_faults
-from grid.errors import Fault, GridError
+from grid.errors import Fault, GridError, nearest
 from grid.kinds import KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
+from grid.numbers import is_finite
 from grid.sensitivities import LINE_FIELDS, LineModel, connected
 
 
@@ -38,6 +39,33 @@ class Grid:
         self.notes: list[str] = []  # what a reader had to assume
         self.series: Series | None = None
 
+    def __str__(self) -> str:
+        """Two lines: what the grid consists of, and its totals."""
+        rows = [data for _, data in self.graph.nodes(data=True)]
+        counts = [(sum(row.get("kind") == kind for row in rows), kind) for kind in KIND_NAMES]
+        parts = [_count(number, kind) for number, kind in counts if number]
+        parts.append(_count(self.graph.number_of_edges(), "line"))
+        supply_mw, store_mwh = (sum(_amount(row, name) for row in rows) for name in ("gen_max_mw", "store_max_mwh"))
+        totals = f"sources of {supply_mw:,.6g} MW, peak demand {self.peak_demand_mw():,.6g} MW"
+        totals += f", stores of {store_mwh:,.6g} MWh" if store_mwh else ""
+        return f"Grid {str(self.name)!r}: {', '.join(parts)}\n{totals}"
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(str(self).splitlines())}>"
+
+    def peak_demand_mw(self) -> float:
+        """The largest demand of all nodes in the same hour; those that follow no series of the grid count in full."""
+        series = self.series or Series((), 1.0, np.zeros((1, 0)))
+        place = {str(name): i for i, name in enumerate(series.columns)}
+        full_mw, followed_mw = 0.0, np.zeros(len(place))
+        for _, data in self.graph.nodes(data=True):
+            column, load_mw = place.get(str(data.get("load_profile"))), _amount(data, "load_max_mw")
+            if column is None:
+                full_mw += load_mw
+            else:
+                followed_mw[column] += load_mw
+        return full_mw + float((series.values_frac @ followed_mw).max(initial=0.0))
+
     def add_source(self, node: str, **columns: float | str) -> None:
         """Add a node that generates; needs ``gen_max_mw``."""
         self._add_node("source", node, columns)
@@ -57,6 +85,7 @@ class Grid:
     def _add_node(self, kind: str, node: str, columns: dict[str, float | str]) -> None:
         if str(node) in self.graph:
             raise GridError(f"node {str(node)!r}", "the id twice", "ids that differ as text", "rename one of them")
+        _check_names(f"node {str(node)!r}", columns, NODE_COLUMNS)
         self.graph.add_node(str(node))
         self.graph.nodes[str(node)].update({"kind": kind, **columns})
 
@@ -64,8 +93,9 @@ class Grid:
         """Join two nodes that exist; a flow from ``source`` to ``target`` counts as positive.
 
         Raises:
-            GridError: an end is not a node yet, or the key is taken.
+            GridError: an end is not a node yet, the key is taken, or a keyword is no column of lines.
         """
+        _check_names(f"line {source}-{target}", columns, LINE_COLUMNS)
         self._add_line(source, target, key, columns)
 
     def _add_line(self, source: object, target: object, key: str | None, columns: Mapping[str, Any]) -> None:
@@ -150,21 +180,41 @@ class Grid:
         nodes = list(self.graph.nodes)
         lines = self.lines()
         position = {node: i for i, node in enumerate(nodes)}
-        columns: dict[str, Any] = {
+        wiring: dict[str, Any] = {
             "node_names": tuple(nodes),
             "node_kind": np.array([KIND_NAMES.index(self.graph.nodes[node]["kind"]) for node in nodes]),
-            **_columns(NODE_COLUMNS, [self.graph.nodes[node] for node in nodes]),
             "line_names": tuple(name for name, *_ in lines),
             "line_from": np.array([position[start] for _, start, _, _ in lines], dtype=np.intp),
             "line_to": np.array([position[end] for _, _, end, _ in lines], dtype=np.intp),
-            **_columns(LINE_COLUMNS, [data for *_, data in lines]),
             "base_mva": float(self.base_mva),
         }
+        columns = _columns(NODE_COLUMNS, [self.graph.nodes[node] for node in nodes])
+        columns |= _columns(LINE_COLUMNS, [data for *_, data in lines])
         middle = (columns["store_min_mwh"] + columns["store_max_mwh"]) / 2
         columns["store_init_mwh"] = np.where(np.isnan(columns["store_init_mwh"]), middle, columns["store_init_mwh"])
-        mark = fingerprint(columns)
-        arrays = GridArrays(name=str(self.name), **columns, **_derived(columns, len(nodes)), fingerprint=mark)
+        mark = fingerprint(wiring, columns, {"store_init_mwh": middle})
+        content = wiring | columns
+        arrays = GridArrays(name=str(self.name), **content, **_derived(content, len(nodes)), fingerprint=mark)
         return arrays.convert(_read_only)
+
+
+def _check_names(where: str, given: Mapping[str, Any], table: tuple[Column, ...]) -> None:
+    """Refuse a keyword that names no column."""
+    names = [column.name for column in table]
+    for name in given:
+        if name not in names:
+            allowed = f"columns of {table[0].table}s"
+            raise GridError(where, f"the unknown keyword {name!r}", allowed, nearest(name, names))
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}{'s' if number != 1 else ''}"
+
+
+def _amount(data: Mapping[str, Any], name: str) -> float:
+    """A number of a node; 0 where it is absent or no number."""
+    value: Any = data.get(name)
+    return float(value) if is_finite(value) else 0.0
 
 
 def _columns(table: tuple[Column, ...], rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,49 +10,66 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from policies.baselines import BASELINES, Merit, Policy
+from grid import Episode
+from policies.baselines import BASELINES, Merit, Plan, Policy
 from policies.config import TrainConfig
-from policies.evaluation import evaluate, run, run_episodes
+from policies.evaluation import evaluate, run_episodes
 from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
-from policies.runs import allowed_runs, find_own_run, find_run, shipped
+from policies.rollout import rollout
+from policies.runs import (
+    EVALUATION,
+    PAGE,
+    RENDERS,
+    RUN_FILES,
+    allowed_runs,
+    find_own_run,
+    find_run,
+    make_room,
+    shipped,
+)
 from policies.table import Evaluation
 
 if TYPE_CHECKING:
     from policies.agent import Agent, load_agent
-    from policies.learning import build, read_curve, resume, train, training_grids, what_stages_reached
+    from policies.learning import read_curve, resume, train, what_stages_reached
     from policies.networks import GraphActorCriticPolicy, GraphExtractor
     from policies.vec_env import GridVecEnv, make_vec_env
 
 __all__ = [
     "BASELINES",
+    "EVALUATION",
     "MOST_NODES",
+    "PAGE",
+    "RENDERS",
+    "RUN_FILES",
     "TOLERANCE",
     "Agent",
+    "Episode",
     "Evaluation",
     "GraphActorCriticPolicy",
     "GraphExtractor",
     "GridVecEnv",
     "Merit",
     "Mpc",
+    "Plan",
     "Policy",
     "TrainConfig",
     "allowed_runs",
-    "build",
     "evaluate",
     "find_own_run",
     "find_run",
     "has_train_extra",
     "load_agent",
+    "make_room",
     "make_vec_env",
     "read_curve",
     "resume",
-    "run",
+    "rollout",
     "run_episodes",
     "shipped",
     "train",
     "train_extra",
-    "training_grids",
     "what_stages_reached",
 ]
 
@@ -61,13 +78,11 @@ _LAZY = {
     "GraphActorCriticPolicy": "policies.networks",
     "GraphExtractor": "policies.networks",
     "GridVecEnv": "policies.vec_env",
-    "build": "policies.learning",
     "load_agent": "policies.agent",
     "make_vec_env": "policies.vec_env",
     "read_curve": "policies.learning",
     "resume": "policies.learning",
     "train": "policies.learning",
-    "training_grids": "policies.learning",
     "what_stages_reached": "policies.learning",
 }
 """What needs the extra ``train``, and where it is."""

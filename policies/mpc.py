@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from envs import GridBatch
-from grid import Inputs, Setpoint
+from grid import Inputs, Setpoint, cores
 from grid.planning import Programme, Solution
 
 WINDOW_H = 24.0
@@ -56,7 +55,7 @@ class Mpc:
             programme.set_inputs(inputs, batch.state.store_mwh[i], gen_mw, passed=int(started))
             return programme.solve()
 
-        with ThreadPoolExecutor(min(batch.batch_size, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(batch.batch_size, cores())) as pool:
             plans = list(pool.map(plan, range(batch.batch_size)))
         gen_mw = np.stack([plan.gen_mw[0] - plan.spill_mw[0] for plan in plans])
         store_mw = np.stack([plan.discharge_mw[0] - plan.charge_mw[0] for plan in plans])

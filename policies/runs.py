@@ -1,10 +1,30 @@
-"""Where runs are found: folders, names in ``runs/``, and the agents that come with the program. Needs no torch."""
+"""Where runs are found and what is in them: folders, names in ``runs/``, and the agents that come with the program.
+
+A run is a folder with a ``config.json``. Needs no torch.
+"""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from topologies import is_grid_folder
+from grid import PARTIAL, GridError
+
+CONFIG, PAGE, EVALUATION, RENDERS = "config.json", "README.md", "evaluation.json", "renders"
+RUN_FILES = {
+    PAGE: "this page",
+    CONFIG: "settings of the environment and of the training, versions, fingerprints of the grids",
+    "grid.json": "the grid, if it is one",
+    "grid_profiles.csv": "its own time series",
+    "weights.safetensors": "the agent: the best network on validation episodes",
+    "resume.pt": "the last checkpoint: network, optimizer, steps; random numbers start anew from them",
+    "progress.csv": "learning curve, a row for each update",
+    "stages.csv": "what each stage of the training reached",
+    "tensorboard": "the same, for `tensorboard --logdir`",
+    EVALUATION: "the last evaluation on the agent's own grid, lines treated as in its training",
+    RENDERS: "pictures and animations of its episodes",
+}
+"""Every file of a run and what it holds."""
 
 RUNS = Path("runs")
 OWN_RUNS = "the folder of a run or its name in runs/"
@@ -13,7 +33,7 @@ SHIPPED = Path(__file__).parent / "agents"
 
 def shipped() -> list[str]:
     """Names of the trained agents that come with the program."""
-    return sorted(path.parent.name for path in SHIPPED.glob("*/config.json"))
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{CONFIG}"))
 
 
 def find_run(source: str | Path) -> Path | None:
@@ -24,8 +44,7 @@ def find_run(source: str | Path) -> Path | None:
 
 def find_own_run(source: str | Path) -> Path | None:
     """The same without the shipped agents."""
-    places = (Path(source), RUNS / source)
-    return next((place for place in places if place.is_dir() and not is_grid_folder(place)), None)
+    return next((place for place in (Path(source), RUNS / source) if (place / CONFIG).is_file()), None)
 
 
 def allowed_runs() -> str:
@@ -33,3 +52,23 @@ def allowed_runs() -> str:
     if shipped():
         return f"the folder of a run, its name in runs/, or a shipped agent: {', '.join(shipped())}"
     return OWN_RUNS
+
+
+def make_room(run: Path, overwrite: bool) -> None:
+    """Make room for a run: a folder that is new or empty passes, an older run goes only if the user says so.
+
+    Raises:
+        GridError: the folder holds a run and ``overwrite`` is off, or it holds anything else.
+    """
+    if not run.exists() or (run.is_dir() and not any(run.iterdir())):
+        return
+    if not run.is_dir():
+        raise GridError(str(run), "a file", "a folder for the run", "choose another --out")
+    strangers = sorted(path.name for path in run.iterdir() if path.name not in RUN_FILES and PARTIAL not in path.name)
+    if strangers or not (run / CONFIG).is_file():
+        found = f"a folder with other files ({', '.join(strangers[:3]) or f'no {CONFIG}'})"
+        raise GridError(str(run), found, "a new or empty folder", "choose another --out")
+    if not overwrite:
+        mend = "choose another --out, go on with it by --resume, or replace it by --overwrite"
+        raise GridError(str(run), "a run that exists", "a new or empty folder", mend)
+    shutil.rmtree(run)

@@ -11,7 +11,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "topologies": ("list_topologies.Topologies", "list the grids that come with the program"),
     "inspect": ("inspect_grid.Inspect", "check a grid: size, limits, assumptions, faults"),
     "profiles": ("profiles.Profiles", "check and draw time series: a file's, or the shipped year's"),
+    "columns": ("columns.ColumnsCommand", "list what nodes and lines of a grid can say, with units and defaults"),
     "convert": ("convert.Convert", "convert a grid file to another format"),
     "train": ("train.Train", "train an agent to run a grid"),
     "evaluate": ("evaluate.Evaluate", "compare policies on the same episodes, up to the optimum"),
@@ -143,6 +144,7 @@ def parse(words: list[str]) -> Any:
         UsageError: an unknown command or option, or a value that is not allowed.
     """
     import tyro
+    from tyro._errors import on_parse_error  # not public yet: pyproject.toml bounds the version
 
     name, rest = words[0], words[1:]
     if name not in COMMANDS:
@@ -150,25 +152,44 @@ def parse(words: list[str]) -> Any:
         raise UsageError(f"unknown {kind} {name!r}; {_nearest(name, COMMANDS)}")
     module, _, cls = COMMANDS[name][0].partition(".")
     command = getattr(importlib.import_module(f"scripts.{module}"), cls)
-    said = io.StringIO()
+    named = _option_names(command)
+    given = [word.partition("=")[0].replace("_", "-") for word in rest if word.startswith("--")]
+    for option in named:
+        if given.count(option) > 1:
+            raise UsageError(f"{option}: found it {given.count(option)} times; allowed: once, with all its values")
+
+    def refuse(event: Any) -> None:
+        raise UsageError(_reason(event, name, named))
+
     try:
-        with redirect_stderr(said):
-            options, unknown = tyro.cli(
-                command,
-                prog=f"{PROGRAM} {name}",
-                args=rest,
-                return_unknown_args=True,
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
+        with on_parse_error(refuse):
+            return tyro.cli(command, prog=f"{PROGRAM} {name}", args=rest, config=(tyro.conf.FlagCreatePairsOff,))
     except SystemExit as stop:
         if stop.code == 0:  # tyro has printed the help
             return None
-        raise UsageError(_unboxed(said.getvalue())) from None
-    if not unknown:
-        return options
-    if unknown[0].startswith("-"):
-        raise UsageError(f"unknown option {unknown[0]!r} of {name}; {_nearest(unknown[0], _option_names(command))}")
-    raise UsageError(f"{name} cannot use {unknown[0]!r}; {PROGRAM} {name} --help shows what it takes")
+        raise
+
+
+def _reason(event: Any, name: str, named: list[str]) -> str:
+    """Why tyro cannot understand the words of a command."""
+    from tyro import _errors
+
+    help_ = f"{PROGRAM} {name} --help shows what it takes"
+    if isinstance(event, _errors.UnrecognizedArgs):
+        word = event.tokens[0]
+        if word.startswith("-"):
+            return f"unknown option {word!r} of {name}; {_nearest(word, named)}"
+        return f"{name} cannot use {word!r}; {help_}"
+    if isinstance(event, _errors.BadValue) and not event.argument.is_positional():
+        return f"{event.argument.display_name()}: found no value; allowed: {event.argument.lowered.metavar}; {help_}"
+    missing = [event.argument] if isinstance(event, _errors.BadValue) else []
+    if isinstance(event, _errors.MissingArgs):
+        missing = [each.arg for each in event.missing_arguments]
+    if missing:
+        return f"{name} needs {' '.join(str(argument.lowered.metavar) for argument in missing)}; {help_}"
+    if isinstance(event, _errors.InstantiationFailure) and event.argument is not None:
+        return f"{event.argument.display_name()}: {event.message}"
+    return f"{name} cannot be understood; {help_}"
 
 
 def _option_names(command: type) -> list[str]:
@@ -184,18 +205,6 @@ def _nearest(name: str, known: Any) -> str:
     from grid import nearest
 
     return nearest(name, known)
-
-
-def _unboxed(text: str) -> str:
-    """The first paragraph of tyro's message, without its title and box."""
-    words: list[str] = []
-    for line in text.splitlines()[1:]:
-        inside = line.strip("│╭╮╰╯ ")
-        is_text = bool(inside.strip("─-"))
-        if words and not is_text:
-            break
-        words += [inside] if is_text else []
-    return " ".join(words).removeprefix("Error parsing ") or "the command line cannot be understood"
 
 
 def _refuse_shadows() -> None:

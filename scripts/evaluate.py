@@ -17,7 +17,8 @@ Split = Literal["train", "test"]
 class Evaluate(CommonJson, Lines):
     """Run baselines and agent on the same episodes and compare them with the optimum.
 
-    redispatch: merit order, then moves that relieve lines. mpc: optimum of the day ahead as forecast.
+    redispatch: merit order, then moves that relieve lines. mpc: optimum of the day ahead as forecast. plan: a faster
+    plan of the same day, and the coming step cleared at its prices.
 
     gap: cost above the optimum, in percent of the merit order's cost without lines and stores.
 
@@ -29,7 +30,7 @@ class Evaluate(CommonJson, Lines):
         tyro.conf.Positional,
         tyro.conf.arg(metavar="RUN|POLICY", help_behavior_hint="(default: all policies)"),
     ] = None
-    """a run: its folder, its name in runs/ or a shipped agent; or a policy: random, merit, redispatch, mpc"""
+    """a run: its folder, its name in runs/ or a shipped agent; or a policy: random, merit, redispatch, mpc, plan"""
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
     """bundled name or path of another grid file; required without a run"""
     episodes: Count = 20
@@ -45,10 +46,10 @@ class Evaluate(CommonJson, Lines):
         """Print the table and draw the picture."""
         from envs import EnvConfig
         from grid import Grid, GridError
-        from policies import BASELINES, MOST_NODES, Mpc, Policy, evaluate
+        from policies import BASELINES, MOST_NODES, Mpc, Plan, Policy, evaluate, find_own_run
         from scripts.pictures import check_picture, draw_comparison
-        from scripts.run_folder import folder_of, keep_evaluation
-        from scripts.running import run_config, tell_of_compiling
+        from scripts.run_page import keep_evaluation
+        from scripts.running import can_plan, run_config, tell_of_compiling
         from topologies import load
 
         if self.plot is not None:
@@ -60,8 +61,6 @@ class Evaluate(CommonJson, Lines):
         elif self.source is not None:
             config, agent = run_config(self.source, self.grid, BASELINES)
             policies.append(agent)
-            if agent.plans:
-                tell_of_compiling(console)
         if self.grid is None and self.source in (None, *BASELINES):
             raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
         grid = config.topology if self.grid is None else load(self.grid)
@@ -71,10 +70,15 @@ class Evaluate(CommonJson, Lines):
         too_large = len(policies) > 1 and len(grid.graph) > MOST_NODES
         if too_large:
             policies.remove(Mpc.name)
+        cannot_plan = len(policies) > 1 and not can_plan()
+        if cannot_plan:
+            policies.remove(Plan.name)
+        if Plan.name in policies:
+            tell_of_compiling(console)
         with console.progress("evaluating", 1.0) as report:
             outcome = evaluate(policies, config, self.episodes, self.seed, report, self.split)
         console.result(outcome.table().splitlines(), outcome.to_json())
-        folder = folder_of(self.source) if self.source and self.grid is None else None
+        folder = find_own_run(self.source) if self.source and self.grid is None else None
         if folder is not None and self.split == "test" and (config.overload, config.outages) == own:
             try:
                 keep_evaluation(folder, outcome)
@@ -82,5 +86,7 @@ class Evaluate(CommonJson, Lines):
                 console.say(f"not kept in the run: {error}")
         if too_large:
             console.say(f"without mpc, which is slow above {MOST_NODES} nodes: load-balancer evaluate mpc --grid GRID")
+        if cannot_plan:
+            console.say("without plan, which needs numba: pip install load-balancer[train]")
         if self.plot is not None:
             console.say("", f"picture: {draw_comparison(outcome, policies[-1], config, self.plot)}")

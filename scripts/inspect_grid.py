@@ -44,7 +44,7 @@ class Inspect(CommonJson):
             ProfileSource(arrays, grid.series)
         except GridError as error:
             if console.json:
-                faults = [str(fault) for fault in error.faults]
+                faults = str(error).splitlines()
                 console.result([], {"grid": self.grid, "nodes": None, "lines": None, "assumed": [], "faults": faults})
             raise
         facts = _facts(grid, arrays) | weak_spots(grid, arrays)
@@ -61,7 +61,7 @@ class Inspect(CommonJson):
 def _facts(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
     import numpy as np
 
-    from envs import EnvConfig, load_peak_mw
+    from envs import EnvConfig
     from grid import KIND_NAMES, GridError
     from scripts.running import check_length
 
@@ -84,7 +84,7 @@ def _facts(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
         "kinds": dict(zip(KIND_NAMES, counts.tolist(), strict=True)),
         "gen_max_mw": arrays.gen_max_mw.sum(),
         "gen_weather_mw": arrays.gen_max_mw[followers].sum(),
-        "load_max_mw": load_peak_mw(arrays, grid.series).sum(),
+        "load_max_mw": grid.peak_demand_mw(),
         "store_max_mwh": arrays.store_max_mwh.sum(),
         "charge_max_mw": arrays.charge_max_mw.sum(),
         "discharge_max_mw": arrays.discharge_max_mw.sum(),
@@ -130,6 +130,11 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         ("controlled", f"{facts['controllable']} unit{'s' if facts['controllable'] != 1 else ''}"),
         ("profiles", (", ".join(facts["profiles"]) or "none: demand is constant") + series),
         *([("too short", facts["series_too_short"])] if facts["series_too_short"] else []),
+        *(
+            [("cut off", f"no line leads to demand from {_first(facts['cut_off'][:5], len(facts['cut_off']))}")]
+            if facts["cut_off"]
+            else []
+        ),
         *[("assumed", note) for note in facts["assumed"] or ["nothing"]],
         ("faults", "none"),
     ]

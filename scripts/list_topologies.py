@@ -17,7 +17,7 @@ class Topologies(CommonJson):
 
     def run(self, console: Console) -> None:
         """Print one row a grid."""
-        from topologies import FORM, load, names
+        from topologies import GENERATED_FORM, load, names
 
         rows: list[dict[str, Any]] = []
         for name in names():
@@ -29,5 +29,5 @@ class Topologies(CommonJson):
         header = ("name", "nodes", "lines", "sources", "storages", "consumers")
         lines = table(header, [[str(row[column]) for column in header] for row in rows])
         lines += ["", *pairs([(row["name"], f"{row['origin']}; licence: {row['licence']}") for row in rows])]
-        lines += ["", f"more of any size: {FORM}"]
+        lines += ["", f"more of any size: {GENERATED_FORM}"]
         console.result(lines, {"topologies": rows})

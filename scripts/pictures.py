@@ -40,10 +40,9 @@ def check_file(path: Path, kind: Kind) -> None:
     Raises:
         GridError: the suffix is of none of its files, or the folder cannot be written.
     """
-    from importlib import import_module
+    from envs.rendering import SUFFIXES
 
-    suffixes = import_module(f"envs.rendering.{kind}").SUFFIXES
-    check_path(path, (*suffixes, PAGE_SUFFIX, EPISODE_SUFFIX))
+    check_path(path, (*SUFFIXES[kind], PAGE_SUFFIX, EPISODE_SUFFIX))
 
 
 def draw(episode: Episode, path: Path, kind: Kind, console: Console, versus: Episode | None = None) -> Path:

@@ -12,7 +12,7 @@ from scripts.console import Console, amount, pairs, table
 from scripts.options import CommonJson, MaybePath, default, one_of
 
 if TYPE_CHECKING:
-    from topologies import Table
+    from topologies import SeriesTable
 
 Unit = Literal["share", "MW"]
 
@@ -38,12 +38,12 @@ class Profiles(CommonJson):
         Raises:
             GridError: a fault of the file, or a picture that cannot be written.
         """
-        from topologies import shipped
+        from topologies import read_series, shipped_profiles, shipped_series
 
-        series = _shipped_table() if self.file is None else _read(self.file, self.unit)
+        series = shipped_series() if self.file is None else read_series(self.file, self.unit)
         facts = _facts(series)
         if self.file is None:
-            about = shipped()
+            about = shipped_profiles()
             facts |= {"origin": about.origin, "licence": about.licence}
             for row, meaning, kind in zip(facts["columns"], about.meanings, about.tables, strict=True):
                 row |= {"table": kind, "meaning": meaning}
@@ -53,23 +53,7 @@ class Profiles(CommonJson):
             console.say(f"picture: {drawn}")
 
 
-def _read(path: Path, unit: str | None) -> Table:
-    from topologies import check_range, place, read_table
-
-    series = read_table(path, unit)
-    check_range(series.columns, series.values, (), lambda row, column: place(path, row, column))
-    return series
-
-
-def _shipped_table() -> Table:
-    from topologies import SHIPPED, Table, shipped_year
-
-    year = shipped_year()
-    units = ("share",) * len(year.columns)
-    return Table(year.columns, units, year.dt_h, year.values_frac, year.start_hour, year.start, SHIPPED)
-
-
-def _facts(series: Table) -> dict[str, Any]:
+def _facts(series: SeriesTable) -> dict[str, Any]:
     """The JSON object: length of the series, and mean, peak and energy of each column."""
     hours = len(series.values) * series.dt_h
     columns = []
@@ -116,7 +100,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _draw(series: Table, facts: dict[str, Any], path: Path) -> Path:
+def _draw(series: SeriesTable, facts: dict[str, Any], path: Path) -> Path:
     from envs.rendering import MOST, Sheet, profile_sheet
 
     notes = []

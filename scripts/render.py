@@ -11,7 +11,6 @@ import tyro
 from scripts.console import Console
 from scripts.options import CommonJson, Lines, MaybePath, MaybeSeed, default, one_of
 from scripts.pictures import EPISODE_SUFFIX, PAGE_SUFFIX, Kind, check_file, draw, kind_of
-from scripts.run_folder import RENDERS, folder_of
 
 if TYPE_CHECKING:
     from grid import Episode
@@ -64,7 +63,9 @@ class Render(CommonJson, Lines):
         console.result([] if path is None else [path], value)
 
     def _default_out(self) -> Path:
-        run = None if _is_episode(self.source) or self.grid is not None else folder_of(self.source)
+        from policies import RENDERS, find_own_run
+
+        run = None if _is_episode(self.source) or self.grid is not None else find_own_run(self.source)
         name = DEFAULT_PAGE if self.versus else DEFAULT_OUT
         return name if run is None else run / RENDERS / name
 

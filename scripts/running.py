@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ import numpy as np
 from envs import EnvConfig, GridBatch, Recorder, steps_to_draw
 from grid import Episode, Grid, GridError, Setpoint, nearest
 from grid.planning import Optimum, optima
-from policies import BASELINES, Policy, allowed_runs, find_run, run, run_episodes, shipped
-from topologies import PREFIX, PREFIXES, ProfileSource, load, names
+from policies import BASELINES, Policy, allowed_runs, find_run, rollout, run_episodes, shipped
+from topologies import GENERATED_PREFIX, NAME_PREFIXES, ProfileSource, load, names
 
 if TYPE_CHECKING:
     from policies import Agent
@@ -43,9 +44,14 @@ class Schedule:
         return Setpoint(**{name: power[batch.t] for name, power in self._powers.items()})
 
 
+def can_plan() -> bool:
+    """Whether the package is installed that planning a day ahead needs."""
+    return find_spec("numba") is not None
+
+
 def tell_of_compiling(console: Console) -> None:
-    """Say what the first run of a graph network waits for."""
-    from grid.planning.day import is_compiled  # with the training extra alone
+    """Say what the first plan of a day waits for."""
+    from grid.planning.day import is_compiled  # where numba is
 
     if not is_compiled():
         console.say("compiling what plans the day ahead: half a minute, this once")
@@ -61,6 +67,28 @@ def check_length(grid: Grid, config: EnvConfig) -> None:
         ProfileSource(grid.compile(), grid.series, "test").check_length(steps_to_draw(config), config.dt_h)
 
 
+def find_agent(source: str, policies: Collection[str] = ()) -> Agent:
+    """The agent of a run.
+
+    Args:
+        source: folder or name of the run.
+        policies: that the caller takes in its stead, for the error.
+
+    Raises:
+        GridError: no run, one that cannot be loaded, or the packages that agents need are missing.
+    """
+    folder = find_run(source)
+    if folder is None and not Path(source).exists():  # loading what is there says what is wrong with it
+        known = [*policies, *shipped()]
+        mend = nearest(source, known) if known else "make one by `load-balancer train`"
+        mend = f"for the grid write --grid {shlex.quote(source)}" if source in names() else mend
+        allowed = f"{allowed_runs()}{'; or a policy: ' if policies else ''}{', '.join(policies)}"
+        raise GridError(source, "no such run", allowed, mend)
+    from policies import load_agent
+
+    return load_agent(folder or source)
+
+
 def run_config(source: str, grid: str | None = None, policies: Collection[str] = ()) -> tuple[EnvConfig, Agent]:
     """The env of a run, on the test part of its series, and its agent.
 
@@ -70,19 +98,9 @@ def run_config(source: str, grid: str | None = None, policies: Collection[str] =
         policies: that the caller takes in its stead, for the error.
 
     Raises:
-        GridError: no run, one that cannot be loaded, one of many grids where none is named, or the packages that
-            agents need are missing.
+        GridError: what ``find_agent`` raises, a grid with faults, or none where the agent is one of many.
     """
-    folder = find_run(source)
-    if folder is None and not Path(source).is_file():  # loading a file says what is wrong with it
-        known = [*policies, *shipped()]
-        mend = nearest(source, known) if known else "make one by `load-balancer train`"
-        mend = f"for the grid write --grid {shlex.quote(source)}" if source in names() else mend
-        allowed = f"{allowed_runs()}{'; or a policy: ' if policies else ''}{', '.join(policies)}"
-        raise GridError(source, "no such run", allowed, mend)
-    from policies import load_agent
-
-    agent = load_agent(folder or source)
+    agent = find_agent(source, policies)
     if grid is not None:
         return replace(agent.env_config, topology=load(grid), split="test", outages=()), agent  # of lines it may lack
     if len(agent.grids) > 1:
@@ -100,14 +118,16 @@ def source_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agen
     Raises:
         GridError: neither, a run or grid with faults, or a grid beside a grid.
     """
-    is_grid = source in names() or source.startswith(PREFIXES) or Path(source).exists()
+    is_grid = source in names() or source.startswith(NAME_PREFIXES) or Path(source).exists()
     if find_run(source) is not None or (grid is not None and not is_grid):
         return run_config(source, grid)
     if grid is not None:
         raise GridError(f"--grid {grid}", f"no agent to run it, but {source}", allowed_runs(), "name the run first")
     if not is_grid:
         known = [*names(), *shipped()]
-        allowed = f"a run's folder, an episode (.npz), a grid file, {PREFIX}NODES:SEED or one of {', '.join(known)}"
+        allowed = (
+            f"a run's folder, an episode (.npz), a grid file, {GENERATED_PREFIX}NODES:SEED or one of {', '.join(known)}"
+        )
         raise GridError(source, "nothing of that name", allowed, nearest(source, known))
     return EnvConfig(topology=load(source), split="test"), None
 
@@ -148,7 +168,7 @@ def record_live(policy: Policy, config: EnvConfig, seed: int) -> Episode:
         viewer(recorder)
 
     try:
-        run(policy, batch, seed, show)
+        rollout(batch, policy, show)
     finally:
         viewer.close()
     return recorder.episode(0)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 import networkx as nx
 import numpy as np
 
 from envs import EnvConfig, GridBatch, Transition
-from grid import Grid, GridArrays, GridError
-from policies import Merit, run
+from grid import Grid, GridArrays, GridError, Series
+from policies import Merit, rollout
 from scripts.running import check_length
 
 EPISODES = 16
+MOST_VALUES = 4_000_000  # nodes times hours, looked at together
 HOURS = 24
 
 
 def weak_spots(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
-    """What ``inspect`` adds to its facts: ``bridges``, and, where series last a day, ``loaded`` and ``tightest``."""
-    facts: dict[str, Any] = {"bridges": bridges(grid, arrays), "loaded": None, "tightest": None}
+    """What ``inspect`` adds to its facts; ``loaded`` and ``tightest`` are None where series are too short for a day."""
+    facts: dict[str, Any] = {"bridges": bridges(grid, arrays), "cut_off": cut_off(arrays)}
+    facts |= {"loaded": None, "tightest": None}
     config = EnvConfig(topology=grid, horizon=HOURS, split="test", forecast_h=())
     try:
         check_length(grid, config)
@@ -31,7 +33,8 @@ def weak_spots(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
 def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
     """Lines without which the grid splits, with the demand in MW that sources on its side cannot meet; most first.
 
-    Sources and demand are taken at their most, and stores left aside.
+    That is of the worst hour of the grid's own series; what follows none of them is taken at its most. Stores are left
+    aside.
     """
     multi = grid.graph
     simple = nx.Graph(multi)
@@ -42,23 +45,47 @@ def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
     tree: nx.Graph[int] = nx.Graph()
     tree.add_nodes_from(range(len(blocks)))
     tree.add_edges_from((block[a], block[b]) for a, b in cut)
-    of_node = dict(zip(arrays.node_names, np.column_stack([arrays.load_max_mw, arrays.gen_max_mw]), strict=True))
-    beyond_mw = [np.sum([of_node[node] for node in nodes], axis=0) for nodes in blocks]  # demand and supply
     above: dict[int, tuple[int, int]] = {}  # of each block but the roots: the next one towards its root, and the root
-    for root in (min(nodes) for nodes in nx.connected_components(tree)):
-        for upper, lower in nx.bfs_edges(tree, root):
-            above[lower] = upper, root
-    for lower in reversed(above):
-        beyond_mw[above[lower][0]] += beyond_mw[lower]
+    for top in (min(nodes) for nodes in nx.connected_components(tree)):
+        for upper, below in nx.bfs_edges(tree, top):
+            above[below] = upper, top
+    lower = np.fromiter(above, np.intp)
+    root = np.array([top for _, top in above.values()], dtype=np.intp)
+    unserved_mw = np.zeros(len(blocks))  # by the block below the line
+    of_block = np.array([block[node] for node in arrays.node_names])
+    for short_mw in _shortage_mw(grid.series, arrays):
+        beyond_mw = np.zeros((len(blocks), short_mw.shape[1]))
+        np.add.at(beyond_mw, of_block, short_mw)
+        for below in reversed(above):
+            beyond_mw[above[below][0]] += beyond_mw[below]
+        here_mw = beyond_mw[lower]
+        sides_mw = np.maximum(here_mw, 0.0) + np.maximum(beyond_mw[root] - here_mw, 0.0)
+        unserved_mw[lower] = np.maximum(unserved_mw[lower], sides_mw.max(axis=1))
     rows = []
     for name, start, end, _ in grid.lines():
         a, b = block[start], block[end]
         if a != b and multi.number_of_edges(start, end) == 1:
-            lower = b if above.get(b, (-1, -1))[0] == a else a
-            sides_mw = np.stack([beyond_mw[lower], beyond_mw[above[lower][1]] - beyond_mw[lower]])
-            unserved_mw = np.maximum(sides_mw[:, 0] - sides_mw[:, 1], 0.0).sum()
-            rows.append({"line": name, "unserved_mw": float(unserved_mw)})
+            below = b if above.get(b, (-1, -1))[0] == a else a
+            rows.append({"line": name, "unserved_mw": float(unserved_mw[below])})
     return sorted(rows, key=lambda row: -row["unserved_mw"])
+
+
+def _shortage_mw(series: Series | None, arrays: GridArrays) -> Iterator[np.ndarray]:
+    """Demand less what sources can give at each node, (N, R) for some hours at a time."""
+    size = len(arrays.node_names)
+    if series is None:
+        series = Series((), 1.0, np.zeros((1, 0)))
+    values_frac = np.column_stack([series.values_frac, np.ones(len(series.values_frac))])
+    place = {name: i for i, name in enumerate(series.columns)}
+    load, gen = ([place.get(str(name), -1) for name in names] for names in (arrays.load_profile, arrays.gen_profile))
+    for some_frac in np.array_split(values_frac, -(-len(values_frac) * size // MOST_VALUES)):
+        yield (some_frac[:, load] * arrays.load_max_mw - some_frac[:, gen] * arrays.gen_max_mw).T
+
+
+def cut_off(arrays: GridArrays) -> list[str]:
+    """Nodes from which no line leads to any demand: their sources and stores serve nothing."""
+    served = (arrays.part_matrix.T @ arrays.load_max_mw) > 0
+    return [name for name, part in zip(arrays.node_names, arrays.part.tolist(), strict=True) if not served[part]]
 
 
 def stress(config: EnvConfig) -> dict[str, Any]:
@@ -80,7 +107,7 @@ def stress(config: EnvConfig) -> dict[str, Any]:
         supply_mw = (transition.inputs.gen_avail_frac * arrays.gen_max_mw).sum(axis=1)
         hours.extend(zip(load_mw.tolist(), supply_mw.tolist(), strict=True))
 
-    run(Merit(), batch, 0, note)
+    rollout(batch, Merit(), note)
     share = np.concatenate(loading)
     limited = np.flatnonzero(np.isfinite(arrays.capacity_mw))
     most = share.max(axis=0)

@@ -1,25 +1,17 @@
-"""The example page: its file is the published network, and its commands work as they stand there."""
+"""The example page: its file is the published network. ``test_docs_pages`` runs its commands."""
 
 from __future__ import annotations
 
 import re
-import shlex
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from scripts.cli import main
 from topologies import load
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = (DOCS / "new_england.md").read_text(encoding="utf-8")
-
-
-def block(language: str) -> str:
-    (text,) = re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
-    return text
 
 
 def test_the_network_is_that_of_another_program():
@@ -48,22 +40,6 @@ def test_the_network_is_that_of_another_program():
     assert len(found) == len(rows) == 35
     for pair, line in found.items():
         assert (ours.capacity_mw[line], ours.reactance_pu[line]) == pytest.approx(rows[pair], rel=1e-6)
-
-
-def test_the_page_runs(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("torch")
-    monkeypatch.chdir(tmp_path)
-    Path("docs").mkdir()
-    shutil.copy(DOCS / "new_england.m", "docs")
-    exec(compile(block("python"), "new_england.md", "exec"), {})
-    lines = [line.split("#")[0].strip() for line in block("sh").splitlines()]
-    commands = [shlex.split(line)[1] for line in lines]
-    assert commands == ["inspect", "profiles", "optimum", "train", "evaluate", "render", "render"]
-    for line in lines:
-        short = line.replace("--steps 2_000_000", "--steps 400").replace("--episodes 50", "--episodes 2")
-        assert main(shlex.split(short)[1:]) in (0, None), capsys.readouterr().err
-    for made in ("year.png", "gaps.png", "grid_state.png", "sim_results.png"):
-        assert Path(made).stat().st_size > 0
 
 
 def test_the_pictures_are_there():

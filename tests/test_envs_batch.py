@@ -11,7 +11,7 @@ from envs import EnvConfig, GridBatch, LoadBalancer, LoadBalancerVector
 from envs.recording import Recorder
 from grid import Grid, GridError
 from grid.costs import TERMS
-from grid.ledger import ledger
+from ledger import ledger
 from topologies import names
 
 OBSERVATIONS = ("flat", "graph")
@@ -32,7 +32,7 @@ def run(batch, actions):
 
 
 @pytest.mark.parametrize("observation", OBSERVATIONS)
-@pytest.mark.parametrize("action", ["residual", "absolute"])
+@pytest.mark.parametrize("action", ["residual", "absolute", "bids"])
 @pytest.mark.parametrize("topology", names())
 def test_observations_are_inside_finite_bounds_and_fresh(topology, observation, action):
     config = EnvConfig(topology=topology, observation=observation, action=action, horizon=12)

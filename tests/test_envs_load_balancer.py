@@ -122,7 +122,11 @@ def test_rgb_array_shows_each_step_anew():
 def test_the_grid_is_shown_before_the_first_step():
     env = make(topology="triangle", render_mode="rgb_array")
     env.reset(seed=0)
-    assert env.render().shape == (800, 1280, 3)
+    idle = env.render()
+    assert idle.shape == (800, 1280, 3)
+    assert len(np.unique(idle.reshape(-1, 3), axis=0)) > 20
+    env.step(env.action_space.sample())
+    assert not np.array_equal(env.render(), idle)
 
 
 def test_record_video_writes_a_film(tmp_path):

@@ -262,12 +262,24 @@ def test_the_same_episode_gives_the_same_file(episode, tmp_path):
     assert first == second
 
 
-def test_a_still_picture_of_the_grid_shows_the_highest_demand_or_the_step_asked_for(episode, tmp_path):
-    peak = int(episode.load_mw.sum(1).argmax())
-    renderer = GridStateRenderer(episode)
-    for step, shown in ((None, peak), (3, 3)):
-        path = grid_state(episode, tmp_path / "out.png", step=step)
-        assert np.array_equal(np.asarray(Image.open(path)), renderer.frame(shown))
+@pytest.mark.parametrize(("unserved_at", "step", "shown"), [(None, None, "peak"), (2, None, 2), (2, 3, 3)])
+def test_a_still_picture_shows_the_most_unserved_demand_else_the_highest_or_the_step_asked_for(
+    episode, tmp_path, unserved_at, step, shown
+):
+    shed = np.zeros_like(episode.shed_mw)
+    shed[[] if unserved_at is None else [unserved_at]] = 1.0
+    made = replace(episode, shed_mw=shed, served_mw=episode.load_mw - shed)
+    peak = int(made.load_mw.sum(1).argmax())
+    assert peak not in (2, 3)
+    path = grid_state(made, tmp_path / "out.png", step=step)
+    frame = GridStateRenderer(made).frame(peak if shown == "peak" else shown)
+    assert np.array_equal(np.asarray(Image.open(path)), frame)
+
+
+def test_a_still_picture_before_the_first_step_shows_the_idle_grid(episode, tmp_path):
+    before = first_steps(episode, 0)
+    shown = np.asarray(Image.open(grid_state(before, tmp_path / "out.png")))
+    assert np.array_equal(shown, GridStateRenderer(before).frame(0))
 
 
 @pytest.mark.parametrize(

@@ -61,12 +61,30 @@ def test_what_is_saved_is_the_difference_of_the_costs(episode, better):
     assert saved.lines[0][0][-1] == pytest.approx(episode.cost - better.cost)
 
 
-@pytest.mark.parametrize("case", ["no storage", "one step", "no steps"])
-def test_unusual_pairs_can_be_drawn(episode, case):
-    one = {"no storage": without(episode, "storage"), "one step": first_steps(episode, 1)}.get(
-        case, first_steps(episode, 0)
-    )
-    VersusRenderer(one, replace(one, policy="other"), (500, 250)).frame(0.5)
+UNUSUAL = {  # the episode, the words that only it has, and those it lacks
+    "no storage": (lambda e: without(e, "storage"), {"step 1 / 24"}, {"Storage (% charge)", "storage"}),
+    "one step": (lambda e: first_steps(e, 1), {"step 1 / 1", "Storage (% charge)"}, {"step 0 / 1"}),
+    "no steps": (lambda e: first_steps(e, 0), {"step 0 / 1", "Storage (% charge)"}, {"step 1 / 1"}),
+}
+
+
+@pytest.mark.parametrize("case", UNUSUAL)
+def test_unusual_pairs_have_both_networks_and_their_words(episode, case, written):  # noqa: F811
+    make, there, missing = UNUSUAL[case]
+    one = make(episode)
+    renderer = VersusRenderer(one, replace(one, policy="other"))
+    left, right = (frame_part(renderer, box) for box in renderer._boxes)
+    assert np.array_equal(left, right)
+    assert len(np.unique(left.reshape(-1, 3), axis=0)) > 20
+    said = {text for _, _, text, _, _ in written}
+    assert {"Saved by other so far", "other", episode.policy, *there} <= said
+    assert not missing & said
+
+
+def frame_part(renderer, box):
+    """The pixels of a box, a little into the second step."""
+    top, left = round(800 - box.bottom - box.height), round(box.left)
+    return renderer.frame(0.5)[top : top + round(box.height), left : left + round(box.width)]
 
 
 def test_results_of_two_are_revealed_from_left_to_right(episode, better):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields
+from functools import partial
 
 import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given
 
-from grid import Grid, GridError
-from grid.kinds import COLUMNS, KIND_NAMES, KINDS, LINE_COLUMNS, NODE_COLUMNS
+from grid import Grid, GridError, Series
+from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS
 from strategies import CHECKED, grids
 
 
@@ -124,6 +125,42 @@ def test_a_single_node_is_a_grid():
     assert arrays.edge_index.shape == (2, 0)
 
 
+def test_a_grid_says_what_it_is():
+    grid = Grid("valley")
+    grid.add_source("plant", gen_max_mw=1500)
+    grid.add_storage("lake", store_max_mwh=40, charge_max_mw=5, discharge_max_mw=5)
+    for name in ("a", "b", "c"):
+        grid.add_consumer(name, load_max_mw=10, load_profile=name)
+        grid.add_line("plant", name)
+    assert str(grid).splitlines() == [
+        "Grid 'valley': 1 source, 1 storage, 3 consumers, 3 lines",
+        "sources of 1,500 MW, peak demand 30 MW, stores of 40 MWh",
+    ]
+    grid.series = Series(("a", "b"), 1.0, np.array([[1.5, 0.0], [0.5, 0.5], [0.0, 1.2]]))
+    assert grid.peak_demand_mw() == 25  # a at its most while b takes nothing, c follows no series
+    assert "peak demand 25 MW" in repr(grid)
+    grid.graph.nodes["a"]["load_max_mw"] = "many"
+    assert repr(Grid()) == "<Grid 'grid': 0 lines, sources of 0 MW, peak demand 0 MW>"
+    assert "peak demand 22 MW" in str(grid)  # also of a grid with faults
+
+
+@pytest.mark.parametrize("kind", ["source", "storage", "consumer", "junction", "line"])
+def test_a_wrong_keyword_is_an_error_at_once(kind):
+    grid = Grid()
+    grid.add_junction("a")
+    grid.add_junction("b")
+    where, act, wrong, right = f"node {kind!r}", partial(getattr(grid, f"add_{kind}"), kind), "gen_max", "gen_max_mw"
+    if kind == "line":
+        where, act, wrong, right = "line a-b", partial(grid.add_line, "a", "b"), "capacity", "capacity_mw"
+    with pytest.raises(GridError) as error:
+        act(**{wrong: 1})
+    assert str(error.value) == (
+        f"{where}: found the unknown keyword {wrong!r}; allowed: columns of {'line' if kind == 'line' else 'node'}s; "
+        f"did you mean {right!r}?"
+    )
+    assert (len(grid.graph), grid.graph.number_of_edges()) == (2, 0)
+
+
 def test_compiled_arrays_are_frozen_and_read_only():
     arrays = small().compile()
     held = [f.name for f in fields(arrays) if isinstance(getattr(arrays, f.name), np.ndarray)]
@@ -212,6 +249,23 @@ def test_the_fingerprint_does_not_change_with_titles_and_pictures():
     assert grid.compile().fingerprint == small().compile().fingerprint
 
 
+def test_the_fingerprint_does_not_change_where_a_default_is_spelled_out():
+    grid = small()
+    grid.graph.nodes["s"].update(gen_reserve_frac=1, gen_ramp_mw_per_h=np.inf, gen_profile=None)
+    grid.graph.nodes["b"].update(store_init_mwh=20)  # midway between 0 and 40
+    grid.graph.edges["s", "j", 0].update(reactance_pu=0.1)
+    assert grid.compile().fingerprint == small().compile().fingerprint
+
+
+def test_the_fingerprint_tells_where_a_value_stands():
+    marks = set()
+    for node in ("s", "b", "c", "j"):
+        grid = small()
+        grid.graph.nodes[node]["co2_t_per_mwh"] = 0.5
+        marks.add(grid.compile().fingerprint)
+    assert len(marks) == 4
+
+
 @CHECKED
 @given(grids())
 def test_a_copy_through_networkx_compiles_to_the_same_arrays(grid):
@@ -242,9 +296,12 @@ def test_what_was_assumed_is_said():
 
 
 def test_the_table_of_columns_is_sound():
-    assert set(KINDS) == {"source", "storage", "consumer", "junction"}
-    node_names = {column.name for column in NODE_COLUMNS}
-    assert all(name in node_names for required in KINDS.values() for name in required)
+    required = [(kind, column.name) for kind in KIND_NAMES for column in NODE_COLUMNS if kind in column.required_for]
+    assert required == [
+        ("source", "gen_max_mw"),
+        *(("storage", name) for name in ("store_max_mwh", "charge_max_mw", "discharge_max_mw")),
+        ("consumer", "load_max_mw"),
+    ]
     for column in COLUMNS.values():
         assert column.meaning
         if column.is_text or column.default is None:

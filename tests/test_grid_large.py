@@ -15,12 +15,12 @@ from envs import EnvConfig, GridBatch
 from envs.contingency import contingencies
 from grid import Grid, Inputs, optimum
 from grid.arrays import DENSE_NODES
-from grid.ledger import ledger
 from grid.physics import outages
 from grid.physics.flow import flows
 from grid.physics.outages import Outages
 from grid.physics.step import initial_state, step
-from grid.planning.optimum import replay
+from ledger import ledger
+from schedules import replay
 from slow_step import slow_flows
 from strategies import CHECKED, SEEDS, grids, random_inputs, random_setpoint, random_status
 from topologies import load

@@ -10,8 +10,8 @@ from hypothesis import given
 
 from episodes import make_episode
 from grid import Grid, Inputs, Setpoint, State
-from grid.ledger import episode_totals, ledger
 from grid.physics.step import step
+from ledger import episode_totals, ledger
 from strategies import CHECKED, SEEDS, grids, walk
 
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import threading
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +10,7 @@ import pytest
 from grid import Grid, GridError, optima, optimum
 from strategies import random_inputs
 
-ROOT = Path(__file__).resolve().parent.parent
 FEW = 8 + 3  # a whole chunk, and a part of one
-optima_module = sys.modules["grid.planning.optima"]
 
 
 def plant():
@@ -69,54 +62,6 @@ def test_no_episode_is_no_work():
     assert list(optima(plant(), [])) == []
 
 
-def test_processes_are_started_where_much_is_left_and_only_there(monkeypatch):
-    arrays, started = plant(), []
-    monkeypatch.setattr(optima_module, "_cores", lambda: 2)
-    monkeypatch.setattr(optima_module, "_Worker", lambda *args: started.append(args) or Here(*args))
-    inputs = episodes(arrays, 3 * FEW)
-    list(optima(arrays, inputs))
-    assert started == []
-    monkeypatch.setattr(optima_module, "WORTH_S", 0.0)
-    assert len(list(optima(arrays, inputs))) == 3 * FEW
-    assert len(started) == 2
-
-
-class Here:
-    """Stands in for a worker."""
-
-    def __init__(self, arrays, prices):
-        self.given = arrays, prices
-
-    def solve(self, chunk):
-        return list(optima_module._solve(*self.given, chunk))
-
-    def end(self):
-        pass
-
-    close = end
-
-
-def test_a_script_needs_no_guard(tmp_path):
-    """Run as users run it: a plain file in another folder, with work at its top level, that prints."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        """
-print("top level")
-from test_grid_optima import episodes, plant
-from grid import optima
-arrays = plant()
-print([round(best.cost, 3) for best in optima(arrays, episodes(arrays, 11), processes=2)])
-""",
-        encoding="utf-8",
-    )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    command = [sys.executable, str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
-    assert done.returncode == 0, done.stderr
-    costs = [round(best.cost, 3) for best in optima(plant(), episodes(plant(), 11), processes=1)]
-    assert done.stdout.splitlines() == ["top level", str(costs)]
-
-
 def test_what_is_wrong_with_an_episode_is_said_as_by_the_optimum():
     arrays = plant()
     inputs = episodes(arrays, 2 * FEW)
@@ -126,28 +71,3 @@ def test_what_is_wrong_with_an_episode_is_said_as_by_the_optimum():
     with pytest.raises(GridError) as many:
         list(optima(arrays, inputs, processes=2))
     assert str(many.value) == str(one.value)
-
-
-def test_a_process_that_dies_is_an_error_and_leaves_none_behind(monkeypatch):
-    monkeypatch.setattr(optima_module, "SERVE", "import os; os._exit(7)")
-    arrays = plant()
-    with pytest.raises(GridError, match=r"optima: found a process that ended with code 7; allowed: one that answers"):
-        list(optima(arrays, episodes(arrays, FEW), processes=2))
-    assert threading.active_count() == 1
-
-
-def test_processes_end_when_the_caller_stops_asking(monkeypatch):
-    workers = []
-
-    class Watched(optima_module._Worker):
-        def __init__(self, *args):
-            super().__init__(*args)
-            workers.append(self._process)
-
-    monkeypatch.setattr(optima_module, "_Worker", Watched)
-    arrays = plant()
-    answers = optima(arrays, episodes(arrays, 4 * FEW), processes=2)
-    next(answers)
-    assert [worker.poll() for worker in workers] == [None, None]
-    answers.close()
-    assert all(worker.poll() is not None for worker in workers)

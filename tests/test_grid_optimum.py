@@ -19,9 +19,10 @@ from grid import Episode, Grid, GridArrays, Inputs, Prices, Setpoint
 from grid.costs import settlement, step_costs, store_value_per_mwh
 from grid.physics.flow import flows
 from grid.physics.step import initial_state, step
-from grid.planning.optimum import Optimum, optimum, replay
+from grid.planning.optimum import Optimum, optimum
 from grid.planning.programme import Programme
 from oracles import remaining, slow_optimum
+from schedules import replay
 from strategies import CHECKED, SEEDS, failing, grids, random_inputs, random_setpoint, scale, with_outages
 from test_grid_optimum_by_hand import inputs_at, shop
 

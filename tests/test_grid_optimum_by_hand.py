@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from grid import Grid, GridArrays, Inputs, Prices
-from grid.planning.optimum import optimum, replay
+from grid.planning.optimum import optimum
 from grid.planning.programme import Programme
+from schedules import replay
 
 
 def pair(**line: float) -> Grid:

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grid import Grid, GridArrays, Inputs, Setpoint
-from grid.ledger import ledger
 from grid.physics.flow import flows
 from grid.physics.outages import Outages
 from grid.physics.protection import Protection
 from grid.physics.step import initial_state, limits, step
+from ledger import ledger
 from other_programs import pandapower_without, parts_without, pypsa_without, solved
 from slow_step import parts_of, slow_flows, slow_step
 from strategies import CHECKED, SEEDS, grids, random_status, walk

@@ -9,8 +9,9 @@ from hypothesis import assume, given, settings
 from envs import EnvConfig, GridBatch
 from grid import GridError, Inputs, Prices
 from grid.costs import store_value_per_mwh
-from grid.planning.optimum import optimum, replay
+from grid.planning.optimum import optimum
 from grid.planning.programme import Programme
+from schedules import replay
 from strategies import CHECKED, SEEDS, failing, grids, random_inputs, scale, with_outages
 from topologies import load
 

@@ -11,12 +11,13 @@ import sys
 import tomllib
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = re.compile("topologies/data/|policies/agents/")
 LAYERS = ("scripts", "policies", "envs", "topologies", "grid")  # each may import what stands to its right
-LEARNING = {"torch", "torch_geometric", "stable_baselines3", "safetensors", "tensorboard"}
+LEARNING = {"torch", "torch_geometric", "stable_baselines3", "safetensors", "tensorboard", "numba"}
 ALLOWED = {
     "grid": {"numpy", "scipy", "networkx", "highspy", "array_api_compat"},
     "topologies": {"numpy", "scipy", "networkx"},
@@ -24,6 +25,8 @@ ALLOWED = {
 }
 MODULES = sorted(path.relative_to(ROOT).as_posix() for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
 OF_EXTRAS = {
+    "grid/planning/day/jit.py": {"numba"},
+    "grid/planning/day/simd.py": {"numba", "llvmlite"},
     "topologies/make_year.py": {"demandlib", "pandas", "pvlib", "windpowerlib"},
     "topologies/tables.py": {"pyarrow"},
     "topologies/formats/netcdf_child.py": {"netCDF4"},
@@ -31,7 +34,7 @@ OF_EXTRAS = {
     "topologies/formats/pypsa_tables.py": {"netCDF4"},
     "topologies/formats/pypsa_write.py": {"pandas"},
 }
-"""What the extras `profiles`, `pandapower` and `pypsa` bring, and who may use it."""
+"""What the extras `train`, `profiles`, `pandapower` and `pypsa` bring, and who may use it."""
 
 
 def package_of(path: str) -> list[str]:
@@ -111,6 +114,41 @@ def test_imports_only_go_right(path):
     assert "tests" not in tops
 
 
+NAMED = {path[:-3].removesuffix("/__init__").replace("/", "."): path for path in MODULES}
+"""Path of each module by its full name."""
+
+
+def needed(module: str, path: str) -> set[str]:
+    """The product's modules that a module imports anywhere, with the faces that run before those; not itself.
+
+    A module always runs after the faces of the rooms it is in, so those do not count.
+    """
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            full = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in NAMED else str(node.module) for name in full}
+    faces = {name.rsplit(".", end)[0] for name in found for end in range(1, name.count(".") + 1)}
+    around = {face for face in faces if f"{module}.".startswith(f"{face}.")}
+    return ((found | faces - around) & set(NAMED)) - {module}
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graph = nx.DiGraph((module, other) for module, path in NAMED.items() for other in needed(module, path))
+    assert graph.number_of_edges() > 500
+    circles = [sorted(part) for part in nx.strongly_connected_components(graph) if len(part) > 1]
+    assert circles == []
+
+
+def test_lazy_imports_and_faces_count_where_circles_are_looked_for():
+    assert "envs.rendering" in needed("envs.load_balancer", "envs/load_balancer.py")  # inside a function
+    assert "envs.rendering.page" in needed("envs.rendering", "envs/rendering/__init__.py")  # by its face
+    assert "grid" in needed("policies.evaluation", "policies/evaluation.py")  # the face of grid.planning's room
+    assert "envs.rendering" not in needed("envs.rendering.viewer", "envs/rendering/viewer.py")
+
+
 FACES = {".".join(Path(path).parts[:-1]): path for path in MODULES if path.endswith("__init__.py")}
 
 
@@ -167,7 +205,7 @@ def test_every_layer_is_there():
 
 
 def test_import_grid_loads_no_gymnasium_torch_or_matplotlib():
-    loaded = loaded_by("import grid, grid.planning.optimum, grid.ledger, grid.physics.step")
+    loaded = loaded_by("import grid, grid.planning.optimum, grid.physics.step")
     assert not loaded & {"gymnasium", "matplotlib", "pandas", *LEARNING}
     assert not loaded & set(LAYERS[:-1])
 

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import os
 
 import numpy as np
 import pytest
@@ -16,7 +15,8 @@ from policies.config import TrainConfig
 from policies.learning.gradient import discounted
 from policies.learning.imitation import ImitationLearner
 from policies.learning.loop import read_curve, read_resume, what_stages_reached
-from policies.learning.train import build, train, training_grids
+from policies.learning.start import build, training_grids
+from policies.learning.train import train
 from policies.networks.build import make_policy, observed, start_from_merit
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
@@ -27,7 +27,7 @@ def learner(policy="mlp", episodes=24, **kwargs):
     config = TrainConfig(policy=policy, width=32, graph_width=16)
     batch = GridBatch(observed(CONFIG, config), episodes, seed=3)
     network = make_policy(config, batch)
-    start_from_merit(network, batch.config)
+    start_from_merit(network, batch.problem)
     return ImitationLearner(network, batch, gamma=0.9, **kwargs), network, batch
 
 
@@ -48,7 +48,7 @@ def test_the_lessons_are_the_optimum_and_its_rewards():
 
 @pytest.mark.parametrize("policy", ["mlp", "extractor"])
 def test_when_the_time_is_over_it_learns_from_what_it_has_solved(policy, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("policies.learning.imitation.cores", lambda: 1)
     all_solved = learner(policy)[0].lessons()
     asked = iter([True] * 4 + [False] * 100)
     teacher, network, _ = learner(policy, has_time=lambda: next(asked))
@@ -67,7 +67,7 @@ def test_returns_are_discounted_sums():
 def test_the_lessons_do_not_depend_on_the_number_of_threads(monkeypatch):
     teacher, _, batch = learner()
     one = teacher.lessons()
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("policies.learning.imitation.cores", lambda: 1)
     batch.reset(3)
     again, _, _ = learner()
     other = again.lessons()
@@ -109,7 +109,7 @@ def test_all_stages_run_in_turn_and_each_starts_from_the_best_so_far(tmp_path):
     state = read_resume(run)
     assert (state["stage"], state["steps"]) == ("ppo", 200)
     assert (state["policy"]["log_std"] == config.tuning_log_std).all()
-    best = build(config, training_grids(config, [CONFIG])).policy
+    best = build(config, training_grids(config, [CONFIG]))[0]
     read_weights(run, best)
     kept = [name for name in best.state_dict() if name != "log_std" and "value_net" not in name]
     assert all(torch.equal(best.state_dict()[name], state["policy"][name]) for name in kept)

@@ -17,9 +17,8 @@ import torch
 
 from command_line import COMMAND, ROOT, separate
 from grid.files import remove_leftovers
-from policies import load_agent
+from policies import PAGE, RUN_FILES, load_agent
 from policies.learning.loop import read_curve, read_resume
-from scripts.run_folder import PAGE, RUN_FILES
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 

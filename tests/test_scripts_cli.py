@@ -79,8 +79,11 @@ def test_the_version_is_printed(run: CommandLine) -> None:
         ("train triangle --seconds nan", "--seconds: found 'nan'; allowed: a number > 0"),
         ("train triangle --seed -1", "--seed: found '-1'; allowed: a whole number >= 0"),
         ("train triangle --policy mpl", "--policy: found 'mpl'; allowed: mlp, extractor, graph; did you mean 'mlp'?"),
-        ("train triangle --steps", "Missing value for argument '--steps'."),
-        ("inspect", "Missing from load-balancer inspect: GRID"),
+        ("train triangle --steps", "--steps: found no value; allowed: N; load-balancer train --help shows what it"),
+        ("train triangle --grid a --seed=0 --seed 3", "--seed: found it 2 times; allowed: once, with all its values"),
+        ("evaluate merit --grid a --grid a --grid b", "--grid: found it 3 times; allowed: once"),
+        ("inspect", "inspect needs GRID; load-balancer inspect --help shows what it takes"),
+        ("convert a.json", "convert needs OUT; load-balancer convert --help shows what it takes"),
         ("evaluate --episodes 0", "--episodes: found '0'; allowed: a whole number >= 1"),
     ],
 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from command_line import CommandLine
-from grid import Grid, GridError
+from grid import Grid, GridError, Series
 from topologies import load, names
 from topologies.formats import WRITERS
 
@@ -73,6 +74,44 @@ def test_inspect_names_bridges_by_what_goes_unserved_without_them(run: CommandLi
     assert found == [{"line": "plant-a", "unserved_mw": 8.0}, {"line": "a-b", "unserved_mw": 4.0}]
     assert run.json("inspect", "triangle")["bridges"] == []
     assert len(run.json("inspect", "gen:30:0")["bridges"]) == load("gen:30:0").graph.number_of_edges() == 29
+
+
+def two_towns(folder: Path, rows: list[tuple[float, ...]]) -> None:
+    """Two towns with plants of their own, joined by one line; a[t], b[t] and the sun over b."""
+    grid = Grid("two")
+    grid.add_source("plant", gen_max_mw=20)
+    grid.add_source("sun", gen_max_mw=40, gen_profile="sun")
+    grid.add_consumer("a", load_max_mw=30, load_profile="a")
+    grid.add_consumer("b", load_max_mw=30, load_profile="b")
+    for start, end in (("plant", "a"), ("a", "b"), ("b", "sun")):
+        grid.add_line(start, end)
+    grid.series = Series(("a", "b", "sun"), 1.0, np.array(rows))
+    WRITERS[".json"](grid, folder / "two.json")
+
+
+def test_peak_demand_and_bridges_are_of_the_worst_hour_of_the_series(run: CommandLine, tmp_path: Path) -> None:
+    two_towns(tmp_path, [(1.5, 0.2, 1.0), (0.1, 1.2, 0.0), (0.5, 0.5, 0.5)])
+    facts = run.json("inspect", "two.json")
+    assert facts["load_max_mw"] == pytest.approx(30 * 1.7)  # not 30 * 2.7, of peaks in different hours
+    bridges = {row["line"]: row["unserved_mw"] for row in facts["bridges"]}
+    assert bridges["a-b"] == pytest.approx(36)  # at night: all of b; at noon 45 - 20
+    assert bridges["b-sun"] == pytest.approx(51 - 20)
+    assert bridges["plant-a"] == pytest.approx(39)  # at night nothing is left
+
+
+def test_inspect_warns_of_units_that_no_line_joins_to_demand(run: CommandLine, tmp_path: Path) -> None:
+    grid = Grid("cut")
+    for name in ("plant", "lost"):
+        grid.add_source(name, gen_max_mw=9)
+    grid.add_storage("lake", store_max_mwh=4, charge_max_mw=1, discharge_max_mw=1)
+    grid.add_consumer("town", load_max_mw=4)
+    grid.add_line("plant", "town")
+    grid.add_line("lost", "lake")
+    WRITERS[".json"](grid, tmp_path / "cut.json")
+    assert run.json("inspect", "cut.json")["cut_off"] == ["lost", "lake"]
+    assert "cut off          no line leads to demand from lost, lake" in run.ok("inspect", "cut.json")
+    assert run.json("inspect", "triangle")["cut_off"] == []
+    assert "cut off" not in run.ok("inspect", "triangle")
 
 
 def test_inspect_names_lines_too_small_for_the_merit_order(run: CommandLine, tmp_path: Path) -> None:

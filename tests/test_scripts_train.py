@@ -11,8 +11,7 @@ import pytest
 
 from command_line import CommandLine, separate
 from grid import Episode
-from policies import runs
-from scripts.run_folder import make_room
+from policies import find_own_run, find_run, make_room, runs
 
 
 def test_train_refuses_to_overwrite(run: CommandLine, trained: Path) -> None:
@@ -124,7 +123,7 @@ def test_train_and_render_answer_in_json(run: CommandLine, trained: Path) -> Non
             "allowed: the folder of a run or its name in runs/; name a run",
         ),
         ("train --resume .", ".: found no config.json in it; allowed: the folder of a run or its name in runs/; give"),
-        ("train triangle --policy mlp --start universal", "--policy: found mlp beside --start; allowed: graph"),
+        ("train triangle --policy mlp --start universal", "train.policy: found 'mlp' beside start; allowed: 'graph'"),
         ("train triangle --outages plant-town,48,2", "found hour 48 of an episode of 48 h; allowed: a start before"),
     ],
 )
@@ -182,3 +181,24 @@ def test_a_shipped_agent_goes_by_its_name(
         fault = run.fault(*line.split())
         assert "everywere: found no" in fault
         assert fault.rstrip().endswith("did you mean 'everywhere'?")
+
+
+@pytest.mark.parametrize("stranger", ["old-mlp", "universal"])
+def test_a_folder_that_is_no_run_hides_none(run: CommandLine, tmp_path: Path, stranger: str) -> None:
+    """A run is a folder with config.json, also where the working directory holds another one of the same name."""
+    (tmp_path / stranger / "notes").mkdir(parents=True)
+    kept = tmp_path / "runs" / "old-mlp"
+    kept.mkdir(parents=True)
+    (kept / "config.json").touch()
+    found = find_run(stranger)
+    assert found is not None
+    assert found.resolve() == (kept if stranger == "old-mlp" else runs.SHIPPED / stranger).resolve()
+    assert find_own_run("universal") is None
+    (tmp_path / stranger / "config.json").touch()
+    assert find_run(stranger) == find_own_run(stranger) == Path(stranger)
+
+
+def test_a_folder_without_a_run_says_so(run: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for words in (["evaluate", "empty"], ["train", "--resume", "empty"], ["train", "triangle", "--start", "empty"]):
+        assert run.fault(*words).startswith("empty: found no config.json in it; allowed: the folder of a run")

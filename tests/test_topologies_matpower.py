@@ -183,7 +183,7 @@ mpc.dcline = [ 1 2 3 ];
     assert arrays.load_max_mw.tolist() == [0, 30, 20]
     assert arrays.gen_max_mw.tolist() == [90, 0, 0]
     assert arrays.reactance_pu.tolist() == [0.1, 0.1]
-    assert grid.notes == ["cost of 0: the file has no mpc.gencost: all generators", "table mpc.dcline ignored"]
+    assert grid.notes == ["cost of 0: the file has no mpc.gencost: all generators", "tables ignored: mpc.dcline"]
 
 
 def test_version_1_files_without_a_struct(read):

@@ -128,8 +128,45 @@ def test_every_kind_of_element_finds_its_place(tmp_path):
         "negative min_p_mw taken as 0: ext_grid 0",
         "cost of 0: the file has none: sgen 1",
         "efficiency of 0.95 each way assumed: pandapower knows none: storage 0",
+        "not read, as it is about reactive power, voltage or short circuits: shunt.vn_kv, dcline.vm_from_pu, dcline.vm_to_pu",
         "limit at 100 % loading, as the file states no other: line",
     ]
+
+
+def test_whatever_is_set_and_not_read_is_said(tmp_path):
+    net = made()
+    pandapower.create_poly_cost(net, 0, "storage", cp1_eur_per_mw=45)
+    net.load["max_p_mw"] = [math.nan, 12.0]
+    net.load.loc[0, "const_z_p_percent"] = 30.0
+    net.gen["my_own"] = "word"
+    net.gen["sn_mva"] = 35.0
+    net.storage["controllable"] = True
+    net.ext_grid["s_sc_max_mva"] = 1000.0
+    pandapower.create_measurement(net, "p", "load", 1.0, 0.1, 0)
+    data = json.loads(pandapower.to_json(net))
+    data["_object"]["profiles"] = {"load": data["_object"]["load"], "notes": "x"}
+    before = load(saved(made(), tmp_path)).notes
+    (tmp_path / "net.json").write_text(json.dumps(data))
+    assert sorted(set(load(tmp_path / "net.json").notes) - set(before)) == [
+        "cost left out: not of a source that is dispatched: storage 0",
+        "gen.my_own not read: gen 0",
+        "gen.sn_mva not read: gen 0",
+        "left out, as the model has no place for it: 1 rows of measurement, 2 rows of profiles.load",
+        "load.max_p_mw not read: load 1",
+        "not read, as it is about reactive power, voltage or short circuits: load.const_z_p_percent, shunt.vn_kv, "
+        "ext_grid.s_sc_max_mva, dcline.vm_from_pu, dcline.vm_to_pu",
+        "storage.controllable not read: storage 0",
+    ]
+
+
+def test_a_generator_that_is_not_controllable_is_held_and_a_slack_one_may_give_all(tmp_path):
+    net = made()
+    pandapower.create_gen(net, 3, 20, max_p_mw=30, min_p_mw=5, controllable=False)
+    pandapower.create_gen(net, 3, 0, slack=True)
+    grid = load(saved(net, tmp_path))
+    held, slack = (grid.graph.nodes[f"bus 3:gen {i}"] for i in (1, 2))
+    assert (held["gen_min_mw"], held["gen_max_mw"]) == (20, 20)
+    assert slack["gen_max_mw"] == pytest.approx(4 + 8 - 3.6 + 7 + 2 + 1.5)  # as an external grid: all demand
 
 
 def test_costs_of_reactive_power_leave_those_of_active_power_alone(tmp_path):

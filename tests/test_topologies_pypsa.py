@@ -196,14 +196,62 @@ def test_what_has_no_place_is_left_out_and_said(tmp_path):
         "unit commitment left out: always on, from 0: generator coal",
         "extendable: taken at its optimised size or, without one, its present one: generator extra",
         "infinite p_nom taken as all demand, 60 MW: generator shed",
-        "inflow left out: storage unit pumped",
         "starts half full: it is cyclic, and says no other: storage unit pumped",
         "power of a store has no limit in PyPSA: taken as its whole energy in an hour: store tank",
         "shunt conductance taken as constant demand at 1 pu: shunt coil",
         "left out: its flow is set by a controller, which the model has no place for: links cable",
         "left out as not active: lines off",
         "no limit: its s_nom is 0 or missing: lines l23",
+        "storage_units.inflow not read: pumped",
     ]
+
+
+@pytest.mark.parametrize("suffix", ["", ".nc"])
+@pytest.mark.filterwarnings("ignore")
+def test_whatever_is_set_and_not_read_is_said(tmp_path, suffix):
+    network = pypsa.Network(name="set")
+    network.set_snapshots(range(3))
+    network.add("Bus", "b", unit="MW", v_mag_pu_set=1.1)
+    network.add("Generator", "plant", bus="b", p_nom=10, e_sum_max=99, capital_cost=5, marginal_cost=3)
+    network.add("Load", "town", bus="b", p_set=5, q_set=1)
+    network.add("StorageUnit", "pump", bus="b", p_nom=4, marginal_cost=30, p_min_pu=-1.0)
+    network.add("StorageUnit", "off", bus="b", p_nom=4, marginal_cost=30, active=False)
+    network.add("Store", "tank", bus="b", e_nom=9, marginal_cost=25.0, my_own="word")
+    network.add("Line", "l", bus0="b", bus1="b2", x=1, s_nom=5, v_ang_max=30.0)
+    network.add("Bus", "b2")
+    network.stores_t.e_max_pu["tank"] = [1.0, 0.5, 1.0]
+    network.generators_t.ramp_limit_up["plant"] = [0.1, 0.2, 0.3]
+    network.generators_t.p["plant"] = [1.0, 2.0, 3.0]  # a result
+    path = tmp_path / f"net{suffix}"
+    (network.export_to_netcdf if suffix else network.export_to_csv_folder)(path)
+    notes = [note for note in load(path).notes if "not read" in note]
+    assert sorted(notes) == [
+        "generators.e_sum_max not read: plant",
+        "generators.ramp_limit_up over time not read: plant",
+        "lines.v_ang_max not read: l",
+        "not read, as it is about investment: generators.capital_cost",
+        "not read, as it is about reactive power or voltage: buses.v_mag_pu_set, loads.q_set",
+        "storage_units.marginal_cost not read: pump",
+        "stores.e_max_pu over time not read: tank",
+        "stores.marginal_cost not read: tank",
+        "stores.my_own not read: tank",
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["", ".nc"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_series_of_a_single_hour_is_a_constant(tmp_path, suffix):
+    network = pypsa.Network(name="hour")
+    network.add("Bus", "b")
+    network.add("Generator", "wind", bus="b", p_nom=10)
+    network.add("Load", "town", bus="b")
+    network.generators_t.p_max_pu["wind"] = [0.3]
+    network.loads_t.p_set["town"] = [5.0]
+    path = tmp_path / f"net{suffix}"
+    (network.export_to_netcdf if suffix else network.export_to_csv_folder)(path)
+    nodes = load(path).graph.nodes
+    assert nodes["town"]["load_max_mw"] == 5
+    assert nodes["wind"]["gen_max_mw"] == pytest.approx(3)
 
 
 @pytest.fixture(scope="module")

@@ -1,34 +1,35 @@
 """Where grids and their time series come from: bundled, generated, or a file in one of the formats.
 
 ``load`` returns a checked grid by name or path, ``names`` lists the bundled ones, ``expand`` those of a generated
-family; ``ProfileSource`` draws the demand and weather of episodes. ``topologies.formats`` reads and writes files.
+family; ``ProfileSource`` draws the demand and weather of episodes, ``read_series`` and ``shipped_series`` give series
+as tables. ``topologies.formats`` reads and writes files.
 """
 
 from topologies.dc_opf import dc_opf
-from topologies.generate import FORM, PREFIX, expand
-from topologies.load import PREFIXES, is_grid_folder, load, names
+from topologies.generate import FORM as GENERATED_FORM
+from topologies.generate import PREFIX as GENERATED_PREFIX
+from topologies.generate import expand
+from topologies.load import PREFIXES as NAME_PREFIXES
+from topologies.load import is_grid_folder, load, names
 from topologies.profiles import Draw, ProfileSource
-from topologies.series import SHIPPED, check_range, resample, shipped, shipped_year
-from topologies.series_files import Table, read_table
-from topologies.tables import place
+from topologies.series import resample
+from topologies.series import shipped as shipped_profiles
+from topologies.series_files import SeriesTable, read_series, shipped_series
 
 __all__ = [
-    "FORM",
-    "PREFIX",
-    "PREFIXES",
-    "SHIPPED",
+    "GENERATED_FORM",
+    "GENERATED_PREFIX",
+    "NAME_PREFIXES",
     "Draw",
     "ProfileSource",
-    "Table",
-    "check_range",
+    "SeriesTable",
     "dc_opf",
     "expand",
     "is_grid_folder",
     "load",
     "names",
-    "place",
-    "read_table",
+    "read_series",
     "resample",
-    "shipped",
-    "shipped_year",
+    "shipped_profiles",
+    "shipped_series",
 ]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
 from math import inf, isfinite
 from typing import Any
 
-from grid import Fault, GridError
+from grid import Fault, Faults, GridError
 
 MOST_OBJECTS = 500_000  # objects and lists
 MOST_VALUES = 3_000_000
-MOST_FAULTS = 1000
 LONGEST_INTEGER = 300  # digits; longer ones have no place in a float
 
 TYPE_WORDS = {dict: "an object", list: "a list", str: "a text", type(None): "nothing"}
@@ -36,7 +34,7 @@ def parse(path: str, text: str) -> tuple[Any, list[Fault]]:
         are not finite.
 
     Raises:
-        GridError: text that is no JSON, nested too deeply or too large.
+        GridError: text that is no JSON, nested too deeply or too large, or with too many faults.
     """
     for marks, most, what in ((("{", "["), MOST_OBJECTS, "objects and lists"), ((",",), MOST_VALUES, "values")):
         count = sum(map(text.count, marks))
@@ -74,7 +72,10 @@ def parse(path: str, text: str) -> tuple[Any, list[Fault]]:
         raise GridError(where, found, "one JSON object", "correct the file; it may have been cut off") from None
     except RecursionError:
         raise GridError(path, "brackets nested too deeply", "a graph in node-link JSON", "correct it") from None
-    return data, list(islice(_faults(path, data), MOST_FAULTS)) if odd else []
+    faults = Faults()
+    for fault in _faults(path, data) if odd else ():
+        faults.add(fault)
+    return data, faults.found
 
 
 def _faults(path: str, data: Any) -> Iterator[Fault]:

@@ -13,13 +13,13 @@ import networkx as nx
 import numpy as np
 
 from grid import GridError, Series, atomic_path, nearest
-from topologies.series import TimedSeries, check_range, start_hour
+from topologies.series import SHIPPED, TimedSeries, check_range, shipped_year, start_hour
 from topologies.shapes import HOURS_A_WEEK
 from topologies.tables import PARQUET, UNITS, even_step, place, read_csv, read_parquet
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class SeriesTable:
     """A file of series as it stands."""
 
     columns: tuple[str, ...]  # (C,) the profile names
@@ -31,7 +31,7 @@ class Table:
     path: Path
 
 
-def read_table(path: str | Path, unit: str | None = None) -> Table:
+def read_table(path: str | Path, unit: str | None = None) -> SeriesTable:
     """Read a file of series as it stands: .parquet, or else CSV.
 
     One column is ``time_h`` (hours; 0 is taken as a Monday's midnight) or ``time`` (ISO 8601; hours of the week are
@@ -55,7 +55,25 @@ def read_table(path: str | Path, unit: str | None = None) -> Table:
     hours, first = np.array(content.clock.hours), content.clock.first
     dt_h = even_step(path, hours, local=first is not None and first.tzinfo is None)
     start = None if first is None else first.replace(tzinfo=None)
-    return Table(content.names, content.units, dt_h, content.values, float(hours[0] % HOURS_A_WEEK), start, path)
+    return SeriesTable(content.names, content.units, dt_h, content.values, float(hours[0] % HOURS_A_WEEK), start, path)
+
+
+def read_series(path: str | Path, unit: str | None = None) -> SeriesTable:
+    """Read a file of series as :func:`read_table` does, and refuse values below 0.
+
+    Raises:
+        GridError: as :func:`read_table`, or such a value.
+    """
+    table = read_table(path, unit)
+    check_range(table.columns, table.values, (), lambda row, column: place(table.path, row, column))
+    return table
+
+
+def shipped_series() -> SeriesTable:
+    """The shipped year of hours, in shares."""
+    year = shipped_year()
+    units = ("share",) * len(year.columns)
+    return SeriesTable(year.columns, units, year.dt_h, year.values_frac, year.start_hour, year.start, SHIPPED)
 
 
 @dataclass(frozen=True)
@@ -78,7 +96,7 @@ def uses_of(graph: nx.Graph[Any]) -> list[Use]:
     ]
 
 
-def shares(table: Table, uses: Iterable[Use]) -> TimedSeries:
+def shares(table: SeriesTable, uses: Iterable[Use]) -> TimedSeries:
     """The columns that nodes use, as shares of ``load_max_mw`` (>= 0) and of ``gen_max_mw`` (in [0, 1]).
 
     Raises:

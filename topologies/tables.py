@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from grid import MOST_SHOWN, Fault, Faults, GridError
+from grid import Fault, Faults, GridError
 from topologies.text import read_bytes, read_text
 
 UNITS = ("share", "MW")
@@ -95,8 +95,6 @@ def read_csv(path: Path, unit: str | None) -> Content:
         names, units = _csv_header(path, header, unit)
         clock, values, faults = Clock(path, header[0]), array("d"), Faults()
         for number, row in enumerate(rows):
-            if len(faults.found) > MOST_SHOWN:
-                break
             with faults.gather():
                 if not "".join(row).strip() and len(row) < 2:
                     raise GridError(place(path, number), "a blank line", "one row a step", "remove the line")
@@ -263,8 +261,8 @@ def even_step(path: Path, hours: np.ndarray, local: bool) -> float:
     steps = np.diff(hours)
     dt_h = float(steps[0])
     wrong = np.flatnonzero((steps <= 0) | ((dt_h > 0) & (np.abs(steps - dt_h) > 0.01 * dt_h)))
-    faults = []
-    for row in map(int, wrong[:MOST_SHOWN]):
+    faults = Faults()
+    for row in wrong.tolist():
         step, word = steps[row], _word(path)
         if step == 0:
             found, mend = f"the time of the {word} before again", "remove one of the two"
@@ -274,9 +272,8 @@ def even_step(path: Path, hours: np.ndarray, local: bool) -> float:
             found, mend = f"a step of {step:g} h", "fill the gap or remove the extra row"
         mend += "; where clocks change, write times in UTC" if local else ""
         even = f"steps of {dt_h:g} h, as in the first two rows" if dt_h > 0 else "rising times"
-        faults.append(Fault(place(path, row + 1), found, even, mend))
-    if faults:
-        raise GridError.of(faults)
+        faults.add(Fault(place(path, row + 1), found, even, mend))
+    faults.report()
     if dt_h < LEAST_STEP_H:
         raise GridError(str(path), f"steps of {dt_h * 3600:g} s", "steps of a second or more", "thin out the rows")
     return float(hours[-1] - hours[0]) / (len(hours) - 1)

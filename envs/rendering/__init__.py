@@ -12,7 +12,7 @@ from envs.rendering.playback import Playback
 from envs.rendering.profile_sheet import MOST, Sheet, profile_sheet
 from envs.rendering.sim_results import sim_results
 from envs.rendering.style import LOADING, LOOKS, STYLE
-from envs.rendering.video import PICTURES, check_suffix
+from envs.rendering.video import PICTURES, SUFFIXES, check_suffix
 from envs.rendering.viewer import VIEWERS
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "MOST",
     "PICTURES",
     "STYLE",
+    "SUFFIXES",
     "VIEWERS",
     "Gap",
     "GridStateRenderer",

@@ -1,4 +1,4 @@
-"""A picture in memory: a kept background, artists drawn over it, and texts from a cache of ready-made sprites."""
+"""A picture in memory: a background, artists drawn over it, and texts from a cache of rasterised texts."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from scipy.ndimage import maximum_filter
 from envs.rendering.style import PAPER, SIZE, font, literal
 
 Image: TypeAlias = NDArray[np.uint8]  # (height, width, 3 or 4)
+Align: TypeAlias = Literal["left", "center", "right"]
 
 _DPI = 100
 _MAX_SPRITES = 3000
@@ -79,8 +80,15 @@ class Canvas:
         for artist in artists:
             artist.draw(self._renderer)
 
+    def stamp(self, *collections: Collection) -> None:
+        """Draw collections once; the canvas does not hold on to them."""
+        for collection in collections:
+            self.add(collection)
+            self.draw(collection)
+            collection.remove()
+
     def keep(self) -> Image:
-        """Take what is drawn now as the background; returns it for :meth:`restore`."""
+        """Make what is drawn now the background; returns it for :meth:`restore`."""
         self._kept = self._pixels.copy()
         return self._kept
 
@@ -104,7 +112,7 @@ class Canvas:
         colour: str,
         *,
         bold: bool = False,
-        align: Literal["left", "center", "right"] = "left",
+        align: Align = "left",
         halo: bool = False,
     ) -> None:
         """Write a text; ``y`` is the middle of its capitals, ``halo`` sets it off from what is behind."""
@@ -120,16 +128,12 @@ class Canvas:
         back = {"left": 0.0, "center": 0.5, "right": 1.0}[align] * (columns - 2 * sprite.margin)
         left = round(x * self.scale - back) - sprite.margin
         baseline = (self.height - y) * self.scale + 0.365 * size * _DPI * self.scale / 72
-        self._blend(sprite, round(baseline) - sprite.rise, left, rows, columns)
-
-    def _blend(self, sprite: _Sprite, top: int, left: int, rows: int, columns: int) -> None:
-        height, width = self._pixels.shape[:2]
+        top, (height, width) = round(baseline) - sprite.rise, self._pixels.shape[:2]
         y0, y1, x0, x1 = max(top, 0), min(top + rows, height), max(left, 0), min(left + columns, width)
-        if y0 >= y1 or x0 >= x1:
-            return
-        part = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
-        under = self._pixels[y0:y1, x0:x1, :3]
-        under[...] = (under * sprite.keep[part] + sprite.paint[part]) // 255
+        if y0 < y1 and x0 < x1:
+            part = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
+            under = self._pixels[y0:y1, x0:x1, :3]
+            under[...] = (under * sprite.keep[part] + sprite.paint[part]) // 255
 
     def _sprite(self, text: str, size: float, colour: str, bold: bool, halo: bool) -> _Sprite:
         properties = font(size, bold)

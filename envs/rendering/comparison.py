@@ -1,4 +1,4 @@
-"""comparison: how far policies are from the optimum, and the first day of one of them beside the optimum's."""
+"""comparison: the cost of policies above the optimum, and one day of a policy beside the optimum's day."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.style import context
 
 from envs.rendering import panels
-from envs.rendering.canvas import fit
+from envs.rendering.figure import axes_in, number_ticks, write_title, written_figure
 from envs.rendering.layout import Box
-from envs.rendering.pairs import draw_pair, pair_boxes
-from envs.rendering.sim_results import DPI, MARGIN, PLOTS, UNDATED, number_ticks
-from envs.rendering.style import BLUE, GREY, INK, MUTED, RULE, SIZE, STYLE, literal, number
-from envs.rendering.video import PICTURES, check_suffix
-from grid import SHAPES, Episode, GridError, atomic_path
+from envs.rendering.style import BLUE, GREY, INK, RULE, literal, number
+from grid import SHAPES, Episode, GridError
 
 DAY_H = 24.0
 GAPS = Box(112, 540, 980, 148)
@@ -38,7 +33,7 @@ class Gap(NamedTuple):
 def comparison(
     gaps: Mapping[str, Gap], shown: Episode, best: Episode, path: str | Path, *, note: str = "", highlight: str = ""
 ) -> Path:
-    """Draw gaps by policy, and under them storage and generation of one day twice: a policy's and the optimum's.
+    """Draw gaps by policy, and below them a day of one policy beside the optimum's; returns the path.
 
     Args:
         gaps: by policy, from top to bottom.
@@ -48,24 +43,19 @@ def comparison(
         note: what the gaps are of.
         highlight: the policy that stands out.
 
-    Returns:
-        The path.
-
     Raises:
         GridError: another suffix, no steps, two grids or lengths, a path that cannot be written.
     """
-    suffix = check_suffix(path, PICTURES)
     if not shown.steps or (shown.fingerprint, shown.steps) != (best.fingerprint, best.steps):
         found = f"{shown.steps} steps of {shown.grid_name!r} and {best.steps} of {best.grid_name!r}"
         raise GridError("comparison", found, "the same episode run by two policies", "run both with the same seed")
     shown, best = _first_day(shown), _first_day(best)
-    with context(["default", STYLE, PLOTS]), atomic_path(path) as temporary:
-        figure = Figure(figsize=(SIZE[0] / DPI, SIZE[1] / DPI), dpi=DPI)
-        _write(figure, SIZE[1] - 38, fit(shown.grid_name, 600, 17, bold=True), 17, INK, "bold")
-        _write(figure, SIZE[1] - 63, fit(note, SIZE[0] - 2 * MARGIN, 9.5), 9.5, MUTED, "normal")
-        _draw_gaps(_axes(figure, GAPS), gaps, highlight)
-        _draw_day(figure, shown, best)
-        figure.savefig(temporary, dpi=DPI, metadata=UNDATED.get(suffix))
+    with written_figure(path) as figure:
+        write_title(figure, shown.grid_name, note)
+        _draw_gaps(axes_in(figure, GAPS), gaps, highlight)
+        for row, draw in zip(ROWS, (panels.generation, panels.storage), strict=True):
+            panels.draw_pair(figure, shown, best, panels.pair_boxes(*row), draw)
+        number_ticks(figure.axes[1:])
     return Path(path)
 
 
@@ -76,17 +66,6 @@ def _first_day(episode: Episode) -> Episode:
         name: getattr(episode, name)[:count] for axes, count in rows.items() for name in SHAPES[axes]
     }
     return replace(episode, **cut, costs={name: term[:steps] for name, term in episode.costs.items()})
-
-
-def _write(figure: Figure, y: float, text: str, size: float, colour: str, weight: str) -> None:
-    figure.text(MARGIN / SIZE[0], y / SIZE[1], text, fontsize=size, color=colour, weight=weight, va="center")
-
-
-def _axes(figure: Figure, box: Box) -> Axes:
-    share = box.left / SIZE[0], box.bottom / SIZE[1], box.width / SIZE[0], box.height / SIZE[1]
-    axes = figure.add_axes(share)
-    axes.spines["right"].set_visible(False)
-    return axes
 
 
 def _draw_gaps(axes: Axes, gaps: Mapping[str, Gap], highlight: str) -> None:
@@ -119,19 +98,11 @@ def _draw_gaps(axes: Axes, gaps: Mapping[str, Gap], highlight: str) -> None:
             annotation_clip=False,
         )
     axes.axvline(0, color=RULE, lw=1)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["left", "bottom", "right"]].set_visible(False)
 
 
 def _end_of_scale(highs: list[float]) -> float:
-    """Where the scale ends: with room for the figures behind the longest interval that is on it."""
+    """Where the scale ends: it leaves room for the figures behind the longest interval that it holds."""
     *others, largest = sorted(highs)
     reach = others[-1] if others and 0 < OFF_SCALE * others[-1] < largest else largest
     return 1.22 * reach if reach > 0 else 1.0
-
-
-def _draw_day(figure: Figure, shown: Episode, best: Episode) -> None:
-    """Generation and storage, left of the policy and right of the optimum, on the same scales."""
-    for row, draw in zip(ROWS, (panels.generation, panels.storage), strict=True):
-        draw_pair(figure, shown, best, pair_boxes(*row), draw)
-    number_ticks(figure.axes[1:])

@@ -1,4 +1,4 @@
-"""contingency_picture: each line coloured by what its outage leads to, and the worst outages as bars."""
+"""contingency_picture: each line in the colour of what its outage causes, and the worst outages as bars."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
+from matplotlib.colors import Normalize, to_rgba
 from matplotlib.patheffects import withStroke
-from matplotlib.style import context
 
 from envs.contingency import Contingency
 from envs.rendering import layout
-from envs.rendering.canvas import fit, text_width
+from envs.rendering.canvas import text_width
+from envs.rendering.figure import axes_in, write_title, written_figure
 from envs.rendering.layout import Box, Floats
 from envs.rendering.network import MAX_LABELS
-from envs.rendering.sim_results import DPI, MARGIN, PLOTS, UNDATED
-from envs.rendering.style import INK, LOADING, LOOKS, MUTED, PAPER, SIZE, STYLE, VERMILION, both_ends, literal, number
-from envs.rendering.video import PICTURES, check_suffix
-from grid import KIND_NAMES, GridArrays, atomic_path
+from envs.rendering.style import INK, LOADING, LOOKS, MARGIN, MUTED, PAPER, VERMILION, both_ends, literal, number
+from grid import KIND_NAMES, GridArrays
 
 MAP = Box(MARGIN, 46, 780, 656)
 BARS = Box(930, 84, 270, 600)
@@ -36,41 +33,27 @@ THIN_BELOW = 5.0  # radius of the nodes below which lines are thinner in proport
 def contingency_picture(
     arrays: GridArrays, intact: Contingency, outages: Sequence[Contingency], path: str | Path, *, note: str = ""
 ) -> Path:
-    """Draw the outages on their grid.
+    """Draw the outages on their grid; returns the path.
 
     Args:
         arrays: the grid.
         intact: the grid without outages.
-        outages: one a line, worst first.
+        outages: one for each line, the worst first.
         path: the file to write (.png, .svg, .pdf).
-        note: when they were looked at.
-
-    Returns:
-        The path.
+        note: of which hours.
 
     Raises:
         GridError: another suffix, or a path that cannot be written.
     """
-    suffix = check_suffix(path, PICTURES)
-    with context(["default", STYLE, PLOTS]), atomic_path(path) as temporary:
-        figure = Figure(figsize=(SIZE[0] / DPI, SIZE[1] / DPI), dpi=DPI)
-        for y, text, size, colour, weight in (
-            (SIZE[1] - 38, fit(arrays.name, 700, 17, bold=True), 17, INK, "bold"),
-            (SIZE[1] - 63, f"every single outage under the merit order, {note}", 9.5, MUTED, "normal"),
-        ):
-            figure.text(MARGIN / SIZE[0], y / SIZE[1], text, fontsize=size, color=colour, weight=weight, va="center")
-        _draw_map(_axes(figure, MAP), arrays, outages)
-        _draw_bars(_axes(figure, BARS), intact, outages)
-        figure.savefig(temporary, dpi=DPI, metadata=UNDATED.get(suffix))
+    with written_figure(path) as figure:
+        write_title(figure, arrays.name, f"every single outage under the merit order, {note}")
+        _draw_map(axes_in(figure, MAP), arrays, outages)
+        _draw_bars(axes_in(figure, BARS), intact, outages)
     return Path(path)
 
 
-def _axes(figure: Figure, box: Box) -> Axes:
-    return figure.add_axes((box.left / SIZE[0], box.bottom / SIZE[1], box.width / SIZE[0], box.height / SIZE[1]))
-
-
 def _draw_map(axes: Axes, arrays: GridArrays, outages: Sequence[Contingency]) -> None:
-    """The grid; lines whose outage leaves demand unserved are vermilion, the others coloured by the worst loading."""
+    """The grid. A line is vermilion if its outage leaves demand unserved; else its colour is the highest loading."""
     axes.set_axis_off()
     axes.set_xlim(0, MAP.width)
     axes.set_ylim(0, MAP.height)
@@ -87,11 +70,10 @@ def _draw_map(axes: Axes, arrays: GridArrays, outages: Sequence[Contingency]) ->
     dark = np.array([one.unserved_mw > 1e-6 for one in found])
     loading = np.array([one.worst_loading_frac for one in found])
     colours = LOADING(Normalize(0.0, FULL_COLOUR_FRAC)(loading))
-    width = 1.4 + 3.2 * np.clip(loading / FULL_COLOUR_FRAC, 0, 1)
-    for lines, colour, thick in ((~dark, colours, width), (dark, None, np.full(len(found), 4.6))):
-        shown = np.flatnonzero(lines)
-        paint = VERMILION if colour is None else colour[shown]
-        axes.add_collection(LineCollection([curves[e] for e in shown], colors=paint, linewidths=thin * thick[shown]))
+    colours[dark] = to_rgba(VERMILION)
+    width = np.where(dark, 4.6, 1.4 + 3.2 * np.clip(loading / FULL_COLOUR_FRAC, 0, 1))
+    order = np.argsort(dark, kind="stable")
+    axes.add_collection(LineCollection(list(curves[order]), colors=colours[order], linewidths=thin * width[order]))
     looks = [LOOKS[KIND_NAMES[kind]] for kind in arrays.node_kind.tolist()]
     shapes = [look.shape * r + p for look, r, p in zip(looks, radius, points, strict=True)]
     faces = [look.colour for look in looks]
@@ -122,7 +104,7 @@ def _write_names(axes: Axes, arrays: GridArrays, points: Floats, radius: Floats,
 
 
 def _draw_bars(axes: Axes, intact: Contingency, outages: Sequence[Contingency]) -> None:
-    """The worst outages: loading as bars, unserved demand in words."""
+    """The worst outages: bars of the highest loading, with the unserved demand in words."""
     shown = [intact, *outages[:MOST_BARS]]
     axes.set_title("Highest loading (%), unserved demand")
     axes.set_yticks(range(len(shown)), [both_ends(one.line, LABEL_CHARACTERS) or "no outage" for one in shown])
@@ -141,5 +123,4 @@ def _draw_bars(axes: Axes, intact: Contingency, outages: Sequence[Contingency]) 
     for place, one in enumerate(shown):
         text = f"{number(percent[place])}" + (f"   {number(one.unserved_mw)} MW" if one.unserved_mw > 1e-6 else "")
         axes.text(percent[place] + 0.02 * end, place, text, fontsize=8, color=INK, va="center", path_effects=HALO)
-    for side in ("left", "bottom", "right", "top"):
-        axes.spines[side].set_visible(False)
+    axes.spines[:].set_visible(False)

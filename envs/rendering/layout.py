@@ -1,4 +1,4 @@
-"""Where things go: positions of nodes, bends of parallel lines, places of labels. No drawing here.
+"""Layout: positions of nodes, bends of parallel lines, positions of labels. Nothing is drawn here.
 
 Every function gives the same answer for the same input; y points up.
 """
@@ -36,7 +36,7 @@ class Box(NamedTuple):
 
 
 def positions(x: Floats, y: Floats, line_from: Indices, line_to: Indices, box: Box, radius: Floats) -> Floats:
-    """(N, 2) centres of the nodes inside the box, apart from each other and from lines that pass by.
+    """(N, 2) centres of the nodes inside the box, clear of each other and of the lines of other nodes.
 
     Args:
         x, y: (N,) positions in any unit; nodes with NaN are placed by the lines that end there.
@@ -57,7 +57,7 @@ def positions(x: Floats, y: Floats, line_from: Indices, line_to: Indices, box: B
 
 
 def _between_known(points: Floats, known: Mask, line_from: Indices, line_to: Indices) -> Floats:
-    """Nodes without a position in the middle of their neighbours; those that no line leads to in a row below."""
+    """Nodes without a position go to the mean of their neighbours; nodes without lines, in a row below."""
     filled = np.where(known[:, None], points, points[known].mean(0))
     neighbours: defaultdict[int, list[int]] = defaultdict(list)
     for a, b in zip(line_from.tolist(), line_to.tolist(), strict=True):
@@ -76,7 +76,7 @@ def _between_known(points: Floats, known: Mask, line_from: Indices, line_to: Ind
 
 
 def _fit(points: Floats, box: Box, radius: Floats) -> Floats:
-    """Scaled into the box, centred, with limited stretching."""
+    """Scale into the box and centre, with limited stretching."""
     margin = float(radius.max())
     room = np.maximum(np.array([box.width, box.height]) - 2 * margin, 1.0)
     span = np.ptp(points, axis=0)
@@ -91,7 +91,7 @@ def _fit(points: Floats, box: Box, radius: Floats) -> Floats:
 
 
 def _spread(points: Floats, line_from: Indices, line_to: Indices, box: Box, radius: Floats) -> Floats:
-    """Nodes pushed off each other and off lines that are not theirs, as little as needed."""
+    """Move nodes off each other and off the lines of other nodes, as little as needed."""
     low, high = (
         np.array([box.left, box.bottom]) + radius[:, None],
         np.array([box.left + box.width, box.bottom + box.height]),
@@ -112,7 +112,7 @@ def _spread(points: Floats, line_from: Indices, line_to: Indices, box: Box, radi
 
 
 def _off_others(place: Complex, tree: cKDTree, radius: Floats, clearance: float) -> Complex:
-    """(N,) ways that part nodes."""
+    """(N,) displacements that move nodes apart."""
     one, other = tree.query_pairs(2 * float(radius.max()) + clearance, output_type="ndarray").T
     gap = place[one] - place[other]
     push = gap * _lack(gap, radius[one] + radius[other] + clearance) / 2
@@ -122,7 +122,7 @@ def _off_others(place: Complex, tree: cKDTree, radius: Floats, clearance: float)
 def _off_lines(
     place: Complex, tree: cKDTree, line_from: Indices, line_to: Indices, radius: Floats, clearance: float
 ) -> Complex:
-    """(N,) ways that lead nodes away from lines that do not end there."""
+    """(N,) displacements that move nodes off the lines of other nodes."""
     half = (place[line_to] - place[line_from]) / 2
     middle = place[line_from] + half
     reach = np.abs(half) + float(radius.max()) + clearance
@@ -139,7 +139,7 @@ def _off_lines(
 
 
 def _lack(gap: Complex, least: Floats) -> Floats:
-    """By how much of itself each gap is too short."""
+    """How much each gap is too short, as a share of its length."""
     distance = np.maximum(np.abs(gap), 1e-9)
     return np.maximum(least - distance, 0.0) / distance
 
@@ -187,10 +187,10 @@ def place_labels(
     at_once: bool = True,
     first: Indices | None = None,
 ) -> Floats:
-    """(L, 2) centres of labels beside their anchors; NaN where there is no room.
+    """(L, 2) centres of labels beside their anchors; NaN where there is no free place.
 
-    Below is preferred, then above, right, left, the corners and what lies between; of these, where least of the lines
-    is covered.
+    The place that covers the least of the lines is chosen; among equals, first below, then above, right, left, the
+    corners, and the places between.
 
     Args:
         anchors: (L, 2) what the labels belong to.

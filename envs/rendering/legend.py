@@ -1,17 +1,16 @@
-"""The column that explains a picture of a grid: only what the grid has."""
+"""The column beside a grid: the legend, with only what the grid has, and the lines with the highest loading."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
 
-from envs.rendering.canvas import Canvas
-from envs.rendering.layout import Floats
-from envs.rendering.network import Network
-from envs.rendering.outage_marks import WORDS, OutageMarks
+from envs.rendering.canvas import Align, Canvas, fit
+from envs.rendering.layout import Box, Floats
+from envs.rendering.network import OUTAGE_WORDS, Network, draw_outages
 from envs.rendering.style import (
     CHEVRON,
     CIRCLE,
@@ -26,6 +25,7 @@ from envs.rendering.style import (
     VERMILION,
     arc,
     filled,
+    loading_percent,
 )
 from grid import KIND_NAMES, Episode
 
@@ -37,6 +37,10 @@ _MEANING = {
 }
 _SHOWN_FILL = {"source": 0.6, "storage": 0.5}
 _ROW = 37.0
+_MOST_ROWS = 5
+_LEAST_LINES = 6  # fewer can be read from the picture
+_HEADING, _FULLEST_ROW = 25.0, 19.0
+_PERCENT_WIDTH = 48.0
 
 
 class _Pen:
@@ -50,11 +54,11 @@ class _Pen:
         self.y -= 27
 
     def shape(self, shape: Floats, size: float, face: Any, edge: Any, width: float, dx: float = 13) -> None:
-        outline = shape * size + [self.x + dx, self.y]
-        self._draw(PolyCollection([outline], facecolors=[to_rgba(face)], edgecolors=[to_rgba(edge)], linewidths=width))
+        outline, face, edge = shape * size + [self.x + dx, self.y], to_rgba(face), to_rgba(edge)
+        self.canvas.stamp(PolyCollection([outline], facecolors=[face], edgecolors=[edge], linewidths=width))
 
     def line(self, points: Floats, colour: Any, width: float, cap: str = "round") -> None:
-        self._draw(LineCollection([points], colors=[to_rgba(colour)], linewidths=width, capstyle=cap))
+        self.canvas.stamp(LineCollection([points], colors=[to_rgba(colour)], linewidths=width, capstyle=cap))
 
     @property
     def ruler(self) -> Floats:
@@ -62,11 +66,6 @@ class _Pen:
 
     def rule(self, colour: Any, width: float) -> None:
         self.line(self.ruler, colour, width)
-
-    def _draw(self, artist: LineCollection | PolyCollection) -> None:
-        self.canvas.add(artist)
-        self.canvas.draw(artist)
-        artist.remove()
 
     def words(self, name: str, meaning: str) -> None:
         self.canvas.text(self.x + 38, self.y + 7, name, 10, INK)
@@ -79,7 +78,7 @@ class _Pen:
 
 
 def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> float:
-    """Rows from (x, y) downwards for the kinds of nodes and the loading of lines of this grid; returns their end."""
+    """Rows from (x, y) downwards for the nodes and line loadings of this grid; returns where they end."""
     pen = _Pen(canvas, x, y)
     pen.heading("NODES")
     for kind in KIND_NAMES:
@@ -106,11 +105,11 @@ def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> float:
 
 
 def draw_outage_legend(canvas: Canvas, network: Network, episode: Episode, x: float, y: float) -> float:
-    """Rows from (x, y) downwards for what has kept lines of this episode out of service; returns their end."""
-    pen, marks = _Pen(canvas, x, y), OutageMarks(canvas, 2.5, 6.5)
-    for status, words in WORDS.items():
+    """Rows from (x, y) downwards for lines out of service in this episode; returns where they end."""
+    pen = _Pen(canvas, x, y)
+    for status, words in OUTAGE_WORDS.items():
         if (episode.line_status == status).any():
-            marks.draw([pen.ruler], pen.ruler.mean(0, keepdims=True), np.array([status]))
+            draw_outages(canvas, [pen.ruler], pen.ruler.mean(0, keepdims=True), np.array([status]), 2.5, 6.5)
             pen.word(words)
     return pen.y
 
@@ -133,7 +132,7 @@ def _loading(pen: _Pen, width: float) -> None:
     for side in (1, -1):
         above = np.array([(-1, thin), (165, thick), (165, thick + 1), (-1, thick + 1)]) * [1, side]
         pen.shape(above, 1, PAPER, PAPER, 0, 0)
-    ends: tuple[tuple[float, Literal["left", "center", "right"]], ...] = ((0, "left"), (0.5, "center"), (1, "right"))
+    ends: tuple[tuple[float, Align], ...] = ((0, "left"), (0.5, "center"), (1, "right"))
     for part, align in ends:
         pen.canvas.text(pen.x + 165 * part, pen.y - 19, f"{part:.0%}", 8, MUTED, align=align)
     pen.y -= 46
@@ -143,3 +142,25 @@ def _loading(pen: _Pen, width: float) -> None:
     pen.rule(FULL, width + 4)
     pen.rule(VERMILION, width)
     pen.word("overloaded (> 100%)")
+
+
+def draw_fullest_lines(canvas: Canvas, box: Box, episode: Episode, flow_frac: Floats) -> None:
+    """Names and loadings of the lines with the highest loading, as many as the box has room for.
+
+    Args:
+        flow_frac: (E,) flow ÷ capacity.
+    """
+    limited = np.flatnonzero(np.isfinite(episode.capacity_mw))
+    room = min(int((box.height - _HEADING) // _FULLEST_ROW), _MOST_ROWS)
+    if len(limited) < _LEAST_LINES or room < 2:
+        return
+    loading = np.abs(flow_frac)
+    y = box.bottom + box.height
+    canvas.text(box.left, y, "FULLEST LINES", 8.5, MUTED, bold=True)
+    y -= _HEADING
+    for e in limited[np.argsort(-loading[limited], kind="stable")[:room]].tolist():
+        canvas.text(box.left, y, fit(episode.line_names[e], box.width - _PERCENT_WIDTH, 8.5), 8.5, INK)
+        over = loading[e] > 1 + 1e-6
+        percent, colour = loading_percent(loading[e]), VERMILION if over else INK
+        canvas.text(box.left + box.width, y, percent, 8.5, colour, bold=over, align="right")
+        y -= _FULLEST_ROW

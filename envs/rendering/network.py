@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb, to_rgba
+from numpy.typing import NDArray
 
 from envs.rendering import layout
 from envs.rendering.canvas import Canvas, text_width
 from envs.rendering.layout import Box, Floats
-from envs.rendering.outage_marks import OutageMarks
 from envs.rendering.playback import Moment
 from envs.rendering.style import (
     AT_CAPACITY_FRAC,
     CHEVRON,
+    CIRCLE,
+    CROSS,
     FULL,
     HALO,
     INK,
@@ -30,7 +32,7 @@ from envs.rendering.style import (
     literal,
     loading_percent,
 )
-from grid import IN_SERVICE, KIND_NAMES, Episode
+from grid import IN_SERVICE, KIND_NAMES, OUT, TRIPPED, Episode
 
 MAX_LABELS = 45  # larger grids get small ones, the most important first, where nothing is in the way
 MOST_SMALL_LABELS = 100
@@ -43,11 +45,14 @@ LEAST_SHOWN_FRAC = 0.02  # smaller flows have no chevrons, smaller shares no arc
 MANY_LINES = 600  # where there are more, only those that carry much have chevrons
 MUCH_FRAC = 0.6  # of capacity
 CHEVRON_SPEED = 90.0  # pixels a second at full loading
+OUTAGE_WORDS = {TRIPPED: "tripped", OUT: "out of service"}
+_OUTAGE_COLOURS = {TRIPPED: VERMILION, OUT: MUTED}
+_DASHES = (0, (2.2, 1.6))  # in widths of the line
 _CURVE = np.linspace(0, 1, 15)[:, None, None]
 
 
 class Network:
-    """Everything about a grid that is drawn in the given box; made once, drawn for many moments."""
+    """The network of a grid in a box; laid out once, drawn for many moments."""
 
     def __init__(self, canvas: Canvas, episode: Episode, box: Box) -> None:
         self._canvas, self._box = canvas, box
@@ -63,7 +68,7 @@ class Network:
         self.line_width = float(np.clip(7.0 * (20 / max(lines, 20)) ** 0.35, 1.6, 7.0))  # points, at full loading
         self._place_lines(episode, outer)
         self._place_labels(episode, outer)
-        self._make_lines()
+        self._levels = 20 if lines <= 60 else 8  # of width and colour: lines that change less make smaller files
         self._make_nodes()
 
     def _place_lines(self, episode: Episode, outer: Floats) -> None:
@@ -123,70 +128,51 @@ class Network:
         start, bend, end = (points[of] for points in self._curve)
         return layout.on_curve(start, bend, end, place[:, None])
 
-    def _make_lines(self) -> None:
-        count = len(self.segments)
-        self._levels = 20 if count <= 60 else 8  # of width and colour: lines that change less make smaller files
-        self._bed = self._lines_artist("#EDF1F5", self.line_width + 2)
-        self._bed.set_segments(self.segments)
-        self._halo = self._lines_artist(VERMILION, self.line_width)
-        self._lines = self._lines_artist(FULL, self.line_width)
-        self._lines.set_segments(self.segments)
-        self._outages = OutageMarks(self._canvas, max(1.6, 0.5 * self.line_width), 6.5 if count <= 60 else 5.0)
-        self._chevrons: Any = PolyCollection(
-            [np.zeros((4, 2))] * len(self.of_line),
-            facecolors=INK,
-            edgecolors=PAPER,
-            linewidths=0.9 if count <= 60 else 0.7,
-        )
-        self._canvas.add(self._chevrons)
-
-    def _lines_artist(self, colour: Any, width: float) -> Any:  # Any: matplotlib's types know no arrays
-        artist = LineCollection([], colors=[to_rgba(colour)], linewidths=width, capstyle="round")
-        self._canvas.add(artist)
-        return artist
-
     def _make_nodes(self) -> None:
         shapes = [LOOKS[kind].shape * r + p for kind, r, p in zip(self.kinds, self.radius, self.points, strict=True)]
         looks = [LOOKS[kind] for kind in self.kinds]
         rim = [1.1 if look.edge == PAPER else 3.0 for look in looks]
         under = PolyCollection(shapes, facecolors=[look.empty for look in looks], edgecolors=PAPER, linewidths=rim)
         self.gauged = [n for n, look in enumerate(looks) if look.empty != look.colour]
-        self._gauges = PolyCollection([], facecolors=[looks[n].colour for n in self.gauged], edgecolors="none")
+        self._gauge_colours = [looks[n].colour for n in self.gauged]
         over = PolyCollection(
             [shapes[n] for n in self.gauged],
             facecolors="none",
             edgecolors=[looks[n].edge for n in self.gauged],
             linewidths=1.3 if len(looks) <= 60 else 1.0,
         )
-        self._arcs = LineCollection([], colors=VERMILION, linewidths=self.arc_width, capstyle="butt")
-        self._tracks = LineCollection([], colors=PAPER, linewidths=self.arc_width + 1.6, capstyle="butt")
-        self._nodes = [self._tracks, self._arcs, under, self._gauges, over]
+        self._nodes = [under, over]
         for artist in self._nodes:
             self._canvas.add(artist)
 
     def draw_background(self) -> None:
-        """What never changes: the beds of the lines, so that crossings can be read."""
-        self._canvas.draw(self._bed)
+        """Draw what never changes: a pale bed under each line, so that crossings can be told apart."""
+        self._draw_paths(self.segments, "#EDF1F5", self.line_width + 2)
 
     def draw(self, moment: Moment, seconds_per_step: float) -> None:
-        """Everything else, for one moment; chevrons move as if a step took so many seconds."""
+        """Draw everything else for one moment; chevrons move as if a step took ``seconds_per_step``."""
+        canvas, (under, over) = self._canvas, self._nodes
         self._draw_lines(moment)
-        self._chevrons.set_verts(self.chevrons(moment, seconds_per_step))
-        self._gauges.set_verts(self.gauges(moment.fill_frac))
+        chevrons: Any = self.chevrons(moment, seconds_per_step)  # Any: matplotlib's types know no arrays
+        rim = 0.9 if len(self.segments) <= 60 else 0.7
+        canvas.stamp(PolyCollection(chevrons, facecolors=INK, edgecolors=PAPER, linewidths=rim))
         arcs = self.arcs(moment.unmet_frac)
-        self._arcs.set_segments(arcs)
-        self._tracks.set_segments(arcs)
-        self._canvas.draw(self._chevrons, *self._nodes)
+        self._draw_paths(arcs, PAPER, self.arc_width + 1.6, "butt")
+        self._draw_paths(arcs, VERMILION, self.arc_width, "butt")
+        canvas.draw(under)
+        gauges = self.gauges(moment.fill_frac)
+        canvas.stamp(PolyCollection(gauges, facecolors=self._gauge_colours, edgecolors="none"))
+        canvas.draw(over)
         for label, (x, y) in zip(self.labels, self.label_points.tolist(), strict=True):
             if np.isfinite(x):
-                self._canvas.text(x, y, label, self.label_size, self._label_colour, align="center", halo=True)
+                canvas.text(x, y, label, self.label_size, self._label_colour, align="center", halo=True)
         self._draw_badges(moment)
 
-    def line_states(self, moment: Moment) -> tuple[Floats, Floats]:
-        """(E,) loading, and 0 below capacity, 1 at capacity, 2 overloaded; lines without a capacity are never full.
+    def _draw_paths(self, paths: Any, colours: Any, width: Any, cap: Literal["round", "butt"] = "round") -> None:
+        self._canvas.stamp(LineCollection(paths, colors=colours, linewidths=width, capstyle=cap))
 
-        Neither are lines that are out of service.
-        """
+    def line_states(self, moment: Moment) -> tuple[Floats, Floats]:
+        """(E,) loading; (E,) state: 0 below capacity, or without one or out of service; 1 at capacity; 2 overloaded."""
         loading = np.abs(moment.flow_frac)
         state = (loading >= AT_CAPACITY_FRAC).astype(float) + (loading > 1 + 1e-6)
         return loading, np.where(self.limited & (moment.line_status == IN_SERVICE), state, 0.0)
@@ -201,16 +187,15 @@ class Network:
         out = np.flatnonzero(moment.line_status != IN_SERVICE)
         colour[out, 3] = 0.0
         full = np.flatnonzero(state)
-        self._halo.set_segments([self.segments[e] for e in full])
-        self._halo.set_linewidths(width[full] + np.where(state[full] == 2, 4.0, 5.0))
-        self._halo.set_colors([FULL if state[e] == 2 else HALO for e in full])
-        self._lines.set_linewidths(width)
-        self._lines.set_colors(colour)
-        self._canvas.draw(self._halo, self._lines)
-        self._outages.draw([self.segments[e] for e in out], self._middles[out], moment.line_status[out])
+        around = width[full] + np.where(state[full] == 2, 4.0, 5.0)
+        self._draw_paths([self.segments[e] for e in full], [FULL if state[e] == 2 else HALO for e in full], around)
+        self._draw_paths(self.segments, colour, width)
+        width_out, radius = max(1.6, 0.5 * self.line_width), 6.5 if len(self.segments) <= 60 else 5.0
+        segments, status = [self.segments[e] for e in out], moment.line_status[out]
+        draw_outages(self._canvas, segments, self._middles[out], status, width_out, radius)
 
     def chevrons(self, moment: Moment, seconds_per_step: float = 1.0) -> Floats:
-        """(chevrons, 4, 2) corners: spread over the lines, moved on and turned by the flow, small where it is small."""
+        """(chevrons, 4, 2) corners: spread over the lines, moved and turned by the flow, smaller where it is small."""
         of = self.of_line
         length = (self._length * self._visible)[of]
         moved = moment.way[of] * CHEVRON_SPEED * seconds_per_step / np.maximum(length, 1e-9)
@@ -251,6 +236,38 @@ class Network:
                 taken = np.vstack([taken, place])
                 text, (x, y) = loading_percent(loading[e]), place.tolist()
                 self._canvas.text(x, y, text, 8.5, VERMILION, bold=True, align="center", halo=True)
+
+
+def draw_outages(
+    canvas: Canvas, segments: list[Floats], middles: Floats, status: NDArray[np.int64], width: float, radius: float
+) -> None:
+    """Draw E lines out of service: dashed, with a mark in the middle that tells tripped lines from planned outages.
+
+    Args:
+        segments: (points, 2) of each line.
+        middles: (E, 2) where the marks are.
+        status: (E,) OUT or TRIPPED.
+        width: of the dashes, in points.
+        radius: of the marks.
+    """
+    if not segments:
+        return
+    tripped = status == TRIPPED
+    colours = [_OUTAGE_COLOURS[one] for one in status.tolist()]
+    dashes = LineCollection(segments, colors=colours, linewidths=width, linestyles=[_DASHES])
+    discs = PolyCollection(
+        list(middles[:, None] + (radius + 1.2 * tripped[:, None, None]) * CIRCLE),  # their rim hides some of it
+        facecolors=np.where(tripped, VERMILION, PAPER).tolist(),
+        edgecolors=np.where(tripped, PAPER, MUTED).tolist(),
+        linewidths=1.6,
+    )
+    crosses = LineCollection(
+        list((middles[:, None, None] + radius * CROSS).reshape(-1, 2, 2)),
+        colors=np.repeat(np.where(tripped, PAPER, MUTED), 2).tolist(),
+        linewidths=max(1.3, 0.24 * radius),
+        capstyle="round",
+    )
+    canvas.stamp(dashes, discs, crosses)
 
 
 def _by_importance(kinds: list[str], radius: Floats) -> layout.Indices:

@@ -1,21 +1,22 @@
-"""The plots of sim_results: each draws one side of an episode over time on its axes.
+"""The plots of sim_results: each draws one side of an episode over time on its axes; ``draw_pair`` draws two episodes.
 
 The time axis counts steps: powers and costs hold from one whole number to the next, stored energy runs from 0 to T.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from envs.rendering.layout import Floats
+from envs.rendering.figure import time_axes
+from envs.rendering.layout import Box, Floats
 from envs.rendering.style import (
-    COST_COLOURS,
     GREEN,
     INK,
     MUTED,
@@ -30,6 +31,8 @@ from grid import TERMS, Episode
 
 MOST_PARTS = 7  # of a stack that are shown by name
 _NAME_CHARACTERS = 15
+_POLICY_CHARACTERS = 14
+_COLUMNS = ((86.0, 410.0), (706.0, 386.0))  # left and width of the two plots of a row
 
 
 class Part(NamedTuple):
@@ -42,7 +45,7 @@ class Part(NamedTuple):
 
 
 def demand(axes: Axes, episode: Episode) -> None:
-    """Demand of the grid: what was served, and what was not."""
+    """Demand of the grid: served and unserved."""
     axes.set_title("Demand (MW)")
     parts = [Part("served", episode.served_mw.sum(1), SERVED)]
     if episode.shed_mw.max(initial=0.0) > 1e-9:
@@ -54,7 +57,7 @@ def demand(axes: Axes, episode: Episode) -> None:
 
 
 def generation(axes: Axes, episode: Episode, like: Episode | None = None) -> None:
-    """Output by source, the largest by name, and what the storages gave; demand for comparison.
+    """Output by source (the largest by name), discharge of storages, and the demand as a line.
 
     Sources have the order and colours of the episode ``like``, if there is one.
     """
@@ -76,7 +79,7 @@ def generation(axes: Axes, episode: Episode, like: Episode | None = None) -> Non
         parts.append(Part("from storage", discharged, GREEN))
     spilled = episode.spill_mw.sum(1)
     if spilled.max() > 1e-9:
-        parts.append(Part("spilled", spilled, COST_COLOURS["spill"], "////"))
+        parts.append(Part("spilled", spilled, TERMS["spill"].colour, "////"))
     if not parts:
         _nothing(axes, "no sources")
         return
@@ -88,7 +91,7 @@ def generation(axes: Axes, episode: Episode, like: Episode | None = None) -> Non
 
 
 def storage(axes: Axes, episode: Episode) -> None:
-    """Stored energy by unit; of many units their mean charge and its range."""
+    """Stored energy by unit; for many units, mean and range of the state of charge."""
     stores = np.flatnonzero(episode.store_max_mwh > 0)
     time = np.arange(episode.steps + 1)
     if len(stores) == 0:
@@ -118,11 +121,11 @@ def storage(axes: Axes, episode: Episode) -> None:
 
 
 def cost(axes: Axes, episode: Episode) -> None:
-    """Cost of each step by term, negative ones downwards, and the sum of rewards on an axis of its own."""
+    """Cost of each step by term (negative terms below 0), and the return so far on the right axis."""
     axes.set_title("Cost by term (currency per step)")
     parts = [
-        Part(name, episode.costs[name], COST_COLOURS[name])
-        for name in TERMS
+        Part(name, episode.costs[name], term.colour)
+        for name, term in TERMS.items()
         if name in episode.costs and np.abs(episode.costs[name]).max() > 1e-9
     ]
     terms = np.array([part.values for part in parts]).reshape(len(parts), episode.steps)
@@ -138,6 +141,30 @@ def cost(axes: Axes, episode: Episode) -> None:
 
 
 PANELS = (demand, generation, storage, cost)
+
+
+def pair_boxes(bottom: float, height: float) -> list[Box]:
+    """Where two plots of a row are."""
+    return [Box(left, bottom, width, height) for left, width in _COLUMNS]
+
+
+def draw_pair(figure: Figure, shown: Episode, other: Episode, boxes: list[Box], draw: Callable[..., None]) -> None:
+    """Draw one of the panels for each of two episodes, side by side, on the same scales.
+
+    Sources have the order and colours of the other episode on both sides.
+    """
+    sides = []
+    for episode, box in zip((shown, other), boxes, strict=True):
+        before = len(figure.axes)
+        axes = time_axes(figure, box, episode)
+        draw(axes, episode, **({"like": other} if draw is generation else {}))
+        title = axes.get_title(loc="left").lower().replace("mw", "MW")
+        axes.set_title(f"{literal(episode.policy, _POLICY_CHARACTERS)}: {title}")
+        sides.append(figure.axes[before:])
+    for pair in zip(*sides, strict=True):
+        limits = [axes.get_ylim() for axes in pair]
+        for axes in pair:
+            axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
 def _held(values: Floats) -> Floats:
@@ -172,7 +199,7 @@ def _limits(axes: Axes, low: float, high: float) -> None:
 
 
 def _key(axes: Axes, parts: Sequence[Part], others: Sequence[Any], *, place: float = 1.015) -> None:
-    """What the colours mean, beside the axes, in the order of the stack."""
+    """The key beside the axes, in the order of the stack."""
     patches = [Patch(facecolor=part.colour, edgecolor=PAPER, lw=0, hatch=part.hatch) for part in reversed(parts)]
     names = [*(str(other.get_label()) for other in others), *(part.name for part in reversed(parts))]
     key = axes.legend([*others, *patches], ["-"] * len(names), loc="upper left", bbox_to_anchor=(place, 1.02))

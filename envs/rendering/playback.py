@@ -1,4 +1,4 @@
-"""What a picture shows at any moment of an episode: shares and loadings, smooth between steps."""
+"""The state of an episode at any moment, interpolated between steps: fill levels, loadings and sums."""
 
 from __future__ import annotations
 
@@ -31,17 +31,13 @@ class Moment:
 
 
 class Playback:
-    """An episode as moments: whole numbers are finished steps, between them everything changes evenly.
+    """An episode as moments: whole numbers are finished steps; between steps, values change linearly.
 
     An episode without steps plays as one idle step.
     """
 
     def __init__(self, episode: Episode) -> None:
         steps = max(episode.steps, 1)
-
-        def rows(values: Floats) -> Floats:
-            return values if len(values) else np.zeros((steps, *values.shape[1:]))
-
         is_source, is_storage = (episode.node_kind == KIND_NAMES.index(kind) for kind in ("source", "storage"))
         stores = episode.store_max_mwh > 0
         stored = episode.store_mwh[-steps:]
@@ -69,7 +65,7 @@ class Playback:
         )
 
     def at(self, t: float) -> Moment:
-        """The moment ``t`` steps after the first; held within the episode."""
+        """The moment ``t`` steps after the first step; ``t`` is clipped to the episode."""
         t = min(max(t, 0.0), float(self.last))
         now = int(t)
         later, part = min(now + 1, self.last), t - now
@@ -83,6 +79,18 @@ class Playback:
         return Moment(**values)
 
 
+def rows(values: Floats) -> Floats:
+    """The values (T, ...); of an episode without steps one row of zeros."""
+    return values if len(values) else np.zeros((1, *values.shape[1:]))
+
+
+def cost_by_step(episode: Episode) -> Floats:
+    """(T,) sum of all cost terms in each step, in currency; of an episode without steps one 0."""
+    terms = [np.zeros(max(episode.steps, 1)), *map(rows, episode.costs.values())]
+    total: Floats = np.sum(terms, axis=0)
+    return total
+
+
 def reference_mw(episode: Episode) -> Floats:
     """(E,) flow that counts as full loading: the capacity, or the size of the largest node where there is none."""
     largest = float(max(episode.gen_max_mw.max(initial=0.0), episode.load_max_mw.max(initial=0.0))) or 1.0
@@ -90,7 +98,7 @@ def reference_mw(episode: Episode) -> Floats:
 
 
 def check_same_episode(one: Episode, other: Episode) -> None:
-    """Refuse to compare what different episodes were.
+    """Check that two policies ran the same episode.
 
     Raises:
         GridError: they are of different grids, hours, demand or availability.

@@ -1,4 +1,4 @@
-"""profile_sheet: each time series of a file as a year by days and hours, as weeks, and by duration."""
+"""profile_sheet: each time series of a file as a heat map of days and hours, as weeks, and as a duration curve."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
-from matplotlib.style import context
 
-from envs.rendering.layout import Floats
-from envs.rendering.sim_results import DPI, PLOTS, UNDATED
-from envs.rendering.style import BLUE, FAINT, INK, MUTED, ORANGE, STYLE, literal, number
-from envs.rendering.video import PICTURES, check_suffix
-from grid import atomic_path
+from envs.rendering.figure import axes_in, write, written_figure
+from envs.rendering.layout import Box, Floats
+from envs.rendering.style import BLUE, FAINT, INK, MUTED, ORANGE, literal, number
 from topologies import resample
 
 MOST = 24
@@ -24,10 +20,9 @@ MOST = 24
 MOST_H = 10 * 8760
 """Hours that are drawn; the rest is left out."""
 
-WIDTH, HEAD, ROW, FOOT = 1280, 104, 132, 44  # pixels
+HEAD, ROW, FOOT = 104, 132, 44  # pixels
 PLOT_HEIGHT = 92
-TEXT_LEFT, DAYS_LEFT, WEEK_LEFT, DURATION_LEFT = 32, 236, 640, 1062
-DAYS_WIDTH, WEEK_WIDTH, DURATION_WIDTH = 350, 366, 186
+TEXT_LEFT, DAYS, WEEK, DURATION = 32, (236, 350), (640, 366), (1062, 186)  # left, and width of the plots
 HEAT = LinearSegmentedColormap.from_list("heat", [FAINT, "#8CC4E8", BLUE, "#123B5D"])
 DAY_NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 WEEK_H, HALF_YEAR_WEEKS = 168, 26
@@ -56,49 +51,37 @@ def profile_sheet(sheet: Sheet, path: str | Path) -> Path:
     Raises:
         GridError: another suffix, or a path that cannot be written.
     """
-    suffix = check_suffix(path, PICTURES)
     count = min(len(sheet.names), MOST)
     height = HEAD + count * ROW + FOOT
     values = sheet.values[: max(2, int(MOST_H / sheet.dt_h))]
     by_hour = resample(values, sheet.dt_h, 1.0)
-    with context(["default", STYLE, PLOTS]), atomic_path(path) as temporary:
-        figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI)
-
-        def write(x: float, y: float, text: str, size: float, colour: str = INK, weight: str = "normal") -> None:
-            figure.text(
-                x / WIDTH, 1 - y / height, literal(text, 150), fontsize=size, color=colour, weight=weight, va="center"
-            )
-
-        def axes(left: float, width: float, row: int) -> Axes:
-            bottom = height - HEAD - row * ROW - PLOT_HEIGHT
-            made = figure.add_axes((left / WIDTH, bottom / height, width / WIDTH, PLOT_HEIGHT / height))
-            made.tick_params(labelsize=7.5)
-            return made
-
-        write(TEXT_LEFT, 30, sheet.title, 16, weight="bold")
-        write(TEXT_LEFT, 54, sheet.note, 9, MUTED)
+    with written_figure(path, height) as figure:
+        write(figure, TEXT_LEFT, 30, literal(sheet.title, 150), 16, INK, "bold")
+        write(figure, TEXT_LEFT, 54, literal(sheet.note, 150), 9, MUTED)
         for left, text in (
-            (DAYS_LEFT, "every hour: days across, hours of the day upwards"),
-            (WEEK_LEFT, _weeks_title(sheet, len(by_hour))),
-            (DURATION_LEFT, "hours a year above"),
+            (DAYS[0], "every hour: days across, hours of the day upwards"),
+            (WEEK[0], _weeks_title(sheet, len(by_hour))),
+            (DURATION[0], "hours a year above"),
         ):
-            write(left, 86, text, 9, MUTED)
+            write(figure, left, 86, text, 9, MUTED)
         for row in range(count):
             top = HEAD + row * ROW
-            write(TEXT_LEFT, top + 10, literal(sheet.names[row], 24), 11, weight="bold")
+            write(figure, TEXT_LEFT, top + 10, literal(sheet.names[row], 24), 11, INK, "bold")
             for line, text in enumerate(sheet.notes[row]):
-                write(TEXT_LEFT, top + 32 + 17 * line, literal(text, 34), 8.5, MUTED)
-            peak = float(values[:, row].max()) or 1.0
-            last = row == count - 1
-            _days(axes(DAYS_LEFT, DAYS_WIDTH, row), by_hour[:, row], sheet, peak, last)
-            _weeks(axes(WEEK_LEFT, WEEK_WIDTH, row), by_hour[:, row], values[:, row], sheet, peak, last)
-            _duration(axes(DURATION_LEFT, DURATION_WIDTH, row), values[:, row], peak, last)
-        figure.savefig(temporary, dpi=DPI, metadata=UNDATED.get(suffix))
+                write(figure, TEXT_LEFT, top + 32 + 17 * line, literal(text, 34), 8.5, MUTED)
+            boxes = [
+                Box(left, height - top - PLOT_HEIGHT, width, PLOT_HEIGHT) for left, width in (DAYS, WEEK, DURATION)
+            ]
+            days, week, duration = (axes_in(figure, box) for box in boxes)
+            peak, last = float(values[:, row].max()) or 1.0, row == count - 1
+            _days(days, by_hour[:, row], sheet, peak, last)
+            _weeks(week, by_hour[:, row], values[:, row], sheet, peak, last)
+            _duration(duration, values[:, row], peak, last)
     return Path(path)
 
 
 def _days(axes: Axes, by_hour: Floats, sheet: Sheet, peak: float, last: bool) -> None:
-    """A cell an hour, dark where the series is high."""
+    """A heat map with one cell for each hour; high values are dark."""
     before = int(sheet.start_hour) % 24
     days = max(1, -(-(before + len(by_hour)) // 24))
     cells = np.full(days * 24, np.nan)

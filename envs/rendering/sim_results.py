@@ -2,81 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.style import context
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from envs.rendering.canvas import Canvas, Image, fit
-from envs.rendering.header import NAME_SIZE, VALUE_SIZE, right_edges
-from envs.rendering.layout import Box, Floats
-from envs.rendering.pairs import draw_pair, pair_boxes
-from envs.rendering.panels import PANELS, cost, generation, storage
-from envs.rendering.playback import check_same_episode
-from envs.rendering.style import (
-    BLUE,
-    FAINT,
-    INK,
-    MUTED,
-    RULE,
-    SIZE,
-    STYLE,
-    VERMILION,
-    clock,
-    days,
-    number,
-    percent,
-    time_ticks,
-)
-from envs.rendering.video import GIF_SIZE, MP4_FPS, PICTURES, Clip, Progress, check_suffix, write_animation
-from grid import Episode, GridError, atomic_path
+from envs.rendering.figure import DPI, PLOTS, FigureText, new_figure, number_ticks, time_axes, written_figure
+from envs.rendering.header import NAME_SIZE, NOTE, TITLE, Figures, draw_figures, plain, right_edges
+from envs.rendering.layout import Box
+from envs.rendering.panels import PANELS, cost, draw_pair, generation, pair_boxes, storage
+from envs.rendering.playback import check_same_episode, cost_by_step
+from envs.rendering.style import BLUE, GIF_SIZE, INK, MARGIN, MUTED, SIZE, VERMILION, number, percent, time_of
+from envs.rendering.video import ANIMATIONS, MP4_FPS, SUFFIXES, Clip, Progress, check_suffix, write_animation
+from grid import Episode, GridError
 
-SUFFIXES = (".gif", ".mp4", *PICTURES)
 GIF_FPS = 10.0
-MARGIN = 36.0
 BOXES = (Box(86, 420, 410, 262), Box(706, 420, 386, 262), Box(86, 56, 410, 262), Box(706, 56, 386, 262))
 ROWS = ((508.0, 174.0), (282.0, 174.0), (56.0, 174.0))  # bottom and height, of two episodes
 FADED = 0.82  # how far the colours of what is still to come go towards paper
-DPI = 100
-UNDATED: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-PLOTS: dict[str, Any] = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": RULE,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.spines.top": False,
-    "axes.titlecolor": INK,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 9.0,
-    "axes.titlesize": 10.0,
-    "axes.titleweight": "bold",
-    "grid.color": FAINT,
-    "legend.borderaxespad": 0.0,
-    "legend.fontsize": 7.5,
-    "legend.frameon": False,
-    "legend.handleheight": 0.9,
-    "legend.handlelength": 1.4,
-    "legend.labelcolor": INK,
-    "legend.labelspacing": 0.55,
-    "xtick.color": RULE,
-    "xtick.labelcolor": MUTED,
-    "xtick.labelsize": 7.5,
-    "ytick.color": RULE,
-    "ytick.labelcolor": MUTED,
-    "ytick.labelsize": 7.5,
-}
 
 
 def sim_results(
     episode: Episode, path: str | Path, *, versus: Episode | None = None, progress: Progress | None = None
 ) -> Path:
-    """Draw the course of an episode: an animation (.gif, .mp4) or a picture (.png, .svg, .pdf).
+    """Draw an episode over time: an animation (.gif, .mp4) or a picture (.png, .svg, .pdf); returns the path.
 
     Args:
         episode: what to show; at least one step.
@@ -84,33 +37,26 @@ def sim_results(
         versus: what another policy did in the same episode, to be shown beside it.
         progress: called after each frame of an animation with the number of frames done and of all frames.
 
-    Returns:
-        The path.
-
     Raises:
         GridError: another suffix, no steps, two different episodes, a path that cannot be written, .mp4 without ffmpeg.
     """
-    suffix = check_suffix(path, SUFFIXES)
+    suffix = check_suffix(path, SUFFIXES["sim_results"])
     if not episode.steps:
         raise GridError("episode", "no steps", "at least one step", "run the episode first")
     if versus is not None:
         check_same_episode(episode, versus)
-    if suffix in (".gif", ".mp4"):
+    if suffix in ANIMATIONS:
         size, fps = (GIF_SIZE, GIF_FPS) if suffix == ".gif" else (SIZE, MP4_FPS)
         clip = Clip(SimResultsRenderer(episode, size, versus).frame, episode.steps, fps, colours=255)
         return write_animation(path, clip, progress)
-    with context(["default", STYLE, PLOTS]), atomic_path(path) as temporary:
-        figure = _figure(episode, versus, DPI)
-        for word in _Header(episode, versus).words(None):
-            x, y = word.x / SIZE[0], (word.y - 0.365 * word.size * DPI / 72) / SIZE[1]
-            weight = "bold" if word.bold else "normal"
-            figure.text(x, y, word.text, fontsize=word.size, color=word.colour, weight=weight, ha=word.align)
-        figure.savefig(temporary, dpi=DPI, metadata=UNDATED.get(suffix))
+    with written_figure(path) as figure:
+        _draw_plots(figure, episode, versus)
+        _Header(episode, versus).draw(FigureText(figure), None)
     return Path(path)
 
 
 class SimResultsRenderer:
-    """Frames of an episode over time: what has happened is revealed, what is to come is faint.
+    """Frames of an episode over time: the past is in full colour, the future is faint.
 
     Args:
         episode: what to show; at least one step.
@@ -120,8 +66,9 @@ class SimResultsRenderer:
 
     def __init__(self, episode: Episode, size: tuple[int, int] = SIZE, versus: Episode | None = None) -> None:
         self._episode, self._header, self._canvas = episode, _Header(episode, versus), Canvas(size)
-        with context(["default", STYLE, PLOTS]):
-            figure = _figure(episode, versus, DPI * self._canvas.scale)
+        with context(["default", PLOTS]):
+            figure = new_figure(dpi=DPI * self._canvas.scale)
+            _draw_plots(figure, episode, versus)
             self._shown = _pixels(figure)
             for artist in [artist for plot in figure.axes for artist in (*plot.collections, *plot.lines)]:
                 artist.set_visible(False)
@@ -143,115 +90,71 @@ class SimResultsRenderer:
             image[top - 1 : bottom, start:cursor] = self._shown[top - 1 : bottom, start:cursor]
             image[top:bottom, cursor, :3] //= 2
         self._canvas.restore(image)
-        for word in self._header.words(int(done) - 1):
-            self._canvas.text(word.x, word.y, word.text, word.size, word.colour, bold=word.bold, align=word.align)
+        self._header.draw(self._canvas, int(done) - 1)
         return self._canvas.image()
-
-
-class _Word(NamedTuple):
-    x: float
-    y: float  # middle of the capitals
-    text: str
-    size: float
-    colour: str
-    bold: bool
-    align: Literal["left", "center", "right"]
 
 
 class _Header:
     """Name, policy and time, and sums of what has happened so far."""
 
     def __init__(self, episode: Episode, versus: Episode | None) -> None:
-        self._episode, self._versus = episode, versus
-        self._name = fit(episode.grid_name, 400, 17, bold=True)
+        self._episode = episode
         policies = f"policy: {episode.policy}" if versus is None else f"policies: {episode.policy}, {versus.policy}"
-        self._policy = fit(policies, 400, 9.5)
-        over = np.clip(np.abs(episode.flow_mw) - episode.capacity_mw, 0, None).sum(1)
-        energy = [episode.dt_h * power.sum(1) for power in (episode.load_mw, episode.served_mw, episode.shed_mw)]
-        self._sums = np.cumsum([*energy, episode.dt_h * over, _cost(episode), episode.reward], axis=1)
-        self._costs = np.cumsum([_cost(one) for one in (episode, versus or episode)], axis=1)
-        rows = [self._figures(step) for step in range(episode.steps)]
-        columns = [(each[0][0], [value for _, value, _ in each]) for each in zip(*rows, strict=True)]
-        self._edges = right_edges(SIZE[0] - MARGIN, columns)
+        self._policies = fit(policies, 400, 9.5)
+        self._figures = _sums(episode) if versus is None else _costs(episode, versus)
+        self._edges = right_edges(SIZE[0] - MARGIN, [(name, values) for name, values, _ in self._figures])
 
-    def words(self, step: int | None) -> list[_Word]:
+    def draw(self, canvas: Canvas | FigureText, step: int | None) -> None:
         """As of the end of a step; None: of the whole episode."""
-        episode, top = self._episode, SIZE[1]
-        title, note = top - 38.0, top - 63.0
+        episode, title, note = self._episode, canvas.height - TITLE, canvas.height - NOTE
         if step is None:
-            when, count = (
-                f"{number(episode.steps * episode.dt_h)} h",
-                f"{episode.steps} step{'s' if episode.steps > 1 else ''}",
-            )
+            when = f"{number(episode.steps * episode.dt_h)} h"
+            count = f"{episode.steps} step{'s' if episode.steps > 1 else ''}"
         else:
-            time, day = clock(episode, step)
-            when = f"day {day} · {time}" if days(episode, episode.steps) > 1 else time
-            count = f"step {step + 1} / {episode.steps}"
-        figures = self._figures(-1 if step is None else step)
-        words = [
-            _Word(MARGIN, title, self._name, 17, INK, True, "left"),
-            _Word(MARGIN, note, self._policy, 9.5, MUTED, False, "left"),
-            _Word(0.42 * SIZE[0], title, when, 17, INK, True, "center"),
-            _Word(0.42 * SIZE[0], note, count, 9.5, MUTED, False, "center"),
-        ]
-        for edge, (name, value, colour) in zip(self._edges, figures, strict=True):
-            words.append(_Word(edge, title, value, VALUE_SIZE, colour, True, "right"))
-            words.append(_Word(edge, note, name, NAME_SIZE, MUTED, False, "right"))
-        return words
+            when, count = time_of(episode, step, episode.steps), f"step {step + 1} / {episode.steps}"
+        canvas.text(MARGIN, title, fit(episode.grid_name, 400, 17, bold=True), 17, INK, bold=True)
+        canvas.text(MARGIN, note, self._policies, 9.5, MUTED)
+        canvas.text(0.42 * canvas.width, title, when, 17, INK, bold=True, align="center")
+        canvas.text(0.42 * canvas.width, note, count, 9.5, MUTED, align="center")
+        draw_figures(canvas, self._figures, self._edges, -1 if step is None else step, title, NOTE - TITLE)
 
-    def _figures(self, step: int) -> list[tuple[str, str, str]]:
-        """Name, value and colour of each sum as of the end of a step; of two episodes, their costs."""
-        if self._versus is not None:
-            one, other = self._costs[:, step].tolist()
-            names = [fit(f"cost of {each.policy}", 130, NAME_SIZE) for each in (self._episode, self._versus)]
-            return [
-                (names[0], number(one), INK),
-                (names[1], number(other), INK),
-                ("difference", number(other - one), BLUE if other < one else MUTED),
-            ]
-        load, served, unmet, over, cost, reward = self._sums[:, step].tolist()
-        return [
-            ("served", percent(served, load), BLUE),
-            ("unmet", _energy(unmet), VERMILION if unmet > 0.005 else MUTED),
-            ("overload", _energy(over), VERMILION if over > 0.005 else MUTED),
-            ("cost", number(cost), INK),
-            ("return", number(reward), INK),
-        ]
+
+def _sums(episode: Episode) -> Figures:
+    """Each sum as of the end of each step."""
+    over = np.clip(np.abs(episode.flow_mw) - episode.capacity_mw, 0, None)
+    powers = (episode.load_mw, episode.served_mw, episode.shed_mw, over)
+    load, served, unmet, overload = np.cumsum([episode.dt_h * power.sum(1) for power in powers], axis=1).tolist()
+    shares = [percent(*pair) for pair in zip(served, load, strict=True)]
+    figures = [("served", shares, [BLUE] * len(shares))]
+    for name, energies in (("unmet", unmet), ("overload", overload)):
+        figures.append((name, [_energy(e) for e in energies], [VERMILION if e > 0.005 else MUTED for e in energies]))
+    for name, values in (("cost", cost_by_step(episode)), ("return", episode.reward)):
+        figures.append(plain(name, np.cumsum(values)))
+    return figures
+
+
+def _costs(*pair: Episode) -> Figures:
+    """The cost of each of two episodes as of the end of each step, and their difference."""
+    one, other = np.cumsum([cost_by_step(episode) for episode in pair], axis=1)
+    names = [fit(f"cost of {episode.policy}", 130, NAME_SIZE) for episode in pair]
+    name, more, _ = plain("difference", other - one)
+    colours = [BLUE if less else MUTED for less in other < one]
+    return [plain(names[0], one), plain(names[1], other), (name, more, colours)]
 
 
 def _energy(mwh: float) -> str:
     return f"{number(mwh)} MWh" if mwh < 9999.5 else f"{number(mwh / 1000)} GWh"
 
 
-def _cost(episode: Episode) -> Floats:
-    """(T,) cost of each step."""
-    cost: Floats = np.sum([np.zeros(episode.steps), *episode.costs.values()], axis=0)
-    return cost
-
-
-def _figure(episode: Episode, versus: Episode | None, dpi: float) -> Figure:
+def _draw_plots(figure: Figure, episode: Episode, versus: Episode | None) -> None:
     """The plots, without a header."""
-    figure = Figure(figsize=(SIZE[0] / DPI, SIZE[1] / DPI), dpi=dpi)
     if versus is not None:
         for row, draw in zip(ROWS, (generation, storage, cost), strict=True):
             draw_pair(figure, episode, versus, pair_boxes(*row), draw)
     else:
-        ticks = time_ticks(episode, episode.steps + 1, 7)
         for box, draw in zip(BOXES, PANELS, strict=True):
-            share = box.left / SIZE[0], box.bottom / SIZE[1], box.width / SIZE[0], box.height / SIZE[1]
-            axes = figure.add_axes(share, xlim=(0, episode.steps))
-            axes.set_xticks([position for position, _ in ticks], [label for _, label in ticks])
-            draw(axes, episode)
+            draw(time_axes(figure, box, episode), episode)
     number_ticks(figure.axes)
-    return figure
-
-
-def number_ticks(plots: Iterable[Axes]) -> None:
-    """Few and round numbers on every upright axis that has any."""
-    for axes in plots:
-        if len(axes.get_yticks()):
-            axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 
 def _pixels(figure: Figure) -> Image:

@@ -1,4 +1,4 @@
-"""Places of nodes from the lines alone: distances in the picture as near as can be to those along the lines.
+"""Positions of nodes from the lines alone, by stress majorisation.
 
 Every function gives the same answer for the same input; y points up.
 """
@@ -23,9 +23,10 @@ PIVOTS = 60
 
 
 def by_stress(count: int, line_from: Indices, line_to: Indices) -> Floats:
-    """Distances in the picture as near as can be to those along the lines, which are longer where many meet.
+    """(N, 2) positions whose distances match the lengths of the paths along the lines as closely as possible.
 
-    Stress majorisation (Gansner, Koren & North 2004) from classical scaling, turned so that it is widest along x.
+    Lines between nodes with many lines are longer. Stress majorisation (Gansner, Koren & North 2004) starts from
+    classical scaling; the result is turned so that it is widest along x.
     """
     ends = np.unique(np.sort(np.column_stack([line_from, line_to]), axis=1), axis=0)  # parallel lines count once
     degree = np.bincount(ends.ravel(), minlength=count)
@@ -53,13 +54,11 @@ def by_stress(count: int, line_from: Indices, line_to: Indices) -> Floats:
         np.fill_diagonal(pull, 0.0)
         np.fill_diagonal(pull, -pull.sum(1))
         points = inverse @ (pull @ points)
-    points -= points.mean(0)
-    axes = np.linalg.svd(points, full_matrices=False)[2]
-    return _upright(points @ axes.T)
+    return _turned(points)
 
 
 def _by_few_distances(links: Any) -> Floats:
-    """Stress majorisation of many nodes: between those up to two lines apart, and between all and a few pivots.
+    """Stress majorisation of many nodes: by the distances up to two lines, and from all nodes to a few pivots.
 
     Pivots lie far from each other (Brandes & Pich 2006, "Eigensolver methods for progressive multidimensional
     scaling"); each stands for those around it (Ortmann, Klimenta & Brandes 2016, "A sparse stress model").
@@ -94,9 +93,7 @@ def _by_few_distances(links: Any) -> Floats:
         pull = weight * wanted * gap / np.maximum(np.abs(gap), 1e-9)
         goal = sums(one, pull, count) - sums(other, pull, count)
         points = solver.solve(np.column_stack([goal.real, goal.imag]))
-    points -= points.mean(0)
-    axes = np.linalg.svd(points, full_matrices=False)[2]
-    return _upright(points @ axes.T)
+    return _turned(points)
 
 
 def _two_lines_apart(links: Any) -> tuple[Indices, Floats]:
@@ -114,6 +111,13 @@ def _two_lines_apart(links: Any) -> tuple[Indices, Floats]:
     order = np.lexsort([way, b, a])
     pairs, shortest = np.unique(np.column_stack([a, b])[order], axis=0, return_index=True)
     return pairs, way[order][shortest]
+
+
+def _turned(points: Floats) -> Floats:
+    """(N, 2) the same points, centred and turned so that they are widest along x."""
+    centred = points - points.mean(0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2]
+    return _upright(centred @ axes.T)
 
 
 def _upright(points: Floats) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
@@ -63,20 +62,16 @@ class Strip:
         self._boxes = [Box(box.left + i * (width + GAP), box.bottom, width, box.height) for i in range(count)]
         self._ticks = time_ticks(episode, self._steps, int(width // 58))
         self._plots: list[Plot] = []
-        self._cursor = LineCollection([], colors=INK, linewidths=0.9, alpha=0.55)
-        self._dots: Any = PolyCollection([], edgecolors=PAPER, linewidths=1.2)  # Any: matplotlib's types know no arrays
-        for artist in (self._cursor, self._dots):
-            canvas.add(artist)
 
     def draw_background(self, plots: list[Plot]) -> None:
-        """The plots of what has happened so far."""
+        """Draw the plots up to the last finished step."""
         self._plots = plots
         for box, plot in zip(self._boxes, plots, strict=True):
             self._draw_frame(box, plot)
             self._draw_curves(box, plot)
 
     def draw_cursor(self, step: float) -> None:
-        """The cursor at a step (may lie between two)."""
+        """Draw the cursor at a step; it may lie between two steps."""
         bars, dots, colours = [], [], []
         for box, plot in zip(self._boxes, self._plots, strict=True):
             x = float(self._across(box, np.array(step)))
@@ -85,10 +80,8 @@ class Strip:
                 value = np.interp(step, np.arange(len(values)), values)
                 dots.append(CIRCLE * 3.4 + [x, float(_up(box, plot, np.array(value)))])
                 colours.append(colour if len(plot.lines) > 1 else INK)
-        self._cursor.set_segments(bars)
-        self._dots.set_verts(dots)
-        self._dots.set_facecolors(colours)
-        self._canvas.draw(self._cursor, self._dots)
+        self._canvas.stamp(LineCollection(bars, colors=INK, linewidths=0.9, alpha=0.55))
+        self._canvas.stamp(PolyCollection(dots, facecolors=colours, edgecolors=PAPER, linewidths=1.2))
 
     def _across(self, box: Box, step: Floats) -> Floats:
         return box.left + box.width * step / max(self._steps - 1, 1)
@@ -101,13 +94,13 @@ class Strip:
             y = float(_up(box, plot, np.array(value)))
             rules.append([(box.left, y), (right, y)])
             self._canvas.text(box.left - 7, y, number(value), 7.5, MUTED, align="right")
-        self._shapes(LineCollection(rules, colors=FAINT, linewidths=0.8))
+        self._canvas.stamp(LineCollection(rules, colors=FAINT, linewidths=0.8))
         marks = [[(box.left, top), (box.left, box.bottom), (right, box.bottom)]]
         for position, label in self._ticks:
             x = float(self._across(box, np.array(position)))
             marks.append([(x, box.bottom), (x, box.bottom - 4)])
             self._canvas.text(x, box.bottom - 13, label, 7.5, MUTED, align="center")
-        self._shapes(LineCollection(marks, colors=RULE, linewidths=0.8))
+        self._canvas.stamp(LineCollection(marks, colors=RULE, linewidths=0.8))
         self._canvas.text(box.left, top + 16, plot.title, 9, INK, bold=True)
         x = right
         for words, colour in plot.key:
@@ -121,17 +114,12 @@ class Strip:
         for band in plot.bands:
             low, high = (_up(box, plot, np.repeat(values, repeat)) for values in (band.low, band.high))
             outline = np.column_stack([np.r_[x, x[::-1]], np.r_[low, high[::-1]]])
-            self._shapes(
+            self._canvas.stamp(
                 PolyCollection([outline], facecolors=band.colour, edgecolors=PAPER, linewidths=0, hatch=band.hatch)
             )
         for values, colour in plot.lines:
-            line = np.column_stack([x, _up(box, plot, np.repeat(values, repeat))])
-            self._shapes(LineCollection([line], colors=colour, linewidths=1.4, capstyle="round", joinstyle="round"))
-
-    def _shapes(self, collection: LineCollection | PolyCollection) -> None:
-        self._canvas.add(collection)
-        self._canvas.draw(collection)
-        collection.remove()
+            line = [np.column_stack([x, _up(box, plot, np.repeat(values, repeat))])]
+            self._canvas.stamp(LineCollection(line, colors=colour, linewidths=1.4, capstyle="round", joinstyle="round"))
 
 
 def _up(box: Box, plot: Plot, values: Floats) -> Floats:
@@ -148,7 +136,7 @@ def plots_of(playback: Playback) -> list[Plot]:
 
 
 def demand_plot(series: Moment) -> Plot:
-    """Demand over time: what was served, and what was not."""
+    """Demand over time: served and unserved."""
     zero = np.zeros_like(series.load_mw)
     return Plot(
         title="Demand (MW)",

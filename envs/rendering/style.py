@@ -13,9 +13,11 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from envs.rendering.layout import Floats
-from grid import Episode
+from grid import TERMS, Episode
 
 SIZE = (1280, 800)  # pixels of a picture; lengths in this package are pixels of a picture of this size
+GIF_SIZE = (800, 500)
+MARGIN, LEGEND_WIDTH, STRIP_HEIGHT = 36.0, 214.0, 104.0
 FONT = "DejaVu Sans"  # comes with matplotlib
 
 STYLE: dict[str, Any] = {
@@ -49,7 +51,7 @@ CHEVRON: Floats = np.array([(-0.95, 1.05), (1.25, 0.0), (-0.95, -1.05), (-0.45, 
 
 @dataclass(frozen=True)
 class Look:
-    """How nodes of one kind are drawn."""
+    """Shape and colours of one kind of node."""
 
     shape: Floats
     colour: str  # of what is filled
@@ -64,25 +66,17 @@ LOOKS: dict[str, Look] = {
     "consumer": Look(CIRCLE, BLUE, BLUE, PAPER, "consumers"),
     "junction": Look(CIRCLE, GREY, GREY, PAPER, "junctions"),
 }
-"""By the names in ``grid.kinds.KINDS``."""
+"""By the names in ``grid.KIND_NAMES``."""
 
-COST_COLOURS: dict[str, str] = {
-    "generation": ORANGE,
-    "shed": VERMILION,
-    "overload": "#42145F",
-    "spill": "#F0E442",
-    "balancing": "#56B4E9",
-    "wear": GREEN,
-    "co2": GREY,
-    "settlement": "#CC79A7",
-}
-"""By the names in ``grid.costs.TERMS``."""
-
-EXACT: tuple[Any, ...] = (
-    *(PAPER, INK, MUTED, RULE, FAINT, HALO, SERVED, ORANGE, GREEN, BLUE, VERMILION, GREY),
-    *(LOOKS[kind].empty for kind in ("source", "storage")),
-    *(LOADING(part / 4) for part in range(5)),
-    *(COST_COLOURS[term] for term in ("spill", "balancing", "settlement")),
+EXACT: tuple[Any, ...] = tuple(
+    dict.fromkeys(
+        (
+            *(PAPER, INK, MUTED, RULE, FAINT, HALO, SERVED, ORANGE, GREEN, BLUE, VERMILION, GREY),
+            *(LOOKS[kind].empty for kind in ("source", "storage")),
+            *(LOADING(part / 4) for part in range(5)),
+            *(term.colour for term in TERMS.values()),
+        )
+    )
 )
 """Colours that pictures with few colours must keep."""
 
@@ -122,10 +116,14 @@ def _has_glyph(character: str) -> bool:
     return bool(get_font(findfont(font(10))).get_char_index(ord(character)))
 
 
+def one_line(text: str) -> str:
+    """The text on one line, without control characters or marks that change its direction."""
+    return " ".join("".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text).split())
+
+
 def literal(text: str, limit: int) -> str:
     """The text on one line, at most ``limit`` characters, with a stand-in for what the font cannot show."""
-    spaced = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
-    line = "".join(c if _has_glyph(c) else "\N{REPLACEMENT CHARACTER}" for c in " ".join(spaced.split()))
+    line = "".join(c if _has_glyph(c) else "\N{REPLACEMENT CHARACTER}" for c in one_line(text))
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
@@ -176,6 +174,12 @@ def clock(episode: Episode, steps: float) -> tuple[str, int]:
 def days(episode: Episode, steps: int) -> int:
     """On how many days the first so many steps fall."""
     return max(1, ceil((_first_hour(episode) + steps * episode.dt_h) / 24 - 1e-9))
+
+
+def time_of(episode: Episode, after: float, steps: int) -> str:
+    """Time of day ``after`` so many steps, with the day where an episode of ``steps`` has more than one."""
+    time, day = clock(episode, after)
+    return f"day {day} · {time}" if days(episode, steps) > 1 else time
 
 
 def time_ticks(episode: Episode, steps: int, most: int) -> list[tuple[float, str]]:

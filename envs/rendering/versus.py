@@ -8,27 +8,35 @@ import numpy as np
 from matplotlib.style import context
 
 from envs.rendering.canvas import Canvas, Image, fit, text_width
-from envs.rendering.grid_state import MARGIN, STRIP_HEIGHT, draw_title
-from envs.rendering.header import NAME_SIZE, VALUE_SIZE, right_edges
+from envs.rendering.header import (
+    NAME_SIZE,
+    VALUE_SIZE,
+    Figures,
+    draw_figures,
+    draw_time,
+    draw_title,
+    plain,
+    right_edges,
+    served_figures,
+)
 from envs.rendering.layout import Box, Floats
 from envs.rendering.legend import draw_legend, draw_outage_legend
 from envs.rendering.network import Network
-from envs.rendering.playback import Playback, check_same_episode
+from envs.rendering.playback import Playback, check_same_episode, cost_by_step
 from envs.rendering.strip import STORAGE_TITLE, Plot, Strip, demand_plot
-from envs.rendering.style import BLUE, INK, MUTED, STYLE, VERMILION, clock, days, number, percent
+from envs.rendering.style import INK, LEGEND_WIDTH, MARGIN, MUTED, STRIP_HEIGHT, STYLE
 from envs.rendering.video import SECONDS_PER_STEP
 from grid import IN_SERVICE, Episode
 
-SIZE = (1600, 800)  # pixels; as in all pictures, lengths are those of one 800 high
-GIF_SIZE = (1000, 500)
+PAIR_SIZE = (1600, 800)  # pixels; as in all pictures, lengths are those of one 800 high
+PAIR_GIF_SIZE = (1000, 500)
 GAP = 40.0
-LEGEND_WIDTH = 214.0
-COLOURS = (INK, "#B0457F")  # of the two policies, as in the replay
-_HEADER = 66.0  # above each network
+COLOURS = (INK, "#B0457F")  # of the two policies, as on the page
+_HEADER, _DROP = 66.0, 24.0  # above each network: the header, and from its values down to their names
 
 
 class VersusRenderer:
-    """Pictures of two networks, of the demand, and of what differs: storage and cost.
+    """Pictures of two policies: both networks, the demand, the stored energy and the difference in cost.
 
     Args:
         episode: what is shown on the left.
@@ -44,7 +52,7 @@ class VersusRenderer:
         self,
         episode: Episode,
         versus: Episode,
-        size: tuple[int, int] = SIZE,
+        size: tuple[int, int] = PAIR_SIZE,
         *,
         seconds_per_step: float = SECONDS_PER_STEP,
     ) -> None:
@@ -70,72 +78,46 @@ class VersusRenderer:
             for network in self._networks:
                 network.draw_background()
             self._strip.draw_background(plots)
-            self._figures = [
-                self._list_figures(one, play) for one, play in zip(self._episodes, self._playbacks, strict=True)
+            self._figures: list[Figures] = [
+                [*served_figures(play.series), plain("cost so far", np.cumsum(cost_by_step(one)))]
+                for one, play in zip(self._episodes, self._playbacks, strict=True)
             ]
             canvas.keep()
 
     def frame(self, t: float) -> Image:
         """(H, W, 3) uint8 picture ``t`` steps after the first finished step."""
         t = min(max(t, 0.0), float(self._playbacks[0].last))
-        canvas, now = self._canvas, int(t)
+        canvas = self._canvas
         canvas.restore()
         for network, playback in zip(self._networks, self._playbacks, strict=True):
             network.draw(playback.at(t), self._seconds_per_step)
         self._strip.draw_cursor(t)
-        episode = self._episodes[0]
-        time, day = clock(episode, int(4 * t) / 4)
-        text = f"day {day} · {time}" if days(episode, episode.steps) > 1 else time
-        canvas.text(0.46 * canvas.width, canvas.height - 38, text, 17, INK, bold=True, align="center")
-        count = f"step {min(now + 1, episode.steps)} / {max(episode.steps, 1)}"
-        canvas.text(0.46 * canvas.width, canvas.height - 63, count, 9.5, MUTED, align="center")
+        draw_time(canvas, self._episodes[0], t, max(self._episodes[0].steps, 1))
         for side in range(2):
-            self._draw_header(side, now)
+            self._draw_header(side, int(t))
         return canvas.image()
 
     def _draw_header(self, side: int, now: int) -> None:
-        """Policy, served share, unmet power and cost above a network, as of the finished step."""
+        """Above a network: policy, served share, unmet power and cost, after the step."""
         canvas, box, figures = self._canvas, self._boxes[side], self._figures[side]
         y = canvas.height - 112
         edges = right_edges(box.left + box.width, [(name, values) for name, values, _ in figures])
-        for edge, (name, values, colours) in zip(edges, figures, strict=True):
-            canvas.text(edge, y, values[now], VALUE_SIZE, colours[now], bold=True, align="right")
-            canvas.text(edge, y - 24, name, NAME_SIZE, MUTED, align="right")
+        draw_figures(canvas, figures, edges, now, y, _DROP)
         widest = max(text_width(value, VALUE_SIZE, True) for value in figures[0][1])
         name = fit(self._episodes[side].policy, edges[0] - widest - box.left - 24, VALUE_SIZE, bold=True)
         canvas.text(box.left, y, name, VALUE_SIZE, COLOURS[side], bold=True)
-        canvas.text(box.left, y - 24, "policy", NAME_SIZE, MUTED)
-
-    @staticmethod
-    def _list_figures(episode: Episode, playback: Playback) -> list[tuple[str, list[str], list[str]]]:
-        """Name, values (T,) and colours (T,) of what is said of each step."""
-        series = playback.series
-        demand, served = series.load_mw.tolist(), series.served_mw.tolist()
-        unmet = np.maximum(series.load_mw - series.served_mw, 0.0).tolist()
-        return [
-            ("served", [percent(*pair) for pair in zip(served, demand, strict=True)], [BLUE] * len(demand)),
-            ("unmet", [f"{number(one)} MW" for one in unmet], [VERMILION if one > 0.005 else MUTED for one in unmet]),
-            ("cost so far", [number(one) for one in _cost(episode).tolist()], [INK] * len(demand)),
-        ]
+        canvas.text(box.left, y - _DROP, "policy", NAME_SIZE, MUTED)
 
     def _plots(self) -> list[Plot]:
-        """Demand and how the left policy serves it, mean charge under both, and what the right one saves."""
+        """Demand and what the left policy serves; mean state of charge of both; what the right policy saves."""
         left, right = (fit(one.policy, 130, 9) for one in self._episodes)
         plots = [replace(demand_plot(self._playbacks[0].series), title=f"Demand (MW) under {left}")]
         if self._playbacks[0].stored_frac.shape[1]:
             stored = [100 * play.series.stored_frac for play in self._playbacks]
             key = (f"— {right}", COLOURS[1]), (f"— {left}", COLOURS[0])
             plots.append(Plot(STORAGE_TITLE, key, tuple(zip(stored, COLOURS, strict=True)), 0.0, 104.0))
-        saved = _cost(self._episodes[0]) - _cost(self._episodes[1])
+        saved: Floats = np.cumsum(cost_by_step(self._episodes[0])) - np.cumsum(cost_by_step(self._episodes[1]))
         low, high = min(0.0, float(saved.min())), max(0.0, float(saved.max()))
         margin = 0.06 * (high - low) or 1.0
         plots.append(Plot(f"Saved by {right} so far", (), ((saved, INK),), low - margin, high + margin))
         return plots
-
-
-def _cost(episode: Episode) -> Floats:
-    """(T,) cost of all steps so far; 0 before the first."""
-    if not episode.steps:
-        return np.zeros(1)
-    so_far: Floats = np.cumsum(np.sum([np.zeros(episode.steps), *episode.costs.values()], axis=0))
-    return so_far

@@ -1,4 +1,4 @@
-"""Writing frames to files: .gif with Pillow alone, .mp4 with ffmpeg; both frame by frame, whole or not at all."""
+"""Write animations frame by frame: .gif with Pillow, .mp4 with ffmpeg. A file is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from grid import GridError, atomic_path
 
 Progress: TypeAlias = Callable[[int, int], None]  # called with the number of frames done and of all frames
 
-PICTURES = (".png", ".svg", ".pdf")  # that matplotlib writes
-GIF_SIZE = (800, 500)
+ANIMATIONS, PICTURES = (".gif", ".mp4"), (".png", ".svg", ".pdf")
+SUFFIXES = {"grid_state": (*ANIMATIONS, ".png"), "sim_results": (*ANIMATIONS, *PICTURES)}
+"""What files each picture of an episode can be."""
+
 SECONDS_PER_STEP = 0.32
 LONGEST_S = 25.0  # longer episodes play faster
 HOLD_S = 1.0  # the last frame stays
@@ -49,12 +51,12 @@ class Clip:
 
 
 def seconds_per_step(steps: int) -> float:
-    """How long a step of an animation of so many steps takes."""
+    """Duration of each step in an animation of this many steps."""
     return min(SECONDS_PER_STEP, LONGEST_S / max(steps - 1, 1))
 
 
 def check_suffix(path: str | Path, allowed: tuple[str, ...]) -> str:
-    """The suffix of a path in small letters.
+    """The suffix of a path, in lower case.
 
     Raises:
         GridError: it is not one of those allowed.
@@ -66,20 +68,13 @@ def check_suffix(path: str | Path, allowed: tuple[str, ...]) -> str:
     return suffix
 
 
-def write_png(path: str | Path, image: Image) -> Path:
-    """Write one picture; returns its path."""
-    with atomic_path(path) as temporary:
-        Pillow.fromarray(image).save(temporary)
-    return Path(path)
-
-
 def write_animation(path: str | Path, clip: Clip, progress: Progress | None = None) -> Path:
     """Write a .gif or .mp4; returns its path.
 
     Raises:
         GridError: the suffix is another, the file cannot be written, or ffmpeg is missing or fails.
     """
-    write = {".gif": _write_gif, ".mp4": _write_mp4}[check_suffix(path, (".gif", ".mp4"))]
+    write = {".gif": _write_gif, ".mp4": _write_mp4}[check_suffix(path, ANIMATIONS)]
     with atomic_path(path) as temporary:
         write(Path(path), temporary, clip, progress)
     return Path(path)
@@ -94,7 +89,7 @@ def _frames(clip: Clip, progress: Progress | None) -> Iterator[Image]:
 
 
 def _write_gif(path: Path, temporary: Path, clip: Clip, progress: Progress | None) -> None:
-    """One palette for all frames, and of each frame only what has changed: as small as ffmpeg makes them."""
+    """Write one palette for all frames, and of each frame only the pixels that have changed: this keeps files small."""
     samples = np.linspace(0, clip.steps - 1, min(_SAMPLES, clip.steps))
     palette = _palette([clip.paint(float(t)) for t in samples], clip.colours)
     nearest = _nearest(palette)
@@ -136,7 +131,7 @@ def _write_gif_frame(
 
 
 def _palette(samples: list[Image], count: int) -> NDArray[np.uint8]:
-    """(count, 3) colours: those that carry meaning, exactly, and the most common of the others."""
+    """(count, 3) colours: first the colours that carry meaning, unchanged; then the most common of the others."""
     exact = np.round([[255 * part for part in to_rgb(colour)] for colour in EXACT]).astype(np.uint8)
     together, others = Pillow.fromarray(np.vstack(samples)), count - len(exact)
     common = together.quantize(others, method=Pillow.Quantize.MEDIANCUT, dither=Pillow.Dither.NONE)
@@ -145,7 +140,7 @@ def _palette(samples: list[Image], count: int) -> NDArray[np.uint8]:
 
 
 def _nearest(palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(65536,) the colour of the palette nearest to each colour of 5, 6 and 5 bits."""
+    """(65536,) index of the nearest palette colour, for each colour of 5 + 6 + 5 bits."""
     bits = np.arange(65536)
     high = np.column_stack([bits >> 11, bits >> 5 & 63, bits & 31]).astype(np.float32)
     colours = high * np.array([255 / 31, 255 / 63, 255 / 31], np.float32)
@@ -180,7 +175,7 @@ def _write_mp4(path: Path, temporary: Path, clip: Clip, progress: Progress | Non
 
 
 def _feed(pipe: IO[bytes] | None, clip: Clip, progress: Progress | None) -> None:
-    """Give ffmpeg all frames, the last one for longer; stop where it hangs up, its exit code says why."""
+    """Write all frames to ffmpeg and repeat the last; stop if ffmpeg closes the pipe: its exit code says why."""
     if pipe is None:
         return
     try:

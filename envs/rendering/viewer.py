@@ -1,35 +1,22 @@
-"""What each render mode of LoadBalancer shows of a running episode."""
+"""The render modes of LoadBalancer: each shows the running episode in its own way."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from envs.batch import GridBatch
 from envs.recording import Recorder
+from envs.rendering.grid_state import GridStateRenderer
 
 PAUSE_S = 0.25  # between two steps in a window: the render_fps of LoadBalancer
-
-
-class Viewer(Protocol):
-    """Shows the step that has just finished."""
-
-    def __call__(self, recorder: Recorder) -> Any:
-        """Show it, or return it."""
-
-    def close(self) -> None:
-        """Let go of what is open."""
 
 
 class Picture:
     """``rgb_array``: the network as an array (H, W, 3) uint8."""
 
     def __init__(self, batch: GridBatch) -> None:
-        from envs.rendering.grid_state import GridStateRenderer
-
-        self._renderer_of = GridStateRenderer
         self._renderer: GridStateRenderer | None = None
         self._steps = batch.horizon
 
@@ -37,13 +24,13 @@ class Picture:
         """The picture of the finished step; before the first, the idle grid."""
         episode = recorder.episode(0)
         if self._renderer is None:
-            self._renderer = self._renderer_of(episode, steps=self._steps)
+            self._renderer = GridStateRenderer(episode, steps=self._steps)
         else:
             self._renderer.update(episode)
         return self._renderer.frame(max(episode.steps - 1, 0))
 
     def close(self) -> None:
-        """Let go of the renderer."""
+        """Release the renderer."""
         self._renderer = None
 
 
@@ -55,9 +42,9 @@ class Line:
 
     def __call__(self, recorder: Recorder) -> str:
         """Time, demand, demand served, stored energy and reward."""
-        if not recorder.steps:
+        last = self._batch.last
+        if last is None or not recorder.steps:
             return f"step  0/{self._batch.horizon}  before the first step"
-        last = recorder.steps[-1]
         arrays, width = self._batch.arrays, len(str(self._batch.horizon))
         hour = float(last.start_hour[0]) + last.t * last.inputs.dt_h
         demand, served = float(last.inputs.load_mw[0].sum()), float(last.outcome.served_mw[0].sum())
@@ -73,7 +60,7 @@ class Line:
 
 
 class Window:
-    """``human``: the picture in a window, at a pace that can be watched, or a sentence and then one line a step."""
+    """``human``: the picture in a window; without a display, one line of text for each step."""
 
     def __init__(self, batch: GridBatch) -> None:
         self._picture, self._line = Picture(batch), Line(batch)
@@ -83,7 +70,7 @@ class Window:
             sys.stdout.write(f"{why}: showing one line a step instead of a window.\n")
 
     def __call__(self, recorder: Recorder) -> None:
-        """Show the finished step; once the reader has closed the window, nothing."""
+        """Show the finished step; nothing after the user has closed the window."""
         if self._pyplot is None:
             sys.stdout.write(self._line(recorder) + "\n")
             return
@@ -114,7 +101,7 @@ def clock(hour: float) -> str:
 
 
 def _interactive_pyplot() -> tuple[Any, str]:
-    """pyplot with a backend that opens windows; or None, and why."""
+    """pyplot with a backend that can open windows; else None and the reason."""
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return None, "No display found"
     import matplotlib
@@ -126,4 +113,4 @@ def _interactive_pyplot() -> tuple[Any, str]:
     return pyplot, ""
 
 
-VIEWERS: dict[str, Callable[[GridBatch], Viewer]] = {"rgb_array": Picture, "human": Window, "ansi": Line}
+VIEWERS: dict[str, type[Picture | Line | Window]] = {"rgb_array": Picture, "human": Window, "ansi": Line}

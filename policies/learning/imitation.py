@@ -6,7 +6,6 @@ The gradient stage mends both in less time than rounds of solving from the polic
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
 from envs import GridBatch
-from grid import Setpoint
+from grid import Setpoint, cores
 from grid.planning import Programme, Solution
 from policies.learning.descent import Losses, descend
 from policies.learning.gradient import CRITIC_WEIGHT, discounted, mean_action
@@ -94,7 +93,8 @@ class ImitationLearner:
                 np.clip(gen, now.gen_lo_mw, now.gen_hi_mw), np.clip(store, now.store_lo_mw, now.store_hi_mw)
             )
             seen.append(_rows(observation, solved))
-            actions.append(batch.action_map.actions(setpoint, now, batch.inputs)[solved])
+            day = batch.day if batch.config.action == "bids" else None
+            actions.append(batch.action_map.actions(setpoint, now, batch.inputs, day)[solved])
             observation, reward, *_ = batch.step_setpoint(setpoint)
             rewards.append(reward[solved])
         total = torch.as_tensor(np.stack(rewards)).float()
@@ -117,7 +117,7 @@ class ImitationLearner:
                 programme.set_inputs(batch.episode_inputs(i))
                 plans[i] = programme.solve()
 
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             list(pool.map(chunk, range(0, batch.batch_size, CHUNK)))  # which raises what a thread has raised
         return plans
 

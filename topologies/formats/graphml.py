@@ -1,222 +1,210 @@
 """GraphML (http://graphml.graphdrawing.org): the columns of ``grid.kinds.COLUMNS`` as data of nodes and edges.
 
-Read by the standard library's expat, event by event, so that every fault has its line and nothing in the file is
-expanded, fetched or run; networkx's reader would take NaN, unknown ends and ids that stand twice.
+networkx reads and writes it. What its reader passes over or stumbles at is looked for first: ids, keys and data that
+stand twice, ends and keys that do not exist, numbers that are none.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from math import isfinite, nan
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from math import isfinite
 from pathlib import Path
-from typing import Any
-from xml.parsers import expat
+from xml.etree import ElementTree
 
 import networkx as nx
+from networkx.readwrite.graphml import GraphMLReader
 
-from grid import Fault, Grid, GridError, atomic_path, nearest
+from grid import Fault, Faults, Grid, GridError, atomic_path, nearest
 from topologies.formats import rows
 from topologies.text import read_text
 
-DEEPEST = 20
-MOST_ELEMENTS = 2_000_000
+MOST_TAGS = 2_000_000
 MOST_KEYS = 1000
 LONGEST_TAG = 20_000  # characters
-NUMBERS = ("int", "long", "float", "double")
-TYPES = (*NUMBERS, "boolean", "string")
-
-
-@dataclass
-class _Key:
-    """A declared attribute."""
-
-    name: str
-    kind: str  # one of TYPES
-    table: str  # "node", "edge", "graph" or "all"
-    default: Any = None
-
-
-@dataclass
-class _Reader:
-    """What has been read so far."""
-
-    path: Path
-    parser: Any
-    faults: list[Fault] = field(default_factory=list)
-    keys: dict[str, _Key] = field(default_factory=dict)
-    about: dict[str, Any] = field(default_factory=dict)
-    nodes: list[rows.Row] = field(default_factory=list)
-    edges: list[rows.Row] = field(default_factory=list)
-    ids: list[str | None] = field(default_factory=list)  # of the edges
-    open: list[str] = field(default_factory=list)  # elements around the current place
-    elements: int = 0
-    graphs: int = 0
-    fields: dict[str, Any] | None = None  # of the node, edge or graph that is open
-    key: _Key | None = None  # of the data or default that is open
-    text: list[str] = field(default_factory=list)
-
-    @property
-    def where(self) -> str:
-        return f"{self.path}, line {self.parser.CurrentLineNumber}"
-
-    def fault(self, found: str, allowed: str, mend: str) -> None:
-        if len(self.faults) < 1000:
-            self.faults.append(Fault(self.where, found, allowed, mend))
-
-    def doctype(self, *_: object) -> None:
-        mend = "remove the document type and write out what it stands for"
-        raise GridError(self.where, "a document type (DTD)", "none: entities can hide anything", mend)
-
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = tag.rpartition(":")[2]
-        self.elements += 1
-        if self.elements > MOST_ELEMENTS:
-            allowed = f"at most {MOST_ELEMENTS:,}"
-            raise GridError(self.where, f"more than {MOST_ELEMENTS:,} elements", allowed, "give a smaller file")
-        if len(self.open) >= DEEPEST:
-            raise GridError(self.where, "elements nested too deeply", f"at most {DEEPEST} levels", "correct it")
-        if not self.open and name != "graphml":
-            raise GridError(self.where, f"the element <{name[:60]}>", "<graphml>", "give a GraphML file")
-        parent = self.open[-1] if self.open else ""
-        self.open.append(name)
-        if len(self.nodes) > rows.MOST_NODES or len(self.edges) > rows.MOST_LINES:
-            allowed = f"at most {rows.MOST_NODES:,} nodes and {rows.MOST_LINES:,} edges"
-            raise GridError(self.where, "too many nodes or edges", allowed, "give a smaller grid")
-        if name == "key":
-            self._declare(attributes)
-        elif name == "graph":
-            self._open_graph(parent, attributes)
-        elif name in ("node", "edge"):
-            self._open_row(name, attributes)
-        elif name in ("data", "default"):
-            self._open_value(name, parent, attributes)
-        elif name == "hyperedge":
-            self.fault("a hyperedge", "edges with two ends", "write it as edges")
-
-    def _declare(self, attributes: dict[str, str]) -> None:
-        kind = attributes.get("attr.type", "string")
-        if kind not in TYPES:
-            self.fault(f"the type {kind!r}", ", ".join(TYPES), nearest(kind, TYPES))
-            kind = "string"
-        number = attributes.get("id", "")
-        if len(self.keys) >= MOST_KEYS:
-            raise GridError(self.where, "too many keys", f"at most {MOST_KEYS:,}", "remove those that are not used")
-        if number in self.keys:
-            self.fault(f"the key {number!r} twice", "each key once", "rename one of them")
-        self.key = _Key(attributes.get("attr.name", number), kind, attributes.get("for", "all"))
-        self.keys[number] = self.key
-
-    def _open_graph(self, parent: str, attributes: dict[str, str]) -> None:
-        self.graphs += 1
-        if parent != "graphml" or self.graphs > 1:
-            self.fault("a second graph", "one graph", "remove one; graphs in nodes have no place here")
-        self.fields = self.about
-        if "id" in attributes and attributes["id"] not in ("", "G"):
-            self.about.setdefault("name", attributes["id"])
-
-    def _open_row(self, name: str, attributes: dict[str, str]) -> None:
-        self.fields = {key.name: key.default for key in self._defaults(name)}
-        if name == "node":
-            self.fields["id"] = attributes.get("id")
-            self.nodes.append((self.where, self.fields))
-            return
-        self.fields |= {end: attributes.get(end) for end in ("source", "target")}
-        self.edges.append((self.where, self.fields))
-        self.ids.append(attributes.get("id"))
-
-    def _defaults(self, table: str) -> list[_Key]:
-        return [key for key in self.keys.values() if key.default is not None and key.table in (table, "all")]
-
-    def _open_value(self, name: str, parent: str, attributes: dict[str, str]) -> None:
-        self.text = []
-        if name == "default":
-            return
-        self.key = self.keys.get(attributes.get("key", ""))
-        if parent not in ("node", "edge", "graph"):
-            self.key = None  # data of the file or of a port
-        elif self.key is None:
-            found = f"data of the key {attributes.get('key')!r}"
-            self.fault(found, "a key that is declared", nearest(str(attributes.get("key")), self.keys))
-
-    def characters(self, text: str) -> None:
-        if self.open and self.open[-1] in ("data", "default"):
-            self.text.append(text)
-            if sum(map(len, self.text)) > rows.LONGEST_TEXT:
-                allowed = f"at most {rows.LONGEST_TEXT:,} characters"
-                raise GridError(self.where, "a longer value", allowed, "shorten it")
-
-    def end(self, tag: str) -> None:
-        name = self.open.pop()
-        if name in ("data", "default") and self.key is not None:
-            value = self._value(self.key, "".join(self.text))
-            if name == "default":
-                self.key.default = value
-            elif self.fields is not None:
-                if self.key.name in self.fields and self.fields[self.key.name] != self.key.default:
-                    self.fault(f"the field {self.key.name!r} twice", "each field once", "remove one")
-                self.fields[self.key.name] = value
-        if name in ("data", "key"):
-            self.key = None
-        elif name in ("node", "edge"):
-            self.fields = self.about
-
-    def _value(self, key: _Key, text: str) -> Any:
-        plain = text.strip()
-        if key.kind == "string":
-            return text
-        if key.kind == "boolean":
-            if plain.lower() not in ("true", "false", "1", "0"):
-                self.fault(f"{key.name} {plain[:60]!r}", "true or false", "correct the value")
-            return plain.lower() in ("true", "1")
-        try:
-            value = float(plain) if "_" not in plain else nan
-        except ValueError:
-            value = nan
-        if not isfinite(value):
-            mend = "write decimals with a point" if "," in plain else "leave it out where there is no value or no limit"
-            self.fault(f"{key.name} {plain[:60]!r}", "a finite number", mend)
-            return nan
-        return int(value) if key.kind in ("int", "long") and value.is_integer() else value
+NUMBERS = ("int", "integer", "long", "float", "double")
+TYPES = (*NUMBERS, "boolean", "string", "yfiles")
+TRUTHS = ("true", "false", "1", "0")
+SPACE = f"{{{GraphMLReader.NS_GRAPHML}}}"
+DROPPED = "dropped"
+"""The tag of elements that networkx is to pass over."""
 
 
 def read(path: str | Path) -> Grid:
     """Read a grid, and the CSV file of profiles that it names.
 
     Raises:
-        GridError: anything that is not a grid, with the line of the file; all faults of the file at once.
+        GridError: anything that is not a grid, with its place in the file; all faults of the file at once.
     """
     path = Path(path)
-    text = read_text(path, "a grid in GraphML")
-    tag = re.search(rf"<[^<>]{{{LONGEST_TAG}}}", text)
-    if tag:
-        where, allowed = (
-            f"{path}, line {text.count(chr(10), 0, tag.start()) + 1}",
-            f"at most {LONGEST_TAG:,} characters",
-        )
-        raise GridError(where, "a longer tag", allowed, "correct the file")
-    parser = expat.ParserCreate(encoding="utf-8")  # whatever the file declares: it has been decoded already
-    reader = _Reader(path, parser)
-    parser.buffer_text = True
-    parser.StartDoctypeDeclHandler = reader.doctype
-    parser.EntityDeclHandler = reader.doctype
-    parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
-    parser.CharacterDataHandler = reader.characters
+    root, part = _parse(path, read_text(path, "a grid in GraphML"))
+    faults = Faults()
+    for fault in _mend(root, part):
+        faults.add(replace(fault, where=f"{path}: {fault.where}"))
+    reader = GraphMLReader(edge_key_type=str, force_multigraph=True)
     try:
-        parser.Parse(text.encode(), True)
-    except expat.ExpatError as error:
-        found = expat.errors.messages[error.code]
-        where = f"{path}, line {error.lineno}, column {error.offset + 1}"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of ports, which say nothing about a grid
+            graph = reader.make_graph(part, *reader.find_graphml_keys(root))
+    except (nx.NetworkXError, ValueError, TypeError, KeyError, AttributeError) as error:
+        found = f"what networkx cannot read ({error})"
+        raise GridError.of([*faults.found, Fault(str(path), found, "GraphML", "correct the file")]) from None
+    node_default, edge_default = (graph.graph.pop(f"{table}_default") for table in ("node", "edge"))
+    nodes = [(f"{path}: node {name!r}", {**node_default, **data, "id": name}) for name, data in graph.nodes(data=True)]
+    edges = [
+        (
+            f"{path}: edge {start!r}-{end!r}",
+            {**edge_default, "key": _key(key), **data, "source": start, "target": end},
+        )
+        for start, end, key, data in graph.edges(keys=True, data=True)
+    ]
+    return rows.to_grid(path, (f"{path}: graph", graph.graph), nodes, edges, faults.found)
+
+
+def _parse(path: Path, text: str) -> tuple[ElementTree.Element, ElementTree.Element]:
+    """The document and its graph, refused before it is parsed where it is too large or has a document type."""
+    count = text.count("<")
+    if count > MOST_TAGS:
+        allowed = f"at most {MOST_TAGS:,}"
+        raise GridError(str(path), f"up to {count:,} tags", allowed, "give a smaller file")
+    for sign, found, allowed, mend in (
+        (
+            "<!DOCTYPE",
+            "a document type (DTD)",
+            "none: entities can hide anything",
+            "remove the document type and write out what it stands for",
+        ),
+        (rf"<[^<>]{{{LONGEST_TAG}}}", "a longer tag", f"at most {LONGEST_TAG:,} characters", "correct the file"),
+    ):
+        place = re.search(sign, text)
+        if place:
+            raise GridError(f"{path}, line {text.count(chr(10), 0, place.start()) + 1}", found, allowed, mend)
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        found, (line, column) = str(error).rpartition(":")[0], error.position
+        where = f"{path}, line {line}, column {column + 1}"
         raise GridError(where, found, "one GraphML document", "correct the file; it may have been cut off") from None
-    if not reader.graphs:
-        raise GridError(str(path), "no graph", "one graph", "write one with networkx.write_graphml")
-    edges = [(where, {"key": _key(i), **row}) for i, (where, row) in zip(reader.ids, reader.edges, strict=True)]
-    return rows.to_grid(path, (f"{path}: graph", reader.about), reader.nodes, edges, reader.faults)
+    for element in root.iter():
+        if not element.tag.startswith("{"):
+            element.tag = SPACE + element.tag
+    part = root.find(f"{SPACE}graph")
+    if root.tag != f"{SPACE}graphml" or part is None:
+        found = f"the element <{root.tag.rpartition('}')[2][:60]}> without a graph in it"
+        raise GridError(str(path), found, "<graphml> with one <graph>", "write one with networkx.write_graphml")
+    for above, table, most in (
+        (root, "key", MOST_KEYS),
+        (part, "node", rows.MOST_NODES),
+        (part, "edge", rows.MOST_LINES),
+    ):
+        count = len(above.findall(SPACE + table))
+        if count > most:
+            raise GridError(str(path), f"{count:,} {table}s", f"at most {most:,}", "give a smaller grid")
+    return root, part
 
 
-def _key(number: str | None) -> str | int | None:
+def _mend(root: ElementTree.Element, part: ElementTree.Element) -> Iterator[Fault]:
+    """Faults that networkx would pass over or fail at, mended so that it reads the rest; edges keep their direction."""
+    part.set("edgedefault", "directed")
+    for graph in [*root.iter(f"{SPACE}graph")][1:]:
+        graph.clear()
+        yield Fault("graph", "a second graph", "one graph", "remove one; graphs in nodes have no place here")
+    for hyperedge in part.findall(f"{SPACE}hyperedge"):
+        hyperedge.tag = DROPPED
+        yield Fault("graph", "a hyperedge", "edges with two ends", "write it as edges")
+    keys: dict[str, tuple[str, str]] = {}  # name and type of each
+    yield from _mend_keys(root, keys)
+    yield from _mend_data(part, "graph", keys, set())
+    nodes: set[str] = set()
+    for node in part.findall(f"{SPACE}node"):
+        name = node.get("id", "")
+        if not name or name in nodes:
+            node.tag = DROPPED
+            yield Fault(f"node {name!r}", "the id twice" if name else "no id", "an id of its own", "rename it")
+        nodes.add(name)
+        yield from _mend_data(node, f"node {name!r}", keys, {"id"})
+    taken: set[tuple[str, str, str]] = set()
+    for edge in part.findall(f"{SPACE}edge"):
+        ends = edge.get("source", ""), edge.get("target", "")
+        where, number = "edge {!r}-{!r}".format(*ends), edge.get("id", "")
+        edge.attrib.pop("directed", None)
+        yield from _mend_data(edge, where, keys, {"source", "target"})
+        unknown = [end for end in ends if end not in nodes]
+        if number and (*ends, number) in taken:
+            yield Fault(where, f"the id {number!r} twice", "an id of its own for each edge", "rename it")
+        elif unknown:
+            mend = rows.nearest_node(unknown[0], nodes)
+            yield Fault(
+                where, f"the end {unknown[0]!r}" if unknown[0] else "an end missing", "the ids of two nodes", mend
+            )
+        else:
+            taken.add((*ends, number))
+            continue
+        edge.tag = DROPPED
+
+
+def _mend_keys(root: ElementTree.Element, keys: dict[str, tuple[str, str]]) -> Iterator[Fault]:
+    for key in root.findall(f"{SPACE}key"):
+        number, kind = key.get("id", ""), key.get("attr.type", "string")
+        where = f"key {number!r}"
+        if number in keys:
+            key.tag = DROPPED
+            yield Fault(where, "the key twice", "each key once", "rename one of them")
+            continue
+        if kind not in TYPES:
+            yield Fault(where, f"the type {kind!r}", ", ".join(TYPES), nearest(kind, TYPES))
+            kind = "string"
+        key.set("attr.type", "double" if kind in NUMBERS else kind)
+        key.set("attr.name", key.get("attr.name", number))
+        keys[number] = key.get("attr.name", ""), kind
+        default = key.find(f"{SPACE}default")
+        if default is not None:
+            yield from _mend_value(default, where, *keys[number])
+
+
+def _mend_data(
+    element: ElementTree.Element, where: str, keys: dict[str, tuple[str, str]], seen: set[str]
+) -> Iterator[Fault]:
+    for data in element.findall(f"{SPACE}data"):
+        key = data.get("key", "")
+        name, kind = keys.get(key, ("", ""))
+        if key in keys and name not in seen:
+            seen.add(name)
+            yield from _mend_value(data, where, name, kind)
+            continue
+        data.tag = DROPPED
+        if key in keys:
+            yield Fault(where, f"the field {name!r} twice", "each field once", "remove one")
+        else:
+            yield Fault(where, f"data of the key {key!r}", "a key that is declared", nearest(key, keys))
+
+
+def _mend_value(data: ElementTree.Element, where: str, name: str, kind: str) -> Iterator[Fault]:
+    data.text = data.text or ""
+    plain = data.text.strip()
+    if kind == "boolean":
+        data.text = plain
+    if kind == "boolean" and plain.lower() not in TRUTHS:
+        data.text = "false"
+        yield Fault(where, f"{name} {plain[:60]!r}", "true or false", "correct the value")
+    elif kind in NUMBERS and not _is_number(plain):
+        data.text = "nan"
+        mend = "write decimals with a point" if "," in plain else "leave it out where there is no value or no limit"
+        yield Fault(where, f"{name} {plain[:60]!r}", "a finite number", mend)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return isfinite(float(text)) and "_" not in text  # Python reads 1_0 as 10
+    except ValueError:
+        return False
+
+
+def _key(number: str | int) -> str | int:
     """The key that the id of an edge stands for: networkx writes whole numbers and texts alike."""
-    return int(number) if number is not None and number.isdecimal() and len(number) < 9 else number
+    return int(number) if isinstance(number, str) and number.isdecimal() and len(number) < 9 else number
 
 
 def write(grid: Grid, path: str | Path) -> None:
@@ -230,11 +218,11 @@ def write(grid: Grid, path: str | Path) -> None:
     graph: nx.MultiGraph[str] = nx.MultiGraph(**about)
     for node in nodes:
         graph.add_node(node.pop("id"), **node)
-    for edge in edges:
-        start, end, key = (edge.pop(name) for name in ("source", "target", "key"))
-        graph.add_edge(start, end, key, **edge)
-        graph.edges[start, end, key]["line_from"] = start  # an undirected edge may be written the other way round
-        if isinstance(key, str) and _key(key) != key:
-            graph.edges[start, end, key]["key"] = key  # data of that name go before the id
+    for edge, (name, *_) in zip(edges, grid.lines(), strict=True):
+        start, end, key = (edge.pop(field) for field in ("source", "target", "key"))
+        graph.add_edge(start, end, name, **edge)  # other programs want an id of its own for each edge
+        graph.edges[start, end, name]["line_from"] = start  # an undirected edge may be written the other way round
+        if isinstance(key, str) and (key != name or _key(key) != key):
+            graph.edges[start, end, name]["key"] = key  # data of that name go before the id
     with atomic_path(path) as temporary:
         nx.write_graphml_xml(graph, temporary)

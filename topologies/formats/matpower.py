@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from grid import MOST_SHOWN, Fault, Faults, Grid, GridError
+from grid import Fault, Faults, Grid, GridError
 from topologies.formats.matpower_text import Case, Row, parse, pu_per_ohm
+from topologies.formats.units import some
 
 # columns of the manual's tables, counted from 0
 BUS, BUS_TYPE, PD, GS = 0, 1, 2, 4
@@ -236,12 +237,8 @@ def _read_branch(reading: _Reading, row: Row, grid: Grid) -> None:
 
 def _notes(reading: _Reading) -> list[str]:
     case = reading.case
-    notes = [f"{text}: {_some(whom)}" for text, whom in reading.noted.items()]
-    notes += [f"table mpc.{name} ignored" for name in case.ignored[:MOST_SHOWN]]
+    notes = [f"{text}: {some(whom)}" for text, whom in reading.noted.items()]
+    notes += [f"tables ignored: {some([f'mpc.{name}' for name in case.ignored])}"] if case.ignored else []
     notes += ["loads converted from kW to MW, as the file says"] if case.kw_to_mw else []
     notes += ["impedances converted from ohm to per unit, as the file says"] if case.ohm_to_pu else []
     return notes
-
-
-def _some(whom: list[str], most: int = 5) -> str:
-    return ", ".join(whom[:most]) + (f" and {len(whom) - most} more" if len(whom) > most else "")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from grid import LARGEST_BASE_MVA, LEAST_BASE_MVA, MOST_SHOWN, Fault, Faults, GridError
+from grid import LARGEST_BASE_MVA, LEAST_BASE_MVA, Fault, Faults, GridError
 from topologies.text import read_text
 
 MOST_LINES = 1_000_000
@@ -131,7 +131,7 @@ def _rows(path: Path, name: str, first_line: int, body: str, faults: Faults) -> 
         for part in code.split(";"):
             words = part.replace(",", " ").split()
             cells += len(words)
-            if cells > MOST_CELLS or len(faults.found) > MOST_SHOWN:
+            if cells > MOST_CELLS:
                 faults.report()
                 where, found = f"{path}, line {line}, mpc.{name}", f"more than {MOST_CELLS:,} numbers"
                 raise GridError(where, found, f"at most {MOST_CELLS:,}", "give a smaller case")
@@ -145,10 +145,10 @@ def _rows(path: Path, name: str, first_line: int, body: str, faults: Faults) -> 
         where, found = f"{path}, line {row.line}, mpc.{name}", f"{len(row.cells)} columns"
         if len(row.cells) != width and name != "gencost":
             mend = "end each row with a semicolon and give every row all columns"
-            faults.found.append(Fault(where, found, f"{width}, as in the row above", mend))
+            faults.add(Fault(where, found, f"{width}, as in the row above", mend))
         elif len(row.cells) < FEWEST_COLUMNS[name]:
             mend = "add the columns of the MATPOWER manual"
-            faults.found.append(Fault(where, found, f"{FEWEST_COLUMNS[name]} or more", mend))
+            faults.add(Fault(where, found, f"{FEWEST_COLUMNS[name]} or more", mend))
     return rows
 
 

@@ -20,9 +20,6 @@ TABLES = (
     *("ward", "xward", "line", "trafo", "trafo3w", "impedance", "switch", "dcline", "tcsc", "poly_cost", "pwl_cost"),
     *("trafo_characteristic_table",),
 )
-NOT_MODELLED = (
-    *("svc", "ssc", "vsc", "b2b_vsc", "line_dc", "bus_dc", "load_dc", "source_dc", "vsc_stacked", "vsc_bipolar"),
-)
 BUSES = ("bus", "from_bus", "to_bus", "hv_bus", "mv_bus", "lv_bus")  # columns that name a bus
 FLAGS = ("in_service", "closed", "slack", "controllable", "tap_dependency_table", "tap_at_star_point", "oltc")
 TEXTS = ("name", "std_type", "type", "zone", "geo", "et", "tap_side", "tap_changer_type", "vector_group", "power_type")
@@ -87,14 +84,11 @@ def read_network(path: Path, data: dict[str, Any], faults: list[Fault]) -> Netwo
         [],
     )
     for name, value in fields.items():
-        if name not in (*TABLES, *NOT_MODELLED):
+        if name not in TABLES:
+            network.ignored += [] if name.startswith("res_") else _ignored(name, value)
             continue
         table = _table(path, name, value, faults)
-        if table is None or not table.index:
-            continue
-        if name in NOT_MODELLED:
-            network.ignored.append(f"{len(table.index)} rows of {name}")
-        else:
+        if table is not None and table.index:
             network.tables[name] = table
     if "bus" not in network.tables and not faults:
         faults.append(Fault(f"{path}: bus", "no bus", "a table of buses", "give a network with buses"))
@@ -102,6 +96,21 @@ def read_network(path: Path, data: dict[str, Any], faults: list[Fault]) -> Netwo
     if faults:
         raise GridError.of(faults)
     return network
+
+
+def _ignored(name: str, value: Any) -> list[str]:
+    """The tables in a field that is not read, with the number of their rows; whatever is wrong with them."""
+    if not isinstance(value, dict):
+        return []
+    if value.get("_class") != "DataFrame":
+        return [
+            table for key, part in value.items() if isinstance(part, dict) for table in _ignored(f"{name}.{key}", part)
+        ]
+    try:
+        index = parse(name, str(value.get("_object")))[0]["index"]
+        return [f"{len(index)} rows of {name}"] if index else []
+    except (GridError, LookupError, TypeError):
+        return [f"the table {name}"]
 
 
 def _scalar(path: Path, fields: dict[str, Any], name: str, default: float, faults: list[Fault]) -> float:

@@ -72,7 +72,7 @@ def _networks(module: Any) -> dict[str, Any]:
 def _to_grid(network: Network, pandapower: Any) -> Grid:
     from pandapower.converter.pypower.to_ppc import to_ppc
 
-    net = _net(network, pandapower)
+    net, filled = _net(network, pandapower)
     case = to_ppc(net, mode="pf", calculate_voltage_angles=True, init="flat", check_connectivity=False)
     in_service, lookup = case["internal"]["branch_is"], net._pd2ppc_lookups
     branch = np.zeros((len(in_service), case["branch"].shape[1]))  # a row a branch, zeros where it is out of service
@@ -83,7 +83,7 @@ def _to_grid(network: Network, pandapower: Any) -> Grid:
     buses = Buses({name: [] for name in dict.fromkeys(name_of.values())})
     _note_buses(buses, net, number)
     buses.places = _places(net, name_of)
-    read_units(net, name_of, buses)
+    read_units(net, name_of, buses, pandapower, filled)
     for what in network.ignored:
         buses.note("left out, as the model has no place for it", what)
     for place in np.unique(branch[branch[:, STATUS] > 0][:, [FROM, TO]].astype(int)).tolist():
@@ -102,8 +102,8 @@ def _to_grid(network: Network, pandapower: Any) -> Grid:
     return grid
 
 
-def _net(network: Network, pandapower: Any) -> Any:
-    """pandapower's network with our tables, brought to its present format."""
+def _net(network: Network, pandapower: Any) -> tuple[Any, dict[str, set[str]]]:
+    """pandapower's network with our tables, in its present format, and the columns of each that are not of the file."""
     import pandas as pd
 
     net = pandapower.create_empty_network(f_hz=network.f_hz, sn_mva=network.sn_mva)
@@ -113,18 +113,20 @@ def _net(network: Network, pandapower: Any) -> Any:
         net["version"], net["format_version"] = network.version, network.format_version
         pandapower.convert_format(net)
     fresh = pandapower.create_empty_network()
+    filled: dict[str, set[str]] = {name: set() for name in network.tables}
     for name in network.tables:
         for column, kind in fresh[name].dtypes.items():
             if column not in net[name]:
+                filled[name].add(column)
                 net[name][column] = _default(name, column, kind)
             elif kind.kind == "f":
                 net[name][column] = pd.to_numeric(net[name][column])
             elif kind.kind == "b":
-                default = column in ("in_service", "closed")
+                default = _default(name, column, kind)
                 net[name][column] = net[name][column].map(lambda cell, d=default: d if pd.isna(cell) else bool(cell))
             elif kind.kind in "iu":
                 net[name][column] = net[name][column].astype(kind)
-    return net
+    return net, filled
 
 
 def _default(table: str, column: str, kind: Any) -> Any:
@@ -132,7 +134,7 @@ def _default(table: str, column: str, kind: Any) -> Any:
     if column in ("scaling", "df", "parallel", "max_step", "step"):
         return 1
     if kind.kind == "b":
-        return column in ("in_service", "closed")
+        return column in ("in_service", "closed") or (table, column) == ("gen", "controllable")
     return None if kind.kind == "O" else np.nan if kind.kind == "f" else 0
 
 

@@ -2,32 +2,79 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Iterator
 from math import isfinite, isnan
 from typing import Any
 
+from topologies.formats.pandapower_json import TEXTS
 from topologies.formats.units import Buses
+from topologies.formats.unread import note_unread
 
 GENERATORS = ("ext_grid", "gen", "sgen")
+COSTS = ("poly_cost", "pwl_cost")
 ASSUMED_HOURS = 1.0
+THEMES = {
+    "not read, as it is about reactive power, voltage or short circuits": re.compile(
+        r"(.*_)?(q[sz]?|v[ma]|vn)_.*|cq\d_.*|cos_phi.*|const_[zi]_.*|.*reactive.*|id_q_.*|curve_style|s_sc_.*|rx.*|[rx]0.*|[rx]dss_.*|k|kappa|max_ik_ka|lrc_pu"
+    )
+}
 
 
-def read_units(net: Any, name_of: dict[int, str], buses: Buses) -> None:
-    """Put the units of a network at its buses.
+class _Row(dict[str, Any]):
+    """A row of a table that remembers which columns were asked for."""
+
+    def __init__(self, fields: dict[str, Any], read: set[str]) -> None:
+        super().__init__(fields)
+        self.read = read
+
+    def __getitem__(self, column: str) -> Any:
+        self.read.add(column)
+        return super().__getitem__(column)
+
+    def get(self, column: str, default: Any = None) -> Any:
+        """The cell of a column."""
+        self.read.add(column)
+        return super().get(column, default)
+
+
+def read_units(net: Any, name_of: dict[int, str], buses: Buses, pandapower: Any, filled: dict[str, set[str]]) -> None:
+    """Put the units of a network at its buses, and note what the file says of them that is not read.
 
     Args:
         net: pandapower's network.
         name_of: the node of each bus in service.
         buses: where to put them.
+        pandapower: the library, whose functions know the defaults.
+        filled: columns of each table that are not of the file.
     """
+    read: dict[str, set[str]] = {table: set() for table in (*CONSTANT, *GENERATORS, "storage", "dcline", *COSTS)}
+    read["xward"] |= {"r_ohm", "x_ohm"}  # a branch, by pandapower
+    _read_units(net, name_of, buses, read)
+    for table, asked in read.items():
+        usual = inspect.signature(getattr(pandapower, f"create_{table}")).parameters
+        frame = net[table]
+        if "in_service" in frame:
+            frame = frame[frame.in_service.astype(bool)]
+        for column in frame.columns if len(frame) else ():
+            if column not in asked | filled.get(table, set()) | {*TEXTS, "in_service"}:
+                cells = {f"{table} {key}": cell for key, cell in frame[column].items()}
+                default = usual[column].default if column in usual else None
+                note_unread(
+                    buses, table, column, cells, None if default is inspect.Parameter.empty else default, THEMES
+                )
+
+
+def _read_units(net: Any, name_of: dict[int, str], buses: Buses, read: dict[str, set[str]]) -> None:
     constant_mw: dict[str, float] = {}
     for table, parts in CONSTANT.items():
-        for key, row, node in _rows(net, table, "bus", name_of, buses):
+        for key, row, node in _rows(net, table, "bus", name_of, buses, read):
             power_mw = parts(row)
             constant_mw[node] = constant_mw.get(node, 0.0) + power_mw
             if table in NOTES:
                 buses.note(NOTES[table], f"{table} {key}")
-    for key, row, node in _rows(net, "dcline", "from_bus", name_of, buses):
+    for key, row, node in _rows(net, "dcline", "from_bus", name_of, buses, read):
         power_mw = value(row, "p_mw")
         arrives_mw = power_mw * (1 - value(row, "loss_percent") / 100) - value(row, "loss_mw")
         other = name_of.get(int(row["to_bus"]))
@@ -36,8 +83,8 @@ def read_units(net: Any, name_of: dict[int, str], buses: Buses) -> None:
         if other is not None:
             constant_mw[other] = constant_mw.get(other, 0.0) - arrives_mw
     demand_mw = sum(max(power_mw, 0.0) for power_mw in constant_mw.values())
-    _generators(net, name_of, buses, constant_mw, demand_mw)
-    _stores(net, name_of, buses, constant_mw)
+    _generators(net, name_of, buses, constant_mw, demand_mw, read)
+    _stores(net, name_of, buses, constant_mw, read)
     for node, power_mw in constant_mw.items():
         if power_mw < 0:
             buses.note("constant infeed taken as a source of that output, free of cost", f"node {node}")
@@ -79,11 +126,12 @@ def value(row: dict[str, Any], column: str, default: float = 0.0) -> float:
 
 
 def _rows(
-    net: Any, table: str, column: str, name_of: dict[int, str], buses: Buses
+    net: Any, table: str, column: str, name_of: dict[int, str], buses: Buses, read: dict[str, set[str]]
 ) -> Iterator[tuple[int, dict[str, Any], str]]:
     """Each row in service with its key and the node that it stands at."""
     frame = net[table]
-    for key, fields in zip(map(int, frame.index), frame.to_dict("records"), strict=True):
+    for key, cells in zip(map(int, frame.index), frame.to_dict("records"), strict=True):
+        fields = _Row(cells, read[table])
         node = name_of.get(int(fields[column]))
         if not fields.get("in_service", True) or node is None:
             buses.note("left out as out of service", f"{table} {key}")
@@ -92,11 +140,17 @@ def _rows(
 
 
 def _generators(
-    net: Any, name_of: dict[int, str], buses: Buses, constant_mw: dict[str, float], demand_mw: float
+    net: Any,
+    name_of: dict[int, str],
+    buses: Buses,
+    constant_mw: dict[str, float],
+    demand_mw: float,
+    read: dict[str, set[str]],
 ) -> None:
-    costs = _costs(net, buses)
+    costs = _costs(net, buses, read)
+    asked = set()
     for table in GENERATORS:
-        for key, row, node in _rows(net, table, "bus", name_of, buses):
+        for key, row, node in _rows(net, table, "bus", name_of, buses, read):
             whom = f"{table} {key}"
             scaling = value(row, "scaling", 1.0)
             power_mw = value(row, "p_mw") * scaling
@@ -104,7 +158,9 @@ def _generators(
                 constant_mw[node] = constant_mw.get(node, 0.0) - power_mw
                 continue
             high, low = value(row, "max_p_mw", float("nan")), value(row, "min_p_mw", float("nan"))
-            if table == "ext_grid" and not high > 0:
+            if table == "gen" and row.get("controllable") is False:
+                high = low = power_mw
+            elif (table == "ext_grid" or row.get("slack") is True) and not high > 0:
                 high = demand_mw
                 buses.note(f"no max_p_mw above 0: taken as all demand, {demand_mw:g} MW", whom)
             elif not isfinite(high):
@@ -118,6 +174,7 @@ def _generators(
                 continue
             if low < 0:
                 buses.note("negative min_p_mw taken as 0", whom)
+            asked.add((table, key))
             if (table, key) not in costs:
                 buses.note("cost of 0: the file has none", whom)
             linear, square = costs.get((table, key), (0.0, 0.0))
@@ -130,12 +187,16 @@ def _generators(
                 gen_cost_per_mwh=linear,
                 gen_cost_per_mw2h=square or None,
             )
+    for element, cost in costs.items():
+        if element not in asked and any(cost):
+            buses.note("cost left out: not of a source that is dispatched", " ".join(map(str, element)))
 
 
-def _costs(net: Any, buses: Buses) -> dict[tuple[str, int], tuple[float, float]]:
+def _costs(net: Any, buses: Buses, read: dict[str, set[str]]) -> dict[tuple[str, int], tuple[float, float]]:
     """Linear and quadratic cost of active power of the elements that have one."""
     costs: dict[tuple[str, int], tuple[float, float]] = {}
-    for row in net.poly_cost.to_dict("records"):
+    for cells in net.poly_cost.to_dict("records"):
+        row = _Row(cells, read["poly_cost"])
         whom = (str(row["et"]), int(row["element"]))
         square = value(row, "cp2_eur_per_mw2")
         if value(row, "cp0_eur"):
@@ -143,7 +204,8 @@ def _costs(net: Any, buses: Buses) -> dict[tuple[str, int], tuple[float, float]]
         if square < 0:
             buses.note("negative quadratic cost left out", " ".join(map(str, whom)))
         costs[whom] = (value(row, "cp1_eur_per_mw"), max(square, 0.0))
-    for row in net.pwl_cost.to_dict("records"):
+    for cells in net.pwl_cost.to_dict("records"):
+        row = _Row(cells, read["pwl_cost"])
         if row.get("power_type", "p") != "p":
             continue  # of reactive power, as the cq columns of poly_cost
         whom = (str(row["et"]), int(row["element"]))
@@ -157,8 +219,10 @@ def _costs(net: Any, buses: Buses) -> dict[tuple[str, int], tuple[float, float]]
     return costs
 
 
-def _stores(net: Any, name_of: dict[int, str], buses: Buses, constant_mw: dict[str, float]) -> None:
-    for key, row, node in _rows(net, "storage", "bus", name_of, buses):
+def _stores(
+    net: Any, name_of: dict[int, str], buses: Buses, constant_mw: dict[str, float], read: dict[str, set[str]]
+) -> None:
+    for key, row, node in _rows(net, "storage", "bus", name_of, buses, read):
         whom = f"storage {key}"
         energy_mwh, least_mwh = value(row, "max_e_mwh"), max(value(row, "min_e_mwh"), 0.0)
         power_mw = value(row, "p_mw") * value(row, "scaling", 1.0)

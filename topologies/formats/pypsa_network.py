@@ -14,6 +14,7 @@ from grid import Fault, Grid, GridError, Series
 from topologies.formats.pypsa_lines import read_lines
 from topologies.formats.pypsa_tables import read_folder, read_netcdf
 from topologies.formats.pypsa_units import Reading, read_units
+from topologies.formats.pypsa_unread import note_unread
 from topologies.formats.units import Buses
 from topologies.series import TimedSeries
 
@@ -48,6 +49,7 @@ def read(path: str | Path) -> Grid:
         faults += [Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in grid.faults(whole=not faults)]
     if faults:
         raise GridError.of(faults)
+    note_unread(reading)
     grid.notes = reading.buses.notes()
     return grid
 

@@ -27,9 +27,9 @@ COMPONENTS = (
     *("buses", "carriers", "generators", "loads", "storage_units", "stores", "links", "lines", "transformers"),
     *("shunt_impedances", "line_types", "transformer_types", "global_constraints", "processes"),
 )
-SERIES = {  # what is read of the values over time; the rest are results, or have no place
+SERIES = {  # what is read of the values over time
     *(("loads", "p_set"), ("generators", "p_max_pu"), ("generators", "p_min_pu"), ("generators", "marginal_cost")),
-    *(("storage_units", "inflow"), ("lines", "s_max_pu"), ("transformers", "s_max_pu")),
+    *(("lines", "s_max_pu"), ("transformers", "s_max_pu")),
 }
 LONGEST_NAME = 1000
 MOST_ROWS = 200_000
@@ -47,6 +47,7 @@ class Table:
     columns: dict[str, list[Any]]  # each (R,): texts, numbers, true or false
     faults: list[Fault]
     in_lines: bool  # whether rows are lines of a text
+    read: set[str] = field(default_factory=set)  # columns that were asked for
 
     def place(self, row: int, column: str) -> str:
         """Where a cell stands."""
@@ -59,6 +60,7 @@ class Table:
 
     def number(self, row: int, column: str, default: float, low: float = -LARGEST, endless: bool = False) -> float:
         """A cell as a number from ``low`` on; the default where it is absent or empty; infinite only if ``endless``."""
+        self.read.add(column)
         cell = self.columns[column][row] if column in self.columns else None
         if cell is None or cell == "" or (isinstance(cell, float) and isnan(cell)):
             return default
@@ -79,6 +81,7 @@ class Table:
 
     def text(self, row: int, column: str) -> str:
         """A cell as a text; empty where it is absent."""
+        self.read.add(column)
         cell = self.columns[column][row] if column in self.columns else ""
         return "" if cell is None or (isinstance(cell, float) and isnan(cell)) else str(cell)
 
@@ -100,6 +103,7 @@ class Network:
     meta: dict[str, Any] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
     series: dict[tuple[str, str], dict[str, np.ndarray]] = field(default_factory=dict)  # (T,) by component and name
+    unread_series: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # names of those that SERIES lacks
     snapshots: list[str] = field(default_factory=list)  # (T,) as they are written
     weights_h: list[float] = field(default_factory=list)  # (T,)
     faults: list[Fault] = field(default_factory=list)
@@ -136,10 +140,15 @@ class Network:
             found = "a gap" if isnan(values[row, column]) else f"{values[row, column]:g}"
             self.faults.append(Fault(at, found, "a finite number", "fill the gap or correct the value"))
             return
-        known = set(self.table(component).names)
-        for name in names:
-            if name not in known:
+        table = self.table(component)
+        row_of = {name: row for row, name in enumerate(table.names)}
+        for name, course in zip(names, values.T, strict=True):
+            if name not in row_of:
                 self.faults.append(Fault(where, f"the column {name!r}", f"the names of {component}", "correct it"))
+            elif len(course) == 1:  # a constant
+                table.columns.setdefault(attribute, [None] * len(table.names))[row_of[name]] = float(course[0])
+        if len(values) == 1:
+            return
         self.series[component, attribute] = dict(zip(names, values.T, strict=True))
 
 
@@ -169,8 +178,10 @@ def read_folder(path: Path) -> Network:
             network.add(component, str(file), [row[0] for row in rows], columns, True)
     for file in sorted(path.glob("*-*.csv")):
         component, attribute = file.stem.split("-", 1)
-        if (component, attribute) in SERIES:
-            header, rows = _rows(file)
+        header, rows = _rows(file) if component in COMPONENTS else ([], [])
+        if (component, attribute) not in SERIES:
+            network.unread_series[component, attribute] = header[1:]
+        else:
             values = np.array([[_float(cell) for cell in row[1:]] for row in rows]).reshape(len(rows), len(header) - 1)
             network.add_series(component, attribute, str(file), header[1:], values)
     return network
@@ -253,13 +264,17 @@ def read_netcdf(path: Path) -> Network:
             name.removeprefix(f"{component}_"): array.tolist()
             for name, array in arrays.items()
             if next((c for c in known if name.startswith(f"{c}_")), "") == component
-            and not name.startswith(f"{component}_t_")
+            and not name.startswith((f"{component}_t_", f"{component}_i"))
             and array.shape == (len(names),)
         }
         network.add(component, f"{path}: {component}", names, columns, False)
-    for component, attribute in sorted(SERIES):
-        name = f"{component}_t_{attribute}"
-        if name in arrays and f"{name}_i" in arrays and arrays[name].ndim == 2 and arrays[name].dtype.kind in "biuf":
+    for name in sorted(arrays):
+        component, over_time, attribute = name.partition("_t_")
+        if not over_time or component not in COMPONENTS or f"{name}_i" not in arrays:
+            continue
+        if (component, attribute) not in SERIES:
+            network.unread_series[component, attribute] = _texts(arrays[f"{name}_i"])
+        elif arrays[name].ndim == 2 and arrays[name].dtype.kind in "biuf":
             in_order = about["dimensions"][name][0] == "snapshots"
             values = (arrays[name] if in_order else arrays[name].T).astype(float)
             network.add_series(component, attribute, f"{path}: {name}", _texts(arrays[f"{name}_i"]), values)

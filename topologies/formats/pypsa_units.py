@@ -48,8 +48,7 @@ class Reading:
 
     def series(self, component: str, attribute: str, name: str) -> np.ndarray | None:
         """(T,) values over time of an attribute; None where it is constant."""
-        values = self.network.series.get((component, attribute), {}).get(name)
-        return values if values is not None and len(values) > 1 else None
+        return self.network.series.get((component, attribute), {}).get(name)
 
     def profile(self, name: str, shares: np.ndarray) -> str:
         """Keep a course of shares under a name of its own; what rounding sets apart is one course."""
@@ -197,8 +196,6 @@ def _read_storage_units(reading: Reading) -> None:
         if not 0 < nominal_mw < inf:
             note("left out: its power is 0 or infinite", whom)
             continue
-        if reading.series("storage_units", "inflow", name) is not None or table.number(row, "inflow", 0.0):
-            note("inflow left out", whom)
         energy_mwh = nominal_mw * table.number(row, "max_hours", 1.0, 0.0)
         own = own_columns(table, row, NODE_COLUMNS)
         least_mwh = own.pop("store_min_mwh", 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ def _add_edge(
     ends = [_id(f"{where}.{end}", fields.pop(end, None), faults) for end in ("source", "target")]
     for end, name in zip(("source", "target"), ends, strict=True):
         if name is not None and name not in graph and all_nodes:
-            faults.append(Fault(f"{where}.{end}", repr(name), "the id of a node", nearest_node(name, graph)))
+            faults.append(Fault(f"{where}.{end}", repr(name), "the id of a node", nearest_node(name, graph.nodes)))
     source, target = (name if name in graph else None for name in ends)
     key = fields.pop("key", None)
     if key is not None and (isinstance(key, bool) or not isinstance(key, str | int) or not _is_name(str(key))):
@@ -116,10 +116,10 @@ def _add_edge(
     graph.edges[source, target, key].update({"line_from": source, **fields})
 
 
-def nearest_node(name: str, graph: nx.MultiGraph[str]) -> str:
+def nearest_node(name: str, nodes: Collection[str]) -> str:
     """Words that name the closest node of a small graph; looking through a large one takes too long."""
-    few = len(graph) <= 1000 and len(name) <= 100
-    return nearest(name, graph.nodes) if few else "correct it or add the node"
+    few = len(nodes) <= 1000 and len(name) <= 100
+    return nearest(name, nodes) if few else "correct it or add the node"
 
 
 def _id(where: str, value: Any, faults: list[Fault]) -> str | None:

@@ -1,10 +1,9 @@
-"""replay: an episode, or two policies on the same one, as a page for the browser that needs nothing but itself."""
+"""replay: one policy or two in the same episode, as a self-contained page for the browser."""
 
 from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from base64 import b64encode
 from hashlib import sha256
 from html import escape
@@ -21,7 +20,7 @@ from envs.rendering import style
 from envs.rendering.canvas import Canvas
 from envs.rendering.layout import Box, Floats, bend_points
 from envs.rendering.network import MAX_LABELS, Network
-from envs.rendering.playback import check_same_episode
+from envs.rendering.playback import Playback, check_same_episode, cost_by_step, rows
 from envs.rendering.style import LOADING, LOOKS, STYLE
 from envs.rendering.video import check_suffix, seconds_per_step
 from grid import KIND_NAMES, OUT, SHAPES, TRIPPED, Episode, GridError, atomic_path
@@ -55,17 +54,14 @@ DARK: dict[str, str] = LIGHT | {
 
 
 def replay(episode: Episode, path: str | Path, versus: Episode | None = None) -> Path:
-    """Write an episode as one .html file that plays in a browser, without any network.
+    """Write an episode as one .html file that plays in a browser, offline; returns the path.
 
-    Powers and energies are right to a thousandth of the peak of their series, flows to two.
+    Powers and energies are rounded to a thousandth of the peak of their series, flows to two thousandths.
 
     Args:
         episode: what to show.
         path: the file to write.
         versus: what another policy did in the same episode, to be shown beside it.
-
-    Returns:
-        The path.
 
     Raises:
         GridError: another suffix, a path that cannot be written, an episode with values that are not finite, or two
@@ -98,7 +94,7 @@ def _data(runs: list[Episode]) -> dict[str, Any]:
     """Everything the page shows; see ``replay_model.js``, which reads it."""
     one = runs[0]
     steps = max(one.steps, 1)  # an episode without steps shows the idle grid
-    demand_mw = _steps(one.load_mw, steps)
+    demand_mw = rows(one.load_mw)
     with context(["default", STYLE]):
         networks = [Network(Canvas(), one, Box(MARGIN, MARGIN, w - 2 * MARGIN, h - 2 * MARGIN)) for w, h in VIEWS]
     return {
@@ -127,31 +123,29 @@ def _data(runs: list[Episode]) -> dict[str, Any]:
             "shapes": {name: getattr(style, name).tolist() for name in ("TRIANGLE", "SQUARE", "CHEVRON")},
         },
         "demand": _packed(demand_mw),
-        "available": _packed(_steps(one.gen_avail_mw, steps)),
+        "available": _packed(rows(one.gen_avail_mw)),
         "demand_total": _numbers(demand_mw.sum(1)),
-        "runs": [_run(run, steps) for run in runs],
+        "runs": [_run(run) for run in runs],
     }
 
 
-def _run(episode: Episode, steps: int) -> dict[str, Any]:
-    stores = episode.store_max_mwh > 0
-    charge = style.frac(episode.store_mwh[-steps:, stores], np.tile(episode.store_max_mwh[stores], (steps, 1)))
-    cost = np.sum([*episode.costs.values()], axis=0) if episode.costs else np.zeros(episode.steps)
+def _run(episode: Episode) -> dict[str, Any]:
+    charge = Playback(episode).stored_frac
     return {
         "policy": _line(episode.policy),
-        "output": _packed(_steps(episode.gen_mw - episode.spill_mw, steps)),
-        "spilled": _packed(_steps(episode.spill_mw, steps)),
-        "unmet": _packed(_steps(episode.shed_mw, steps)),
-        "discharge": _packed(_steps(episode.discharge_mw - episode.charge_mw, steps)),
-        "stored": _packed(episode.store_mwh[-steps:]),
-        "flow": _packed(_steps(episode.flow_mw, steps), episode.capacity_mw),
-        "outage": _packed(_steps(np.select([episode.line_status == status for status in OUTAGES], (1.0, 2.0)), steps)),
-        "unmet_total": _numbers(_steps(episode.shed_mw, steps).sum(1)),
+        "output": _packed(rows(episode.gen_mw - episode.spill_mw)),
+        "spilled": _packed(rows(episode.spill_mw)),
+        "unmet": _packed(rows(episode.shed_mw)),
+        "discharge": _packed(rows(episode.discharge_mw - episode.charge_mw)),
+        "stored": _packed(episode.store_mwh[-max(episode.steps, 1) :]),
+        "flow": _packed(rows(episode.flow_mw), episode.capacity_mw),
+        "outage": _packed(rows(np.select([episode.line_status == status for status in OUTAGES], (1.0, 2.0)))),
+        "unmet_total": _numbers(rows(episode.shed_mw).sum(1)),
         "charge_frac": [_numbers(part, 3) for part in (charge.mean(1), charge.min(1), charge.max(1))]
-        if stores.any()
+        if charge.size
         else [],
-        "reward": _numbers(_steps(episode.reward, steps)),
-        "cost": _numbers(_steps(cost, steps)),
+        "reward": _numbers(rows(episode.reward)),
+        "cost": _numbers(cost_by_step(episode)),
     }
 
 
@@ -174,10 +168,6 @@ def _view(episode: Episode, network: Network, size: tuple[int, int]) -> dict[str
         "side": side.tolist(),
         "bend": {str(e): np.round([bend[e, 0], height - bend[e, 1]], 1).tolist() for e in bent.tolist()},
     }
-
-
-def _steps(values: Floats, steps: int) -> Floats:
-    return values if len(values) else np.zeros((steps, *values.shape[1:]))
 
 
 def _packed(values: Floats, limit: Floats | None = None) -> dict[str, list[int]]:
@@ -205,9 +195,7 @@ def _numbers(values: Floats, digits: int = 6) -> list[float]:
 
 
 def _line(text: str) -> str:
-    """The text on one line, without characters that cannot be seen or that turn others around."""
-    spaced = "".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
-    line = " ".join(spaced.split())
+    line = style.one_line(text)
     return line if len(line) <= NAME_CHARACTERS else line[: NAME_CHARACTERS - 1] + "…"
 
 
@@ -239,7 +227,7 @@ def _script() -> str:
 
 
 def _asset(name: str) -> str:
-    return files("envs.rendering").joinpath(name).read_text("utf-8")
+    return files("envs.rendering.page").joinpath(name).read_text("utf-8")
 
 
 def _digest(text: str) -> str:

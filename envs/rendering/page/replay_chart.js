@@ -4,10 +4,8 @@ const LEFT = 44, RIGHT = 8, TOP = 6, BOTTOM = 20;
 
 /** A plot in the page: its title and key as text, its curves on a canvas; a click or drag on it calls seek. */
 function makeChart(parent, describe, seek) {
-  const figure = parent.appendChild(document.createElement("figure"));
-  const caption = figure.appendChild(document.createElement("figcaption"));
-  const canvas = figure.appendChild(document.createElement("canvas"));
-  canvas.className = "chart";
+  const figure = element(parent, "figure"), caption = element(figure, "figcaption");
+  const canvas = element(figure, "canvas", "", "chart");
   canvas.setAttribute("role", "img");
   const chart = { canvas, caption, describe, layer: document.createElement("canvas") };
   const go = (event) => {
@@ -37,13 +35,11 @@ function prepareChart(chart, colours) {
   const plot = chart.describe(colours);
   chart.plot = plot;
   chart.caption.textContent = "";
-  const title = chart.caption.appendChild(document.createElement("strong"));
-  title.textContent = plot.title;
+  element(chart.caption, "strong", plot.title);
   for (const { name, colour, dashed, area } of plot.key ?? []) {
-    const word = chart.caption.appendChild(document.createElement("span")), mark = document.createElement("i");
+    const word = element(chart.caption, "span"), mark = element(word, "i", "", area ? "area" : "");
     mark.style.background = dashed ? `repeating-linear-gradient(90deg, ${colour} 0 5px, transparent 5px 8px)` : colour;
-    if (area) mark.className = "area";
-    word.append(mark, name);
+    word.append(name);
   }
   chart.canvas.setAttribute("aria-label", `${plot.title}, from ${number(plot.least)} to ${number(plot.most)}`);
   [chart.width, chart.height] = [chart.canvas.clientWidth, chart.canvas.clientHeight];
@@ -79,8 +75,7 @@ function drawPlot(pen, chart, colours) {
   }
   stroke(pen, rules, colours.faint, 1);
   for (const band of plot.bands ?? []) {
-    pen.fillStyle = band.colour;
-    pen.fill(bandPath(chart, band));
+    fill(pen, bandPath(chart, band), band.colour);
   }
   pen.fillStyle = colours.muted;
   pen.textAlign = "center";
@@ -126,13 +121,10 @@ function drawChart(chart, colours, t) {
   pen.fillRect(x - 0.5, TOP, 1, chart.height - TOP - BOTTOM);
   for (const line of plot.lines) {
     if (line.thin) continue;
-    pen.beginPath();
-    pen.arc(x, upOf(chart, at(line.values, t)), 4, 0, FULL_TURN);
-    pen.fillStyle = line.colour;
-    pen.fill();
-    pen.strokeStyle = colours.paper;
-    pen.lineWidth = 1.3;
-    pen.stroke();
+    const dot = new Path2D();
+    dot.arc(x, upOf(chart, at(line.values, t)), 4, 0, FULL_TURN);
+    fill(pen, dot, line.colour);
+    stroke(pen, dot, colours.paper, 1.3);
   }
 }
 

@@ -5,11 +5,9 @@ function legendRows() {
   const node = (kind, share, size = 9) => (pen, c) => {
     const path = new Path2D(), gauge = new Path2D(), shape = corners(kind);
     addNode(path, kind, 20, 11, size);
-    pen.fillStyle = c[kind].empty;
-    pen.fill(path);
+    fill(pen, path, c[kind].empty);
     if (shape) trace(gauge, filled(shape, share), 20, 11, size);
-    pen.fillStyle = c[kind].full;
-    pen.fill(gauge);
+    fill(pen, gauge, c[kind].full);
     stroke(pen, path, c[kind].edge, 1.4);
   };
   const rule = (colour, width) => (pen, c) => {
@@ -47,8 +45,7 @@ function legendRows() {
       const path = new Path2D();
       for (const x of [10, 20, 30]) addChevron(path, x, 11, 1, 0, 5);
       stroke(pen, path, c.paper, 2);
-      pen.fillStyle = c.ink;
-      pen.fill(path);
+      fill(pen, path, c.ink);
     }, "direction of flow"]);
   }
   for (const kind of [2, 1].filter(hasOutage)) {

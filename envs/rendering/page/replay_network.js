@@ -68,12 +68,8 @@ function addArc(path, x, y, size, share) {
 }
 
 function addChevron(path, x, y, ax, ay, size) {
-  look.shapes.CHEVRON.forEach(([along, across], i) => {
-    const px = x + size * (along * ax - across * ay), py = y + size * (along * ay + across * ax);
-    if (i) path.lineTo(px, py);
-    else path.moveTo(px, py);
-  });
-  path.closePath();
+  const turned = look.shapes.CHEVRON.map(([along, across]) => [along * ax - across * ay, along * ay + across * ax]);
+  trace(path, turned, x, y, size);
 }
 
 /** What never changes, made once a size: the beds of the lines, the bodies of the nodes, and their rims and labels. */
@@ -96,27 +92,23 @@ function makeLayers(place, colours) {
     for (const { path, shape, empty } of outlines) {
       pen.lineJoin = "round";
       stroke(pen, path, colours.paper, shape ? 4 : 2.4);
-      pen.fillStyle = empty;
-      pen.fill(path);
+      fill(pen, path, empty);
     }
   });
   const rims = layer((pen) => {
     for (const { path, shape, edge } of outlines) if (shape) stroke(pen, path, edge, 1.6);
-    drawLabels(pen, place, colours);
+    place.labels = placeLabels(pen, place);
+    writeTexts(pen, place.labels, colours.paper, colours.ink);
   });
   return { beds, bodies, rims };
 }
 
-function drawLabels(pen, place, colours) {
-  pen.textAlign = "center";
-  pen.textBaseline = "middle";
-  pen.lineJoin = "round";
-  const placed = (place.labels = placeLabels(pen, place));
-  pen.lineWidth = 3.5;
-  pen.strokeStyle = colours.paper;
-  for (const { text, x, y } of placed) pen.strokeText(text, x, y);
-  pen.fillStyle = colours.ink;
-  for (const { text, x, y } of placed) pen.fillText(text, x, y);
+/** Texts around their middles, each set off from what is behind it. */
+function writeTexts(pen, texts, halo, colour) {
+  [pen.textAlign, pen.textBaseline, pen.lineJoin, pen.lineWidth] = ["center", "middle", "round", 3.5];
+  [pen.strokeStyle, pen.fillStyle] = [halo, colour];
+  for (const { text, x, y } of texts) pen.strokeText(text, x, y);
+  for (const { text, x, y } of texts) pen.fillText(text, x, y);
 }
 
 function drawNetwork(pen, place, colours, run, t, marked) {
@@ -137,6 +129,11 @@ function drawNetwork(pen, place, colours, run, t, marked) {
 
 function drawLayer(pen, place, layer) {
   pen.drawImage(layer, 0, 0, place.width, place.height);
+}
+
+function fill(pen, path, colour) {
+  pen.fillStyle = colour;
+  pen.fill(path);
 }
 
 function stroke(pen, path, colour, width) {
@@ -202,8 +199,7 @@ function drawOutageMark(pen, colours, kind, x, y, size) {
   cross.moveTo(x - arm, y + arm);
   cross.lineTo(x + arm, y - arm);
   stroke(pen, disc, tripped ? colours.paper : colours.muted, tripped ? 4 : 2.2);
-  pen.fillStyle = tripped ? colours.vermilion : colours.paper;
-  pen.fill(disc);
+  fill(pen, disc, tripped ? colours.vermilion : colours.paper);
   stroke(pen, cross, tripped ? colours.paper : colours.muted, 1.9);
 }
 
@@ -227,10 +223,8 @@ function drawChevrons(pen, place, colours, run, t) {
       addChevron(rim, x, y, ax, ay, size + 1.5);
     }
   });
-  pen.fillStyle = colours.paper;
-  pen.fill(rim);
-  pen.fillStyle = colours.ink;
-  pen.fill(path);
+  fill(pen, rim, colours.paper);
+  fill(pen, path, colours.ink);
 }
 
 function drawArcs(pen, place, colours, run, t) {
@@ -252,8 +246,7 @@ function drawGauges(pen, place, colours, run, t) {
       const part = data.kinds[n] === kind ? filled(shape, at(run.fill[n], t)) : [];
       if (part.length) trace(path, part, place.x[n], place.y[n], place.radius[n]);
     }
-    pen.fillStyle = colours[kind].full;
-    pen.fill(path);
+    fill(pen, path, colours[kind].full);
   }
 }
 
@@ -274,18 +267,11 @@ function badgePlace(place, line, taken) {
 function drawBadges(pen, place, colours, run, t) {
   const over = place.lines.map((line, e) => ({ line, loading: Math.abs(at(run.loading[e], t)), e }));
   const worst = over.filter(({ e, loading }) => lineState(run, e, t, loading) === 2).sort((a, b) => b.loading - a.loading);
-  pen.font = `bold 11.5px ${FONT}`;
-  pen.textAlign = "center";
-  pen.textBaseline = "middle";
-  pen.lineWidth = 3.5;
-  const taken = [];
+  const taken = [], texts = [];
   for (const { line, loading } of worst.slice(0, 8)) {
-    const text = `${Math.max(Math.round(100 * loading), 101)}%`, spot = badgePlace(place, line, taken);
-    if (!spot) continue;
-    const [x, y] = spot;
-    pen.strokeStyle = colours.paper;
-    pen.strokeText(text, x, y);
-    pen.fillStyle = colours.vermilion;
-    pen.fillText(text, x, y);
+    const [x, y] = badgePlace(place, line, taken) ?? [];
+    if (x !== undefined) texts.push({ text: `${Math.max(Math.round(100 * loading), 101)}%`, x, y });
   }
+  pen.font = `bold 11.5px ${FONT}`;
+  writeTexts(pen, texts, colours.paper, colours.vermilion);
 }

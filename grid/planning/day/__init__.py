@@ -4,9 +4,9 @@ The plan is the programme of ``grid.planning`` over the coming day, solved to a 
 that numba compiles at its first use. Needs numba, which the extra ``train`` brings.
 """
 
-from grid.planning.day.clearing import clear, offers
-from grid.planning.day.jit import is_compiled
-from grid.planning.day.plan import HOURS
+from grid.planning.day.clearing import clear
+from grid.planning.day.inverse import shift_for
+from grid.planning.day.plan import HOURS, is_compiled
 from grid.planning.day.planner import Day, DayPlanner
 
-__all__ = ["HOURS", "Day", "DayPlanner", "clear", "is_compiled", "offers"]
+__all__ = ["HOURS", "Day", "DayPlanner", "clear", "is_compiled", "shift_for"]

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from grid.planning.day.interior_point import Factor, Programme, profile, solve, solve_last
-from grid.planning.day.jit import Array, compiled, for_each
+from grid.planning.day.jit import Array, compiled, for_each, is_kept
 from grid.planning.day.market import LEAST_RISE, Network, flows, share
 from grid.planning.day.programme import STEEP, Eight, Fleet, Forecast, Plans, programme_of_day
 from grid.planning.day.simd import LANES, blank
@@ -90,11 +90,14 @@ def plan_days(
         alike = np.argsort(near[open_].sum((1, 2)), kind="stable")  # in lines that may fill
         eights = np.full((-(-len(open_) // LANES), LANES), -1)
         eights.ravel()[: len(open_)] = open_[alike]
-        for_each(
-            partial(plan_eights, fleet, network, forecast, plans, doubt, ramped, enough, near, overloads), eights
-        )
+        for_each(partial(plan_eights, fleet, network, forecast, plans, doubt, ramped, enough, near, overloads), eights)
         open_ = open_[overloads[open_]]
     return plans
+
+
+def is_compiled() -> bool:
+    """Whether machine code of the plan is kept, so that the first one need not wait for it."""
+    return is_kept(plan_eights)
 
 
 def in_periods(hourly: Array, ends_h: Array) -> Array:

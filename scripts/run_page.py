@@ -1,61 +1,19 @@
-"""The folder of a run: room for a new one, what is kept in it beside the agent, and the page that explains it."""
+"""The page that explains a run, and the evaluation that is kept beside it."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from policies import EVALUATION, PAGE, RUN_FILES
 from scripts import console
 
 if TYPE_CHECKING:
     from policies import Evaluation
 
-PAGE, EVALUATION, RENDERS = "README.md", "evaluation.json", "renders"
-RUN_FILES = {
-    PAGE: "this page",
-    "config.json": "settings of the environment and of the training, versions, fingerprints of the grids",
-    "grid.json": "the grid, if it is one",
-    "grid_profiles.csv": "its own time series",
-    "weights.safetensors": "the agent: the best network on validation episodes",
-    "resume.pt": "the last checkpoint: network, optimizer, steps; random numbers start anew from them",
-    "progress.csv": "learning curve, a row for each update",
-    "stages.csv": "what each stage of the training reached",
-    "tensorboard": "the same, for `tensorboard --logdir`",
-    EVALUATION: "the last evaluation on the agent's own grid, lines treated as in its training",
-    RENDERS: "pictures and animations of its episodes",
-}
 MOST_GRIDS = 6
-RUNS = Path("runs")
 COST = "validation_cost_frac"
-
-
-def make_room(run: Path, overwrite: bool) -> None:
-    """Make room for a run: a folder that is new or empty passes, an older run goes only if the user says so.
-
-    Raises:
-        GridError: the folder holds a run and ``overwrite`` is off, or it holds anything else.
-    """
-    from grid import PARTIAL, GridError
-
-    if not run.exists() or (run.is_dir() and not any(run.iterdir())):
-        return
-    if not run.is_dir():
-        raise GridError(str(run), "a file", "a folder for the run", "choose another --out")
-    strangers = sorted(path.name for path in run.iterdir() if path.name not in RUN_FILES and PARTIAL not in path.name)
-    if strangers or not (run / "config.json").is_file():
-        found = f"a folder with other files ({', '.join(strangers[:3]) or 'no config.json'})"
-        raise GridError(str(run), found, "a new or empty folder", "choose another --out")
-    if not overwrite:
-        mend = "choose another --out, go on with it by --resume, or replace it by --overwrite"
-        raise GridError(str(run), "a run that exists", "a new or empty folder", mend)
-    shutil.rmtree(run)
-
-
-def folder_of(source: str) -> Path | None:
-    """The user's own folder of a run, named by its path or by its name in ``runs/``; None if it is neither."""
-    return next((path for path in (Path(source), RUNS / source) if (path / "config.json").is_file()), None)
 
 
 def stages_reached(run: Path) -> list[str]:

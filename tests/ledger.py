@@ -1,4 +1,4 @@
-"""Energy accounts of a step and of an episode: nothing appears, nothing is lost."""
+"""Energy accounts of a step and of an episode, for tests: nothing appears, nothing is lost."""
 
 from __future__ import annotations
 
