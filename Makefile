@@ -44,7 +44,7 @@ slow: $(VENV)/.dev
 
 SECONDS ?= 120
 fuzz: $(VENV)/.dev
-	PYTHONPATH=. $(BIN)/python tests/fuzz.py --seconds $(SECONDS)
+	PYTHONPATH=. $(BIN)/python tests/run_fuzz.py --seconds $(SECONDS)
 
 check-all: lint docs test wheel slow fuzz
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from envs.actions import MeritOrder
-from grid import Array, GridArrays, Prices, generation
+from grid import Array, GridArrays, Outcome, Prices, step_costs
+from grid.physics import TINY_MW
 
 SCALE_FLOOR_FRAC = 0.01  # of peak demand x price of shedding
 SCALE_EPISODES = 64
+ROUNDING_MW = 1e-9
 
 
 def reference_cost(
@@ -22,7 +24,7 @@ def reference_cost(
     Args:
         arrays: the grid.
         merit: its merit order on a copper plate.
-        prices: of spill and CO2.
+        prices: of the cost terms.
         load_mw: (B, N).
         gen_avail_frac: (B, N).
         dt_h: length of a step in hours.
@@ -34,14 +36,26 @@ def reference_cost(
     lo = np.minimum(arrays.gen_min_mw, hi)
     gen = merit.dispatch(load_mw, lo, hi)
     rest = (load_mw - gen) @ arrays.each_node
-    total = generation(arrays, gen, dt_h) + gen @ arrays.co2_t_per_mwh * (prices.co2_per_t * dt_h)
-    total = total + np.maximum(-rest, 0.0) * (prices.spill_per_mwh * dt_h)
-    short = np.maximum(rest, 0.0)
-    for tier in arrays.shed_tiers:
-        price = arrays.shed_cost_per_mwh[np.flatnonzero(tier)[0]]
-        shed = np.minimum(short, load_mw @ tier)
-        total, short = total + shed * (price * dt_h), short - shed
+    rest = np.where(np.abs(rest) > ROUNDING_MW, rest, 0.0)
+    none, flow, balancing = 0.0 * arrays.each_node[None], 0.0 * arrays.each_line[None], np.zeros(1)
+    shed = _shed(arrays, load_mw, rest) if rest.max() > 0 else none
+    spill = none
+    if rest.min() < 0:
+        spill = gen * (np.maximum(-rest, 0.0) / np.maximum(gen @ arrays.each_node, TINY_MW))[:, None]
+    idle = dict.fromkeys(("injection_mw", "charge_mw", "discharge_mw", "clipped_mw"), none)
+    outcome = Outcome(
+        **idle, gen_mw=gen, served_mw=load_mw - shed, shed_mw=shed, spill_mw=spill, flow_mw=flow, balancing_mw=balancing
+    )
+    total: Array = sum(step_costs(arrays, prices, outcome, dt_h).values())
     return total
+
+
+def _shed(arrays: GridArrays, load_mw: Array, short_mw: Array) -> Array:
+    """(B, N) demand that is not met where (B,) is missing, the cheapest first and pro rata within a price."""
+    by_tier = load_mw @ arrays.shed_tiers.T  # (B, K) cheapest first
+    left = short_mw[:, None] - (np.cumsum(by_tier, 1) - by_tier)
+    shed: Array = load_mw * (np.clip(left / np.maximum(by_tier, TINY_MW), 0.0, 1.0) @ arrays.shed_tiers)
+    return shed
 
 
 def scale_floor(arrays: GridArrays, dt_h: float) -> float:

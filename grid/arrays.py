@@ -6,18 +6,20 @@ import dataclasses
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from grid.kinds import COLUMNS, Columns
 from grid.sensitivities import LineModel
 from grid.state import Array
 
 DENSE_NODES = 500  # above, flows are solved for: with more nodes that is faster for 1 to 64 envs, from 1,000 for 1,024
 
 
-@dataclass(frozen=True, eq=False)
-class GridArrays:
-    """A grid compiled for stepping; see ``grid.kinds.COLUMNS`` for units and meaning of the columns.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GridArrays(Columns):
+    """A grid compiled for stepping: the columns of ``grid.kinds``, and what is derived from them.
 
     Symbols: N nodes, E lines, A controllable nodes, P connected parts, K prices of shedding.
     """
@@ -25,36 +27,9 @@ class GridArrays:
     name: str
     node_names: tuple[str, ...]  # (N,)
     node_kind: Array  # (N,) position in grid.kinds.KIND_NAMES
-    gen_profile: tuple[str | None, ...]  # (N,)
-    load_profile: tuple[str | None, ...]  # (N,)
-    gen_max_mw: Array  # (N,)
-    gen_min_mw: Array  # (N,)
-    gen_ramp_mw_per_h: Array  # (N,)
-    gen_cost_per_mwh: Array  # (N,)
-    gen_cost_per_mw2h: Array  # (N,)
-    gen_reserve_frac: Array  # (N,)
-    co2_t_per_mwh: Array  # (N,)
-    load_max_mw: Array  # (N,)
-    shed_cost_per_mwh: Array  # (N,)
-    store_max_mwh: Array  # (N,)
-    store_min_mwh: Array  # (N,)
-    store_init_mwh: Array  # (N,)
-    charge_max_mw: Array  # (N,)
-    discharge_max_mw: Array  # (N,)
-    charge_eff_frac: Array  # (N,)
-    discharge_eff_frac: Array  # (N,)
-    store_loss_frac_per_h: Array  # (N,)
-    x: Array  # (N,) NaN: no position
-    y: Array  # (N,)
     line_names: tuple[str, ...]  # (E,)
     line_from: Array  # (E,) position of the node at the from end
     line_to: Array  # (E,)
-    capacity_mw: Array  # (E,) inf: unlimited
-    reactance_pu: Array  # (E,)
-    tap: Array  # (E,)
-    shift_deg: Array  # (E,)
-    outage_rate_per_h: Array  # (E,)
-    repair_h: Array  # (E,)
     base_mva: float
     # derived
     controllable: Array  # (A,) nodes with a source or a store, ascending
@@ -105,13 +80,21 @@ class GridArrays:
         return dataclasses.replace(self, **changed)
 
 
-def fingerprint(columns: dict[str, object]) -> str:
-    """Hash names, wiring and every column that the physics reads; pictures and titles are left out."""
-    digest = hashlib.sha256()
-    for key in sorted(columns):
-        if key in ("x", "y", "name"):
-            continue
-        value = columns[key]
-        raw = value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode()
-        digest.update(key.encode() + b"\0" + raw + b"\0")
+def fingerprint(wiring: dict[str, Any], columns: dict[str, Any], absent: dict[str, Array]) -> str:
+    """Hash names, wiring, and all values of columns that differ from what absent ones have; positions are left out.
+
+    So a column that is new to the table changes the fingerprints of those grids alone that give it.
+
+    Args:
+        wiring: names, kinds, ends of lines and base, by the names of their fields.
+        columns: values of each column, (N,) or (E,).
+        absent: what stands for absent values, (N,) or (E,), where that is not the column's default.
+    """
+    plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in wiring.items()}
+    digest = hashlib.sha256(repr(sorted(plain.items())).encode())
+    for name in sorted(columns.keys() - {"x", "y"}):
+        values = np.array(columns[name], dtype=object if COLUMNS[name].is_text else float)
+        given = np.flatnonzero(values != absent.get(name, COLUMNS[name].default))
+        if given.size:
+            digest.update(repr((name, given.tolist(), values[given].tolist())).encode())
     return digest.hexdigest()[:16]

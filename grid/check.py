@@ -10,7 +10,7 @@ from typing import Any
 import networkx as nx
 
 from grid.errors import Fault, nearest
-from grid.kinds import COLUMNS, KINDS, LINE_COLUMNS, NODE_COLUMNS, Column
+from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
 
 Line = tuple[str, str, str, dict[str, Any]]
 
@@ -70,14 +70,16 @@ def _line_value(data: dict[str, Any], name: str) -> float:
 
 def _node_faults(where: str, data: dict[str, Any]) -> list[Fault]:
     kind = data.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KIND_NAMES:
         if kind is None:
-            return [Fault(where, "no kind", f"a kind out of {', '.join(KINDS)}", "add the kind")]
-        return [Fault(where, f"kind {kind!r}", f"a kind out of {', '.join(KINDS)}", nearest(str(kind), KINDS))]
+            return [Fault(where, "no kind", f"a kind out of {', '.join(KIND_NAMES)}", "add the kind")]
+        return [
+            Fault(where, f"kind {kind!r}", f"a kind out of {', '.join(KIND_NAMES)}", nearest(str(kind), KIND_NAMES))
+        ]
     faults = [
-        Fault(where, f"no {name}", f"{name} for every {kind}", f"add {name}")
-        for name in KINDS[kind]
-        if data.get(name) is None
+        Fault(where, f"no {column.name}", f"{column.name} for every {kind}", f"add {column.name}")
+        for column in NODE_COLUMNS
+        if kind in column.required_for and data.get(column.name) is None
     ]
     faults += _column_faults(where, data, NODE_COLUMNS, extra=("kind",))
     return faults or _node_rule_faults(where, data)

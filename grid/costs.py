@@ -1,8 +1,10 @@
-"""Prices, and the cost terms of an outcome: shared by reward and optimum, so that both mean the same."""
+"""The one table of prices and cost terms, which reward, optimum, planner and pictures read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,52 +14,112 @@ from grid.namespace import namespace
 from grid.numbers import is_finite
 from grid.state import Array, Outcome
 
+Quantity = Callable[[GridArrays, Outcome], Array]
+Block = Literal["", "gen", "spill", "charge", "discharge", "shed", "overload"]
+"""What plans decide on, and so can be charged for there: overload of each line, all else at each node."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of the cost: a quantity, summed over nodes or lines by a weight, times a price."""
+
+    name: str
+    meaning: str  # what is charged for
+    colour: str  # in pictures
+    quantity: Quantity | None = None  # MW: (B, N), (B, E) or, without a weight, (B,); None: see ``settlement``
+    weight: str = ""  # field of GridArrays, (N,) or (E,)
+    block: Block = ""  # of optimum and planner, where a MWh costs price times weight; none: they leave the term out
+    curve: str = ""  # field of GridArrays, (N,), by which the squared quantity is summed
+    unit: str = "currency/MWh"  # of the price
+    above_0: bool = False  # whether the price must be
+    price: str = ""  # field of Prices; none: the weights are prices themselves
+
+    def price_in(self, prices: Prices) -> float:
+        """The price among these; 1 where the weights are prices."""
+        return float(getattr(prices, self.price)) if self.price else 1.0
+
+
+def overload_mw(arrays: GridArrays, flow_mw: Array) -> Array:
+    """(B, E) flow above capacity."""
+    xp = namespace(flow_mw)
+    return xp.maximum(xp.abs(flow_mw) - arrays.capacity_mw, 0.0)
+
+
+def _overload(arrays: GridArrays, outcome: Outcome) -> Array:
+    return overload_mw(arrays, outcome.flow_mw)
+
+
+def _of(name: str) -> Quantity:
+    return lambda arrays, outcome: getattr(outcome, name)
+
+
+def _price(default: float | None, *term: Any, **rest: Any) -> Any:
+    return field(default=default, metadata={"term": Term(*term, **rest)})
+
 
 @dataclass(frozen=True)
 class Prices:
-    """Prices in currency per unit; generation and shed prices are columns of the grid.
+    """What is charged beside generation and shed demand, whose prices are columns of the grid.
 
-    ===================== ======= =====================================================
-    field                 default charged for
-    ===================== ======= =====================================================
-    overload_per_mwh      300     energy carried above a line's capacity
-    spill_per_mwh         10      energy generated and thrown away
-    balancing_per_mwh     2       energy that the balance stage had to move (always > 0)
-    wear_per_mwh          1       energy discharged from a store
-    co2_per_t             0       CO2 emitted
-    store_value_per_mwh   None    worth of stored energy at the end; None: the cheapest
-                                  positive marginal cost x discharge efficiency
-    ===================== ======= =====================================================
+    Each price is that of one term: default, name, meaning, colour, quantity, weight, block.
 
     Raises:
         GridError: a price is not a finite number, is negative, or balancing is free.
     """
 
-    overload_per_mwh: float = 300.0
-    spill_per_mwh: float = 10.0
-    balancing_per_mwh: float = 2.0
-    wear_per_mwh: float = 1.0
-    co2_per_t: float = 0.0
-    store_value_per_mwh: float | None = None
+    overload_per_mwh: float = _price(
+        300.0, "overload", "energy carried above a line's capacity", "#42145F", _overload, "each_line", "overload"
+    )
+    spill_per_mwh: float = _price(
+        10.0, "spill", "energy generated and thrown away", "#F0E442", _of("spill_mw"), "each_node", "spill"
+    )
+    balancing_per_mwh: float = _price(
+        2.0, "balancing", "energy that the balance stage had to move", "#56B4E9", _of("balancing_mw"), above_0=True
+    )
+    wear_per_mwh: float = _price(
+        1.0, "wear", "energy discharged from a store", "#009E73", _of("discharge_mw"), "each_node", "discharge"
+    )
+    co2_per_t: float = _price(
+        0.0, "co2", "CO2 emitted", "#8794A1", _of("gen_mw"), "co2_t_per_mwh", "gen", unit="currency/t"
+    )
+    store_value_per_mwh: float | None = _price(
+        None, "settlement", "energy taken out of stores; None: cheapest positive marginal cost x efficiency", "#CC79A7"
+    )
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is None and field.name == "store_value_per_mwh":
+        for each in fields(self):
+            value, above_0 = getattr(self, each.name), each.metadata["term"].above_0
+            if value is None and each.default is None:
                 continue
-            free = field.name == "balancing_per_mwh" and value == 0
-            if not is_finite(value) or value < 0 or free:
-                allowed = "a number > 0" if field.name == "balancing_per_mwh" else "a finite number >= 0"
-                raise GridError(f"prices.{field.name}", f"{value!r}", allowed, "correct the price")
+            if not is_finite(value) or value < 0 or (above_0 and value == 0):
+                allowed = "a number > 0" if above_0 else "a finite number >= 0"
+                raise GridError(f"prices.{each.name}", f"{value!r}", allowed, "correct the price")
 
 
-TERMS = ("generation", "shed", "overload", "spill", "balancing", "wear", "co2", "settlement")
-"""Names of the cost terms, in the order in which they are reported."""
+TERMS: dict[str, Term] = {
+    term.name: term
+    for term in (
+        Term("generation", "output", "#E69F00", _of("gen_mw"), "gen_cost_per_mwh", "gen", "gen_cost_per_mw2h"),
+        Term("shed", "demand not served", "#D55E00", _of("shed_mw"), "shed_cost_per_mwh", "shed"),
+        *(replace(each.metadata["term"], price=each.name) for each in fields(Prices)),
+    )
+}
+"""Every cost term by its name, in the order in which they are reported."""
+
+_ARGS = "".join(f"        {term.price}: {term.unit} of {term.meaning}.\n" for term in TERMS.values() if term.price)
+Prices.__doc__ = str(Prices.__doc__).replace("    Raises:", f"    Args:\n{_ARGS}\n    Raises:")
+
+
+def linear_cost_per_mwh(arrays: GridArrays, prices: Prices, block: Block) -> Array:
+    """(N,) or, of overload, (E,) what the first MWh of it costs, by all terms of the block."""
+    none = 0.0 * (arrays.each_line if block == "overload" else arrays.each_node)
+    terms = [term for term in TERMS.values() if term.block == block]
+    return sum((term.price_in(prices) * getattr(arrays, term.weight) for term in terms), none)
 
 
 def marginal_cost_per_mwh(arrays: GridArrays, prices: Prices) -> Array:
     """(N,) cost of the first MWh of each source, CO2 included."""
-    return arrays.gen_cost_per_mwh + prices.co2_per_t * arrays.co2_t_per_mwh
+    return linear_cost_per_mwh(arrays, prices, "gen")
 
 
 def store_value_per_mwh(arrays: GridArrays, prices: Prices) -> Array:
@@ -84,33 +146,17 @@ def store_value_per_mwh(arrays: GridArrays, prices: Prices) -> Array:
     return np.where(arrays.is_store, asked, 0.0)
 
 
-def generation(arrays: GridArrays, gen_mw: Array, dt_h: float) -> Array:
-    """(B,) cost of output, linear and quadratic."""
-    return (gen_mw @ arrays.gen_cost_per_mwh + (gen_mw * gen_mw) @ arrays.gen_cost_per_mw2h) * dt_h
-
-
-def shed(arrays: GridArrays, shed_mw: Array, dt_h: float) -> Array:
-    """(B,) price of demand not served."""
-    return shed_mw @ arrays.shed_cost_per_mwh * dt_h
-
-
-def overload_mw(arrays: GridArrays, flow_mw: Array) -> Array:
-    """(B, E) flow above capacity."""
-    xp = namespace(flow_mw)
-    return xp.maximum(xp.abs(flow_mw) - arrays.capacity_mw, 0.0)
-
-
 def step_costs(arrays: GridArrays, prices: Prices, outcome: Outcome, dt_h: float) -> dict[str, Array]:
     """Cost terms of one step in currency, (B,) each; settlement is charged at the end of the episode alone."""
-    return {
-        "generation": generation(arrays, outcome.gen_mw, dt_h),
-        "shed": shed(arrays, outcome.shed_mw, dt_h),
-        "overload": overload_mw(arrays, outcome.flow_mw) @ arrays.each_line * (prices.overload_per_mwh * dt_h),
-        "spill": outcome.spill_mw @ arrays.each_node * (prices.spill_per_mwh * dt_h),
-        "balancing": outcome.balancing_mw * (prices.balancing_per_mwh * dt_h),
-        "wear": outcome.discharge_mw @ arrays.each_node * (prices.wear_per_mwh * dt_h),
-        "co2": outcome.gen_mw @ arrays.co2_t_per_mwh * (prices.co2_per_t * dt_h),
-    }
+    costs = {}
+    for term in TERMS.values():
+        if term.quantity is not None:
+            amount = term.quantity(arrays, outcome)
+            total = amount @ getattr(arrays, term.weight) if term.weight else amount
+            if term.curve:
+                total = total + (amount * amount) @ getattr(arrays, term.curve)
+            costs[term.name] = total * (term.price_in(prices) * dt_h)
+    return costs
 
 
 def settlement(value_per_mwh: Array, start_mwh: Array, end_mwh: Array) -> Array:

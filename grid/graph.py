@@ -180,20 +180,21 @@ class Grid:
         nodes = list(self.graph.nodes)
         lines = self.lines()
         position = {node: i for i, node in enumerate(nodes)}
-        columns: dict[str, Any] = {
+        wiring: dict[str, Any] = {
             "node_names": tuple(nodes),
             "node_kind": np.array([KIND_NAMES.index(self.graph.nodes[node]["kind"]) for node in nodes]),
-            **_columns(NODE_COLUMNS, [self.graph.nodes[node] for node in nodes]),
             "line_names": tuple(name for name, *_ in lines),
             "line_from": np.array([position[start] for _, start, _, _ in lines], dtype=np.intp),
             "line_to": np.array([position[end] for _, _, end, _ in lines], dtype=np.intp),
-            **_columns(LINE_COLUMNS, [data for *_, data in lines]),
             "base_mva": float(self.base_mva),
         }
+        columns = _columns(NODE_COLUMNS, [self.graph.nodes[node] for node in nodes])
+        columns |= _columns(LINE_COLUMNS, [data for *_, data in lines])
         middle = (columns["store_min_mwh"] + columns["store_max_mwh"]) / 2
         columns["store_init_mwh"] = np.where(np.isnan(columns["store_init_mwh"]), middle, columns["store_init_mwh"])
-        mark = fingerprint(columns)
-        arrays = GridArrays(name=str(self.name), **columns, **_derived(columns, len(nodes)), fingerprint=mark)
+        mark = fingerprint(wiring, columns, {"store_init_mwh": middle})
+        content = wiring | columns
+        arrays = GridArrays(name=str(self.name), **content, **_derived(content, len(nodes)), fingerprint=mark)
         return arrays.convert(_read_only)
 
 

@@ -1,10 +1,15 @@
-"""The one table of node and line columns that the loader, the checker, the docs and the features read."""
+"""The one table of node and line columns, from which the loader, the checker, the arrays and the docs are made."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import inf, nan
-from typing import Literal
+from dataclasses import dataclass, field, fields, replace
+from math import inf, isfinite, nan
+from typing import Any, Literal
+
+from grid.state import Array
+
+KIND_NAMES = ("source", "storage", "consumer", "junction")
+"""``GridArrays.node_kind`` holds positions in this tuple."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,7 @@ class Column:
     high: float
     meaning: str
     above: bool = False
+    required_for: tuple[str, ...] = ()  # kinds of nodes that must give it
 
     @property
     def is_text(self) -> bool:
@@ -36,60 +42,61 @@ class Column:
             return f"a number {'>' if self.above else '>='} {self.low:g}"
         return f"a number in {'(' if self.above else '['}{self.low:g}, {self.high:g}]"
 
-
-def _node(
-    name: str, unit: str, default: float | None, low: float, high: float, meaning: str, above: bool = False
-) -> Column:
-    return Column(name, "node", unit, default, low, high, meaning, above)
-
-
-def _line(name: str, unit: str, default: float, low: float, high: float, meaning: str, above: bool = False) -> Column:
-    return Column(name, "line", unit, default, low, high, meaning, above)
+    def row(self) -> dict[str, Any]:
+        """The column as tables show it; the default is a number, "unlimited", or None where the meaning says it."""
+        finite = self.default is not None and isfinite(self.default)
+        default = self.default if finite else "unlimited" if self.default == inf else None
+        shown = {"name": self.name, "table": self.table, "unit": self.unit, "default": default}
+        return shown | {"allowed": self.allowed, "meaning": self.meaning, "required_for": list(self.required_for)}
 
 
-COLUMNS: dict[str, Column] = {
-    column.name: column
-    for column in (
-        _node("gen_max_mw", "MW", 0.0, 0.0, inf, "largest output"),
-        _node("gen_min_mw", "MW", 0.0, 0.0, inf, "smallest output; 0 where a gen_profile is given"),
-        _node("gen_ramp_mw_per_h", "MW/h", inf, 0.0, inf, "largest change of output; absent: unlimited", above=True),
-        _node("gen_cost_per_mwh", "currency/MWh", 0.0, -inf, inf, "linear cost of output"),
-        _node("gen_cost_per_mw2h", "currency/MW²h", 0.0, 0.0, inf, "quadratic cost of output"),
-        _node("gen_reserve_frac", "1", 1.0, 0.0, 1.0, "share of the headroom that may cover a shortage"),
-        _node("co2_t_per_mwh", "t/MWh", 0.0, 0.0, inf, "CO2 emitted"),
-        _node("gen_profile", "", None, nan, nan, "profile of the available share of gen_max_mw; absent: always 1"),
-        _node("load_max_mw", "MW", 0.0, 0.0, inf, "demand at a profile value of 1"),
-        _node("shed_cost_per_mwh", "currency/MWh", 1000.0, 0.0, inf, "price of demand not served"),
-        _node("load_profile", "", None, nan, nan, "profile of demand as a share of load_max_mw; absent: always 1"),
-        _node("store_max_mwh", "MWh", 0.0, 0.0, inf, "energy when full"),
-        _node("store_min_mwh", "MWh", 0.0, 0.0, inf, "energy that is never taken out"),
-        _node("store_init_mwh", "MWh", nan, 0.0, inf, "energy at the start; absent: midway between min and max"),
-        _node("charge_max_mw", "MW", 0.0, 0.0, inf, "largest power taken from the network"),
-        _node("discharge_max_mw", "MW", 0.0, 0.0, inf, "largest power given to the network"),
-        _node("charge_eff_frac", "1", 0.95, 0.0, 1.0, "energy stored per energy taken", above=True),
-        _node("discharge_eff_frac", "1", 0.95, 0.0, 1.0, "energy given per energy taken out of the store", above=True),
-        _node("store_loss_frac_per_h", "1/h", 0.0, 0.0, 1.0, "share of the energy above the minimum lost in an hour"),
-        _node("x", "", nan, -inf, inf, "position in a picture"),
-        _node("y", "", nan, -inf, inf, "position in a picture"),
-        _line("capacity_mw", "MW", inf, 0.0, inf, "largest flow; absent: unlimited", above=True),
-        _line("reactance_pu", "pu", 0.1, -inf, inf, "series reactance; 0: an ideal connector"),
-        _line("tap", "1", 1.0, 0.0, inf, "transformer ratio at the from end", above=True),
-        _line("shift_deg", "degree", 0.0, -360.0, 360.0, "phase shift at the from end"),
-        _line("outage_rate_per_h", "1/h", 0.0, 0.0, inf, "rate of random outages"),
-        _line("repair_h", "h", 24.0, 0.0, inf, "hours out of service after a random outage", above=True),
+def _node(unit: str, default: float | None, low: float, high: float, meaning: str, **rest: Any) -> Any:
+    return field(metadata={"column": Column("", "node", unit, default, low, high, meaning, **rest)})
+
+
+def _line(unit: str, default: float, low: float, high: float, meaning: str, above: bool = False) -> Any:
+    return field(metadata={"column": Column("", "line", unit, default, low, high, meaning, above)})
+
+
+def _profile(meaning: str) -> Any:
+    return _node("", None, nan, nan, f"{meaning}; absent: always 1")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Columns:
+    """The table: each field is a column, and of a compiled grid its values, (N,) of nodes or (E,) of lines."""
+
+    gen_max_mw: Array = _node("MW", 0.0, 0.0, inf, "largest output", required_for=("source",))
+    gen_min_mw: Array = _node("MW", 0.0, 0.0, inf, "smallest output; 0 where a gen_profile is given")
+    gen_ramp_mw_per_h: Array = _node("MW/h", inf, 0.0, inf, "largest change of output", above=True)
+    gen_cost_per_mwh: Array = _node("currency/MWh", 0.0, -inf, inf, "linear cost of output")
+    gen_cost_per_mw2h: Array = _node("currency/MW²h", 0.0, 0.0, inf, "quadratic cost of output")
+    gen_reserve_frac: Array = _node("1", 1.0, 0.0, 1.0, "share of the headroom that may cover a shortage")
+    co2_t_per_mwh: Array = _node("t/MWh", 0.0, 0.0, inf, "CO2 emitted")
+    gen_profile: tuple[str | None, ...] = _profile("profile of the available share of gen_max_mw")
+    load_max_mw: Array = _node("MW", 0.0, 0.0, inf, "demand at a profile value of 1", required_for=("consumer",))
+    shed_cost_per_mwh: Array = _node("currency/MWh", 1000.0, 0.0, inf, "price of demand not served")
+    load_profile: tuple[str | None, ...] = _profile("profile of demand as a share of load_max_mw")
+    store_max_mwh: Array = _node("MWh", 0.0, 0.0, inf, "energy when full", required_for=("storage",))
+    store_min_mwh: Array = _node("MWh", 0.0, 0.0, inf, "energy that is never taken out")
+    store_init_mwh: Array = _node("MWh", nan, 0.0, inf, "energy at the start; absent: midway between min and max")
+    charge_max_mw: Array = _node("MW", 0.0, 0.0, inf, "largest power taken from the network", required_for=("storage",))
+    discharge_max_mw: Array = _node(
+        "MW", 0.0, 0.0, inf, "largest power given to the network", required_for=("storage",)
     )
-}
+    charge_eff_frac: Array = _node("1", 0.95, 0.0, 1.0, "energy stored per energy taken", above=True)
+    discharge_eff_frac: Array = _node("1", 0.95, 0.0, 1.0, "energy given per energy taken out of the store", above=True)
+    store_loss_frac_per_h: Array = _node("1/h", 0.0, 0.0, 1.0, "share of the energy above the minimum lost in an hour")
+    x: Array = _node("", nan, -inf, inf, "position in a picture; absent: laid out")
+    y: Array = _node("", nan, -inf, inf, "position in a picture; absent: laid out")
+    capacity_mw: Array = _line("MW", inf, 0.0, inf, "largest flow", above=True)
+    reactance_pu: Array = _line("pu", 0.1, -inf, inf, "series reactance; 0: an ideal connector")
+    tap: Array = _line("1", 1.0, 0.0, inf, "transformer ratio at the from end", above=True)
+    shift_deg: Array = _line("degree", 0.0, -360.0, 360.0, "phase shift at the from end")
+    outage_rate_per_h: Array = _line("1/h", 0.0, 0.0, inf, "rate of random outages")
+    repair_h: Array = _line("h", 24.0, 0.0, inf, "hours out of service after a random outage", above=True)
 
-NODE_COLUMNS: tuple[Column, ...] = tuple(c for c in COLUMNS.values() if c.table == "node")
-LINE_COLUMNS: tuple[Column, ...] = tuple(c for c in COLUMNS.values() if c.table == "line")
 
-KINDS: dict[str, tuple[str, ...]] = {
-    "source": ("gen_max_mw",),
-    "storage": ("store_max_mwh", "charge_max_mw", "discharge_max_mw"),
-    "consumer": ("load_max_mw",),
-    "junction": (),
-}
-"""Each kind of node with the columns it must give; every other column has its default."""
-
-KIND_NAMES: tuple[str, ...] = tuple(KINDS)
-"""``GridArrays.node_kind`` holds positions in this tuple."""
+COLUMNS: dict[str, Column] = {each.name: replace(each.metadata["column"], name=each.name) for each in fields(Columns)}
+NODE_COLUMNS: tuple[Column, ...] = tuple(column for column in COLUMNS.values() if column.table == "node")
+LINE_COLUMNS: tuple[Column, ...] = tuple(column for column in COLUMNS.values() if column.table == "line")

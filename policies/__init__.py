@@ -10,11 +10,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from grid import Episode
 from policies.baselines import BASELINES, Merit, Plan, Policy
 from policies.config import TrainConfig
-from policies.evaluation import evaluate, run, run_episodes
+from policies.evaluation import evaluate, run_episodes
 from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
+from policies.rollout import rollout
 from policies.runs import (
     EVALUATION,
     PAGE,
@@ -30,7 +32,7 @@ from policies.table import Evaluation
 
 if TYPE_CHECKING:
     from policies.agent import Agent, load_agent
-    from policies.learning import build, read_curve, resume, train, training_grids, what_stages_reached
+    from policies.learning import read_curve, resume, train, what_stages_reached
     from policies.networks import GraphActorCriticPolicy, GraphExtractor
     from policies.vec_env import GridVecEnv, make_vec_env
 
@@ -43,6 +45,7 @@ __all__ = [
     "RUN_FILES",
     "TOLERANCE",
     "Agent",
+    "Episode",
     "Evaluation",
     "GraphActorCriticPolicy",
     "GraphExtractor",
@@ -53,7 +56,6 @@ __all__ = [
     "Policy",
     "TrainConfig",
     "allowed_runs",
-    "build",
     "evaluate",
     "find_own_run",
     "find_run",
@@ -63,12 +65,11 @@ __all__ = [
     "make_vec_env",
     "read_curve",
     "resume",
-    "run",
+    "rollout",
     "run_episodes",
     "shipped",
     "train",
     "train_extra",
-    "training_grids",
     "what_stages_reached",
 ]
 
@@ -77,13 +78,11 @@ _LAZY = {
     "GraphActorCriticPolicy": "policies.networks",
     "GraphExtractor": "policies.networks",
     "GridVecEnv": "policies.vec_env",
-    "build": "policies.learning",
     "load_agent": "policies.agent",
     "make_vec_env": "policies.vec_env",
     "read_curve": "policies.learning",
     "resume": "policies.learning",
     "train": "policies.learning",
-    "training_grids": "policies.learning",
     "what_stages_reached": "policies.learning",
 }
 """What needs the extra ``train``, and where it is."""

@@ -18,7 +18,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,22 +28,22 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from stable_baselines3.common.policies import ActorCriticPolicy
 
-from envs import EnvConfig, GridBatch
+from envs import EnvConfig, GridBatch, Problem
 from grid import Grid, GridError, Setpoint, atomic_path
 from policies.config import TrainConfig
 from policies.many_grids import TrainingGrids
 from policies.networks import GraphActorCriticPolicy, make_policy, observed, torch_threads
+from policies.rollout import SEEN, as_seen
 from policies.runs import CONFIG, allowed_runs, find_run
-from topologies import load, names
+from topologies import names
 from topologies.formats import WRITERS
 
-FORMAT = "load-balancer-run/2"
+FORMAT = "load-balancer-run/3"
 GRID, WEIGHTS = "grid.json", "weights.safetensors"
 PICKLES = (".pkl", ".pickle", ".zip", ".pt", ".pth", ".joblib")
 SMALLEST = "triangle"  # of the bundled grids: any will do to make a network that fits all
 ALIASED = ("pi_features_extractor.", "vf_features_extractor.")
 MEND = "give a folder written by `load-balancer train`"
-SEEN = ("observation", "action", "redispatch_moves", "forecast_h")  # of an EnvConfig, what an agent's numbers mean
 
 
 class TrainedOn(NamedTuple):
@@ -57,19 +56,30 @@ class TrainedOn(NamedTuple):
 class Settings(NamedTuple):
     """What defines a run."""
 
-    env: EnvConfig  # its topology: the run's own copy of the grid or, of several, the name of the first
+    env: EnvConfig  # its topology: the file of the run's own copy of the grid or, of several, the name of the first
     train: TrainConfig
     grids: tuple[TrainedOn, ...]
 
-    def env_configs(self) -> list[EnvConfig]:
-        """The env of each grid."""
-        if len(self.grids) == 1:
-            return [self.env]
-        return [dataclasses.replace(self.env, topology=each.name) for each in self.grids]
+    def problems(self, run: Path) -> list[Problem]:
+        """The problem of each grid, loaded and compiled.
+
+        Raises:
+            GridError: a grid that cannot be loaded, or is not the one that the run was trained on.
+        """
+        topologies = [self.env.topology] if len(self.grids) == 1 else [each.name for each in self.grids]
+        problems = [Problem.of(dataclasses.replace(self.env, topology=topology)) for topology in topologies]
+        for problem, grid in zip(problems, self.grids, strict=True):
+            if problem.arrays.fingerprint != grid.fingerprint:
+                where = str(run if len(problems) > 1 else run / GRID)
+                mend = "put back the grid that the run was trained on, or train again"
+                raise GridError(where, "another grid", f"the one with fingerprint {grid.fingerprint}", mend)
+        return problems
 
 
 class Agent:
     """A trained network that decides: on its own grid or, with the policy ``graph``, on any.
+
+    It is a ``Policy``, for ``evaluate`` and its like, and has the ``predict`` of stable-baselines3.
 
     Args:
         name: for tables and pictures.
@@ -77,24 +87,44 @@ class Agent:
         env_config: the env that it was trained on; its topology is the run's own copy of the grid, or the name of the
             first of several.
         grids: that it was trained on.
+        stopped_early: whether Ctrl-C ended the training that it comes from.
     """
 
     def __init__(
-        self, name: str, policy: ActorCriticPolicy, env_config: EnvConfig, grids: tuple[TrainedOn, ...]
+        self,
+        name: str,
+        policy: ActorCriticPolicy,
+        env_config: EnvConfig,
+        grids: tuple[TrainedOn, ...],
+        stopped_early: bool = False,
     ) -> None:
-        self.name, self.env_config, self.grids = name, env_config, grids
+        self.name, self.env_config, self.grids, self.stopped_early = name, env_config, grids, stopped_early
         self.policy = policy
         policy.set_training_mode(False)
+        if len(grids) > 1 and isinstance(policy, GraphActorCriticPolicy):
+            policy.rewire([])  # it knows no grid until it is reset on one
 
     @property
     def plans(self) -> bool:
         """Whether it plans the day ahead, which is compiled at its first use."""
         return self.env_config.action == "bids"
 
-    def predict(self, observation: Any) -> np.ndarray:
-        """Actions (B, A) in [−1, 1] for observations of B envs, or (A,) for that of one."""
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> tuple[np.ndarray, Any]:
+        """Decide from observations, as the models of stable-baselines3 do, say in its ``evaluate_policy``.
+
+        Args:
+            observation: of B envs, or of one; the envs are made with the agent's ``env_config``.
+            state: of a recurrent network, which this is none of; handed back.
+            episode_start: likewise, not used.
+            deterministic: whether to take the mean of the actions, rather than to draw them.
+
+        Returns:
+            Actions (B, A) in [−1, 1], or (A,) for the observation of one env, and the state.
+        """
         with torch_threads(1):
-            return self.policy.predict(observation, deterministic=True)[0]
+            return self.policy.predict(observation, state, episode_start, deterministic)
 
     def reset(self, batch: GridBatch) -> None:
         """Check that the batch is one that this agent can act in, and wire a graph network for its grid.
@@ -111,7 +141,8 @@ class Agent:
             mend = "train an agent on this grid; the weights of this kind of policy belong to one grid"
             raise GridError(where, f"the grid {batch.arrays.name!r}", f"the grid {self.grids[0].name!r}", mend)
         check_seen(where, self.env_config, batch.config)
-        if self.env_config.observation == "flat" and _told(self.env_config, batch) != _told(batch.config, batch):
+        shown = [_shown_lines(config, batch) for config in (self.env_config, batch.config)]
+        if self.env_config.observation == "flat" and shown[0] != shown[1]:
             found = "outages or trips other than in its training"
             allowed = "its own: a plain network sees the states of those lines alone that it was trained with"
             mend = "train one with the same --outages and --overload, or take an agent of the policy 'graph'"
@@ -122,11 +153,11 @@ class Agent:
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Decide the coming step of all B episodes."""
-        return batch.setpoint(self.predict(batch.observation))
+        return batch.setpoint(self.predict(batch.observation)[0])
 
 
-def _told(config: EnvConfig, batch: GridBatch) -> tuple[str, set[str]]:
-    """Of which lines the flat observation tells, beside those that fail at random: all that trip, and planned ones."""
+def _shown_lines(config: EnvConfig, batch: GridBatch) -> tuple[str, set[str]]:
+    """Which lines the flat observation shows, beside those that fail at random: all that trip, and planned ones."""
     fails = dict(zip(batch.arrays.line_names, batch.arrays.outage_rate_per_h > 0, strict=True))
     return config.overload, {each.line for each in config.outages if not fails[each.line]}
 
@@ -143,25 +174,33 @@ def check_seen(where: str, own: EnvConfig, found: EnvConfig) -> None:
             raise GridError(where, f"{name}={getattr(found, name)!r}", f"{name}={getattr(own, name)!r}", mend)
 
 
+def trained_on(grids: TrainingGrids) -> tuple[TrainedOn, ...]:
+    """The grids of a training as its run names them.
+
+    Raises:
+        GridError: several grids, of which one has no name to load it by.
+    """
+    problems = grids.problems
+    names = [_source(each.config.topology) for each in problems] if len(grids) > 1 else [problems[0].arrays.name]
+    return tuple(TrainedOn(name, each.arrays.fingerprint) for name, each in zip(names, problems, strict=True))
+
+
 def write_config(run: Path, grids: TrainingGrids, config: TrainConfig) -> None:
     """Write what defines a run: its settings, and its grid or, of several, their names.
 
     Raises:
         GridError: several grids, of which one has no name to load it by.
     """
-    names = [grids.compiled[0][0].name]
-    if len(grids) > 1:
-        names = [_source(topology) for topology in grids.sources]
-    else:
-        WRITERS[".json"](grids.grids[0], run / GRID)
-    env = {field.name: getattr(grids.configs[0], field.name) for field in dataclasses.fields(EnvConfig)}
+    known, first = trained_on(grids), grids.problems[0]
+    if len(grids) == 1:
+        WRITERS[".json"](first.grid, run / GRID)
+    env = {field.name: getattr(first.config, field.name) for field in dataclasses.fields(EnvConfig)}
     env |= {name: dataclasses.asdict(env[name]) for name in ("prices", "protection")}
     env |= {"outages": [dataclasses.asdict(outage) for outage in env["outages"]]}
-    env |= {"topology": GRID if len(grids) == 1 else names[0]}
-    marks = [arrays.fingerprint for arrays, _ in grids.compiled]
+    env |= {"topology": GRID if len(grids) == 1 else known[0].name}
     content = {
         "format": FORMAT,
-        "grids": [TrainedOn(*pair)._asdict() for pair in zip(names, marks, strict=True)],
+        "grids": [each._asdict() for each in known],
         "env": env,
         "train": dataclasses.asdict(config),
         "versions": _versions(),
@@ -184,14 +223,14 @@ def _source(topology: object) -> str:
 
 
 def read_config(run: Path, allowed: str | None = None) -> Settings:
-    """The settings of a run; of several grids, none is loaded.
+    """The settings of a run; no grid is loaded.
 
     Args:
         run: its folder.
         allowed: what may stand for it, for the error; by default also a shipped agent.
 
     Raises:
-        GridError: no run, settings of another version, or a grid that is not the one it was trained on.
+        GridError: no run, or settings of another version.
     """
     path = run / CONFIG
     if not path.is_file():
@@ -208,28 +247,12 @@ def read_config(run: Path, allowed: str | None = None) -> Settings:
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise GridError(str(path), f"{type(error).__name__}: {error}", "the settings of a run", MEND) from error
     if kind != FORMAT:
-        raise GridError(f"{path}: format", repr(kind), repr(FORMAT), "load it with the version that wrote it")
+        mend = "train it again, or load it with the version that wrote it"
+        raise GridError(f"{path}: format", repr(kind), repr(FORMAT), mend)
     if not grids:
         raise GridError(f"{path}: grids", "none", "at least one", MEND)
-    config = TrainConfig.from_fields(train)
-    if len(grids) > 1:
-        return Settings(EnvConfig.from_fields({**env, "topology": grids[0].name}), config, grids)
-    grid = load(run / GRID)
-    env_config = EnvConfig.from_fields({**env, "topology": grid})
-    check_fingerprints(str(run / GRID), [grid.compile().fingerprint], grids)
-    return Settings(env_config, config, grids)
-
-
-def check_fingerprints(where: str, found: Sequence[str], grids: Sequence[TrainedOn]) -> None:
-    """Check that grids are those that a run was trained on.
-
-    Raises:
-        GridError: one is not.
-    """
-    for mark, grid in zip(found, grids, strict=True):
-        if mark != grid.fingerprint:
-            mend = "put back the grid that the run was trained on, or train again"
-            raise GridError(where, "another grid", f"the one with fingerprint {grid.fingerprint}", mend)
+    env["topology"] = run / GRID if len(grids) == 1 else grids[0].name
+    return Settings(EnvConfig.from_fields(env), TrainConfig.from_fields(train), grids)
 
 
 def write_weights(run: Path, state: dict[str, torch.Tensor]) -> None:
@@ -281,13 +304,14 @@ def load_agent(run_or_name: str | Path, name: str = "agent") -> Agent:
         GridError: anything that keeps the run from being loaded.
     """
     run = find_run(run_or_name) or Path(run_or_name)
-    env_config, config, grids = read_config(run)
-    has_one = len(grids) == 1
-    fits = env_config if has_one else dataclasses.replace(env_config, topology=SMALLEST, outages=())
-    policy = make_policy(config, GridBatch(observed(fits, config)))
+    env_config, config, grids = settings = read_config(run)
+    if len(grids) == 1:
+        (problem,) = settings.problems(run)
+        env_config = dataclasses.replace(env_config, topology=problem.grid)
+    else:
+        problem = Problem.of(dataclasses.replace(env_config, topology=SMALLEST, outages=()))
+    policy = make_policy(config, GridBatch(as_seen(problem, observed(env_config, config))))
     read_weights(run, policy)
-    if not has_one and isinstance(policy, GraphActorCriticPolicy):
-        policy.rewire([])  # it knows no grid until it is reset on one
     return Agent(name, policy, env_config, grids)
 
 

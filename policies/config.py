@@ -85,13 +85,13 @@ class TrainConfig:
     batch_size: int = OF_POLICY  # rounded to a divisor of horizon x n_envs
     n_epochs: int = OF_POLICY  # of PPO over the steps of an update
     learning_rate: float = OF_POLICY  # of PPO as the first stage; all rates fall to 0
-    tuning_learning_rate: float = 5e-4  # of PPO after another stage, see TuningLearner
+    tuning_learning_rate: float = 5e-4  # of PPO after another stage, see PPOLearner
     optimum_learning_rate: float = 3e-3
     gradient_learning_rate: float = OF_POLICY
     gamma: float = 0.99
     gae_lambda: float = 0.8
     log_std: float = -1.5  # of the first exploration, in units of the action
-    tuning_log_std: float = -3.5  # of PPO's exploration after another stage, at first; see TuningLearner
+    tuning_log_std: float = -3.5  # of PPO's exploration after another stage, at first; see PPOLearner
     width: int = 128  # of the two hidden layers of actor and critic
     graph_width: int = OF_POLICY  # features a node, of extractor and graph
     graph_layers: int = 2  # rounds of message passing; extractor and graph
@@ -100,11 +100,12 @@ class TrainConfig:
     threads: int = 1  # of torch, while it trains; with two, PPO on a busy machine was eight times slower
 
     def __post_init__(self) -> None:
-        if self.start is not None:
-            object.__setattr__(self, "policy", "graph")  # the weights of the others belong to one grid
         if not isinstance(self.policy, str) or self.policy not in OBSERVATIONS:
             mend = nearest(str(self.policy), OBSERVATIONS)
             raise GridError("train.policy", repr(self.policy), " or ".join(OBSERVATIONS), mend)
+        if self.start is not None and self.policy != "graph":
+            mend = "leave out policy or start; the weights of other policies belong to one grid"
+            raise GridError("train.policy", f"{self.policy!r} beside start", "'graph'", mend)
         self._require("stages", isinstance(self.stages, list | tuple), "a list of stages")
         object.__setattr__(self, "stages", tuple(self.stages))
         for stage in self.stages:

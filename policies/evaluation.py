@@ -11,10 +11,11 @@ from typing import Literal
 
 import numpy as np
 
-from envs import EnvConfig, GridBatch, Recorder, scale_floor
+from envs import EnvConfig, GridBatch, Problem, Recorder, scale_floor
 from grid import Episode, GridError, nearest, overload_mw
 from grid.planning import optima
 from policies.baselines import BASELINES, Merit, Policy
+from policies.rollout import SEEN, as_seen, rollout
 from policies.table import Bootstrap, Evaluation, Row, percent
 
 OPTIMUM = "optimum"
@@ -43,7 +44,7 @@ class Runs:
 
 def evaluate(
     policies: Sequence[str | Policy],
-    config: EnvConfig,
+    config: EnvConfig | Problem,
     episodes: int = 20,
     seed: int = 0,
     progress: Report | None = None,
@@ -53,7 +54,7 @@ def evaluate(
 
     Args:
         policies: names of baselines, or anything that decides (a loaded agent, say).
-        config: of the env; an agent sees it through its own observation and action.
+        config: of the env, or the compiled problem; an agent sees it through its own observation and action.
         episodes: how many; the same seed gives the same ones.
         seed: of the episodes and of the bootstrap.
         progress: told how far the work is.
@@ -64,12 +65,12 @@ def evaluate(
     """
     if episodes < 1:
         raise GridError("episodes", repr(episodes), "a whole number >= 1", "correct the value")
-    config = dataclasses.replace(config, split=split)
     deciders = [_decider(policy) for policy in policies]
     report = progress or (lambda done, what: None)
     parts = len(deciders) + 2
 
-    batch = GridBatch(config, episodes, seed)
+    batch = GridBatch(_of_split(config, split), episodes, seed)
+    config = batch.config
     merit = run(Merit(), batch, seed)
     runs = []
     for k, policy in enumerate(deciders):
@@ -87,12 +88,12 @@ def evaluate(
     return Evaluation(batch.arrays.name, episodes, seed, split, hours, trips, config.outages, rows, tuple(notes))
 
 
-def run_episodes(policy: str | Policy, config: EnvConfig, episodes: int = 1, seed: int = 0) -> list[Episode]:
+def run_episodes(policy: str | Policy, config: EnvConfig | Problem, episodes: int = 1, seed: int = 0) -> list[Episode]:
     """Run a policy and record everything.
 
     Args:
         policy: the name of a baseline, or anything that decides.
-        config: of the env; the episodes come from its split.
+        config: of the env, or the compiled problem; the episodes come from its split.
         episodes: how many.
         seed: of the episodes.
 
@@ -102,24 +103,18 @@ def run_episodes(policy: str | Policy, config: EnvConfig, episodes: int = 1, see
     decider = _decider(policy)
     batch = _seen_by(decider, GridBatch(config, episodes, seed), seed)
     recorder = Recorder(batch, decider.name)
-    run(decider, batch, seed, recorder.add)
+    batch.seed(seed)
+    rollout(batch, decider, recorder.add)
     return recorder.episodes()
 
 
 def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], None] = lambda: None) -> Runs:
     """Let a policy run the episodes of the seed, one for each env of the batch."""
-    batch.reset(seed)
-    policy.reset(batch)
-    dt_h, decided_s = batch.config.dt_h, 0.0
-    reference, least = batch.reference_cost, scale_floor(batch.arrays, dt_h) * batch.horizon
+    batch.seed(seed)
+    decided_s = rollout(batch, policy, after_step)
+    reference, least = batch.reference_cost, scale_floor(batch.arrays, batch.config.dt_h) * batch.horizon
     if reference.mean() < least:
         reference = np.full_like(reference, least)
-    for _ in range(batch.horizon):
-        started_s = time.perf_counter()
-        setpoint = policy.act(batch)
-        decided_s += time.perf_counter() - started_s
-        batch.step_setpoint(setpoint)
-        after_step()
     decision_s = decided_s / (batch.horizon * batch.batch_size)
     cost, unserved_mwh, overload_mwh = (batch.metrics[name] for name in ("cost", "unserved_mwh", "overload_mwh"))
     price = batch.prices.spill_per_mwh
@@ -164,6 +159,13 @@ def compare(runs: Sequence[Runs], merit: Runs, best: Runs, bootstrap: Bootstrap)
     return tuple(rows)
 
 
+def _of_split(config: EnvConfig | Problem, split: Literal["train", "test"]) -> Problem:
+    """The problem of the episodes of a part of the series."""
+    if isinstance(config, Problem):
+        return config.replace(split=split)
+    return Problem.of(dataclasses.replace(config, split=split))
+
+
 def _decider(policy: str | Policy) -> Policy:
     if not isinstance(policy, str):
         return policy
@@ -183,10 +185,9 @@ def _seen_by(policy: Policy, batch: GridBatch, seed: int) -> GridBatch:
     own: EnvConfig | None = getattr(policy, "env_config", None)
     if own is None:
         return batch
-    view = {name: getattr(own, name) for name in ("observation", "action", "redispatch_moves", "forecast_h")}
-    if dataclasses.replace(batch.config, **view) == batch.config:
+    if dataclasses.replace(batch.config, **{name: getattr(own, name) for name in SEEN}) == batch.config:
         return batch
-    seen = GridBatch(batch.problem.replace(**view), batch.batch_size, seed)
+    seen = GridBatch(as_seen(batch.problem, own), batch.batch_size, seed)
     batch.reset(seed)
     seen.reset(seed)
     if not np.array_equal(seen.reference_cost, batch.reference_cost):

@@ -8,62 +8,51 @@ from functools import lru_cache
 
 import numpy as np
 
-from envs import EnvConfig, GridBatch, Problem
-from grid import Grid, GridArrays, GridError
+from envs import GridBatch, Problem
+from grid import GridError
 from grid.planning import optima
 from policies.baselines import Merit
 from policies.evaluation import run
-from topologies import load
 
-STAKE_EPISODES = 4
-LEAST_STAKE_FRAC = 0.02  # of the reference
+GAIN_EPISODES = 4
+LEAST_GAIN_FRAC = 0.02  # of the reference cost
 KEPT = 128  # batches that are kept between two turns of their grids; one of 16 episodes of 40 nodes takes 1 MB
 
 
 class TrainingGrids:
-    """Envs that differ in nothing but their grids; made when they are first needed, as there may be hundreds.
+    """Problems that differ in nothing but their grids, and the envs of each, made when they are first needed.
 
     Args:
-        configs: of the envs.
+        problems: one for each grid.
+        gain_scaled: whether rewards are divided by what there is to gain on their grid, so that every grid counts
+            alike; else they are those of the problems.
 
     Raises:
-        GridError: a bad grid, or configs that differ in something else.
+        GridError: problems that differ in something else.
     """
 
-    def __init__(self, configs: Sequence[EnvConfig]) -> None:
-        first = configs[0]
-        for config in configs:
-            if dataclasses.replace(config, topology=first.topology) != first:
-                where = f"the env of {config.topology}"
+    def __init__(self, problems: Sequence[Problem], gain_scaled: bool = False) -> None:
+        first = problems[0].config
+        for problem in problems:
+            if dataclasses.replace(problem.config, topology=first.topology) != first:
+                where = f"the env of {problem.config.topology}"
                 raise GridError(where, "other settings", f"those of {first.topology}", "change the grid alone")
-        self.sources = [config.topology for config in configs]
-        self.grids = [source if isinstance(source, Grid) else load(source) for source in self.sources]
-        self.configs = [dataclasses.replace(first, topology=grid) for grid in self.grids]
-        self.compiled: list[tuple[GridArrays, EnvConfig]] = [
-            (grid.compile(), config) for grid, config in zip(self.grids, self.configs, strict=True)
-        ]
-        self._kept = lru_cache(KEPT)(lambda position, size: GridBatch(self.configs[position], size))
-        self._weighed = lru_cache(KEPT)(
-            lambda position, size: GridBatch(
-                Problem.of(self.configs[position]).with_reward_scale(self._stake(position)), size
-            )
-        )
-        self._stake = lru_cache(None)(lambda position: stake(self.configs[position]))
+        self.problems = tuple(problems)
+        self._gain_scaled = gain_scaled
+        self._scaled = lru_cache(None)(lambda position: problems[position].with_reward_scale(gain(problems[position])))
+        self._batch = lru_cache(KEPT)(self._make)
 
     def __len__(self) -> int:
-        return len(self.configs)
+        return len(self.problems)
 
     def batch(self, position: int, size: int, seed: int) -> GridBatch:
         """The envs of a grid, their random streams started anew; reset them before use."""
-        batch = self._kept(position, size)
+        batch = self._batch(position, size)
         batch.seed(seed)
         return batch
 
-    def weighed(self, position: int, size: int, seed: int) -> GridBatch:
-        """The same with rewards in which every grid counts alike: per step, in parts of what there is to gain."""
-        batch = self._weighed(position, size)
-        batch.seed(seed)
-        return batch
+    def _make(self, position: int, size: int) -> GridBatch:
+        return GridBatch(self._scaled(position) if self._gain_scaled else self.problems[position], size)
 
 
 class Rotation:
@@ -91,15 +80,15 @@ class Rotation:
         return list(zip(chosen.tolist(), seeds.tolist(), strict=True))
 
 
-def stake(config: EnvConfig) -> float:
-    """What there is to gain on a grid: the cost a step of the merit order above the optimum, with a floor.
+def gain(problem: Problem) -> float:
+    """Mean cost of a step of the merit order above that of the optimum, with a floor of 2 % of the reference cost.
 
-    It is what the score is measured in, so that rewards in parts of it mean the same on every grid.
+    The score is measured in it, so rewards divided by it mean the same on every grid.
     """
-    batch = GridBatch(dataclasses.replace(config, observation="flat"), STAKE_EPISODES)
+    batch = GridBatch(problem.replace(observation="flat"), GAIN_EPISODES)
     merit = run(Merit(), batch, 0)
     batch.reset(0)
-    inputs = [batch.episode_inputs(i) for i in range(STAKE_EPISODES)]
+    inputs = [batch.episode_inputs(i) for i in range(GAIN_EPISODES)]
     best = [each.cost for each in optima(batch.arrays, inputs, batch.prices, processes=1)]
-    gain = max(float(merit.cost.sum()) - sum(best), LEAST_STAKE_FRAC * float(merit.reference.sum()))
-    return gain / STAKE_EPISODES / batch.horizon
+    total = max(float(merit.cost.sum()) - sum(best), LEAST_GAIN_FRAC * float(merit.reference.sum()))
+    return total / GAIN_EPISODES / batch.horizon

@@ -22,14 +22,13 @@ class SideBySide:
         grids: with ``observation="graph"``.
         rotation: whose turn it is.
         batch_size: B, a multiple of the grids that share a turn.
-        is_weighed: whether rewards count every grid alike.
 
     Raises:
         GridError: another batch size or observation.
     """
 
-    def __init__(self, grids: TrainingGrids, rotation: Rotation, batch_size: int, is_weighed: bool = False) -> None:
-        config = grids.configs[0]
+    def __init__(self, grids: TrainingGrids, rotation: Rotation, batch_size: int) -> None:
+        config = grids.problems[0].config
         if config.observation != "graph":
             mend = "make the envs with observation='graph'"
             raise GridError("config.observation", repr(config.observation), "'graph' for several grids", mend)
@@ -39,8 +38,7 @@ class SideBySide:
         self.grids, self.rotation, self.batch_size = grids, rotation, batch_size
         self.config, self.horizon = config, config.horizon
         self._each = batch_size // rotation.at_once
-        self._make = grids.weighed if is_weighed else grids.batch
-        every = [arrays for arrays, _ in grids.compiled]
+        every = [problem.arrays for problem in grids.problems]
         self._most = {name: max(len(getattr(a, of)) for a in every) for name, of in ROWS.items()}
         seen = cast(gym.spaces.Dict, grids.batch(0, self._each, 0).observation_space).spaces
         boxes = {name: _unbounded(self._most.get(name), (box.shape or ())[-1]) for name, box in seen.items()}
@@ -59,7 +57,7 @@ class SideBySide:
 
     def next_batches(self) -> list[tuple[int, GridBatch]]:
         """The positions of the grids whose turn is next, each with its envs, which are yet to be reset."""
-        return [(position, self._make(position, self._each, seed)) for position, seed in self.rotation.next()]
+        return [(position, self.grids.batch(position, self._each, seed)) for position, seed in self.rotation.next()]
 
     def step(self, actions: Array) -> tuple[Any, Array, bool]:
         """Act with (B, A) actions; results as those of GridBatch."""

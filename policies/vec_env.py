@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
-from envs import EnvConfig, GridBatch, configure
+from envs import EnvConfig, GridBatch, Problem, configure
 from grid import GridArrays, GridError
 from policies.many_grids import Rotation, TrainingGrids
 from policies.side_by_side import SideBySide
@@ -61,20 +61,30 @@ class GridVecEnv(VecEnv):
     holds ``terminal_observation``, ``TimeLimit.truncated`` (False), ``episode`` (r, l, t) and ``episode_metrics``
     (cost terms, cost, reference, unserved_mwh, overload_mwh).
 
-    With ``rivals`` above 1, which takes effect at the next seeded reset, so many envs side by side run the same
-    episodes, and each is rewarded with what it gains over the mean of the others; ``r`` stays the plain reward.
+    Args:
+        batch: the episodes.
+        paired_envs: so many envs side by side run the same episodes, and each is rewarded with what it gains over the
+            mean of the others; ``r`` stays the plain reward.
+
+    Raises:
+        GridError: ``paired_envs`` that do not divide the envs, or of several grids.
     """
 
-    def __init__(self, batch: GridBatch | SideBySide) -> None:
+    def __init__(self, batch: GridBatch | SideBySide, paired_envs: int = 1) -> None:
         self.batch, n_envs = batch, batch.batch_size
+        if paired_envs < 1 or n_envs % paired_envs or (paired_envs > 1 and isinstance(batch, SideBySide)):
+            allowed = f"a divisor of {n_envs}, the number of envs; 1 for several grids"
+            raise GridError("paired_envs", repr(paired_envs), allowed, "correct the value")
         self.views = [EnvView(self.batch, i) for i in range(n_envs)]
-        self.rivals = 1  # a divisor of n_envs
+        self.paired_envs = paired_envs
         self._actions = np.zeros((n_envs, *(self.batch.action_space.shape or ())))
         self._seed: int | None = None
         self._started_s = time.perf_counter()
         self._episode_reward = np.zeros(n_envs)
         super().__init__(n_envs, self.batch.observation_space, self.batch.action_space)
         self._nothing: list[dict[str, Any]] = [{} for _ in range(n_envs)]
+        if paired_envs > 1:
+            self.seed()  # so that they run the same episodes from the first reset
 
     @property
     def arrays(self) -> GridArrays:
@@ -89,9 +99,9 @@ class GridVecEnv(VecEnv):
     def reset(self) -> Any:
         """Start all episodes anew; returns the observations."""
         seed: Any = self._seed
-        if seed is not None and self.rivals > 1:
-            seeds = np.random.SeedSequence(seed).generate_state(self.num_envs // self.rivals)
-            seed = np.repeat(seeds, self.rivals).tolist()
+        if seed is not None and self.paired_envs > 1:
+            seeds = np.random.SeedSequence(seed).generate_state(self.num_envs // self.paired_envs)
+            seed = np.repeat(seeds, self.paired_envs).tolist()
         observation = self.batch.reset(seed)
         self._seed = None
         self._reset_options()
@@ -106,9 +116,9 @@ class GridVecEnv(VecEnv):
         """Step; returns observations, rewards (n_envs,), dones (n_envs,) and infos."""
         observation, reward, done = self.batch.step(self._actions)
         self._episode_reward += reward
-        if self.rivals > 1:
-            each = reward.reshape(-1, self.rivals)
-            reward = ((each - each.mean(1, keepdims=True)) * (self.rivals / (self.rivals - 1))).ravel()
+        if self.paired_envs > 1:
+            each = reward.reshape(-1, self.paired_envs)
+            reward = ((each - each.mean(1, keepdims=True)) * (self.paired_envs / (self.paired_envs - 1))).ravel()
         infos = self._nothing
         if done:
             infos = self._final_infos(observation)
@@ -185,6 +195,6 @@ def make_vec_env(
         return GridVecEnv(GridBatch(configure(config, fields), n_envs, seed))
     if not config:
         raise GridError("config", "an empty list", "a config, or at least one of them", "name a grid")
-    grids = TrainingGrids([configure(each, fields) for each in config])
+    grids = TrainingGrids([Problem.of(configure(each, fields)) for each in config])
     root = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
     return GridVecEnv(SideBySide(grids, Rotation(len(grids), len(grids), root), n_envs))

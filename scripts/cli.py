@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "topologies": ("list_topologies.Topologies", "list the grids that come with the program"),
     "inspect": ("inspect_grid.Inspect", "check a grid: size, limits, assumptions, faults"),
     "profiles": ("profiles.Profiles", "check and draw time series: a file's, or the shipped year's"),
+    "columns": ("columns.ColumnsCommand", "list what nodes and lines of a grid can say, with units and defaults"),
     "convert": ("convert.Convert", "convert a grid file to another format"),
     "train": ("train.Train", "train an agent to run a grid"),
     "evaluate": ("evaluate.Evaluate", "compare policies on the same episodes, up to the optimum"),

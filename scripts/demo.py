@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts import console as words
@@ -36,18 +36,17 @@ class Demo(Common):
         from envs import EnvConfig
         from policies import BASELINES, TrainConfig, evaluate, make_room, train
         from scripts.run_page import explain, keep_evaluation
-        from scripts.running import record, run_config
-        from scripts.train import Watch
+        from scripts.running import record
 
         run = self.out / "run"
         make_room(run, overwrite=True)
         with console.progress("training", 1.0) as report:
-            watch = Watch(report)
-            train(EnvConfig(topology=GRID), TrainConfig(policy="mlp", seconds=self.seconds), run, watch, started_s)
+            train_config = TrainConfig(policy="mlp", seconds=self.seconds)
+            agent = train(EnvConfig(topology=GRID), train_config, run, report, started_s)
         explain(run)
-        if watch.stopped:
+        if agent.stopped_early:
             raise KeyboardInterrupt
-        config, agent = run_config(str(run))
+        config = replace(agent.env_config, split="test")
         console.say(f"2/3 evaluating on {EPISODES} episodes that the training has not seen")
         with console.progress("evaluating", 1.0) as report:
             outcome = evaluate([*BASELINES, agent], config, EPISODES, progress=report)

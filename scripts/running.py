@@ -14,7 +14,7 @@ import numpy as np
 from envs import EnvConfig, GridBatch, Recorder, steps_to_draw
 from grid import Episode, Grid, GridError, Setpoint, nearest
 from grid.planning import Optimum, optima
-from policies import BASELINES, Policy, allowed_runs, find_run, run, run_episodes, shipped
+from policies import BASELINES, Policy, allowed_runs, find_run, rollout, run_episodes, shipped
 from topologies import GENERATED_PREFIX, NAME_PREFIXES, ProfileSource, load, names
 
 if TYPE_CHECKING:
@@ -67,17 +67,15 @@ def check_length(grid: Grid, config: EnvConfig) -> None:
         ProfileSource(grid.compile(), grid.series, "test").check_length(steps_to_draw(config), config.dt_h)
 
 
-def run_config(source: str, grid: str | None = None, policies: Collection[str] = ()) -> tuple[EnvConfig, Agent]:
-    """The env of a run, on the test part of its series, and its agent.
+def find_agent(source: str, policies: Collection[str] = ()) -> Agent:
+    """The agent of a run.
 
     Args:
-        source: folder or name of a run.
-        grid: to run instead of the agent's own.
+        source: folder or name of the run.
         policies: that the caller takes in its stead, for the error.
 
     Raises:
-        GridError: no run, one that cannot be loaded, one of many grids where none is named, or the packages that
-            agents need are missing.
+        GridError: no run, one that cannot be loaded, or the packages that agents need are missing.
     """
     folder = find_run(source)
     if folder is None and not Path(source).exists():  # loading what is there says what is wrong with it
@@ -88,7 +86,21 @@ def run_config(source: str, grid: str | None = None, policies: Collection[str] =
         raise GridError(source, "no such run", allowed, mend)
     from policies import load_agent
 
-    agent = load_agent(folder or source)
+    return load_agent(folder or source)
+
+
+def run_config(source: str, grid: str | None = None, policies: Collection[str] = ()) -> tuple[EnvConfig, Agent]:
+    """The env of a run, on the test part of its series, and its agent.
+
+    Args:
+        source: folder or name of a run.
+        grid: to run instead of the agent's own.
+        policies: that the caller takes in its stead, for the error.
+
+    Raises:
+        GridError: what ``find_agent`` raises, a grid with faults, or none where the agent is one of many.
+    """
+    agent = find_agent(source, policies)
     if grid is not None:
         return replace(agent.env_config, topology=load(grid), split="test", outages=()), agent  # of lines it may lack
     if len(agent.grids) > 1:
@@ -156,7 +168,7 @@ def record_live(policy: Policy, config: EnvConfig, seed: int) -> Episode:
         viewer(recorder)
 
     try:
-        run(policy, batch, seed, show)
+        rollout(batch, policy, show)
     finally:
         viewer.close()
     return recorder.episode(0)

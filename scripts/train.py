@@ -11,11 +11,10 @@ from typing import Annotated, Literal
 import tyro
 
 from scripts import console as words
-from scripts.console import Console, Report
+from scripts.console import Console
 from scripts.options import CommonJson, Lines, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
 
 Network = Literal["mlp", "extractor", "graph"]
-STOPPED = "stopped"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,33 +81,26 @@ class Train(CommonJson, Lines):
         return words.EXIT_INTERRUPTED if stopped else 0
 
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
-        from envs import EnvConfig
+        from envs import EnvConfig, Problem
         from grid import GridError
-        from scripts.running import check_length
-        from topologies import GENERATED_PREFIX, expand, load
+        from policies import TrainConfig
+        from scripts.running import find_agent
+        from topologies import expand
 
-        if self.start is not None and self.policy != "graph":
-            mend = "leave out --policy; the network is that of the agent"
-            raise GridError("--policy", f"{self.policy} beside --start", "graph", mend)
         sources = [name for each in self.grids for name in expand(each)]
         if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
-        grids = [
-            load(source) for source in sources if not source.startswith(GENERATED_PREFIX)
-        ]  # expand has checked those
-        for grid in grids:
-            check_length(grid, EnvConfig())
-        from policies import TrainConfig, make_room, train  # before an older run is removed, as torch may be missing
-
-        env_config = EnvConfig()
-        if self.start is not None:
-            from scripts.running import run_config
-
-            env_config = replace(run_config(self.start, sources[0])[0], split="train")
-        env_config = self.with_lines(env_config)
-        env_configs = [replace(env_config, topology=source) for source in sources]
         stages = tuple(filter(None, self.stages.split(",")))
         config = TrainConfig(self.policy, stages, self.steps, self.seconds, self.seed, start=self.start)
+        env_config = EnvConfig()
+        if self.start is not None:
+            env_config = replace(find_agent(self.start).env_config, split="train", outages=())
+        env_config = self.with_lines(env_config)
+        problems = [Problem.of(replace(env_config, topology=source)) for source in sources]
+        for problem in problems:
+            problem.replace(split="test")  # which refuses series too short to test an agent on
+        from policies import make_room, train  # before an older run is removed, as torch may be missing
+
         run = self.out or Path("runs") / f"{Path(sources[0]).stem if len(sources) == 1 else 'many'}-{config.policy}"
         make_room(run, self.overwrite)
         if config.policy == "graph":
@@ -116,9 +108,8 @@ class Train(CommonJson, Lines):
 
             tell_of_compiling(console)
         with console.progress(f"training {run}", 1.0) as report:
-            watch = Watch(report)
-            train(env_configs, config, run, watch, started_s)
-        return run, watch.stopped
+            agent = train(problems, config, run, report, started_s)
+        return run, agent.stopped_early
 
     def _go_on(self, run: Path, console: Console, started_s: float) -> tuple[Path, bool]:
         from grid import GridError
@@ -137,18 +128,5 @@ class Train(CommonJson, Lines):
                 raise GridError("train --resume", f"--{name} beside it", "the run, --steps and --seconds", mend)
         run = find_own_run(run) or run
         with console.progress(f"training {run}", 1.0) as report:
-            watch = Watch(report)
-            resume(run, self.steps, self.seconds, watch, started_s)
-        return run, watch.stopped
-
-
-class Watch:
-    """Passes reports on and remembers whether the training was stopped."""
-
-    def __init__(self, report: Report) -> None:
-        self._report, self.stopped = report, False
-
-    def __call__(self, done: float, what: str) -> None:
-        """Take one report."""
-        self.stopped = self.stopped or what == STOPPED
-        self._report(done, what)
+            agent = resume(run, self.steps, self.seconds, report, started_s)
+        return run, agent.stopped_early

@@ -10,7 +10,7 @@ import numpy as np
 
 from envs import EnvConfig, GridBatch, Transition
 from grid import Grid, GridArrays, GridError, Series
-from policies import Merit, run
+from policies import Merit, rollout
 from scripts.running import check_length
 
 EPISODES = 16
@@ -107,7 +107,7 @@ def stress(config: EnvConfig) -> dict[str, Any]:
         supply_mw = (transition.inputs.gen_avail_frac * arrays.gen_max_mw).sum(axis=1)
         hours.extend(zip(load_mw.tolist(), supply_mw.tolist(), strict=True))
 
-    run(Merit(), batch, 0, note)
+    rollout(batch, Merit(), note)
     share = np.concatenate(loading)
     limited = np.flatnonzero(np.isfinite(arrays.capacity_mw))
     most = share.max(axis=0)

@@ -32,7 +32,7 @@ def run(batch, actions):
 
 
 @pytest.mark.parametrize("observation", OBSERVATIONS)
-@pytest.mark.parametrize("action", ["residual", "absolute"])
+@pytest.mark.parametrize("action", ["residual", "absolute", "bids"])
 @pytest.mark.parametrize("topology", names())
 def test_observations_are_inside_finite_bounds_and_fresh(topology, observation, action):
     config = EnvConfig(topology=topology, observation=observation, action=action, horizon=12)

@@ -19,7 +19,8 @@ from grid import GridError, Prices
         ),
         (
             {"action": "relative"},
-            "config.action: found 'relative'; allowed: residual or absolute; use one of: absolute, residual",
+            "config.action: found 'relative'; allowed: residual or absolute or bids; "
+            "use one of: absolute, bids, residual",
         ),
         ({"horizon": 0}, "config.horizon: found 0; allowed: a whole number in 1..1,000,000; correct the value"),
         ({"dt_h": 0.0}, "config.dt_h: found 0.0; allowed: a number of hours > 0; correct the value"),

@@ -13,7 +13,7 @@ import pytest
 
 from grid import Grid, GridError
 from grid.errors import Fault, nearest
-from grid.kinds import COLUMNS, KINDS
+from grid.kinds import COLUMNS, KIND_NAMES
 from test_grid_check import CONSUMER, SOURCE, STORAGE, at_line, at_node, sound
 
 
@@ -171,7 +171,7 @@ def test_a_grid_error_is_copied_and_leaves_another_process_whole():
 
 def test_nearest_names_the_closest_choice_or_lists_all():
     assert nearest("gen_mx_mw", COLUMNS) == "did you mean 'gen_max_mw'?"
-    assert nearest("zzz", KINDS) == "use one of: consumer, junction, source, storage"
+    assert nearest("zzz", KIND_NAMES) == "use one of: consumer, junction, source, storage"
 
 
 def test_the_allowed_range_is_said_in_words():

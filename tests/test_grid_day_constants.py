@@ -1,118 +1,140 @@
-"""What the graph network knows of a grid whose lines are out of service."""
+"""What the day planner knows of a grid whose lines are out of service, now and in the hours ahead."""
+
+import dataclasses
 
 import numpy as np
 import pytest
-import torch
-from policies.planner.day import plan_day
-from policies.planner.grid_constants import MOST_KEPT, Wiring
-from policies.planner.outages import statuses_ahead
-from policies.planner.plan import HOURS
-from test_policies_market import batch_of
 
+from days import batch_of, hourly, plan_of
 from envs import EnvConfig, GridBatch
-from envs.observations import unit_mw
 from envs.outages import Outage
-from grid import Grid
+from grid import Grid, Prices
 from grid.physics.flow import flows
 from grid.physics.outages import Outages
+from grid.planning.day import HOURS
+from grid.planning.day.constants import MOST_KEPT, KeptConstants, constants_of
+from grid.planning.day.planner import Day
+from grid.planning.day.statuses import groups_of
 from policies import load_agent
 from policies.evaluation import evaluate
-from policies.networks.graph_network import GraphNetwork, by_status
 from topologies import load
 
 
 @pytest.mark.parametrize("topology", ["triangle", "case14", "gen:30:4", "gen:17:8"])
 def test_flows_without_lines_are_those_of_the_physics(topology):
     """By the outage factors of the env, a second way; with islands, each of them balanced."""
-    config = EnvConfig(topology=topology, observation="graph", action="absolute")
-    arrays, rng = GridBatch(config).arrays, np.random.default_rng(0)
-    wiring, lines, unit = Wiring(arrays, config), len(arrays.line_names), unit_mw(arrays)
+    arrays, rng = load(topology).compile(), np.random.default_rng(0)
+    whole, lines, unit = constants_of(arrays, Prices()), len(arrays.line_names), arrays.unit_mw
     has_split = 0
     for out in [(line,) for line in range(lines)] + [tuple(sorted(rng.permutation(lines)[:2])) for _ in range(5)]:
-        left = wiring.without(out)
+        left = constants_of(arrays, Prices(), out)
         injection_mw = rng.normal(size=(3, len(arrays.node_names))) * unit
-        part = left.part.double().numpy()
-        injection_mw -= (injection_mw @ part / part.sum(0)) @ part.T
+        injection_mw -= (injection_mw @ left.part / left.part.sum(0)) @ left.part.T
         in_service = np.ones((3, lines), dtype=bool)
         in_service[:, out] = False
         expected = flows(arrays, injection_mw, Outages.of(arrays, in_service))[:, left.limited]
-        found = injection_mw @ left.flow.double().numpy() + left.offset.double().numpy() * unit
-        np.testing.assert_allclose(found, expected, atol=1e-4 * unit)
-        has_split += part.shape[1] > arrays.part_matrix.shape[1]
-        for name in ("unit_features", "line_features", "edge_index", "capacity", "limited"):
-            assert torch.equal(getattr(left, name), getattr(wiring, name))
+        np.testing.assert_allclose(injection_mw @ left.flow + left.offset * unit, expected, atol=1e-6 * unit)
+        has_split += left.part.shape[1] > arrays.part_matrix.shape[1]
+        for name in ("unit_mw", "typical_price_per_mwh", "sources", "stores", "limited", "gen_max"):
+            np.testing.assert_array_equal(getattr(left, name), getattr(whole, name))
+        np.testing.assert_array_equal(left.network.capacity, whole.network.capacity)
+        for name in set(left.fleet._fields) - {"swing"}:
+            np.testing.assert_array_equal(getattr(left.fleet, name), getattr(whole.fleet, name))
     assert has_split or topology == "triangle"
 
 
-def test_wirings_are_kept_but_not_without_end(monkeypatch):
-    config = EnvConfig(topology="case14", observation="graph", action="absolute")
-    wiring = Wiring(GridBatch(config).arrays, config)
-    monkeypatch.setattr("policies.planner.grid_constants.MOST_KEPT", 3)
-    first = wiring.without((0,))
-    assert wiring.without(()) is wiring
-    assert wiring.without((0,)) is first
+def test_constants_are_kept_but_not_without_end(monkeypatch):
+    kept, lines = KeptConstants(load("case14").compile(), Prices()), len(load("case14").compile().line_names)
+    monkeypatch.setattr("grid.planning.day.constants.MOST_KEPT", 3)
+    first = kept.without((0,))
+    assert kept.without((0,)) is first
     for line in range(1, 4):
-        wiring.without((line,))
-    assert wiring.without((0,)) is not first
-    assert len(wiring.line_features) < MOST_KEPT  # every single line fits
-    assert not wiring.state_dict()
+        kept.without((line,))
+    assert kept.without((0,)) is not first
+    assert lines < MOST_KEPT  # every single line fits
 
 
-def test_rows_with_other_lines_out_are_decided_each_in_its_own_wiring():
-    _, seen, wiring = batch_of("case14", 3, size=9)
-    seen = {name: part.clone() for name, part in seen.items()}
+def test_the_price_of_load_shedding_is_the_least_of_nodes_with_demand():
+    """That of a plant's node without demand has no say."""
+    grid = Grid("two")
+    grid.add_source("plant", gen_max_mw=10, gen_cost_per_mwh=50)
+    grid.add_consumer("town", load_max_mw=5, shed_cost_per_mwh=900)
+    grid.add_line("plant", "town")
+    found = constants_of(dataclasses.replace(grid.compile(), shed_cost_per_mwh=np.array([1.0, 900.0])), Prices())
+    assert found.fleet.shed == pytest.approx(900 / 50)
+
+
+def rows_of(day, rows):
+    """The numbers of some rows of a day."""
+    names = [item.name for item in dataclasses.fields(Day) if item.name != "groups"]
+    return {name: getattr(day, name)[rows] for name in names}
+
+
+def test_rows_with_other_lines_out_are_planned_each_with_its_own():
+    batch = batch_of("case14", 3, size=9)
+    planner = batch.problem.planner
+    ahead = batch.expected(planner.leads())
+    in_service = np.ones((HOURS, 9, len(batch.arrays.line_names)), dtype=bool)
     for row, lines in enumerate([(), (2,), (0,), (2,), (), (0, 5), (2,), (7,), ()]):
-        seen["lines"][row, list(lines), 2] = 1.0
-    torch.manual_seed(0)
-    network = GraphNetwork(16, 1)
-    with torch.no_grad():
-        together = network(seen, wiring)
-        values = network.judge(seen, wiring)
-        for row in range(9):
-            alone = network({name: part[[row]] for name, part in seen.items()}, wiring)
-            for whole, one in zip(together, alone, strict=True):
-                np.testing.assert_allclose(whole[[row]], one, atol=1e-5)
-    np.testing.assert_allclose(values, together[1], atol=1e-5)
-    sizes = []
-    by_status(lambda part, own: (sizes.append((len(part["nodes"]), own)) or part["nodes"],), seen, wiring)
-    assert sorted(count for count, _ in sizes) == [1, 1, 1, 3, 3]
+        in_service[:, row, list(lines)] = False
+
+    def plan(rows):
+        own = dataclasses.replace(
+            ahead,
+            load_mw=ahead.load_mw[:, rows],
+            gen_avail_frac=ahead.gen_avail_frac[:, rows],
+            in_service=in_service[:, rows],
+        )
+        names = ("gen_lo_mw", "gen_hi_mw", "store_lo_mw", "store_hi_mw", "store_mwh")
+        now = dataclasses.replace(batch.limits, **{name: getattr(batch.limits, name)[rows] for name in names})
+        return planner.plan(own, now, batch.state.gen_mw[rows], False, batch.horizon - batch.t)
+
+    together = plan(np.arange(9))
+    assert sorted(len(own) for own, _ in together.groups) == [1, 1, 1, 3, 3]
+    for row in range(9):
+        for name, alone in rows_of(plan(np.array([row])), [0]).items():
+            np.testing.assert_allclose(rows_of(together, [row])[name], alone, atol=1e-9, err_msg=name)
+    assert np.abs(together.flow[1] - plan_of(batch).flow[1]).max() > 0.01  # and the lines matter
 
 
 def with_outages(topology, dt_h=1.0, steps=0):
-    """A batch some steps into episodes with a planned outage and random ones, what is seen, and the wiring."""
+    """A batch some steps into episodes with planned outages and random ones."""
     grid = load(topology)
     for _, _, line in grid.graph.edges(data=True):
         line.update(outage_rate_per_h=0.004, repair_h=7.0)
     planned = (Outage(line="2-3", start_h=9, duration_h=5), Outage(line="4-5", start_h=20, duration_h=90))
-    config = EnvConfig(topology=grid, observation="graph", action="absolute", outages=planned, dt_h=dt_h)
-    batch, rng = GridBatch(config, 12, 1), np.random.default_rng(0)
-    observation = batch.reset()
+    batch, rng = GridBatch(EnvConfig(topology=grid, outages=planned, dt_h=dt_h), 12, 1), np.random.default_rng(0)
+    batch.reset()
     for _ in range(steps):
-        observation, *_ = batch.step(rng.uniform(-1, 1, (12, len(batch.arrays.controllable))))
-    seen = {name: torch.as_tensor(part) for name, part in observation.items()}
-    return batch, seen, Wiring(batch.arrays, config)
+        batch.step(rng.uniform(-1, 1, (12, len(batch.arrays.controllable))))
+    return batch
 
 
 @pytest.mark.parametrize("dt_h", [1.0, 0.5])
 @pytest.mark.parametrize("steps", [0, 6, 14, 30])
-def test_what_is_known_of_lines_is_what_the_env_expects(steps, dt_h):
-    batch, seen, wiring = with_outages("case14", dt_h, steps)
-    left = min(HOURS, int((batch.horizon - batch.t) * dt_h))
-    expected = batch.outlook.lines.expected(batch.t, (np.arange(left) / dt_h).astype(int), dt_h)  # (H, B, E)
-    split = 0
-    for b in range(12):
-        row = {name: part[[b]] for name, part in seen.items()}
-        now = wiring.without(tuple(np.flatnonzero(~expected[0, b]).tolist()))
-        statuses = statuses_ahead(now, row, torch.tensor([batch.horizon - batch.t]))
-        for hour in range(left):
-            out = tuple(np.flatnonzero(~expected[hour, b]).tolist())
-            later = wiring.without(out).part.argmax(1)
-            if len({(int(a), int(b)) for a, b in zip(now.part.argmax(1), later, strict=True)}) == now.part.shape[1]:
-                assert statuses.wirings[statuses.hour[0, hour]].out == out
-            else:
-                split += 1
-                assert statuses.wirings[statuses.hour[0, hour]] is now
-    assert split < 12 * left / 2
+def test_what_is_planned_with_are_the_lines_that_the_env_expects(steps, dt_h):
+    """Where a part would fall apart later, the lines of now are taken to last."""
+    batch = with_outages("case14", dt_h, steps)
+    leads = batch.problem.planner.leads()
+    drawn = np.minimum(leads, len(batch.outlook.load_mw) - 1 - batch.t)
+    expected = batch.outlook.lines.expected(batch.t, drawn, dt_h)  # (H, B, E)
+    np.testing.assert_array_equal(batch.expected(leads).in_service, expected)
+    kept, split, seen = KeptConstants(batch.arrays, batch.prices), 0, []
+    for own, statuses in groups_of(kept, expected, 12, HOURS):
+        rows = np.arange(12)[own]
+        seen += rows.tolist()
+        for place, b in enumerate(rows):
+            out = [tuple(np.flatnonzero(~expected[hour, b]).tolist()) for hour in range(HOURS)]
+            now = statuses.constants[0]
+            assert now is kept.without(out[0])
+            for hour in range(HOURS):
+                later = kept.without(out[hour])
+                pairs = set(zip(now.node_part.tolist(), later.node_part.tolist(), strict=True))
+                is_apart = len(pairs) > now.part.shape[1]
+                split += is_apart
+                assert statuses.constants[statuses.hour[place, hour]] is (now if is_apart else later)
+    assert sorted(seen) == list(range(12))
+    assert split < 12 * HOURS / 2
     assert not expected.all()
 
 
@@ -127,15 +149,14 @@ def test_a_plan_knows_when_what_is_apart_comes_together():
     grid.add_line("village", "town", key="long", capacity_mw=6)
     grid.add_line("store", "town", key="own")
     outage = Outage(line="long", start_h=0, duration_h=4)
-    batch, seen, wiring = batch_of(grid, 1, horizon=24, outages=(outage,), forecast_error_frac=0.0)
-    day = plan_day(wiring.without((batch.arrays.line_names.index("long"),)), seen)
-    unit = unit_mw(batch.arrays)
+    batch = batch_of(grid, 1, horizon=24, outages=(outage,), forecast_error_frac=0.0)
+    day, unit = batch.day, batch.arrays.unit_mw
     given = (day.output[:, :, 1] + day.output[:, :, 2]) * unit  # of the store, charging included
     np.testing.assert_allclose(given[:, :3], 4.0, atol=0.02)
     np.testing.assert_allclose(day.output[:, :3, 0] * unit, 1.0, atol=0.02)
-    both = (day.output[:, :23].sum(2) * unit).numpy()
+    both = day.output[:, :23].sum(2) * unit
     np.testing.assert_allclose(both, 5.0, atol=0.05)  # plans are worked out less the further ahead
-    carried = day.flow[:, :23, 0].abs() * unit
+    carried = np.abs(day.flow[:, :23, 0]) * unit
     assert carried[:, :3].max() < 0.02
     assert carried[:, 3:].max() > 3
     assert carried.max() < 6.05
@@ -143,32 +164,22 @@ def test_a_plan_knows_when_what_is_apart_comes_together():
 
 def test_plans_keep_lines_within_limits_in_the_hours_of_an_outage(monkeypatch):
     """By the flows of the physics, for what the plan puts out and the forecasts ask for."""
-    monkeypatch.setattr("policies.planner.day.SPANS_H", np.ones(HOURS, np.int64))
-    monkeypatch.setattr("policies.planner.day.ENOUGH", np.full(HOURS, 1e-6))
-    planned = EnvConfig(
-        topology="case14",
-        observation="graph",
-        action="absolute",
-        outages=(Outage(line="1-2", start_h=6, duration_h=5),),
-        forecast_error_frac=0.0,
-        forecast_h=tuple(range(1, 25)),
-    )
-    batch = GridBatch(planned, 3, 1)
-    seen = {name: torch.as_tensor(part) for name, part in batch.reset().items()}
-    wiring, unit, overload = Wiring(batch.arrays, planned), unit_mw(batch.arrays), []
-    day = plan_day(wiring, seen)
-    sources, stores, line = len(wiring.sources), len(wiring.stores), batch.arrays.line_names.index("1-2")
+    hourly(monkeypatch, 1e-6)
+    outages = (Outage(line="1-2", start_h=6, duration_h=5),)
+    batch = batch_of("case14", size=3, outages=outages, forecast_error_frac=0.0)
+    arrays, unit, overload, day = batch.arrays, batch.arrays.unit_mw, [], batch.day
+    c, line = day.constants, batch.arrays.line_names.index("1-2")
+    sources, stores = len(c.sources), len(c.stores)
     for hour in range(24):
-        inputs = batch.outlook.inputs(hour)
-        injection_mw = -inputs.load_mw
-        output_mw = day.output[:, hour].double().numpy() * unit
-        injection_mw[:, wiring.sources] += output_mw[:, :sources]
-        injection_mw[:, wiring.stores] += output_mw[:, sources : sources + stores] + output_mw[:, sources + stores :]
-        in_service = np.ones((3, len(batch.arrays.line_names)), dtype=bool)
+        injection_mw = -batch.outlook.inputs(hour).load_mw
+        output_mw = day.output[:, hour] * unit
+        injection_mw[:, c.sources] += output_mw[:, :sources]
+        injection_mw[:, c.stores] += output_mw[:, sources : sources + stores] + output_mw[:, sources + stores :]
+        in_service = np.ones((3, len(arrays.line_names)), dtype=bool)
         in_service[:, line] = not 6 <= hour < 11
-        flow_mw = flows(batch.arrays, injection_mw, Outages.of(batch.arrays, in_service))
-        np.testing.assert_allclose(day.flow[:, hour].numpy() * unit, flow_mw[:, wiring.limited], atol=0.05)
-        overload.append((np.abs(flow_mw) - batch.arrays.capacity_mw).max())
+        flow_mw = flows(arrays, injection_mw, Outages.of(arrays, in_service))
+        np.testing.assert_allclose(day.flow[:, hour] * unit, flow_mw[:, c.limited], atol=0.05)
+        overload.append((np.abs(flow_mw) - arrays.capacity_mw).max())
     assert max(overload) < 1.0
 
 

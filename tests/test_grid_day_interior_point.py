@@ -3,9 +3,10 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from policies.planner.interior_point import Factor, Programme, factorise, profile, solve, solve_last
-from policies.planner.simd import LANES
 from scipy.optimize import LinearConstraint, linprog, minimize
+
+from grid.planning.day.interior_point import Factor, Programme, factorise, profile, solve, solve_last
+from grid.planning.day.simd import LANES
 
 EXACT = 1e-9
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core.errors import TypingError
-from policies.planner.jit import compiled
-from policies.planner.simd import LANES, blank, choose, every, least, most, put, root, take
+
+from grid.planning.day.jit import compiled
+from grid.planning.day.simd import LANES, blank, choose, every, least, most, put, root, take
 
 
 @compiled

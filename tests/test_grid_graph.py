@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from grid import Grid, GridError, Series
-from grid.kinds import COLUMNS, KIND_NAMES, KINDS, LINE_COLUMNS, NODE_COLUMNS
+from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS
 from strategies import CHECKED, grids
 
 
@@ -249,6 +249,23 @@ def test_the_fingerprint_does_not_change_with_titles_and_pictures():
     assert grid.compile().fingerprint == small().compile().fingerprint
 
 
+def test_the_fingerprint_does_not_change_where_a_default_is_spelled_out():
+    grid = small()
+    grid.graph.nodes["s"].update(gen_reserve_frac=1, gen_ramp_mw_per_h=np.inf, gen_profile=None)
+    grid.graph.nodes["b"].update(store_init_mwh=20)  # midway between 0 and 40
+    grid.graph.edges["s", "j", 0].update(reactance_pu=0.1)
+    assert grid.compile().fingerprint == small().compile().fingerprint
+
+
+def test_the_fingerprint_tells_where_a_value_stands():
+    marks = set()
+    for node in ("s", "b", "c", "j"):
+        grid = small()
+        grid.graph.nodes[node]["co2_t_per_mwh"] = 0.5
+        marks.add(grid.compile().fingerprint)
+    assert len(marks) == 4
+
+
 @CHECKED
 @given(grids())
 def test_a_copy_through_networkx_compiles_to_the_same_arrays(grid):
@@ -279,9 +296,12 @@ def test_what_was_assumed_is_said():
 
 
 def test_the_table_of_columns_is_sound():
-    assert set(KINDS) == {"source", "storage", "consumer", "junction"}
-    node_names = {column.name for column in NODE_COLUMNS}
-    assert all(name in node_names for required in KINDS.values() for name in required)
+    required = [(kind, column.name) for kind in KIND_NAMES for column in NODE_COLUMNS if kind in column.required_for]
+    assert required == [
+        ("source", "gen_max_mw"),
+        *(("storage", name) for name in ("store_max_mwh", "charge_max_mw", "discharge_max_mw")),
+        ("consumer", "load_max_mw"),
+    ]
     for column in COLUMNS.values():
         assert column.meaning
         if column.is_text or column.default is None:

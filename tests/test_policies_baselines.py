@@ -19,7 +19,7 @@ def batch_of(**fields):
 def test_cost_does_not_depend_on_how_actions_or_observations_are_encoded(name):
     costs = [
         run(BASELINES[name](), batch_of(action=action, observation=observation), seed=5).cost
-        for action in ("residual", "absolute")
+        for action in ("residual", "absolute", "bids")
         for observation in ("flat", "graph")
     ]
     assert all(np.array_equal(costs[0], other) for other in costs[1:])

@@ -7,11 +7,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import VecMonitor
 
 from congested import congested_grid
-from envs import EnvConfig, GridBatch
+from envs import EnvConfig, GridBatch, LoadBalancer
 from grid import GridError, Prices
-from policies import TrainConfig, load_agent, resume, train
+from policies import GridVecEnv, TrainConfig, load_agent, resume, rollout, train
 from policies.agent import read_weights
 from policies.evaluation import evaluate
 from policies.networks.build import make_policy
@@ -54,7 +57,7 @@ def test_a_loaded_agent_predicts_and_costs_the_same(trained, policy, tmp_path):
     again = load_agent(moved)
     batch = GridBatch(again.env_config, 6, seed=3)
     seen = batch.reset()
-    assert np.array_equal(again.predict(seen), agent.predict(seen))
+    assert np.array_equal(again.predict(seen)[0], agent.predict(seen)[0])
     costs = [evaluate([one], CONFIG, 4)["agent"].cost for one in (agent, again)]
     assert costs[0] == costs[1]
 
@@ -64,11 +67,28 @@ def test_predictions_are_the_same_alone_and_in_a_batch(trained, policy):
     agent = trained[policy][1]
     batch = GridBatch(agent.env_config, 4, seed=0)
     seen = batch.reset()
-    actions = agent.predict(seen)
+    actions, _ = agent.predict(seen)
     assert actions.shape == (4, 6)
     assert np.abs(actions).max() <= 1
-    alone = agent.predict({k: v[2] for k, v in seen.items()} if isinstance(seen, dict) else seen[2])
+    alone, _ = agent.predict({k: v[2] for k, v in seen.items()} if isinstance(seen, dict) else seen[2])
     np.testing.assert_allclose(alone, actions[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mlp", "extractor"])
+def test_sb3_evaluates_a_loaded_agent_as_a_rollout_does(trained, policy):
+    agent = load_agent(trained[policy][0])
+    batch = GridBatch(agent.env_config, 4, seed=3)
+    rollout(batch, agent)
+    gained = (batch.metrics["reference"] - batch.metrics["cost"]) / batch.problem.reward_scale
+    env = VecMonitor(GridVecEnv(GridBatch(agent.env_config, 4, seed=3)))
+    rewards, lengths = evaluate_policy(agent, env, n_eval_episodes=4, return_episode_rewards=True)
+    assert rewards == pytest.approx(gained, rel=1e-4)
+    assert lengths == [12] * 4
+    mean, _ = evaluate_policy(agent, Monitor(LoadBalancer(agent.env_config)), n_eval_episodes=2)
+    assert np.isfinite(mean)
+    actions, state = agent.predict(batch.reset(), state="kept", episode_start=None, deterministic=False)
+    assert (actions.shape, state) == ((4, 6), "kept")
+    assert not np.array_equal(actions, agent.predict(batch.observation)[0])
 
 
 def test_the_settings_of_the_env_come_back(run):
@@ -180,7 +200,12 @@ def change(run, path, value):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("format",), "load-balancer-run/9", r"format: found 'load-balancer-run/9'; allowed: 'load-balancer-run/2'"),
+        (("format",), "load-balancer-run/9", r"format: found 'load-balancer-run/9'; allowed: 'load-balancer-run/3'"),
+        (
+            ("format",),
+            "load-balancer-run/2",
+            r"format: found 'load-balancer-run/2'; .*; train it again, or load",
+        ),
         (("env", "horizen"), 3, "config.horizen: .*did you mean 'horizon'"),
         (("train", "policy"), "cnn", "train.policy: found 'cnn'"),
         (("train", "width"), 17, r"weights.safetensors: action_net.weight: found \(6, 16\); allowed: \(6, 17\)"),

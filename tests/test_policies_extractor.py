@@ -43,11 +43,12 @@ def test_the_output_has_one_block_for_each_unit_two_for_all_and_the_globals():
     assert torch.equal(net(seen)[:, (6 + 2) * 16 :], globals_)
 
 
+@pytest.mark.parametrize("action", ["residual", "bids"])
 @pytest.mark.parametrize("topology", ["classic", "case14"])
-def test_features_are_of_the_size_of_1_so_that_one_update_cannot_throw_the_actions_about(topology):
+def test_features_are_of_the_size_of_1_so_that_one_update_cannot_throw_the_actions_about(topology, action):
     model = PPO(
         "MultiInputPolicy",
-        make_vec_env(topology=topology, observation="graph", n_envs=32),
+        make_vec_env(topology=topology, observation="graph", action=action, n_envs=32),
         policy_kwargs={
             "features_extractor_class": GraphExtractor,
             "features_extractor_kwargs": {"arrays": GridBatch(EnvConfig(topology=topology)).arrays},

@@ -13,11 +13,12 @@ from envs.outages import Outage
 from grid import GridError
 from policies.config import STAGES, TrainConfig
 from policies.learning.gradient import GRAPH_JUDGED, GradientLearner, mean_action
-from policies.learning.loop import read_resume
+from policies.learning.loop import read_curve, read_resume
 from policies.learning.train import resume, train
 from policies.networks.build import make_policy, observed, start_from_merit
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
+BIDS = dataclasses.replace(CONFIG, action="bids")
 
 
 def learner(policy, seed=0, episodes=6, config=CONFIG):
@@ -31,8 +32,9 @@ def learner(policy, seed=0, episodes=6, config=CONFIG):
 
 
 @pytest.mark.parametrize("policy", ["mlp", "extractor", "graph"])
-def test_the_torch_episode_is_the_numpy_episode(policy):
-    gradient, network, batch = learner(policy)
+@pytest.mark.parametrize("config", [CONFIG, BIDS], ids=["residual", "bids"])
+def test_the_torch_episode_is_the_numpy_episode(policy, config):
+    gradient, network, batch = learner(policy, config=config)  # the graph policy's actions are bids anyway
     with torch.no_grad():
         rewards, values, outside = gradient.episode()
     network.set_training_mode(False)
@@ -85,9 +87,25 @@ def test_the_gradient_of_the_return_equals_finite_differences():
         assert (values[0] - values[1]) / (2 * step) == pytest.approx(float(exact[i]), rel=3e-3, abs=1e-4)
 
 
+@pytest.mark.parametrize("policy", ["mlp", "extractor", "graph"])
+def test_the_gradient_reaches_every_weight_of_the_mean_action_through_the_market(policy):
+    gradient, network, _ = learner(policy, config=BIDS)
+    if policy == "graph":
+        with torch.no_grad():
+            network.network.unit[-1].weight.normal_(0, 0.1)  # at 0 nothing beneath it is moved at first
+    (gradient.episode()[0].sum() / 10).backward()
+    if policy == "graph":
+        acting = [*network.network.body.named_parameters(), *network.network.unit.named_parameters()]
+    else:
+        acting = [*network.action_net.named_parameters(), *network.mlp_extractor.policy_net.named_parameters()]
+    for name, weight in acting:
+        assert torch.isfinite(weight.grad).all(), name
+        assert weight.grad.abs().sum() > 0, name
+
+
 def test_updates_raise_the_return_and_move_the_critic():
     gradient, network, batch = learner("mlp", episodes=32)
-    start_from_merit(network, batch.config)
+    start_from_merit(network, batch.problem)
     first = gradient.update(3e-3)
     before = network.value_net.weight.detach().clone()
     last = [gradient.update(3e-3) for _ in range(60)][-10:]
@@ -107,12 +125,27 @@ def test_stages_follow_each_other_with_their_own_rates(tmp_path):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(stage, tmp_path):
-    config = TrainConfig(policy="mlp", stages=(stage,), steps=200, n_envs=5, batch_size=25, width=16)
-    train(CONFIG, dataclasses.replace(config, steps=400), tmp_path / "whole")
-    train(CONFIG, config, tmp_path / "parts")
-    resume(tmp_path / "parts", steps=200)
-    states = [read_resume(tmp_path / name) for name in ("whole", "parts")]
-    assert states[0]["steps"] == states[1]["steps"] == 400
+    """Network, optimizer and curve are the same to the bit."""
+    config = TrainConfig(policy="mlp", stages=(stage,), steps=400, n_envs=5, batch_size=25, width=16)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(CONFIG, config, whole)
+
+    def stop(done, text):
+        if text.startswith("250 steps"):
+            raise KeyboardInterrupt
+
+    train(CONFIG, config, parts, progress=stop)
+    assert 0 < read_resume(parts)["steps"] < 400
+    resume(parts)
+    one, other = read_resume(whole), read_resume(parts)
+    assert one["steps"] == other["steps"] == 400
+    assert all(torch.equal(value, other["policy"][name]) for name, value in one["policy"].items())
+    moments = [state["optimizer"]["state"] for state in (one, other)]
+    assert moments[0].keys() == moments[1].keys()
+    for each in moments[0]:
+        assert all(torch.equal(value, moments[1][each][name]) for name, value in moments[0][each].items())
+    rows = [[{**row, "elapsed_s": 0.0} for row in read_curve(run)] for run in (whole, parts)]
+    np.testing.assert_equal(rows[0], rows[1])
 
 
 @pytest.mark.parametrize(

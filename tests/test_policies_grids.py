@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from congested import congested_grid
-from envs import EnvConfig, GridBatch
+from envs import EnvConfig, GridBatch, Problem
 from grid import GridError
 from grid.planning.optimum import optimum
 from policies import make_vec_env
 from policies.baselines import Merit
 from policies.config import TrainConfig
 from policies.evaluation import run
-from policies.many_grids import STAKE_EPISODES, Rotation, TrainingGrids, stake
+from policies.many_grids import GAIN_EPISODES, Rotation, TrainingGrids, gain
 from policies.networks.build import observed
 
 TOPOLOGIES = ("triangle", "case14", "gen:12:3")
@@ -41,18 +41,21 @@ def test_a_rotation_goes_on_anywhere_as_if_it_had_come_there():
     turns = [whole.next() for _ in range(9)]
     later.turn = 4
     assert [later.next() for _ in range(5)] == turns[4:]
-    assert [other.next() for _ in range(9)] != turns
     seeds = [seed for turn in turns for _, seed in turn]
     assert len(set(seeds)) == len(seeds)
+    orders = [[position for turn in turns[k : k + 3] for position, _ in turn] for k in (0, 3, 6)]  # of three epochs
+    orders.append([position for _ in range(3) for position, _ in other.next()])
+    assert len({tuple(order) for order in orders}) == 4
+    assert list(range(7)) not in [order[:7] for order in orders]
 
 
 def test_a_step_is_worth_its_share_of_what_there_is_to_gain():
     config = configs()[1]
-    batch = GridBatch(config, STAKE_EPISODES)
+    batch = GridBatch(config, GAIN_EPISODES)
     merit = run(Merit(), batch, 0).cost
     batch.reset(0)
-    best = [optimum(batch.arrays, batch.episode_inputs(i), batch.prices).cost for i in range(STAKE_EPISODES)]
-    assert stake(config) == pytest.approx((merit.sum() - sum(best)) / STAKE_EPISODES / HORIZON, rel=1e-6)
+    best = [optimum(batch.arrays, batch.episode_inputs(i), batch.prices).cost for i in range(GAIN_EPISODES)]
+    assert gain(batch.problem) == pytest.approx((merit.sum() - sum(best)) / GAIN_EPISODES / HORIZON, rel=1e-6)
 
 
 def test_where_there_is_nothing_to_gain_rewards_stay_finite():
@@ -61,18 +64,28 @@ def test_where_there_is_nothing_to_gain_rewards_stay_finite():
         line["capacity_mw"] = 1e4
     for node in ("lake", "cells"):
         grid.graph.remove_node(node)
-    batch = GridBatch(EnvConfig(topology=grid, horizon=HORIZON), STAKE_EPISODES)
-    assert stake(batch.config) == pytest.approx(0.02 * run(Merit(), batch, 0).reference.mean() / HORIZON)
+    batch = GridBatch(EnvConfig(topology=grid, horizon=HORIZON), GAIN_EPISODES)
+    assert gain(batch.problem) == pytest.approx(0.02 * run(Merit(), batch, 0).reference.mean() / HORIZON)
+    scaled = TrainingGrids([batch.problem], gain_scaled=True).batch(0, 2, seed=0)
+    scaled.reset()
+    reward = scaled.step(np.ones((2, *scaled.action_space.shape)))[1]
+    assert reward.any()
+    assert np.isfinite(reward).all()
 
 
-def test_weighed_envs_measure_rewards_in_stakes():
-    grids = TrainingGrids(configs())
-    plain, weighed = GridBatch(grids.configs[1], 3, seed=8), grids.weighed(1, 3, seed=8)
-    idle = np.zeros((3, *plain.action_space.shape))
+def test_rewards_can_be_scaled_by_what_there_is_to_gain_and_those_of_the_problem_stay():
+    problems = [Problem.of(config) for config in configs()]
+    before = problems[1].reward_scale
+    grids = [TrainingGrids(problems, gain_scaled=scaled) for scaled in (True, False)]
+    scaled, plain = (each.batch(1, 3, seed=8) for each in grids)
+    actions = np.random.default_rng(0).uniform(-1, 1, (3, *plain.action_space.shape))
     plain.reset()
-    weighed.reset()
-    rewards = plain.step(idle)[1] * plain.problem.reward_scale, weighed.step(idle)[1] * stake(grids.configs[1])
+    scaled.reset()
+    rewards = plain.step(actions)[1] * before, scaled.step(actions)[1] * gain(problems[1])
     np.testing.assert_allclose(*rewards)
+    assert (rewards[0] != 0).all()
+    assert gain(problems[1]) != before
+    assert problems[1].reward_scale == grids[0].problems[1].reward_scale == plain.problem.reward_scale == before
 
 
 def test_envs_stand_side_by_side_each_as_if_alone():
@@ -147,7 +160,7 @@ def test_envs_that_do_not_go_together_are_refused(change, message):
         change()
 
 
-def test_a_stake_is_found_where_the_solver_gets_lost_on_its_way():
+def test_the_gain_is_found_where_the_solver_gets_lost_on_its_way():
     """From the basis of the episode before, HiGHS ends this grid's second one with the status Unknown."""
     config = observed(EnvConfig(topology="gen:22:100179"), TrainConfig(policy="graph", seconds=1))
-    assert 150 < stake(config) < 250
+    assert 150 < gain(Problem.of(config)) < 250

@@ -15,7 +15,8 @@ from policies.config import TrainConfig
 from policies.learning.gradient import discounted
 from policies.learning.imitation import ImitationLearner
 from policies.learning.loop import read_curve, read_resume, what_stages_reached
-from policies.learning.train import build, train, training_grids
+from policies.learning.start import build, training_grids
+from policies.learning.train import train
 from policies.networks.build import make_policy, observed, start_from_merit
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
@@ -26,7 +27,7 @@ def learner(policy="mlp", episodes=24, **kwargs):
     config = TrainConfig(policy=policy, width=32, graph_width=16)
     batch = GridBatch(observed(CONFIG, config), episodes, seed=3)
     network = make_policy(config, batch)
-    start_from_merit(network, batch.config)
+    start_from_merit(network, batch.problem)
     return ImitationLearner(network, batch, gamma=0.9, **kwargs), network, batch
 
 
@@ -108,7 +109,7 @@ def test_all_stages_run_in_turn_and_each_starts_from_the_best_so_far(tmp_path):
     state = read_resume(run)
     assert (state["stage"], state["steps"]) == ("ppo", 200)
     assert (state["policy"]["log_std"] == config.tuning_log_std).all()
-    best = build(config, training_grids(config, [CONFIG])).policy
+    best = build(config, training_grids(config, [CONFIG]))[0]
     read_weights(run, best)
     kept = [name for name in best.state_dict() if name != "log_std" and "value_net" not in name]
     assert all(torch.equal(best.state_dict()[name], state["policy"][name]) for name in kept)

@@ -15,7 +15,7 @@ from grid import GridError
 from policies import TrainConfig, load_agent, make_vec_env, resume, runs, train
 from policies.evaluation import evaluate
 from policies.learning.loop import read_resume
-from policies.learning.train import build, training_grids
+from policies.learning.start import build, training_grids
 from policies.learning.validation import MOST_GRIDS, Validation
 from topologies import load
 from topologies.formats import WRITERS
@@ -69,7 +69,7 @@ def test_an_interrupted_run_on_many_grids_resumes_to_the_bit(stage, tmp_path):
     train(configs(), config, parts, progress=stop)
     assert 0 < read_resume(parts)["steps"] < 48
     resume(parts)
-    first = build(config, training_grids(config, configs())).policy.state_dict()
+    first = build(config, training_grids(config, configs()))[0].state_dict()
     assert not same(first, weights(whole))
     assert same(weights(whole), weights(parts))
 
@@ -83,18 +83,18 @@ def test_all_stages_follow_each_other_on_many_grids_and_none_ends_worse(tmp_path
     assert [row["stage"] for row in rows] == ["untrained", "optimum", "gradient", "ppo"]
     costs = [float(row["validation_cost_frac"]) for row in rows]
     assert costs == sorted(costs, reverse=True)
-    assert not same(build(config, training_grids(config, configs())).policy.state_dict(), weights(tmp_path / "run"))
+    assert not same(build(config, training_grids(config, configs()))[0].state_dict(), weights(tmp_path / "run"))
 
 
 def test_validation_covers_all_grids_or_sixteen_of_many_and_takes_their_mean():
     grids = training_grids(SMALL, configs())
-    policy = build(SMALL, grids).policy
+    policy = build(SMALL, grids)[0]
     validation = Validation(grids, seed=1)
     assert validation.positions == [0, 1, 2]
     assert len(Validation(training_grids(SMALL, configs([f"gen:6:{k}" for k in range(20)])), 1).positions) == MOST_GRIDS
     found, shares = validation.cost_frac(policy), []
-    for config, wired in zip(grids.configs, grids.compiled, strict=True):
-        policy.rewire([wired])
+    for config, (arrays, _) in zip(grids.configs, grids.compiled, strict=True):
+        policy.rewire([arrays])
         batch = GridBatch(config, 64 // 3, 1)
         observation, reference = batch.reset(1), batch.reference_cost.sum()
         for _ in range(HORIZON):
@@ -105,7 +105,7 @@ def test_validation_covers_all_grids_or_sixteen_of_many_and_takes_their_mean():
 
 def test_a_run_names_all_its_grids_and_holds_none(trained):
     content = json.loads((trained / "many" / "config.json").read_text())
-    assert content["format"] == "load-balancer-run/2"
+    assert content["format"] == "load-balancer-run/3"
     assert content["grids"] == [{"name": name, "fingerprint": load(name).compile().fingerprint} for name in TOPOLOGIES]
     assert not (trained / "many" / "grid.json").exists()
     assert (trained / "one" / "grid.json").exists()
@@ -148,16 +148,16 @@ def test_an_agent_of_many_grids_acts_on_one_it_has_not_seen(trained):
     with pytest.raises(GridError, match="allowed: a policy that knows a grid"):
         fresh.predict(batch.reset())
     fresh.reset(batch)
-    assert fresh.predict(batch.observation).shape == (2, 6)
+    assert fresh.predict(batch.observation)[0].shape == (2, 6)
 
 
 def test_a_graph_agent_refuses_what_it_would_misread(trained):
     agent = load_agent(trained / "many")
     for change, message in (
         ({"forecast_h": (2, 5)}, r"agent 'agent': found forecast_h=\(2, 5\); allowed: forecast_h=\(1, 2, 3,"),
-        ({"action": "residual"}, "agent 'agent': found action='residual'; allowed: action='absolute'"),
+        ({"action": "residual"}, "agent 'agent': found action='residual'; allowed: action='bids'"),
         ({"observation": "flat"}, "agent 'agent': found observation='flat'; allowed: observation='graph'"),
-        ({"redispatch_moves": 4}, "agent 'agent': found redispatch_moves=4; allowed: redispatch_moves=0"),
+        ({"redispatch_moves": 0}, "agent 'agent': found redispatch_moves=0; allowed: redispatch_moves=4"),
     ):
         with pytest.raises(GridError, match=message):
             agent.reset(GridBatch(dataclasses.replace(agent.env_config, topology="triangle", **change), 1))
@@ -230,8 +230,6 @@ def test_several_grids_need_the_policy_that_fits_them_and_names_to_load_them_by(
 
 
 def test_envs_of_an_update_are_shared_out_and_rounded(tmp_path):
-    model = build(small(n_envs=5), training_grids(SMALL, configs()))
-    assert model.get_env().num_envs == 4
-    model = build(small(n_envs=1, grids_per_update=9), training_grids(SMALL, configs()))
-    assert model.get_env().num_envs == 3
+    for settings, count in ((small(n_envs=5), 4), (small(n_envs=1, grids_per_update=9), 3)):
+        assert build(settings, training_grids(SMALL, configs()))[1].batch_size == count
     assert make_vec_env(configs(observation="graph"), 3).num_envs == 3

@@ -20,8 +20,8 @@ from policies.config import PPO_SETTINGS
 from policies.evaluation import evaluate
 from policies.learning.budget import Budget
 from policies.learning.loop import read_resume
-from policies.learning.stages import batch_of, learners
-from policies.learning.train import build, training_grids
+from policies.learning.ppo import PPOLearner
+from policies.learning.start import build, training_grids
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=12)
 SMALL = TrainConfig(policy="mlp", steps=600, n_envs=5, batch_size=30, width=16, graph_width=8, threads=1, seed=4)
@@ -47,17 +47,17 @@ def curve(run):
 
 @pytest.mark.parametrize("policy", ["mlp", "extractor"])
 def test_untrained_agents_are_the_merit_order(policy, tmp_path):
-    model = untrained(small(policy=policy))
-    observation = model.get_env().reset()
-    assert np.abs(model.predict(observation, deterministic=True)[0]).max() == 0
-    assert float(model.policy.log_std[0].detach()) == SMALL.log_std
+    network, batch = untrained(small(policy=policy))
+    assert np.abs(network.predict(batch.reset(), deterministic=True)[0]).max() == 0
+    assert float(network.log_std[0].detach()) == SMALL.log_std
 
 
-def test_an_untrained_graph_agent_is_better_than_redispatch_as_its_stores_bid_the_days_mean_price():
+def test_an_untrained_graph_agent_is_the_plan_and_better_than_redispatch():
     config = small(policy="graph")
     grids = training_grids(config, [CONFIG])
-    agent = Agent("agent", build(config, grids).policy, grids.configs[0], ())
-    rows = evaluate([agent, "redispatch"], CONFIG, 8)
+    agent = Agent("agent", build(config, grids)[0], grids.problems[0].config, ())
+    rows = evaluate([agent, "plan", "redispatch"], CONFIG, 8)
+    assert rows["agent"].cost == rows["plan"].cost
     assert rows["agent"].cost.mean < rows["redispatch"].cost.mean
 
 
@@ -78,7 +78,7 @@ def test_training_leaves_a_complete_run_and_changes_the_network(policy, tmp_path
         "tensorboard",
     }
     assert list((run / "tensorboard").iterdir())
-    first = untrained(small(policy=policy)).policy.state_dict()
+    first = untrained(small(policy=policy))[0].state_dict()
     assert any(not torch.equal(first[name], value) for name, value in weights(run).items())
     rows = curve(run)
     assert [int(row["steps"]) for row in rows] == list(range(0, 601, 60))
@@ -97,7 +97,7 @@ def test_the_agent_kept_is_the_best_on_validation(tmp_path):
     costs = [float(row["validation_cost_frac"]) for row in curve(tmp_path / "run") if row["validation_cost_frac"]]
     assert read_resume(tmp_path / "run")["best"] == pytest.approx(min(costs))
     assert min(costs) <= costs[0]  # the merit order
-    assert agent.predict(np.zeros((2, *agent.policy.observation_space.shape), dtype=np.float32)).shape == (2, 6)
+    assert agent.predict(np.zeros((2, *agent.policy.observation_space.shape), dtype=np.float32))[0].shape == (2, 6)
 
 
 def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
@@ -109,10 +109,11 @@ def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
             raise KeyboardInterrupt
 
     agent = train(CONFIG, SMALL, parts, progress=stop)
-    assert agent.predict(np.zeros(agent.policy.observation_space.shape, dtype=np.float32)).shape == (6,)
+    assert agent.stopped_early
+    assert agent.predict(np.zeros(agent.policy.observation_space.shape, dtype=np.float32))[0].shape == (6,)
     assert 0 < read_resume(parts)["steps"] <= 300
     assert int(curve(parts)[-1]["steps"]) == read_resume(parts)["steps"]
-    resume(parts)
+    assert not resume(parts).stopped_early
     assert read_resume(parts)["steps"] == read_resume(whole)["steps"] == 600
     assert all(torch.equal(value, weights(parts)[name]) for name, value in weights(whole).items())
     for one, other in zip(curve(whole), curve(parts), strict=True):
@@ -128,10 +129,10 @@ def test_ctrl_c_keeps_what_was_learned_since_the_last_checkpoint(tmp_path):
             signal.raise_signal(signal.SIGINT)
 
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may begin without
-    train(CONFIG, small(steps=6000), tmp_path / "run", progress=stop)
+    agent = train(CONFIG, small(steps=6000), tmp_path / "run", progress=stop)
+    assert agent.stopped_early
     assert read_resume(tmp_path / "run")["steps"] == 300
     assert "stopping after this update; Ctrl-C again stops at once" in said
-    assert said[-1] == "stopped"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -240,7 +241,8 @@ def test_time_series_of_the_user_travel_with_the_run(tmp_path):
     grid.graph.nodes["mill"]["load_profile"] = "shifts"
     values = np.abs(np.sin(np.arange(2000) / 5))[:, None]
     grid.series = Series(("shifts",), 1.0, values)
-    agent = train(EnvConfig(topology=grid, horizon=12), small(steps=60), tmp_path / "run")
+    train(EnvConfig(topology=grid, horizon=12), small(steps=60), tmp_path / "run")
+    agent = load_agent(tmp_path / "run")
     assert np.array_equal(agent.env_config.topology.series.values_frac, values)
 
 
@@ -277,6 +279,10 @@ def test_training_leaves_the_threads_of_torch_as_they_were(tmp_path):
         ({"gamma": None}, "train.gamma: found None"),
         ({"seconds": "x"}, "train.seconds: found 'x'; allowed: a number of seconds > 0"),
         ({"stages": 3}, "train.stages: found 3; allowed: a list of stages"),
+        (
+            {"policy": "mlp", "start": "universal"},
+            "train.policy: found 'mlp' beside start; allowed: 'graph'; leave out",
+        ),
         ({"gamma": 1.1}, r"train.gamma: found 1.1; allowed: a number in \[0, 1\]"),
     ],
 )
@@ -286,9 +292,8 @@ def test_bad_settings_are_refused_by_name(fields, message):
 
 
 def test_the_reward_of_an_update_is_the_mean_of_its_episodes():
-    model = build(small(n_envs=150), training_grids(SMALL, [CONFIG]))
-    learner = learners(model, SMALL, lambda: True)["ppo"]
-    batch, sums = batch_of(model), []
+    policy, batch = build(small(n_envs=150), training_grids(SMALL, [CONFIG]))
+    learner, sums = PPOLearner(policy, batch, SMALL, seed=0), []
     step = batch.step
 
     def stepped(actions):
@@ -311,4 +316,4 @@ def test_the_network_read_back_is_the_one_trained(tmp_path):
     agent = train(CONFIG, small(steps=120), tmp_path / "run")
     again = load_agent(tmp_path / "run")
     seen = np.random.default_rng(0).uniform(-1, 1, (50, *agent.policy.observation_space.shape)).astype(np.float32)
-    assert np.array_equal(agent.predict(seen), again.predict(seen))
+    assert np.array_equal(agent.predict(seen)[0], again.predict(seen)[0])

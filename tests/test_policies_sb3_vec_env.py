@@ -9,7 +9,7 @@ from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 from congested import congested_grid
 from envs import EnvConfig, GridBatch
 from grid import GridError
-from policies import make_vec_env
+from policies import GridVecEnv, make_vec_env
 
 HORIZON, ENVS = 6, 4
 OBSERVATIONS = ("flat", "graph")
@@ -154,15 +154,20 @@ def test_bad_requests_are_refused():
         make_vec_env(config(), 0)
     with pytest.raises(GridError, match=r"config.horizn: .*did you mean 'horizon'"):
         make_vec_env(horizn=3)
+    with pytest.raises(
+        GridError, match=r"paired_envs: found 3; allowed: a divisor of 4, the number of envs; 1 for sev"
+    ):
+        GridVecEnv(GridBatch(config(), 4), paired_envs=3)
     env = make_vec_env(config(), 2)
     env.reset()
     with pytest.raises(GridError, match=r"action: found shape \(3, 6\); allowed: finite numbers of shape \(2, 6\)"):
         env.step(np.zeros((3, 6)))
 
 
-def test_rivals_run_the_same_episodes_and_are_rewarded_for_what_they_gain_over_each_other():
-    plain, env = (make_vec_env(config(), ENVS, seed=5) for _ in range(2))
-    env.rivals = 2
+def test_paired_envs_run_the_same_episodes_and_are_rewarded_for_what_they_gain_over_each_other():
+    plain, env = make_vec_env(config(), ENVS, seed=5), GridVecEnv(GridBatch(config(), ENVS), paired_envs=2)
+    observation = env.reset()
+    np.testing.assert_array_equal(observation[0], observation[1])
     for made in (plain, env):
         made.seed(3)
     observation = env.reset()

@@ -123,7 +123,7 @@ def test_train_and_render_answer_in_json(run: CommandLine, trained: Path) -> Non
             "allowed: the folder of a run or its name in runs/; name a run",
         ),
         ("train --resume .", ".: found no config.json in it; allowed: the folder of a run or its name in runs/; give"),
-        ("train triangle --policy mlp --start universal", "--policy: found mlp beside --start; allowed: graph"),
+        ("train triangle --policy mlp --start universal", "train.policy: found 'mlp' beside start; allowed: 'graph'"),
         ("train triangle --outages plant-town,48,2", "found hour 48 of an episode of 48 h; allowed: a start before"),
     ],
 )

@@ -10,10 +10,10 @@ from grid.planning.optimum import optimum
 from topologies import load, names
 
 FINGERPRINTS = {
-    "case118": "57b9b8e79ead7cde",
-    "case14": "14b1c3b5963c3d37",
-    "classic": "d69fbe05ae4255bf",
-    "triangle": "039aa1d3db05f146",
+    "case118": "86844b8b8a3b8566",
+    "case14": "3c8cee2e9acb20b6",
+    "classic": "04e4f50fe03da51b",
+    "triangle": "6bca798c708277c4",
 }
 
 

@@ -1,4 +1,4 @@
-"""A short piece of what ``tests/fuzz.py`` does for longer: mutated files for each reader."""
+"""A short piece of what ``tests/run_fuzz.py`` does for longer: mutated files for each reader."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-import fuzz
+import run_fuzz as fuzz
 from grid import GridError
 
 

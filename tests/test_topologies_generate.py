@@ -24,11 +24,11 @@ FORMS = (
     "such as gen:40..60x200"
 )
 FINGERPRINTS = {
-    "gen:5:0": "1925ba9950f5676f",
-    "gen:12:3": "c51f11c07621d82e",
-    "gen:40:7": "f6d7b31b0f7582c1",
-    "gen:57:11": "31474b7c54a1c66a",
-    "gen:118:4294967295": "f07108210f834e28",
+    "gen:5:0": "846a1c3a89e6f07c",
+    "gen:12:3": "bcfe446dfbe0d2ae",
+    "gen:40:7": "edceb9470ae493c6",
+    "gen:57:11": "9ea9c1fb64998ef6",
+    "gen:118:4294967295": "8f454feb7db8255e",
 }
 
 

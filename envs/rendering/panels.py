@@ -17,7 +17,6 @@ from matplotlib.patches import Patch
 from envs.rendering.figure import time_axes
 from envs.rendering.layout import Box, Floats
 from envs.rendering.style import (
-    COST_COLOURS,
     GREEN,
     INK,
     MUTED,
@@ -80,7 +79,7 @@ def generation(axes: Axes, episode: Episode, like: Episode | None = None) -> Non
         parts.append(Part("from storage", discharged, GREEN))
     spilled = episode.spill_mw.sum(1)
     if spilled.max() > 1e-9:
-        parts.append(Part("spilled", spilled, COST_COLOURS["spill"], "////"))
+        parts.append(Part("spilled", spilled, TERMS["spill"].colour, "////"))
     if not parts:
         _nothing(axes, "no sources")
         return
@@ -125,8 +124,8 @@ def cost(axes: Axes, episode: Episode) -> None:
     """Cost of each step by term (negative terms below 0), and the return so far on the right axis."""
     axes.set_title("Cost by term (currency per step)")
     parts = [
-        Part(name, episode.costs[name], COST_COLOURS[name])
-        for name in TERMS
+        Part(name, episode.costs[name], term.colour)
+        for name, term in TERMS.items()
         if name in episode.costs and np.abs(episode.costs[name]).max() > 1e-9
     ]
     terms = np.array([part.values for part in parts]).reshape(len(parts), episode.steps)

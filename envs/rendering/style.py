@@ -13,7 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from envs.rendering.layout import Floats
-from grid import Episode
+from grid import TERMS, Episode
 
 SIZE = (1280, 800)  # pixels of a picture; lengths in this package are pixels of a picture of this size
 GIF_SIZE = (800, 500)
@@ -66,25 +66,17 @@ LOOKS: dict[str, Look] = {
     "consumer": Look(CIRCLE, BLUE, BLUE, PAPER, "consumers"),
     "junction": Look(CIRCLE, GREY, GREY, PAPER, "junctions"),
 }
-"""By the names in ``grid.kinds.KINDS``."""
+"""By the names in ``grid.KIND_NAMES``."""
 
-COST_COLOURS: dict[str, str] = {
-    "generation": ORANGE,
-    "shed": VERMILION,
-    "overload": "#42145F",
-    "spill": "#F0E442",
-    "balancing": "#56B4E9",
-    "wear": GREEN,
-    "co2": GREY,
-    "settlement": "#CC79A7",
-}
-"""By the names in ``grid.costs.TERMS``."""
-
-EXACT: tuple[Any, ...] = (
-    *(PAPER, INK, MUTED, RULE, FAINT, HALO, SERVED, ORANGE, GREEN, BLUE, VERMILION, GREY),
-    *(LOOKS[kind].empty for kind in ("source", "storage")),
-    *(LOADING(part / 4) for part in range(5)),
-    *(COST_COLOURS[term] for term in ("spill", "balancing", "settlement")),
+EXACT: tuple[Any, ...] = tuple(
+    dict.fromkeys(
+        (
+            *(PAPER, INK, MUTED, RULE, FAINT, HALO, SERVED, ORANGE, GREEN, BLUE, VERMILION, GREY),
+            *(LOOKS[kind].empty for kind in ("source", "storage")),
+            *(LOADING(part / 4) for part in range(5)),
+            *(term.colour for term in TERMS.values()),
+        )
+    )
 )
 """Colours that pictures with few colours must keep."""
 

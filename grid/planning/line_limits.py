@@ -47,8 +47,8 @@ class LineLimits:
         self._in_service, self._steps = np.zeros((0, 0), dtype=bool), 0
         self._forget()
 
-    def attach(self, model: Model, step: StepBlock, injections: Injections, overload_cost: float) -> None:
-        """Add to this model of such steps from now on; a MW above capacity costs so much a step."""
+    def attach(self, model: Model, step: StepBlock, injections: Injections, overload_cost: np.ndarray) -> None:
+        """Add to this model of such steps from now on; a MW above capacity costs (E,) so much a step."""
         self._model, self._step, self._overload_cost, self._base = model, step, overload_cost, model.rows
         weights = (injections.signs, (injections.columns, injections.nodes))
         self._injected = csr_array(weights, shape=(step.width, len(self._arrays.node_names)))
@@ -123,7 +123,7 @@ class LineLimits:
         arrays, limits = self._arrays, line >= 0
         capacity_mw = np.where(limits, arrays.capacity_mw[line], 0.0)
         offset_mw = np.where(limits, self._offset_mw[step, line], 0.0) if limits.any() else np.zeros(len(line))
-        above = self._model.add_columns(np.full(2 * int(limits.sum()), self._overload_cost)).reshape(2, -1)
+        above = self._model.add_columns(np.tile(self._overload_cost[line[limits]], 2)).reshape(2, -1)
         entries = csr_array(weight @ self._injected.T).tocoo()
         slack = np.flatnonzero(limits)
         rows = np.concatenate([entries.row, slack, slack])

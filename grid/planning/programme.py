@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from grid.arrays import GridArrays
-from grid.costs import Prices, marginal_cost_per_mwh, store_value_per_mwh
+from grid.costs import Block, Prices, linear_cost_per_mwh, store_value_per_mwh
 from grid.errors import GridError
 from grid.planning.check_inputs import check_inputs
 from grid.planning.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
@@ -90,12 +90,17 @@ class Programme:
         row_bounds = self._step.repeat("row_low", steps), self._step.repeat("row_high", steps)
         self.model = Model(self._cost(), bounds, row_bounds, self._step.matrix(steps))
         if isinstance(self._network, LineLimits):
-            self._network.attach(self.model, self._step, self._injections(), self.prices.overload_per_mwh * self.dt_h)
+            self._network.attach(self.model, self._step, self._injections(), self._price("overload"))
         self._curved = CurvedModel(self.model, self._step, self._curved_gen, self._tangents, tolerance)
 
     def _cost(self) -> np.ndarray:
         """(T, width) of each column; what comes after the end of the episode costs nothing."""
         return self._step.repeat("cost", self.steps) * self._is_live[:, None]
+
+    def _price(self, block: Block) -> np.ndarray:
+        """(N,) or, of overload, (E,) cost of a MW for one step."""
+        cost: np.ndarray = linear_cost_per_mwh(self.arrays, self.prices, block) * self.dt_h
+        return cost
 
     def _add_lines(self) -> None:
         """Angles, flows of connectors, the balance of each node, and what flows above capacity."""
@@ -108,7 +113,7 @@ class Programme:
         rows = step.add_rows("capacity", len(net.limited), *(bound[0] for bound in net.flow_bounds_mw(all_lines)))
         step.add_rows("tie", net.ties)
         step.put(net.rows, net.columns, net.weights)
-        price = self.prices.overload_per_mwh * self.dt_h
+        price = self._price("overload")[net.limited]
         step.put(rows, step.add_columns("above", len(rows), price), -1.0)
         step.put(rows, step.add_columns("below", len(rows), price), 1.0)
 
@@ -125,8 +130,8 @@ class Programme:
         """Output, what is spilled of it, ramps, and tangents below quadratic costs."""
         a, step, dt_h = self.arrays, self._step, self.dt_h
         self._source = source = np.flatnonzero(a.is_source)
-        cost = marginal_cost_per_mwh(a, self.prices)[source]
-        gen = step.add_columns("gen", len(source), cost * dt_h)
+        cost, spill_cost = self._price("gen")[source], self._price("spill")[source]
+        gen = step.add_columns("gen", len(source), cost)
         step.put(self._network.row[source], gen, 1.0)
 
         self._rise_mw = np.minimum(a.gen_ramp_mw_per_h * dt_h, a.gen_max_mw)[source]
@@ -137,9 +142,9 @@ class Programme:
         step.put(rows, gen[ramped], -1.0, in_next_step=True)
 
         # elsewhere, to generate less is no dearer than to spill
-        spilling = ramped | (a.gen_min_mw[source] > 0) | (cost < -self.prices.spill_per_mwh)
+        spilling = ramped | (a.gen_min_mw[source] > 0) | (cost < -spill_cost)
         self._spilling = source[spilling]
-        spill = step.add_columns("spill", len(self._spilling), self.prices.spill_per_mwh * dt_h)
+        spill = step.add_columns("spill", len(self._spilling), spill_cost[spilling])
         step.put(self._network.row[self._spilling], spill, -1.0)
         rows = step.add_rows("spill", len(spill), high=np.inf)
         step.put(rows, gen[spilling], 1.0)
@@ -154,9 +159,10 @@ class Programme:
         """Charging, discharging, energy above the minimum at the end of the step; and demand served."""
         a, step, dt_h = self.arrays, self._step, self.dt_h
         self._store = store = np.flatnonzero(a.is_store)
-        charge = step.add_columns("charge", len(store), high=a.charge_max_mw[store])
-        wear = max(self.prices.wear_per_mwh * dt_h, LEAST_WEAR)
-        self._extra_wear = wear - self.prices.wear_per_mwh * dt_h
+        charge = step.add_columns("charge", len(store), self._price("charge")[store], high=a.charge_max_mw[store])
+        own_wear = self._price("discharge")[store]
+        wear = np.maximum(own_wear, LEAST_WEAR)
+        self._extra_wear = wear - own_wear
         discharge = step.add_columns("discharge", len(store), wear, high=a.discharge_max_mw[store])
         self._room_mwh = (a.store_max_mwh - a.store_min_mwh)[store]
         stored = step.add_columns("stored", len(store), high=self._room_mwh)
@@ -172,7 +178,7 @@ class Programme:
 
         # served, not shed: so demand is the bound of a column, and the balance rows never change
         self._consumer = consumer = np.flatnonzero(a.load_max_mw > 0)
-        served = step.add_columns("served", len(consumer), -a.shed_cost_per_mwh[consumer] * dt_h)
+        served = step.add_columns("served", len(consumer), -self._price("shed")[consumer])
         step.put(self._network.row[consumer], served, -1.0)
 
     def set_inputs(
@@ -210,7 +216,7 @@ class Programme:
             model.set_cost(self._cost())
             self._curved.place(self._ring[:end])
         self._start_mwh = np.clip(self._start_mwh, a.store_min_mwh, a.store_max_mwh)  # rounding of a simulated state
-        self._shed_all_cost = (self._load_mw @ a.shed_cost_per_mwh).sum() * self.dt_h
+        self._shed_all_cost = (self._load_mw @ self._price("shed")).sum()
 
         high = np.zeros((self.steps, len(source)))
         high[:end] = (a.gen_max_mw * avail_frac)[:, source]
@@ -289,7 +295,7 @@ class Programme:
             x = values[: self.steps * step.width].reshape(self.steps, step.width)[now]
             if not (isinstance(net, LineLimits) and net.add_broken(x, now)):
                 break
-        return self._solution(cost - self._extra_wear * x[:, step.columns["discharge"]].sum(), x, duals)
+        return self._solution(cost - (x[:, step.columns["discharge"]] @ self._extra_wear).sum(), x, duals)
 
     def _solution(self, cost: float, x: np.ndarray, duals: np.ndarray) -> Solution:
         a, step = self.arrays, self._step

@@ -67,7 +67,3 @@ class Budget:
     def _share_done(self, steps: int) -> float:
         """Share used of what there was when the first update began."""
         return (self.done_frac(steps) - self.begun_frac) / max(1.0 - self.begun_frac, ROUNDING)
-
-    def learning_rate(self, _left: float) -> float:
-        """The rate of the running update; SB3's own idea of what is left is not used."""
-        return self.rate

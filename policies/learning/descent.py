@@ -10,7 +10,7 @@ from torch import Tensor, nn
 MOST_NORM = 1.0  # of a gradient
 
 Losses = Iterator[tuple[Tensor, float]]
-"""What one grid's episodes teach, a loss for each step of the optimizer, with the episodes' mean reward beside it."""
+"""Of the episodes of one grid: a loss for each step of the optimizer, with the episodes' mean reward beside it."""
 
 
 def descend(policy: ActorCriticPolicy, learning_rate: float, losses: Iterable[Losses]) -> float:
@@ -27,17 +27,17 @@ def descend(policy: ActorCriticPolicy, learning_rate: float, losses: Iterable[Lo
     share = 1.0 / len(running)
     while running:
         optimizer.zero_grad(set_to_none=True)
-        told = []
+        found = []
         for each in tuple(running):
-            lesson = next(each, None)
-            if lesson is None:
+            pair = next(each, None)
+            if pair is None:
                 running.remove(each)
             else:
-                loss, reward = lesson
+                loss, reward = pair
                 (share * loss).backward()
-                told.append(reward)
-        if told:
+                found.append(reward)
+        if found:
             nn.utils.clip_grad_norm_(policy.parameters(), MOST_NORM)
             optimizer.step()
-            rewards = told
+            rewards = found
     return sum(rewards) / len(rewards)

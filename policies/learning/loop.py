@@ -14,16 +14,16 @@ from math import ceil, inf, isnan, nan
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from stable_baselines3 import PPO
 from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 
 from grid import GridError, atomic_path
 from policies.agent import read_weights, write_weights
 from policies.config import TrainConfig
 from policies.learning.budget import Budget
-from policies.learning.stages import hand_over, learners, start_episodes
+from policies.learning.ppo import PPOLearner
+from policies.learning.stages import Learner, hand_over, make_learner
+from policies.learning.start import build, start_episodes, stream_seed
 from policies.learning.validation import Validation
 from policies.many_grids import TrainingGrids
 
@@ -57,42 +57,32 @@ Report = Callable[[float, str], None]
 """Told the share of the work that is done, in [0, 1], and how it stands."""
 
 
-def stream_seed(seed: int, stream: int, steps: int = 0) -> int:
-    """A seed below 2^32 for each stream of random numbers of a run, and for each point of it."""
-    return int(np.random.SeedSequence([seed, stream, steps]).generate_state(1)[0])
-
-
 class Training:
-    """A model on its way: updates it until the budget is used up, and keeps the best one.
+    """A policy on its way: updates it until the budget is used up, and keeps the best one.
 
     After every checkpoint all random streams start anew from seeds of the run and the step count, and so do the
-    episodes; a run that is resumed there goes on exactly as if it had never stopped.
+    episodes and the learner; a run that is resumed there goes on exactly as if it had never stopped.
     """
 
     def __init__(
-        self,
-        model: PPO,
-        grids: TrainingGrids,
-        config: TrainConfig,
-        budget: Budget,
-        run: Path,
-        progress: Report | None,
+        self, config: TrainConfig, grids: TrainingGrids, budget: Budget, run: Path, progress: Report | None
     ) -> None:
-        self.model, self.config, self.budget, self.run = model, config, budget, run
+        self.config, self.grids, self.budget, self.run = config, grids, budget, run
+        self.policy, self._envs = build(config, grids)
         self._progress = progress
         self._validation = Validation(grids, stream_seed(config.seed, VALIDATION_STREAM))
-        self._update_steps = model.n_steps * model.n_envs
-        self._learners = learners(model, config, lambda: budget.stage_lasts() and not self.is_stopped)
+        self._update_steps = self._envs.horizon * self._envs.batch_size
+        self._learner: Learner | None = None  # made when its first update begins
         self._stage = self.budget.start_update(0)
         self._rows: list[dict[str, Any]] = []
-        self._best, self._update_s, self._checkpoint_s = inf, 0.0, 0.0
+        self._steps, self._best, self._update_s, self._checkpoint_s = 0, inf, 0.0, 0.0
         self.is_stopped = False  # by Ctrl-C
-        model.set_logger(Logger(str(run), [TensorBoardOutputFormat(str(run / BOARD))]))
+        self._logger = Logger(str(run), [TensorBoardOutputFormat(str(run / BOARD))])
 
     def loop(self) -> None:
         """Update until the budget is used up, or Ctrl-C asks to stop after the running update."""
         with stopped_by_interrupt(self.stop):
-            self._validation.decide_once(self.model.policy)  # compiling is no part of the time that a checkpoint takes
+            self._validation.decide_once(self.policy)  # compiling is no part of the time that a checkpoint takes
             if not self._rows:
                 self._checkpoint()
                 self.budget.begin()
@@ -105,8 +95,8 @@ class Training:
 
     def _run_updates(self) -> None:
         updates, last_s = 0, self.budget.elapsed_s
-        while not (self.is_stopped or self.budget.is_spent(self.model.num_timesteps, self._update_s)):
-            stage = self.budget.start_update(self.model.num_timesteps)
+        while not (self.is_stopped or self.budget.is_spent(self._steps, self._update_s)):
+            stage = self.budget.start_update(self._steps)
             if stage != self._stage:
                 self._checkpoint(stage)
                 updates, last_s = 0, self.budget.elapsed_s
@@ -121,13 +111,13 @@ class Training:
     def report(self, text: str) -> None:
         """Tell whoever watches how far the training is."""
         if self._progress is not None:
-            self._progress(self.budget.done_frac(self.model.num_timesteps), text)
+            self._progress(self.budget.done_frac(self._steps), text)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to a checkpoint."""
-        self.model.policy.load_state_dict(state["policy"])
-        self.model.policy.optimizer.load_state_dict(state["optimizer"])
-        self.model.num_timesteps, self._best = state["steps"], state["best"]
+        self.policy.load_state_dict(state["policy"])
+        self.policy.optimizer.load_state_dict(state["optimizer"])
+        self._steps, self._best = state["steps"], state["best"]
         self._stage = state["stage"]
         self._rows = state["rows"]
         self.budget.go_on_with(self._stage, state["steps"])
@@ -135,23 +125,37 @@ class Training:
 
     def close(self) -> None:
         """Close the files that are held open."""
-        self.model.logger.close()
+        self._logger.close()
 
     def _update(self) -> None:
         """Run one episode in every env and learn from all of them."""
-        model, started_s = self.model, time.perf_counter()
-        steps = model.num_timesteps + self._update_steps
-        reward = self._learners[self._stage].update(self.budget.rate)
-        model.num_timesteps = steps
+        started_s = time.perf_counter()
+        if self._learner is None:
+            self._learner = self._make_learner()
+        reward = self._learner.update(self.budget.rate)
+        self._steps += self._update_steps
         self._update_s = time.perf_counter() - started_s
         self._add_row(self._stage, reward)
-        self.report(f"{model.num_timesteps:,} steps, reward {reward:.3f}, cost {self._best:.4f} of the reference")
+        self.report(f"{self._steps:,} steps, reward {reward:.3f}, cost {self._best:.4f} of the reference")
+
+    def _make_learner(self) -> Learner:
+        if self._stage == "ppo":
+            return PPOLearner(self.policy, self._envs, self.config, self._seed, self._steps, self._logger)
+        return make_learner(self._stage, self.policy, self._envs, self.config, self._has_time)
+
+    def _has_time(self) -> bool:
+        return self.budget.stage_lasts() and not self.is_stopped
+
+    @property
+    def _seed(self) -> int:
+        """Of what is random from the last checkpoint to the next."""
+        return stream_seed(self.config.seed, UPDATE_STREAM, self._steps)
 
     def _add_row(self, stage: str, reward: float) -> None:
-        policy = self.model.policy
+        policy = self.policy
         values = (
             stage,
-            self.model.num_timesteps,
+            self._steps,
             self.budget.elapsed_s,
             reward,
             nan,
@@ -173,7 +177,7 @@ class Training:
         tables, which only show what it holds, after it.
         """
         started_s = time.perf_counter()
-        model, policy = self.model, self.model.policy
+        policy = self.policy
         cost_frac = self._validation.cost_frac(policy)
         if not self._rows:
             self._add_row(UNTRAINED if self.config.start is None else START, nan)
@@ -183,13 +187,13 @@ class Training:
             write_weights(self.run, policy.state_dict())
         if next_stage is not None:
             read_weights(self.run, policy)
-            hand_over(model, next_stage, self.config)
+            hand_over(policy, next_stage, self.config)
             self._stage = next_stage
         state = {
             "policy": policy.state_dict(),
             "optimizer": policy.optimizer.state_dict(),
             "stage": self._stage,
-            "steps": model.num_timesteps,
+            "steps": self._steps,
             "elapsed_s": self.budget.elapsed_s,
             "best": self._best,
             "rows": self._rows,
@@ -199,17 +203,16 @@ class Training:
         with atomic_path(self.run / RESUME) as temporary:  # written here, a full disk is told from other faults
             temporary.write_bytes(content.getbuffer())
         write_tables(self.run, self._rows)
-        model.logger.record("validation/cost_frac", cost_frac)
-        model.logger.dump(model.num_timesteps)
+        self._logger.record("validation/cost_frac", cost_frac)
+        self._logger.dump(self._steps)
         self._start_streams()
         self._checkpoint_s = time.perf_counter() - started_s
         self.budget.reserve_s = max(self.budget.reserve_s, 2.0 * self._checkpoint_s)
 
     def _start_streams(self) -> None:
-        """Start all random streams and the episodes anew."""
-        steps = self.model.num_timesteps
-        seed = stream_seed(self.config.seed, UPDATE_STREAM, steps)
-        start_episodes(self.model, seed, steps // self._update_steps)
+        """Start all random streams, the episodes and the learner anew."""
+        start_episodes(self._envs, self._seed, self._steps // self._update_steps)
+        self._learner = None
 
 
 @contextmanager

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from envs import GridBatch, scale_floor
+from grid import Setpoint
 from policies.many_grids import TrainingGrids
 from policies.networks import turn_to
+from policies.rollout import rollout
 
 EPISODES = 64
 MOST_GRIDS = 16
+
+
+@dataclass
+class InTraining:
+    """A network in training, without exploration, as a policy of the grid at a position."""
+
+    network: ActorCriticPolicy
+    position: int
+    name = "in training"
+
+    def reset(self, batch: GridBatch) -> None:
+        """Turn the network to the grid."""
+        turn_to(self.network, self.position)
+
+    def act(self, batch: GridBatch) -> Setpoint:
+        """Decide the coming step of all B episodes."""
+        return batch.setpoint(self.network.predict(batch.observation, deterministic=True)[0])
 
 
 class Validation:
@@ -31,25 +50,24 @@ class Validation:
 
     def _batch(self, grids: TrainingGrids, position: int) -> tuple[int, GridBatch, float]:
         """Position, envs and reference cost of a grid's episodes."""
-        batch = GridBatch(dataclasses.replace(grids.configs[position], split="train"), self._size, self._seed)
+        batch = GridBatch(grids.problems[position].replace(split="train"), self._size, self._seed)
         batch.reset(self._seed)
         floor = scale_floor(batch.arrays, batch.config.dt_h) * batch.horizon
         return position, batch, max(float(batch.reference_cost.sum()), floor * self._size)
 
-    def decide_once(self, policy: ActorCriticPolicy) -> None:
-        """Let the policy compile what it must."""
+    def decide_once(self, network: ActorCriticPolicy) -> None:
+        """Let the network compile what it must."""
         position, batch, _ = self._batches[0]
-        turn_to(policy, position)
-        policy.predict(batch.observation, deterministic=True)
+        policy = InTraining(network, position)
+        policy.reset(batch)
+        policy.act(batch)
 
-    def cost_frac(self, policy: ActorCriticPolicy) -> float:
-        """Cost of the policy without exploration, as a share of the reference; the mean over the grids."""
-        policy.set_training_mode(False)
+    def cost_frac(self, network: ActorCriticPolicy) -> float:
+        """Cost of the network's decisions as a share of the reference cost; the mean over the grids."""
+        network.set_training_mode(False)
         shares = []
         for position, batch, reference in self._batches:
-            turn_to(policy, position)
-            observation = batch.reset(self._seed)
-            for _ in range(batch.horizon):
-                observation, *_ = batch.step(policy.predict(observation, deterministic=True)[0])
+            batch.seed(self._seed)
+            rollout(batch, InTraining(network, position))
             shares.append(float(batch.metrics["cost"].sum()) / reference)
         return float(np.mean(shares))

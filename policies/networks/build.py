@@ -14,7 +14,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy, MultiInputActor
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
-from envs import EnvConfig, GridBatch
+from envs import EnvConfig, GridBatch, Problem
 from grid import GridArrays
 from policies.config import OBSERVATIONS, TrainConfig
 from policies.networks.graph_policy import GraphActorCriticPolicy
@@ -45,9 +45,9 @@ class Standardised(BaseFeaturesExtractor):
         """(B, F) to (B, F)."""
         return (observations - self.mean) / self.spread
 
-    def measure(self, config: EnvConfig) -> None:
+    def measure(self, problem: Problem) -> None:
         """Take mean and spread from episodes of the merit-order rule; the same for every seed."""
-        batch = GridBatch(dataclasses.replace(config, split="train"), STANDARD_EPISODES, seed=0)
+        batch = GridBatch(problem.replace(split="train"), STANDARD_EPISODES, seed=0)
         idle = np.zeros((STANDARD_EPISODES, *batch.action_space.shape))
         seen = np.concatenate([batch.reset(), *(batch.step(idle)[0] for _ in range(batch.horizon - 1))])
         self.mean.copy_(torch.as_tensor(seen.mean(axis=0)))
@@ -82,10 +82,10 @@ def policy_kwargs(config: TrainConfig, grids: Sequence[GridArrays]) -> dict[str,
     return kwargs
 
 
-def start_from_merit(policy: ActorCriticPolicy, config: EnvConfig) -> None:
+def start_from_merit(policy: ActorCriticPolicy, problem: Problem) -> None:
     """Scale the inputs, and make the first action 0: the merit order, redispatched, or with bids the plan."""
     if isinstance(policy.features_extractor, Standardised):
-        policy.features_extractor.measure(config)
+        policy.features_extractor.measure(problem)
     if not isinstance(policy, GraphActorCriticPolicy):  # which starts there by itself
         for weight in policy.action_net.parameters():
             nn.init.zeros_(weight)

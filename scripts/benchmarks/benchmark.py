@@ -203,13 +203,14 @@ def ppo_steps_per_s(name: str, seconds: float) -> float:
     """Episodes and updates as ``train`` runs them."""
     from envs import EnvConfig
     from policies import TrainConfig
-    from policies.learning import build, training_grids
+    from policies.learning import PPOLearner, build, training_grids
     from policies.networks import torch_threads
 
     with torch_threads(1):
         free = name == "free_env"
         config = TrainConfig.from_fields({"policy": "mlp" if free else name, "stages": ("ppo",)})
-        model = build(config, training_grids(config, [EnvConfig(topology=PPO_GRID)]))
+        policy, envs = build(config, training_grids(config, [EnvConfig(topology=PPO_GRID)]))
+        model = PPOLearner(policy, envs, config, seed=0).model
         if free:
             model = _on_free_env(model)
         steps = model.n_steps * model.n_envs

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grid.arrays import GridArrays
-from grid.costs import Prices, marginal_cost_per_mwh, store_value_per_mwh
+from grid.costs import Block, Prices, linear_cost_per_mwh, marginal_cost_per_mwh, store_value_per_mwh
 from grid.planning.day.market import Network
 from grid.planning.day.programme import Fleet
 from grid.sensitivities import LINE_FIELDS, LineModel, connected
@@ -62,7 +62,8 @@ def constants_of(arrays: GridArrays, prices: Prices, out: tuple[int, ...] = ()) 
     must = part[src] * np.maximum(a.gen_min_mw[src], 1e-9)[:, None]
     curtailed = np.zeros(part.T.shape)
     curtailed[:, src] = (must / np.maximum(must.sum(0), 1e-12)).T  # (P, N) where a MW less is generated
-    network = Network(node_part[sides], np.ascontiguousarray(flow[sides]), capacity, prices.overload_per_mwh / price)
+    overload = _highest(a, prices, "overload", limited) / price
+    network = Network(node_part[sides], np.ascontiguousarray(flow[sides]), capacity, overload)
     return Constants(
         unit_mw=unit_mw,
         typical_price_per_mwh=price,
@@ -93,7 +94,7 @@ def _fleet(a: GridArrays, prices: Prices, price: float, part: np.ndarray, flow: 
     spread = part @ ((share / share.sum(0)).T @ flow)  # (N, L) flow if demand of the node's part takes a MW
     discharge, charge = a.discharge_max_mw[sto] / unit_mw, a.charge_max_mw[sto] / unit_mw
     power = np.maximum(discharge, charge)
-    shed = a.shed_cost_per_mwh[a.load_max_mw > 0]
+    shed = linear_cost_per_mwh(a, prices, "shed")[a.load_max_mw > 0]
     return Fleet(
         cost=marginal_cost_per_mwh(a, prices)[src] / price,
         rise=2 * a.gen_cost_per_mw2h[src] * unit_mw / price,
@@ -109,10 +110,15 @@ def _fleet(a: GridArrays, prices: Prices, price: float, part: np.ndarray, flow: 
         hourly_keep=1 - a.store_loss_frac_per_h[sto],
         end_value=store_value_per_mwh(a, prices)[sto] / price,
         swing=SWING * np.sqrt(power**2 @ ((flow - spread)[sto]) ** 2),
-        wear=prices.wear_per_mwh / price,
+        wear=_highest(a, prices, "discharge", sto) / price,
         shed=min(float(shed.min(initial=np.inf)) / price, MOST_SHED),
-        spill=prices.spill_per_mwh / price,
+        spill=_highest(a, prices, "spill", src) / price,
     )
+
+
+def _highest(arrays: GridArrays, prices: Prices, block: Block, where: np.ndarray) -> float:
+    """Cost of a MWh, the highest of these nodes or lines; 0 where there are none."""
+    return float(linear_cost_per_mwh(arrays, prices, block)[where].max(initial=0.0))
 
 
 class KeptConstants:

@@ -1,6 +1,6 @@
 """Hostile files for every reader: valid ones, mutated by a seeded hand; whatever happens must be a grid or a GridError.
 
-``python tests/fuzz.py --seconds 1800`` runs all readers in turn and prints, for each, how many files were read and
+``python tests/run_fuzz.py --seconds 1800`` runs all readers in turn and prints, for each, how many files were read and
 refused, the slowest and the memory at its peak. ``--only json,graphml`` runs some, ``--seed`` starts elsewhere.
 """
 

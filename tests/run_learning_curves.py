@@ -1,4 +1,4 @@
-"""Learning curves of the three kinds of network on one grid: ``python tests/learning_curves.py [grid] [steps]``.
+"""Learning curves of the three kinds of network on one grid: ``python tests/run_learning_curves.py [grid] [steps]``.
 
 Each learns by its default stages with as many env-steps, with three seeds, and is judged on its validation episodes;
 the picture goes into docs/learning_curves.png.
@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from envs import EnvConfig, GridBatch
-from grid.planning.optima import optima
+from grid.planning import optima
 from policies import TrainConfig, train
 from policies.baselines import Merit
 from policies.evaluation import run

@@ -1,4 +1,4 @@
-"""The shipped agent on grids it was not trained on, beside the baselines: ``python tests/universal_table.py``.
+"""The shipped agent on grids it was not trained on, beside the baselines: ``python tests/run_universal_table.py``.
 
 Prints the table that stands beside the agent. Nothing about the agent was chosen on these grids: seeds from 70000 on
 were looked at while it was built, so the table begins at 71000.

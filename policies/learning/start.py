@@ -1,0 +1,104 @@
+"""What a training starts from: its grids, an untrained policy with the envs that it trains in, or a trained one."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.utils import set_random_seed
+
+from envs import EnvConfig, GridBatch, Problem
+from grid import GridError
+from policies.agent import check_seen, read_config, read_weights
+from policies.config import TrainConfig
+from policies.learning.stages import hand_over
+from policies.many_grids import Rotation, TrainingGrids
+from policies.networks import KINDS, observed, policy_kwargs, start_from_merit
+from policies.rollout import as_seen
+from policies.runs import find_run
+from policies.side_by_side import SideBySide
+
+
+def stream_seed(seed: int, stream: int, steps: int = 0) -> int:
+    """A seed below 2^32 for each stream of random numbers of a run, and for each point of it."""
+    return int(np.random.SeedSequence([seed, stream, steps]).generate_state(1)[0])
+
+
+def training_grids(config: TrainConfig, envs: Sequence[EnvConfig | Problem]) -> TrainingGrids:
+    """The grids of the envs, with the observation that the policy reads.
+
+    Raises:
+        GridError: a bad grid, envs that differ in more than their grid, or several for a policy of one.
+    """
+    if len(envs) > 1 and config.policy != "graph":
+        mend = "train with the policy 'graph', or on one grid"
+        raise GridError("train.policy", f"{config.policy!r} for {len(envs)} grids", "'graph'", mend)
+    problems = [each if isinstance(each, Problem) else Problem.of(each) for each in envs]
+    seen = [as_seen(each, observed(each.config, config)) for each in problems]
+    return TrainingGrids(seen, gain_scaled=config.policy == "graph")
+
+
+def build(config: TrainConfig, grids: TrainingGrids) -> tuple[ActorCriticPolicy, GridBatch | SideBySide]:
+    """An untrained policy, and the envs that it trains in: of its one grid, or of a few grids at a time side by side.
+
+    Its first action is 0: the merit order, redispatched, or with bids the plan.
+
+    Raises:
+        GridError: one env of one step.
+    """
+    seed, at_once = stream_seed(config.seed, 0), min(config.grids_per_update, len(grids))
+    envs: GridBatch | SideBySide
+    if len(grids) == 1:
+        envs = grids.batch(0, config.n_envs, seed)
+    else:
+        each = max(1, config.n_envs // at_once)
+        envs = SideBySide(grids, Rotation(len(grids), at_once, seed), each * at_once)
+    if envs.horizon * envs.batch_size < 2:
+        raise GridError("train.n_envs", "one step an update", "at least two", "take more envs or a longer horizon")
+    set_random_seed(seed)
+    policy = KINDS[config.policy](
+        envs.observation_space,
+        envs.action_space,
+        lambda _left: config.rate(config.plan[0]),
+        **policy_kwargs(config, [problem.arrays for problem in grids.problems]),
+    )
+    start_from_merit(policy, grids.problems[0])
+    return policy, envs
+
+
+def start_episodes(envs: GridBatch | SideBySide, seed: int, update: int) -> None:
+    """Start all random streams and the episodes anew, at this update of a run."""
+    set_random_seed(seed)
+    if isinstance(envs, SideBySide):
+        envs.rotation.turn = update  # which is all that its episodes depend on
+    else:
+        envs.reset(seed)
+
+
+def continued(config: TrainConfig, start: str, env_config: EnvConfig) -> TrainConfig:
+    """The settings of a training that starts from a trained agent: its network is that of the agent.
+
+    Raises:
+        GridError: no such agent, one whose weights belong to one grid, or an env that it would misread.
+    """
+    settings = read_config(find_run(start) or Path(start))
+    if settings.train.policy != "graph":
+        mend = "start from an agent of the policy 'graph'; the weights of the others belong to one grid"
+        raise GridError(f"train.start: {start}", f"the policy {settings.train.policy!r}", "'graph'", mend)
+    check_seen(f"train.start: {start}", settings.env, observed(env_config, settings.train))
+    width, layers = settings.train.graph_width, settings.train.graph_layers
+    return dataclasses.replace(config, graph_width=width, graph_layers=layers)
+
+
+def take_start(policy: ActorCriticPolicy, config: TrainConfig) -> None:
+    """Give a new policy the weights that its training starts from, if there are any.
+
+    Raises:
+        GridError: they are missing, or of another network.
+    """
+    if config.start is not None:
+        read_weights(find_run(config.start) or Path(config.start), policy)
+        hand_over(policy, config.plan[0], config)

@@ -1,0 +1,40 @@
+"""One loop in which a policy runs episodes: for evaluation, validation, recording and live pictures alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from envs import EnvConfig, GridBatch, Problem
+from policies.baselines import Policy
+
+SEEN = ("observation", "action", "redispatch_moves", "forecast_h")
+"""Fields of EnvConfig that say what a policy observes and what its actions mean."""
+
+
+def rollout(batch: GridBatch, policy: Policy, after_step: Callable[[], None] = lambda: None) -> float:
+    """Run the next episode of every env of a batch.
+
+    Args:
+        batch: the envs; ``batch.seed`` beforehand chooses the episodes, ``batch.metrics`` holds their costs afterwards.
+        policy: decides before each step.
+        after_step: called after each step.
+
+    Returns:
+        Time that the decisions took, in seconds.
+    """
+    batch.reset()
+    policy.reset(batch)
+    decided_s = 0.0
+    for _ in range(batch.horizon):
+        started_s = time.perf_counter()
+        setpoint = policy.act(batch)
+        decided_s += time.perf_counter() - started_s
+        batch.step_setpoint(setpoint)
+        after_step()
+    return decided_s
+
+
+def as_seen(problem: Problem, config: EnvConfig) -> Problem:
+    """The same problem with the observation and the actions of a config."""
+    return problem.replace(**{name: getattr(config, name) for name in SEEN})
