@@ -34,9 +34,7 @@ class EnvConfig:
     horizon: int = 48  # steps in an episode
     dt_h: float = 1.0  # hours in a step
     observation: Literal["flat", "graph"] = "flat"  # one vector, or features of nodes, lines and the whole grid
-    action: Literal["residual", "absolute", "bids"] = (
-        "residual"  # deviations from a dispatch, shares of limits, or bids
-    )
+    action: Literal["residual", "absolute", "bids"] = "residual"  # deviations, shares of limits, or shifts of prices
     redispatch_moves: int = 4  # of output between sources, in the dispatch that a residual action of 0 keeps
     forecast_h: tuple[float, ...] = (1, 2, 3, 4, 6, 8, 12, 18, 24)  # leads at which forecasts are observed
     forecast_error_frac: float = 0.05  # standard deviation of the error at a lead of 24 h; grows with its root

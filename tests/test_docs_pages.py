@@ -126,12 +126,15 @@ def test_the_page_of_commands_names_each_and_its_options():
 
 def test_the_tables_of_columns_and_fields_leave_nothing_out():
     from envs import EnvConfig
-    from grid import COLUMNS
+    from grid import COLUMNS, TERMS
 
     from_code = pytest.importorskip("from_code")
     tables = from_code.columns_table("node") + from_code.columns_table("line")
     for column in COLUMNS.values():
         assert f"| `{column.name}` | {column.unit} |" in tables
+    terms = from_code.terms_table()
+    for term in TERMS.values():
+        assert re.search(rf"^\| `{term.name}` \| .* \| {re.escape(term.meaning)} \|$", terms, flags=re.MULTILINE)
     fields = from_code.fields_table(EnvConfig)
     for field in EnvConfig.__dataclass_fields__:
         (row,) = re.findall(rf"^\| `{field}` \| .* \| (.*) \|$", fields, flags=re.MULTILINE)
