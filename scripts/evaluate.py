@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from typing import Annotated, Literal
 
 import tyro
@@ -50,7 +49,7 @@ class Evaluate(CommonJson, Lines):
         from policies import BASELINES, MOST_NODES, Mpc, Plan, Policy, evaluate, find_own_run
         from scripts.pictures import check_path, draw_comparison
         from scripts.run_page import keep_evaluation
-        from scripts.running import run_config, tell_of_compiling
+        from scripts.running import is_installed, run_config, tell_of_compiling
         from topologies import load
 
         check_path(self.plot)
@@ -70,7 +69,7 @@ class Evaluate(CommonJson, Lines):
         too_large = len(policies) > 1 and len(grid.graph) > MOST_NODES
         if too_large:
             policies.remove(Mpc.name)
-        cannot_plan = len(policies) > 1 and find_spec("numba") is None
+        cannot_plan = len(policies) > 1 and not is_installed("numba")
         if cannot_plan:
             policies.remove(Plan.name)
         if Plan.name in policies:

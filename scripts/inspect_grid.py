@@ -12,7 +12,6 @@ from scripts.pictures import check_file, draw
 if TYPE_CHECKING:
     from grid import Grid, GridArrays
 
-
 MOST_SHOWN = 3
 TOO_SHORT = "unknown: the series are too short for a day"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,15 @@ class Schedule:
     def act(self, batch: GridBatch) -> Setpoint:
         """The schedule of the coming step."""
         return Setpoint(**{name: power[batch.t] for name, power in self._powers.items()})
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported."""
+    try:
+        import_module(package)
+    except ImportError:
+        return False
+    return True
 
 
 def tell_of_compiling(console: Console) -> None:

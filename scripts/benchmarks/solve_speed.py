@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from statistics import median
 from typing import Any
 
@@ -82,8 +81,9 @@ def _solver_alone(arrays: GridArrays, prices: Prices, inputs: Inputs) -> Callabl
 
 def _pypsa_s(arrays: GridArrays, prices: Prices, inputs: Inputs, runs: int) -> float | None:
     from scripts.benchmarks.peers import pypsa_cost
+    from scripts.running import is_installed
 
-    if find_spec("pypsa") is None or arrays.shift_deg.any() or arrays.gen_cost_per_mw2h.any():
+    if not is_installed("pypsa") or arrays.shift_deg.any() or arrays.gen_cost_per_mw2h.any():
         return None
     return _medians([lambda: pypsa_cost(arrays, inputs, prices)], 0.0, runs)[0]
 

@@ -56,21 +56,26 @@ def read(path: str | Path) -> Grid:
         GridError: a table that cannot be read, with the line; or faults of the grid that it gives.
     """
     path = Path(path)
-    reading = _Reading(case=parse(path))
-    for row in reading.case.tables["bus"]:
+    case = parse(path)
+    reading = _Reading(case=case)
+    for row in case.tables["bus"]:
         with reading.faults.gather():
             _read_bus(reading, row)
     reading.faults.report()  # without its buses nothing else can be judged
     _read_generators(reading)
-    grid = Grid(path.stem, origin=f"MATPOWER case file {path.name}", base_mva=reading.case.base_mva)
+    grid = Grid(path.stem, origin=f"MATPOWER case file {path.name}", base_mva=case.base_mva)
     _place_units(reading, grid)
-    for row in reading.case.tables["branch"]:
+    for row in case.tables["branch"]:
         with reading.faults.gather():
             _read_branch(reading, row, grid)
     found = reading.faults.found
     found += [Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in grid.faults(whole=not found)]
     reading.faults.report()
-    grid.notes = _notes(reading)
+    grid.notes = reading.notes()
+    ignored = [f"mpc.{name}" for name in case.ignored]
+    grid.notes += [f"tables ignored: {some(ignored)}"] if ignored else []
+    grid.notes += ["loads converted from kW to MW, as the file says"] if case.kw_to_mw else []
+    grid.notes += ["impedances converted from ohm to per unit, as the file says"] if case.ohm_to_pu else []
     return grid
 
 
@@ -197,12 +202,3 @@ def _read_branch(reading: _Reading, row: Row, grid: Grid) -> None:
     columns |= {"tap": tap} if tap not in (0.0, 1.0) else {}
     columns |= {"shift_deg": shift_deg} if shift_deg else {}
     grid.add_line(start, end, **columns)
-
-
-def _notes(reading: _Reading) -> list[str]:
-    case = reading.case
-    notes = reading.notes()
-    notes += [f"tables ignored: {some([f'mpc.{name}' for name in case.ignored])}"] if case.ignored else []
-    notes += ["loads converted from kW to MW, as the file says"] if case.kw_to_mw else []
-    notes += ["impedances converted from ohm to per unit, as the file says"] if case.ohm_to_pu else []
-    return notes

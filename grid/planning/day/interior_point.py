@@ -2,8 +2,8 @@
 
 Mehrotra's predictor and corrector (SIAM J. Optimization 2, 1992) on the normal equations, whose Cholesky factor keeps
 to the profile of the matrix: with rows in the order of time, it is thin. Made for many small programmes of which a few
-digits are enough; ``planning.programme`` is for all digits. Programmes with entries in the same places are solved side
-by side, one in each lane, and none of them depends on the others. Symbols: C columns, R rows, E entries, K lanes.
+digits suffice; ``planning.programme`` is for all digits. Programmes with entries in the same places are solved side by
+side, one in each lane, and none of them depends on the others. Symbols: C columns, R rows, E entries, K lanes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ITERATIONS = 20
 SHORT_OF_BOUND = 0.9  # of the way to the nearest one
 FIRST_DUAL = 0.1
 TINY = 1e-12
-NEAR_CENTRE = 3.0  # times what is enough
+NEAR_CENTRE = 3.0  # times the tolerance
 
 
 class Programme(NamedTuple):
@@ -30,7 +30,7 @@ class Programme(NamedTuple):
     coef: Array  # (E, K)
     cost: Array  # (C,)
     has_high: Array  # (C,) whether there is a high bound
-    enough: Array  # (C,) complementarity, price times amount, to which a column is worked out
+    tolerance: Array  # (C,) complementarity, price times amount, to which a column is worked out
     live: Array  # (C, K) 1; or 0 where the column has no bounds, and bends about its low one
     bend: Array  # (C, K) at least 0, and above it in columns without bounds
     low: Array  # (C, K) finite
@@ -143,11 +143,11 @@ class Iterate(NamedTuple):
 
 
 @compiled
-def solve(programme: Programme, factor: Factor, z: Array, y: Array, doubt: float) -> Array:
-    """Move z (C, K), inside its bounds, and the rows' duals y (R, K) to where every complementarity is what is enough.
+def solve(programme: Programme, factor: Factor, z: Array, y: Array, caution: float) -> Array:
+    """Move z (C, K), inside its bounds, and the rows' duals y (R, K) to where each complementarity is its tolerance.
 
     That is a point of the central path, on which the solution changes smoothly with all numbers of the programme. The
-    less the first guesses are doubted (1 at the most), the closer to them it begins.
+    smaller the caution about the first guesses (1 at the most), the closer to them it begins.
 
     Returns:
         Weights (C, K) of the last normal equations, which the factor is of. The derivative of z by right follows from
@@ -159,15 +159,16 @@ def solve(programme: Programme, factor: Factor, z: Array, y: Array, doubt: float
     at = Iterate(
         z, y, many[0], many[1], many[2], dy, many[3], many[4], many[5], short, many[6], many[7], many[8], going
     )
-    bounds, goal = _first_duals(programme, at, doubt)
+    bounds, goal = _first_duals(programme, at, caution)
     for _ in range(ITERATIONS):
         gap, off = _take_stock(programme, at)
         factorise(programme, at.weight, factor)
         none, still = every(0.0), take(going, 0)
-        step_z, step_y = _aim(programme, factor, at, none, none)
+        step_z, step_y, by_z, product = _aim(programme, factor, at, none, none)
         excess = most(gap - goal, every(TINY))
-        left = least(most(_gap_after(programme, at, step_z, step_y) - goal, none) / excess, every(1.0))
-        step_z, step_y = _aim(programme, factor, at, left * left * left * excess / bounds, step_z * step_y)
+        gap_after = gap + step_z * by_z + step_y * (goal - gap - by_z) + step_z * step_y * product
+        left = least(most(gap_after - goal, none) / excess, every(1.0))
+        step_z, step_y, _, _ = _aim(programme, factor, at, left * left * left * excess / bounds, step_z * step_y)
         step_z, step_y = choose(still, step_z, none), choose(still, step_y, none)
         for j in range(columns):
             put(z, j, take(z, j) + step_z * take(at.dz, j))
@@ -191,20 +192,24 @@ def _worth(programme: Programme, y: Array, j: int) -> Any:
 
 
 @compiled
-def _first_duals(programme: Programme, at: Iterate, doubt: float) -> Any:
-    """Fill in duals of the bounds; how many bounds there are, and what complementarity is enough in sum."""
+def _first_duals(programme: Programme, at: Iterate, caution: float) -> Any:
+    """Fill in duals of the bounds; how many bounds there are, and the sum of the tolerances."""
     none, bounds, goal = every(0.0), every(0.0), every(0.0)
     for j in range(len(programme.cost)):
         live = take(programme.live, j)
         worth = programme.cost[j] + take(programme.bend, j) * take(at.z, j) - _worth(programme, at.y, j)
         distance = take(at.z, j) - take(programme.low, j)
-        put(at.below, j, live * most(most(worth, none) + doubt * FIRST_DUAL, programme.enough[j] / distance))
+        put(at.below, j, live * most(most(worth, none) + caution * FIRST_DUAL, programme.tolerance[j] / distance))
         if programme.has_high[j]:
             distance = take(programme.high, j) - take(at.z, j)
-            put(at.above, j, live * most(most(none - worth, none) + doubt * FIRST_DUAL, programme.enough[j] / distance))
+            put(
+                at.above,
+                j,
+                live * most(most(none - worth, none) + caution * FIRST_DUAL, programme.tolerance[j] / distance),
+            )
         count = 2.0 if programme.has_high[j] else 1.0
         bounds += count * live
-        goal += count * programme.enough[j] * live
+        goal += count * programme.tolerance[j] * live
     return bounds, goal
 
 
@@ -216,7 +221,7 @@ def _take_stock(programme: Programme, at: Iterate) -> Any:
         put(at.short, i, take(programme.right, i))
     for j in range(len(programme.cost)):
         z, live, below, above = take(at.z, j), take(programme.live, j), take(at.below, j), take(at.above, j)
-        bend, aimed = take(programme.bend, j), 1.0 / programme.enough[j]
+        bend, aimed = take(programme.bend, j), 1.0 / programme.tolerance[j]
         distance = most(z - take(programme.low, j), every(TINY))
         by_low = choose(live, 1.0 / distance, none)
         put(at.by_low, j, by_low)
@@ -252,32 +257,21 @@ def _spread(programme: Programme, j: int, amount: Any, rows: Array) -> None:
 
 
 @compiled
-def _gap_after(programme: Programme, at: Iterate, step_z: Any, step_y: Any) -> Any:
-    """The sum of complementarity if the steps were taken."""
-    total = every(0.0)
-    for j in range(len(at.z)):
-        z = take(at.z, j) + step_z * take(at.dz, j)
-        total += (z - take(programme.low, j)) * (take(at.below, j) + step_y * take(at.d_below, j))
-        if programme.has_high[j]:
-            total += (take(programme.high, j) - z) * (take(at.above, j) + step_y * take(at.d_above, j))
-    return total
-
-
-@compiled
 def _aim(programme: Programme, factor: Factor, at: Iterate, target: Any, trust: Any) -> Any:
-    """Fill in a direction towards complementarities of ``target``, but no smaller than what is enough.
+    """Fill in a direction towards complementarities of ``target``, but no smaller than the tolerance.
 
     It is corrected by the products of the last direction, as far as that is trusted.
 
     Returns:
-        How far z and how far the duals can go.
+        How far z and how far the duals can go; by how much dz alone would change the sum of complementarity, and the
+        product of both directions.
     """
     none = every(0.0)
     for i in range(len(at.dy)):
         put(at.dy, i, take(at.short, i))
     for j in range(len(at.z)):
         live, change = take(programme.live, j), trust * take(at.dz, j)
-        aimed = live * most(target, every(programme.enough[j]))
+        aimed = live * most(target, every(programme.tolerance[j]))
         d_below, d_above = aimed - change * take(at.d_below, j), none
         pull = take(at.slack, j) - take(at.below, j) + d_below * take(at.by_low, j)
         if programme.has_high[j]:
@@ -290,18 +284,23 @@ def _aim(programme: Programme, factor: Factor, at: Iterate, target: Any, trust: 
     solve_last(factor, 0, at.dy)
     furthest, steepest = every(SHORT_OF_BOUND), every(SHORT_OF_BOUND)  # of z and the duals, in distances from a bound;
     # where there is none, 0 / 0 is not more than what is known
+    by_z, product = none, none
     for j in range(len(at.z)):
         step = take(at.weight, j) * (take(at.dz, j) + _worth(programme, at.dy, j))
         put(at.dz, j, step)
         by_low, below = take(at.by_low, j), take(at.below, j)
         d_below = (take(at.d_below, j) - below * step) * by_low - below
         put(at.d_below, j, d_below)
+        by_z += below * step
+        product += d_below * step
         furthest = most(furthest, none - step * by_low)
         steepest = most(none - d_below / below, steepest)
         if programme.has_high[j]:
             by_high, above = take(at.by_high, j), take(at.above, j)
             d_above = (take(at.d_above, j) + above * step) * by_high - above
             put(at.d_above, j, d_above)
+            by_z -= above * step
+            product -= d_above * step
             furthest = most(furthest, step * by_high)
             steepest = most(none - d_above / above, steepest)
-    return SHORT_OF_BOUND / furthest, SHORT_OF_BOUND / steepest
+    return SHORT_OF_BOUND / furthest, SHORT_OF_BOUND / steepest, by_z, product

@@ -21,7 +21,7 @@ from grid.planning.day.statuses import Statuses, groups_of
 from grid.state import Array, Inputs
 
 LEAST_KEEP = 1e-3  # share of energy that is left after an hour: with less, next to nothing is left after a step
-ENOUGH = 1e-4 + 2.5e-4 * (np.cumsum(SPANS_H) - 1)  # to which each period of a plan is worked out
+TOLERANCE = 1e-4 + 2.5e-4 * (np.cumsum(SPANS_H) - 1)  # to which each period of a plan is worked out
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,22 +95,21 @@ class DayPlanner:
         further = np.maximum(fleet.hourly_keep, LEAST_KEEP) ** (1 - self.dt_h)  # losses of a step are counted already
         stored = constant(now.store_mwh)[own][:, c.stores] / unit_mw
         stored = fleet.store_min + (stored - fleet.store_min) * further
-        rows = len(stored)
         plans = plan_days(
             fleet,
             c.network,
-            np.full(rows, max(left_h, self.dt_h)),
+            max(left_h, self.dt_h),
             np.ascontiguousarray(offer),
             np.ascontiguousarray(load @ c.part),
             np.ascontiguousarray(load_flow),
             np.ascontiguousarray(constant(before_mw)[own][:, c.sources] / unit_mw),
-            np.full(rows, not is_first),
+            np.full(len(stored), not is_first),
             stored,
             status.reaches,
             status.joined,
             status.hour,
             SPANS_H,
-            ENOUGH,
+            TOLERANCE,
         )
         output, energy, value, price, line_price = _by_hour(plans, stored)
         units = np.concatenate([c.sources, c.stores])
@@ -122,27 +121,25 @@ class DayPlanner:
             "price": price @ c.part[units].T - at_units,
             "line_price": line_price,
             "flow": status.each(lambda w, at: output[at] @ w.network.reach) + load_flow,
-            "ramp_price": plans.tilt,
-            "value_slope": plans.value_answer,
-            "power_slope": plans.power_answer,
+            "ramp_price": plans.ramp_price,
+            "value_slope": plans.value_slope,
+            "power_slope": plans.power_slope,
         }
 
 
 def _by_hour(plans: Plans, stored: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Outputs, energies, values, prices and tolls, (B, H, ·) each, of plans in periods; 0 after the episode's end.
+    """Outputs, energies, values, prices and line prices (B, H, ·) of plans in periods; 0 after the episode's end.
 
     Energy goes from what is stored (B, S), and from one period's end to the next, in a straight line.
     """
-    hours = np.arange(HOURS)
-    period = np.minimum((plans.ends_h[:, None] <= hours[:, None]).sum(2), plans.ends_h.shape[1] - 1)[..., None]
-    planned = (hours < plans.ends_h[:, -1:])[..., None]
-    begin_h = np.concatenate([np.zeros_like(plans.ends_h[:, :1]), plans.ends_h], axis=1)[..., None]
-    start, end = (np.take_along_axis(begin_h, period + later, axis=1) for later in (0, 1))
+    hours, ends_h = np.arange(HOURS), plans.ends_h
+    period = np.minimum(np.searchsorted(ends_h, hours, "right"), len(ends_h) - 1)
+    planned = (hours < ends_h[-1])[:, None]
+    bounds_h = np.concatenate([[0], ends_h])
+    done = ((hours + 1 - bounds_h[period]) / np.diff(bounds_h)[period])[:, None]
     levels = np.concatenate([stored[:, None], plans.energy], axis=1)
-    before, after = (np.take_along_axis(levels, period + later, axis=1) for later in (0, 1))
-    done = (hours[:, None] + 1 - start) / np.maximum(end - start, 1)
-    output, value, price, toll = (
-        np.take_along_axis(each, period, axis=1) * planned
-        for each in (plans.output, plans.value, plans.price, plans.toll)
+    before, after = levels[:, period], levels[:, period + 1]
+    output, value, price, line_price = (
+        each[:, period] * planned for each in (plans.output, plans.value, plans.price, plans.line_price)
     )
-    return output, (before + done * (after - before)) * planned, value, price, toll
+    return output, (before + done * (after - before)) * planned, value, price, line_price
