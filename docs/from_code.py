@@ -183,6 +183,9 @@ def _write(path: Path, text: str) -> None:
 def _directive(face: str, name: str, value: Any) -> str:
     if inspect.ismodule(value):
         return f"``{name}``: {inspect.cleandoc(value.__doc__ or '').splitlines()[0]}"
+    home = max((each for each in FACES if f"{getattr(value, '__module__', '')}.".startswith(f"{each}.")), default=face)
+    if home != face and name in import_module(home).__all__:
+        return f"``{name}``: see :py:obj:`{home}.{name}`"
     if inspect.isclass(value):
         return f".. autoclass:: {face}.{name}"
     if inspect.isroutine(value):

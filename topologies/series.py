@@ -70,7 +70,7 @@ def shipped_year() -> TimedSeries:
 
 
 def write_shipped(about: Shipped, values_frac: np.ndarray, path: str | Path) -> None:
-    """Write what :func:`shipped` and :func:`shipped_year` read.
+    """Write what ``shipped`` and ``shipped_year`` read.
 
     Args:
         about: the profiles.
