@@ -193,15 +193,16 @@ def _directive(face: str, name: str, value: Any) -> str:
     return f".. py:data:: {name}\n\n{textwrap.indent(_about_constant(face, name), '   ')}"
 
 
-def _about_constant(face: str, name: str) -> str:
-    """The text below the definition of a constant, or the comment beside it."""
-    modules = [sys.modules[key] for key in sorted(sys.modules) if key == face or key.startswith(f"{face}.")]
-    for source in map(inspect.getsource, modules):
-        body = ast.parse(source).body
-        for node, after in zip(body, [*body[1:], None], strict=True):
-            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-            if name not in [getattr(target, "id", None) for target in targets]:
-                continue
+def _about_constant(module: str, name: str) -> str:
+    """The text below the definition of a constant or the comment beside it, in the module that it is imported from."""
+    source = inspect.getsource(import_module(module))
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
+            return _about_constant(str(node.module), name)
+    for node, after in zip(tree.body, [*tree.body[1:], None], strict=True):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if name in [getattr(target, "id", None) for target in targets]:
             if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
                 return inspect.cleandoc(str(after.value.value))
             return _comments(source).get(node.lineno, "")
