@@ -18,17 +18,7 @@ from envs.observations import ENCODERS
 from envs.outages import LineOutages
 from envs.outlook import Outlook, steps_to_draw
 from envs.problem import SPLIT_CODES, Problem
-from grid import (
-    Array,
-    GridError,
-    Inputs,
-    Outcome,
-    Setpoint,
-    State,
-    overload_mw,
-    settlement,
-    step_costs,
-)
+from grid import Array, GridError, Inputs, Outcome, Setpoint, State, overload_mw, settlement, step_costs
 from grid.physics import SOON_H, Limits, flows, initial_state, limits, step
 
 if TYPE_CHECKING:

@@ -129,14 +129,7 @@ class Redispatch:
         return xp.where(gain > GAIN_PER_MWH, move, 0.0), pair, change
 
     def _steepest(
-        self,
-        gen: Array,
-        low: Array,
-        high: Array,
-        sign: Array,
-        excess: Array,
-        goes_on: Array,
-        outages: Outages | None,
+        self, gen: Array, low: Array, high: Array, sign: Array, excess: Array, goes_on: Array, outages: Outages | None
     ) -> tuple[Array, Array, Array]:
         """(B,) saving of the first MW of the best move, and (G, B) 1 at the source that goes up, and down."""
         xp = namespace(gen)

@@ -7,11 +7,7 @@ from typing import Any, Literal
 
 from grid import GridError, is_finite, is_whole, nearest
 
-OBSERVATIONS: dict[str, Literal["flat", "graph"]] = {
-    "mlp": "flat",
-    "extractor": "graph",
-    "graph": "graph",
-}
+OBSERVATIONS: dict[str, Literal["flat", "graph"]] = {"mlp": "flat", "extractor": "graph", "graph": "graph"}
 """Each kind of policy with the observation it reads."""
 
 STAGES = ("optimum", "gradient", "ppo")

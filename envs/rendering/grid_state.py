@@ -25,17 +25,7 @@ from envs.rendering.legend import draw_fullest_lines, draw_legend, draw_outage_l
 from envs.rendering.network import Network
 from envs.rendering.playback import Playback, rows
 from envs.rendering.strip import Strip, plots_of
-from envs.rendering.style import (
-    GIF_SIZE,
-    INK,
-    LEGEND_WIDTH,
-    MARGIN,
-    MUTED,
-    SIZE,
-    STRIP_HEIGHT,
-    STYLE,
-    VERMILION,
-)
+from envs.rendering.style import GIF_SIZE, INK, LEGEND_WIDTH, MARGIN, MUTED, SIZE, STRIP_HEIGHT, STYLE, VERMILION
 from envs.rendering.versus import PAIR_GIF_SIZE, PAIR_SIZE, VersusRenderer
 from envs.rendering.video import (
     MP4_FPS,

@@ -10,15 +10,4 @@ from grid.physics.outages import Outages
 from grid.physics.protection import SOON_H, Protection
 from grid.physics.step import Limits, initial_state, limits, step
 
-__all__ = [
-    "SOON_H",
-    "TINY_MW",
-    "Limits",
-    "Outages",
-    "Protection",
-    "felt",
-    "flows",
-    "initial_state",
-    "limits",
-    "step",
-]
+__all__ = ["SOON_H", "TINY_MW", "Limits", "Outages", "Protection", "felt", "flows", "initial_state", "limits", "step"]
