@@ -31,11 +31,11 @@ class Solution:
     spill_mw: np.ndarray  # (T, N)
     charge_mw: np.ndarray  # (T, N)
     discharge_mw: np.ndarray  # (T, N)
-    store_mwh: np.ndarray  # (T + 1, N)
+    store_mwh: np.ndarray  # (T + 1, N) at the start of each step and at the end
     shed_mw: np.ndarray  # (T, N)
     flow_mw: np.ndarray  # (T, E)
     nodal_price_per_mwh: np.ndarray  # (T, N) cost of one more MWh served at a node
-    line_rent: np.ndarray  # (T, E) flow times what one more MW of capacity would save
+    line_rent: np.ndarray  # (T, E) currency: flow times what one more MW of capacity would save
 
 
 class Programme:
