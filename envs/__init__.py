@@ -9,7 +9,7 @@ import gymnasium
 from envs.batch import GridBatch, Transition, view_of
 from envs.config import EnvConfig
 from envs.contingency import contingencies
-from envs.features import loading, static_line_features, static_node_features
+from envs.features import loading, of_parts, static_line_features, static_node_features
 from envs.load_balancer import LoadBalancer, configure
 from envs.outages import Outage, planned_steps
 from envs.outlook import steps_to_draw
@@ -31,6 +31,7 @@ __all__ = [
     "contingencies",
     "load_peak_mw",
     "loading",
+    "of_parts",
     "planned_steps",
     "scale_floor",
     "static_line_features",
