@@ -1,16 +1,6 @@
 """Runs on disk: what training writes and what is needed to act again. No pickle is read.
 
-A run is a folder::
-
-    config.json           env and training settings, versions, names and fingerprints of the grids
-    grid.json             the grid, if there is one, with grid_profiles.csv beside it if it has time series of its own
-    weights.safetensors   the best network so far
-    resume.pt             what a resume needs, read through torch.load(weights_only=True)
-    progress.csv          learning curve
-    stages.csv            what each stage of training reached
-    tensorboard/          the same for TensorBoard
-
-The command line adds README.md, evaluation.json and renders/ (``policies.runs``).
+A run is a folder; ``policies.runs.RUN_FILES`` says what is in it.
 """
 
 from __future__ import annotations
@@ -104,11 +94,6 @@ class Agent:
         if len(grids) > 1 and isinstance(policy, GraphActorCriticPolicy):
             policy.rewire([])  # it knows no grid until it is reset on one
 
-    @property
-    def plans(self) -> bool:
-        """Whether it plans the day ahead, which is compiled at its first use."""
-        return self.env_config.action == "bids"
-
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
     ) -> tuple[np.ndarray, Any]:
@@ -133,14 +118,14 @@ class Agent:
             GridError: another grid, or another encoding of observations or actions.
         """
         where, policy = f"agent {self.name!r}", self.policy
-        if isinstance(policy, GraphActorCriticPolicy):
-            check_seen(where, self.env_config, batch.config)
-            policy.rewire([batch.arrays])
-            return
-        if batch.arrays.fingerprint != self.grids[0].fingerprint:
+        is_graph = isinstance(policy, GraphActorCriticPolicy)
+        if not is_graph and batch.arrays.fingerprint != self.grids[0].fingerprint:
             mend = "train an agent on this grid; the weights of this kind of policy belong to one grid"
             raise GridError(where, f"the grid {batch.arrays.name!r}", f"the grid {self.grids[0].name!r}", mend)
         check_seen(where, self.env_config, batch.config)
+        if isinstance(policy, GraphActorCriticPolicy):
+            policy.rewire([batch.arrays])
+            return
         shown = [_shown_lines(config, batch) for config in (self.env_config, batch.config)]
         if self.env_config.observation == "flat" and shown[0] != shown[1]:
             found = "outages or trips other than in its training"
@@ -194,14 +179,11 @@ def write_config(run: Path, grids: TrainingGrids, config: TrainConfig) -> None:
     known, first = trained_on(grids), grids.problems[0]
     if len(grids) == 1:
         WRITERS[".json"](first.grid, run / GRID)
-    env = {field.name: getattr(first.config, field.name) for field in dataclasses.fields(EnvConfig)}
-    env |= {name: dataclasses.asdict(env[name]) for name in ("prices", "protection")}
-    env |= {"outages": [dataclasses.asdict(outage) for outage in env["outages"]]}
-    env |= {"topology": GRID if len(grids) == 1 else known[0].name}
+    env = dataclasses.replace(first.config, topology=GRID if len(grids) == 1 else known[0].name)
     content = {
         "format": FORMAT,
         "grids": [each._asdict() for each in known],
-        "env": env,
+        "env": dataclasses.asdict(env),
         "train": dataclasses.asdict(config),
         "versions": _versions(),
     }
@@ -310,7 +292,8 @@ def load_agent(run_or_name: str | Path, name: str = "agent") -> Agent:
         env_config = dataclasses.replace(env_config, topology=problem.grid)
     else:
         problem = Problem.of(dataclasses.replace(env_config, topology=SMALLEST, outages=()))
-    policy = make_policy(config, GridBatch(as_seen(problem, observed(env_config, config))))
+    batch = GridBatch(as_seen(problem, observed(env_config, config)))
+    policy = make_policy(config, batch.observation_space, batch.action_space, [batch.arrays])
     read_weights(run, policy)
     return Agent(name, policy, env_config, grids)
 

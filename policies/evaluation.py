@@ -26,7 +26,7 @@ LEAST_SAID_FRAC = 1e-4
 """Of the demand: what the optimum alone sheds or spills is said from here on."""
 
 Report = Callable[[float, str], None]
-"""Told the share of the work that is done, in [0, 1], and what is being done."""
+"""Called with the share of the work that is done, in [0, 1], and what is being done."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,9 @@ from envs import EnvConfig, Problem
 from grid import GridError, remove_leftovers
 from policies.agent import Agent, read_config, read_weights, trained_on, write_config
 from policies.config import TrainConfig
+from policies.evaluation import Report
 from policies.learning.budget import Budget
-from policies.learning.loop import RESUME, Report, Training, is_begun, read_resume, write_tables
+from policies.learning.loop import RESUME, Training, is_begun, read_resume, write_tables
 from policies.learning.start import continued, take_start, training_grids
 from policies.networks import torch_threads
 from policies.runs import OWN_RUNS, find_own_run
