@@ -14,7 +14,8 @@ import numpy as np
 from envs.actions import ActionMap
 from envs.config import EnvConfig
 from envs.features import View, loading
-from envs.observations import ENCODERS
+from envs.flat_observation import FlatEncoder
+from envs.graph_observation import GraphEncoder
 from envs.outages import LineOutages
 from envs.outlook import Outlook, steps_to_draw
 from envs.problem import SPLIT_CODES, Problem
@@ -23,6 +24,9 @@ from grid.physics import SOON_H, Limits, flows, initial_state, limits, step
 
 if TYPE_CHECKING:
     from grid.planning.day import Day
+
+ENCODERS: dict[str, type[FlatEncoder | GraphEncoder]] = {"flat": FlatEncoder, "graph": GraphEncoder}
+"""What makes each kind of observation: ``names`` and ``space``, ``start`` for new episodes, a call for each step."""
 
 Seeds = int | Sequence[int | None] | np.ndarray | None
 """One seed for all episodes, or one for each; None draws one."""

@@ -64,22 +64,17 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Agent": "policies.agent",
-    "GraphActorCriticPolicy": "policies.networks",
-    "GraphExtractor": "policies.networks",
-    "GridVecEnv": "policies.vec_env",
-    "load_agent": "policies.agent",
-    "make_vec_env": "policies.vec_env",
-    "read_curve": "policies.learning",
-    "resume": "policies.learning",
-    "train": "policies.learning",
-    "what_stages_reached": "policies.learning",
+    "policies.agent": ("Agent", "load_agent"),
+    "policies.learning": ("read_curve", "resume", "train", "what_stages_reached"),
+    "policies.networks": ("GraphActorCriticPolicy", "GraphExtractor"),
+    "policies.vec_env": ("GridVecEnv", "make_vec_env"),
 }
-"""What needs the extra ``train``, and where it is."""
+"""What needs the extra ``train``, by where it is."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'policies' has no attribute {name!r}")
-    with train_extra():
-        return getattr(import_module(_LAZY[name]), name)
+    for module, names in _LAZY.items():
+        if name in names:
+            with train_extra():
+                return getattr(import_module(module), name)
+    raise AttributeError(f"module 'policies' has no attribute {name!r}")
