@@ -41,7 +41,7 @@ def contingencies(
         config: says which grid, and what days are like.
         hour: of the day, 0 <= hour < 24; None: every step of the day.
         seed: of the day's demand and weather.
-        progress: told the share that is done.
+        progress: called with the share that is done.
 
     Returns:
         The intact grid, and every outage, worst first: by unserved demand, then by loading.

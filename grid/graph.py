@@ -180,7 +180,7 @@ class Grid:
         nodes = list(self.graph.nodes)
         lines = self.lines()
         position = {node: i for i, node in enumerate(nodes)}
-        wiring: dict[str, Any] = {
+        network: dict[str, Any] = {
             "node_names": tuple(nodes),
             "node_kind": np.array([KIND_NAMES.index(self.graph.nodes[node]["kind"]) for node in nodes]),
             "line_names": tuple(name for name, *_ in lines),
@@ -192,8 +192,8 @@ class Grid:
         columns |= _columns(LINE_COLUMNS, [data for *_, data in lines])
         middle = (columns["store_min_mwh"] + columns["store_max_mwh"]) / 2
         columns["store_init_mwh"] = np.where(np.isnan(columns["store_init_mwh"]), middle, columns["store_init_mwh"])
-        mark = fingerprint(wiring, columns, {"store_init_mwh": middle})
-        content = wiring | columns
+        mark = fingerprint(network, columns, {"store_init_mwh": middle})
+        content = network | columns
         arrays = GridArrays(name=str(self.name), **content, **_derived(content, len(nodes)), fingerprint=mark)
         return arrays.convert(_read_only)
 

@@ -89,7 +89,7 @@ class LineModel:
             flow_mw[:, self._connectors] = power_mw @ self._side.T - flow_mw @ self._leaving.T
         return flow_mw
 
-    def felt(self, weights: np.ndarray) -> np.ndarray:
+    def ptdf(self, weights: np.ndarray) -> np.ndarray:
         """(B, N) how much each injected MW changes the sum of the flows weighted by (B, E): ``driven``, transposed."""
         power = np.zeros((len(weights), len(self._part)))
         if self._connectors.size:
@@ -98,8 +98,8 @@ class LineModel:
         if self._factor is not None:
             angle = self._factor.solve((weights @ self._drive).T)  # the nodal matrix is symmetric
             power = power + (self._gather.T @ angle).T
-        felt: np.ndarray = power - (power @ self._mean.T)[:, self._part]
-        return felt
+        factors: np.ndarray = power - (power @ self._mean.T)[:, self._part]
+        return factors
 
     def matrix(self) -> np.ndarray:
         """(E, N) flow per injection."""

@@ -57,7 +57,7 @@ def evaluate(
         config: of the env, or the compiled problem; an agent sees it through its own observation and action.
         episodes: how many; the same seed gives the same ones.
         seed: of the episodes and of the bootstrap.
-        progress: told how far the work is.
+        progress: called with the share that is done.
         split: part of the series that the episodes come from.
 
     Raises:
@@ -75,8 +75,9 @@ def evaluate(
     runs = []
     for k, policy in enumerate(deciders):
         report((k + 1) / parts, policy.name)
-        told = _step_counter(report, k + 1, parts, policy.name, batch.horizon)
-        runs.append(merit if isinstance(policy, Merit) else run(policy, _seen_by(policy, batch, seed), seed, told))
+        count_step = _step_counter(report, k + 1, parts, policy.name, batch.horizon)
+        is_run = isinstance(policy, Merit)
+        runs.append(merit if is_run else run(policy, _seen_by(policy, batch, seed), seed, count_step))
     best, exact = _optima(batch, seed, lambda done: report((parts - 1 + done) / parts, OPTIMUM))
     rows = compare([*runs, best], merit, best, Bootstrap(episodes, seed))
     hours, trips = config.horizon * config.dt_h, config.overload == "trip"

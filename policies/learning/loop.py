@@ -198,7 +198,7 @@ class Training:
         }
         content = BytesIO()
         torch.save(state, content)
-        with atomic_path(self.run / RESUME) as temporary:  # written here, a full disk is told from other faults
+        with atomic_path(self.run / RESUME) as temporary:  # written here, a full disk is reported as one
             temporary.write_bytes(content.getbuffer())
         write_tables(self.run, self._rows)
         self._logger.record("validation/cost_frac", cost_frac)

@@ -34,7 +34,7 @@ def train(
         config: how to train; ``seconds`` covers everything from ``started_s`` to the last file. With ``start``, the
             network is that of the agent which it names.
         out: folder of the run, which must not hold anything yet.
-        progress: told how far the training is.
+        progress: called with the share that is done.
         started_s: ``time.perf_counter()`` when the work began, if that was before this call.
 
     Returns:
@@ -72,7 +72,7 @@ def resume(
         run: its folder, or its name in ``runs/``.
         steps: how many more; without steps and seconds, up to what the run was first meant to take.
         seconds: how many more.
-        progress: told how far the training is.
+        progress: called with the share that is done.
         started_s: ``time.perf_counter()`` when the work began, if that was before this call.
 
     Raises:
