@@ -22,7 +22,7 @@ from policies.table import Evaluation
 
 if TYPE_CHECKING:
     from policies.agent import Agent, load_agent
-    from policies.learning import read_curve, resume, train, what_stages_reached
+    from policies.learning import resume, train
     from policies.networks import GraphActorCriticPolicy, GraphExtractor
     from policies.vec_env import GridVecEnv, make_vec_env
 
@@ -53,19 +53,16 @@ __all__ = [
     "load_agent",
     "make_room",
     "make_vec_env",
-    "read_curve",
     "resume",
     "rollout",
     "run_episodes",
     "shipped",
     "train",
-    "train_extra",
-    "what_stages_reached",
 ]
 
 _LAZY = {
     "policies.agent": ("Agent", "load_agent"),
-    "policies.learning": ("read_curve", "resume", "train", "what_stages_reached"),
+    "policies.learning": ("resume", "train"),
     "policies.networks": ("GraphActorCriticPolicy", "GraphExtractor"),
     "policies.vec_env": ("GridVecEnv", "make_vec_env"),
 }

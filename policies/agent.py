@@ -192,11 +192,7 @@ def write_config(run: Path, grids: TrainingGrids, config: TrainConfig) -> None:
 
 
 def _source(topology: object) -> str:
-    """What a grid is loaded by, from any folder.
-
-    Raises:
-        GridError: it was handed over as an object.
-    """
+    """What a grid is loaded by, from any folder."""
     if isinstance(topology, Grid):
         mend = "write it to a file, and hand over the path"
         raise GridError(f"grid {topology.name!r}", "a Grid among several", "the name or path of each grid", mend)

@@ -184,9 +184,7 @@ def _step_counter(report: Report, part: int, parts: int, name: str, horizon: int
 def _seen_by(policy: Policy, batch: GridBatch, seed: int) -> GridBatch:
     """The batch as the policy observes it and acts on it; baselines take it as it is."""
     own: EnvConfig | None = getattr(policy, "env_config", None)
-    if own is None:
-        return batch
-    if dataclasses.replace(batch.config, **{name: getattr(own, name) for name in SEEN}) == batch.config:
+    if own is None or all(getattr(own, name) == getattr(batch.config, name) for name in SEEN):
         return batch
     seen = GridBatch(as_seen(batch.problem, own), batch.batch_size, seed)
     batch.reset(seed)
