@@ -5,7 +5,7 @@
 
 from policies.networks.build import make_policy, observed, start_from_merit, torch_threads
 from policies.networks.extractor import GraphExtractor
-from policies.networks.graph_policy import GraphActorCriticPolicy, turn_to
+from policies.networks.graph_policy import GraphActorCriticPolicy
 
 __all__ = [
     "GraphActorCriticPolicy",
@@ -14,5 +14,4 @@ __all__ = [
     "observed",
     "start_from_merit",
     "torch_threads",
-    "turn_to",
 ]

@@ -217,9 +217,3 @@ def check_space(space: spaces.Space) -> None:
     if not isinstance(space, spaces.Dict) or set(space.spaces) - {"grid"} != set(PARTS):
         found, allowed = type(space).__name__, "the space of envs with observation='graph'"
         raise GridError("observation_space", found, allowed, "make the envs with observation='graph'")
-
-
-def turn_to(policy: ActorCriticPolicy, position: int) -> None:
-    """Let a policy of several grids decide for the one at this position; another policy has only one."""
-    if isinstance(policy, GraphActorCriticPolicy):
-        policy.turn_to(position)
