@@ -53,7 +53,6 @@ FACE = """{face}
 def substitutions() -> dict[str, str]:
     """The tables and texts that pages name in double braces, as Markdown."""
     from envs import EnvConfig, LoadBalancer
-    from grid import Prices
     from grid.physics import Protection
 
     flat, graph = (
@@ -68,7 +67,7 @@ def substitutions() -> dict[str, str]:
         "node_columns": columns_table("node"),
         "line_columns": columns_table("line"),
         "env_config": fields_table(EnvConfig),
-        "prices": fields_table(Prices),
+        "terms": terms_table(),
         "protection": fields_table(Protection),
         "command_help": command_help(),
     }
@@ -85,11 +84,25 @@ def columns_table(kind: str) -> str:
     from grid import COLUMNS
 
     rows = []
-    for column in COLUMNS.values():
-        if column.table == kind:
-            default = "" if column.default is None or column.default != column.default else f"{column.default:g}"
-            rows.append((f"`{column.name}`", column.unit, default, column.allowed, column.meaning))
+    for row in (column.row() for column in COLUMNS.values() if column.table == kind):
+        default = "" if row["default"] is None else str(row["default"]).removesuffix(".0")
+        if row["required_for"]:
+            default = f"required for a {' and a '.join(row['required_for'])}"
+        rows.append((f"`{row['name']}`", row["unit"], default, row["allowed"], row["meaning"]))
     return table(("column", "unit", "default", "allowed", "meaning"), rows)
+
+
+def terms_table() -> str:
+    """The cost terms, each with its price: a field of Prices with its default, or the columns that hold it."""
+    from grid import TERMS, Prices
+
+    rows = []
+    for term in TERMS.values():
+        columns = " and ".join(f"`{name}`" for name in (term.weight, term.curve) if name)
+        price = f"`{term.price}`" if term.price else f"{columns} of the unit"
+        default = getattr(Prices(), term.price) if term.price else None
+        rows.append((f"`{term.name}`", price, "" if default is None else f"{default:g}", term.unit, term.meaning))
+    return table(("term", "price", "default", "unit", "charged for"), rows)
 
 
 def entries_table(names: list[str], space: Any) -> str:

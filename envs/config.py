@@ -33,14 +33,14 @@ class EnvConfig:
     topology: str | Path | Grid = "classic"  # bundled name, file, or a Grid
     horizon: int = 48  # steps in an episode
     dt_h: float = 1.0  # hours in a step
-    observation: Literal["flat", "graph"] = "flat"
-    action: Literal["residual", "absolute", "bids"] = "residual"
+    observation: Literal["flat", "graph"] = "flat"  # one vector, or features of nodes, lines and the whole grid
+    action: Literal["residual", "absolute", "bids"] = "residual"  # deviations, shares of limits, or shifts of prices
     redispatch_moves: int = 4  # of output between sources, in the dispatch that a residual action of 0 keeps
     forecast_h: tuple[float, ...] = (1, 2, 3, 4, 6, 8, 12, 18, 24)  # leads at which forecasts are observed
     forecast_error_frac: float = 0.05  # standard deviation of the error at a lead of 24 h; grows with its root
     split: Literal["train", "test"] = "train"  # part of the series that episodes are drawn from
-    prices: Prices = field(default_factory=Prices)
-    overload: Literal["penalty", "trip"] = "penalty"  # what follows it: its price alone, or lines that trip as well
+    prices: Prices = field(default_factory=Prices)  # of the cost terms
+    overload: Literal["penalty", "trip"] = "penalty"  # of a line: it costs money, or the line trips as well
     protection: Protection = field(default_factory=Protection)  # how they trip
     outages: tuple[Outage, ...] = ()  # planned; random ones follow the lines' outage_rate_per_h and repair_h
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +45,11 @@ class Schedule:
 
 def can_plan() -> bool:
     """Whether the package is installed that planning a day ahead needs."""
-    return find_spec("numba") is not None
+    try:
+        import numba  # noqa: F401 # the way to find out
+    except ModuleNotFoundError:
+        return False
+    return True
 
 
 def tell_of_compiling(console: Console) -> None:

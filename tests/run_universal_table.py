@@ -22,7 +22,8 @@ from topologies import load
 
 SIZES = (9, 9, 12, 14, 16, 18, 20, 24, 27, 30, 30, 35, 40, 45, 50, 57, 57, 60, 70, 80, 90, 100, 118, 118, 118)
 FIRST_SEED = 71_000
-POLICIES = ("merit", "redispatch", "mpc")
+POLICIES = ("merit", "redispatch", "mpc", "plan")
+SHOWN = ("mpc", "plan", "agent")
 LEAST_GAP_FRAC = 0.03  # of the merit order: with less to gain, a score means little
 
 
@@ -83,7 +84,19 @@ def measure(grid: Grid, agent: str, episodes: int, error_frac: float) -> Evaluat
 
 def main(agent: str = "universal", episodes: int = 6) -> None:
     """Print a line for each grid, and the means."""
-    columns = ("merit gap", "redispatch", "mpc", "agent", "agent gap", "exact: mpc", "agent", "agent gap", "ms")
+    columns = (
+        "merit gap",
+        "redispatch",
+        "mpc",
+        "plan",
+        "agent",
+        "agent gap",
+        "exact: mpc",
+        "plan",
+        "agent",
+        "gap",
+        "ms",
+    )
     print("| grid |", " | ".join(columns), "|")
     print("| --- |" + " ---: |" * len(columns))
     rows = []
@@ -96,7 +109,7 @@ def main(agent: str = "universal", episodes: int = 6) -> None:
         by_name = [{row.name: row for row in each.rows} for each in (noisy, exact)]
         gap = 100 * by_name[0]["merit"].gap_frac.mean
         row = [gap]
-        for rows_of, names in zip(by_name, (("redispatch", "mpc", "agent"), ("mpc", "agent")), strict=True):
+        for rows_of, names in zip(by_name, (("redispatch", *SHOWN), SHOWN), strict=True):
             row += [rows_of[each].score.mean for each in names] + [100 * rows_of["agent"].gap_frac.mean]
         row.append(1e3 * by_name[0]["agent"].decision_s)
         kept = gap >= 100 * LEAST_GAP_FRAC
@@ -109,12 +122,12 @@ def main(agent: str = "universal", episodes: int = 6) -> None:
         )
     for label, of in (("mean", np.mean), ("worst", np.min)):
         print(f"| {label} |", " | ".join(f"{x:.1f}" for x in of(rows, axis=0)), "|")
-    print("\n| with | merit gap | mpc | agent | worst agent | agent gap |\n| --- |" + " ---: |" * 5)
+    print("\n| with | merit gap | mpc | plan | agent | worst agent | agent gap |\n| --- |" + " ---: |" * 6)
     for name, grids in harder():
         tables = [measure(grid, agent, episodes, 0.05) for grid in grids]
         gap, gap_left = (100 * np.mean([table[row].gap_frac.mean for table in tables]) for row in ("merit", "agent"))
-        mpc, own = ([table[row].score.mean for table in tables] for row in ("mpc", "agent"))
-        numbers = (gap, np.mean(mpc), np.mean(own), np.min(own), gap_left)
+        mpc, plan, own = ([table[row].score.mean for table in tables] for row in SHOWN)
+        numbers = (gap, np.mean(mpc), np.mean(plan), np.mean(own), np.min(own), gap_left)
         print(f"| {name} |", " | ".join(f"{x:.1f}" for x in numbers), "|", flush=True)
 
 

@@ -62,11 +62,10 @@ def test_longer_periods_ahead_cost_little(topology, monkeypatch):
 @pytest.mark.parametrize("hours", [1, 2, 8, 11, 24, 25])
 def test_periods_hold_the_means_of_their_hours(hours):
     series = np.random.default_rng(hours).uniform(0, 3, (2, HOURS, 3))
-    ends_h = np.tile(np.minimum(np.cumsum(SPANS_H), hours), (2, 1))
+    ends_h = np.unique(np.minimum(np.cumsum(SPANS_H), hours))
     means, begin = in_periods(series, ends_h), 0
-    for t, end in enumerate(ends_h[0]):
-        expected = series[:, begin:end].mean(1) if end > begin else np.zeros((2, 3))
-        np.testing.assert_allclose(means[:, t], expected, atol=1e-12)
+    for t, end in enumerate(ends_h):
+        np.testing.assert_allclose(means[:, t], series[:, begin:end].mean(1), atol=1e-12)
         begin = end
     assert begin == hours
 

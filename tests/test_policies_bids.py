@@ -12,7 +12,7 @@ from policies.baselines import Merit, Plan
 from policies.evaluation import run
 
 SETTINGS = {
-    PPO: {"n_steps": 4, "batch_size": 8, "n_epochs": 1},
+    PPO: {"n_steps": 4, "batch_size": 4, "n_epochs": 1},
     A2C: {"n_steps": 4},
     SAC: {"batch_size": 8, "learning_starts": 4, "buffer_size": 200},
 }

@@ -88,7 +88,7 @@ def test_json_has_the_promised_shape_and_survives_json(evaluation):
     about = {"grid": "congested", "episodes": EPISODES, "seed": SEED, "split": "test", "hours": 24.0, "trips": False}
     assert list(content) == [*about, "outages", "optimum_is", "notes", "policies"]
     assert {name: content[name] for name in about} == about
-    assert list(content["policies"]) == ["random", "merit", "redispatch", "mpc", "optimum"]
+    assert list(content["policies"]) == ["random", "merit", "redispatch", "mpc", "plan", "optimum"]
     for row in content["policies"].values():
         figures = ["cost", "gap_frac", "score", "unserved_mwh", "overload_mwh", "decision_s"]
         assert list(row) == [*figures, "worst_episode", "worst_gap_frac"]
@@ -101,7 +101,7 @@ def test_json_has_the_promised_shape_and_survives_json(evaluation):
 def test_the_table_names_every_policy_in_100_columns_with_the_optimum_last(evaluation):
     lines = evaluation.table().splitlines()
     assert max(map(len, lines)) <= 100
-    assert [line.split()[0] for line in lines[-5:]] == ["random", "merit", "redispatch", "mpc", "optimum"]
+    assert [line.split()[0] for line in lines[-6:]] == ["random", "merit", "redispatch", "mpc", "plan", "optimum"]
     assert "congested" in lines[0]
     assert "95 %" in lines[0]
     merit = f"{evaluation['merit'].cost.mean:,.0f}"

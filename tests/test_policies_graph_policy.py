@@ -83,7 +83,7 @@ def padded():
         observation, *_ = env.step(np.random.default_rng(0).uniform(-1, 1, (6, *env.action_space.shape)))
     parts = [(batch, batch.observation) for batch in env.batch.batches]
     positions = observation["grid"][::2, 0].astype(int)
-    policy = policy_of(env.batch, [arrays for arrays, _ in env.batch.grids.compiled])
+    policy = policy_of(env.batch, [problem.arrays for problem in env.batch.grids.problems])
     return tensors(observation), positions, parts, policy
 
 
@@ -177,7 +177,7 @@ def test_predictions_stay_in_bounds_alone_and_in_a_batch():
 def test_stock_ppo_trains_it_on_one_grid_and_on_several(tmp_path):
     one = make_vec_env(config("triangle"), 4)
     several = make_vec_env([config(topology) for topology in TOPOLOGIES], 6)
-    for env, grids in ((one, [one.arrays]), (several, [arrays for arrays, _ in several.batch.grids.compiled])):
+    for env, grids in ((one, [one.arrays]), (several, [problem.arrays for problem in several.batch.grids.problems])):
         model = PPO(
             GraphActorCriticPolicy, env, n_steps=3, batch_size=6, n_epochs=2, policy_kwargs={"grids": grids, "width": 8}
         )

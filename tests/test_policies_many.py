@@ -93,9 +93,9 @@ def test_validation_covers_all_grids_or_sixteen_of_many_and_takes_their_mean():
     assert validation.positions == [0, 1, 2]
     assert len(Validation(training_grids(SMALL, configs([f"gen:6:{k}" for k in range(20)])), 1).positions) == MOST_GRIDS
     found, shares = validation.cost_frac(policy), []
-    for config, (arrays, _) in zip(grids.configs, grids.compiled, strict=True):
-        policy.rewire([arrays])
-        batch = GridBatch(config, 64 // 3, 1)
+    for problem in grids.problems:
+        policy.rewire([problem.arrays])
+        batch = GridBatch(problem, 64 // 3, 1)
         observation, reference = batch.reset(1), batch.reference_cost.sum()
         for _ in range(HORIZON):
             observation, *_ = batch.step(policy.predict(observation, deterministic=True)[0])

@@ -164,10 +164,11 @@ def solve(programme: Programme, factor: Factor, z: Array, y: Array, doubt: float
         gap, off = _take_stock(programme, at)
         factorise(programme, at.weight, factor)
         none, still = every(0.0), take(going, 0)
-        step_z, step_y = _aim(programme, factor, at, none, none)
+        step_z, step_y, by_z, product = _aim(programme, factor, at, none, none)
         excess = most(gap - goal, every(TINY))
-        left = least(most(_gap_after(programme, at, step_z, step_y) - goal, none) / excess, every(1.0))
-        step_z, step_y = _aim(programme, factor, at, left * left * left * excess / bounds, step_z * step_y)
+        gap_after = gap + step_z * by_z + step_y * (goal - gap - by_z) + step_z * step_y * product
+        left = least(most(gap_after - goal, none) / excess, every(1.0))
+        step_z, step_y, _, _ = _aim(programme, factor, at, left * left * left * excess / bounds, step_z * step_y)
         step_z, step_y = choose(still, step_z, none), choose(still, step_y, none)
         for j in range(columns):
             put(z, j, take(z, j) + step_z * take(at.dz, j))
@@ -252,25 +253,14 @@ def _spread(programme: Programme, j: int, amount: Any, rows: Array) -> None:
 
 
 @compiled
-def _gap_after(programme: Programme, at: Iterate, step_z: Any, step_y: Any) -> Any:
-    """The sum of complementarity if the steps were taken."""
-    total = every(0.0)
-    for j in range(len(at.z)):
-        z = take(at.z, j) + step_z * take(at.dz, j)
-        total += (z - take(programme.low, j)) * (take(at.below, j) + step_y * take(at.d_below, j))
-        if programme.has_high[j]:
-            total += (take(programme.high, j) - z) * (take(at.above, j) + step_y * take(at.d_above, j))
-    return total
-
-
-@compiled
 def _aim(programme: Programme, factor: Factor, at: Iterate, target: Any, trust: Any) -> Any:
     """Fill in a direction towards complementarities of ``target``, but no smaller than what is enough.
 
     It is corrected by the products of the last direction, as far as that is trusted.
 
     Returns:
-        How far z and how far the duals can go.
+        How far z and how far the duals can go; by how much dz alone would change the sum of complementarity, and the
+        product of both directions.
     """
     none = every(0.0)
     for i in range(len(at.dy)):
@@ -290,18 +280,23 @@ def _aim(programme: Programme, factor: Factor, at: Iterate, target: Any, trust: 
     solve_last(factor, 0, at.dy)
     furthest, steepest = every(SHORT_OF_BOUND), every(SHORT_OF_BOUND)  # of z and the duals, in distances from a bound;
     # where there is none, 0 / 0 is not more than what is known
+    by_z, product = none, none
     for j in range(len(at.z)):
         step = take(at.weight, j) * (take(at.dz, j) + _worth(programme, at.dy, j))
         put(at.dz, j, step)
         by_low, below = take(at.by_low, j), take(at.below, j)
         d_below = (take(at.d_below, j) - below * step) * by_low - below
         put(at.d_below, j, d_below)
+        by_z += below * step
+        product += d_below * step
         furthest = most(furthest, none - step * by_low)
         steepest = most(none - d_below / below, steepest)
         if programme.has_high[j]:
             by_high, above = take(at.by_high, j), take(at.above, j)
             d_above = (take(at.d_above, j) + above * step) * by_high - above
             put(at.d_above, j, d_above)
+            by_z -= above * step
+            product -= d_above * step
             furthest = most(furthest, step * by_high)
             steepest = most(none - d_above / above, steepest)
-    return SHORT_OF_BOUND / furthest, SHORT_OF_BOUND / steepest
+    return SHORT_OF_BOUND / furthest, SHORT_OF_BOUND / steepest, by_z, product

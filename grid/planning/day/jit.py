@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -40,17 +40,15 @@ def is_kept(function: Any) -> bool:
     return kept is not None and bool(kept._load_index())
 
 
-def for_each(work: Callable[[Array], None], parts: Iterable[Array]) -> None:
-    """Do compiled work, which other threads need not wait for, on all parts: as many at once as there are cores.
+def for_each(work: Callable[[Array], None], parts: Array) -> None:
+    """Do compiled work, which other threads need not wait for, on all parts, shared out over the cores.
 
-    Fewer where the environment variable NUMBA_NUM_THREADS says so.
+    Over fewer where the environment variable NUMBA_NUM_THREADS says so.
     """
-    parts = list(parts)
     threads = min(config.NUMBA_NUM_THREADS, cores(), len(parts))  # type: ignore[attr-defined] # set when numba is imported
     if threads < 2:
-        for part in parts:
-            work(part)
+        work(parts)
         return
     with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(work, parts):
+        for _ in pool.map(work, [parts[first::threads].copy() for first in range(threads)]):
             pass

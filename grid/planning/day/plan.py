@@ -9,7 +9,7 @@ T periods, B rows, K lanes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from functools import partial
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from grid.planning.day.interior_point import Factor, Programme, profile, solve, solve_last
 from grid.planning.day.jit import Array, compiled, for_each, is_kept
 from grid.planning.day.market import LEAST_RISE, Network, flows, share
-from grid.planning.day.programme import STEEP, Fleet, Forecast, Plans, programme_of_day
+from grid.planning.day.programme import STEEP, Eight, Fleet, Forecast, Plans, programme_of_day
 from grid.planning.day.simd import LANES, blank
 
 SPANS_H = np.array([1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5])  # of the periods of a plan
@@ -31,7 +31,7 @@ DOUBTS = (1.0, 0.1, 0.1)  # of the guesses that the attempts start from: of idle
 def plan_days(
     fleet: Fleet,
     network: Network,
-    left_h: Array,
+    left_h: float,
     offer: Array,
     need: Array,
     load_flow: Array,
@@ -49,7 +49,7 @@ def plan_days(
     Args:
         fleet: the units.
         network: of the grid.
-        left_h: (B,) until the episode ends, above 0.
+        left_h: until the episode ends, above 0.
         offer: (B, H, G) limits of output.
         need: (B, H, P) demand.
         load_flow: (B, H, L) by demand alone.
@@ -61,63 +61,55 @@ def plan_days(
         status: (B, H) which of them.
         spans_h: (T,) of the periods, of which the first is an hour; H hours in sum.
         enough: (T,) complementarity, price times power, both relative, to which each period is worked out.
+
+    Returns:
+        Of the periods that begin before the episode ends.
     """
-    ends_h = np.minimum(np.cumsum(spans_h), np.ceil(left_h)[:, None].astype(np.int64))
-    end_h = np.minimum(ends_h[:, -1], left_h)
-    own_h = np.diff(np.minimum(ends_h, left_h[:, None]), axis=1, prepend=0.0)
-    periods = (own_h > 0).sum(1)
+    ends_h = np.cumsum(spans_h)
+    begins_h = (ends_h - spans_h)[ends_h - spans_h < left_h]
+    ends_h = np.minimum(ends_h[: len(begins_h)], math.ceil(left_h))
     offer, need, load_flow = (in_periods(each, ends_h) for each in (offer, need, load_flow))
-    status = status[:, np.cumsum(spans_h) - spans_h]  # that of a period is the one that it begins with
-    plans = _new_plans(ends_h, len(network.reach), len(fleet.store_max), need.shape[2], load_flow.shape[2])
-    near, overloads = np.zeros(load_flow.shape, np.bool_), np.zeros(len(left_h), np.bool_)
-    idle_days(fleet, network, periods, offer, need, load_flow, reaches, status, plans, near)
+    forecast = Forecast(
+        np.minimum(ends_h, left_h) - begins_h,
+        offer,
+        need,
+        load_flow,
+        reaches,
+        leads,
+        status[:, begins_h],  # that of a period is the one that it begins with
+        before,
+        started,
+        stored,
+    )
+    plans = _new_plans(ends_h, len(offer), len(network.reach), len(fleet.store_max), need.shape[2], len(fleet.swing))
+    near, overloads = np.zeros(load_flow.shape, np.bool_), np.zeros(len(offer), np.bool_)
+    idle_days(fleet, network, forecast, plans, near)
     ramped = np.flatnonzero(np.minimum(fleet.hourly_rise, fleet.hourly_fall) < STEEP)
-
-    def plan(rows: Array, doubt: float) -> None:
-        t, lanes = periods[rows[0]], np.resize(rows, LANES)  # lanes that are left plan some rows again
-        lines, places = _listed(near, lanes, t)
-        day = Forecast(
-            own_h[rows[0], :t],
-            offer[lanes, :t],
-            need[lanes, :t],
-            load_flow[lanes, :t],
-            reaches,
-            leads,
-            status[lanes, :t],
-            lines,
-            places,
-            before[lanes],
-            started[lanes],
-            stored[lanes],
-            lanes,
-            plans,
-            doubt,
-        )
-        plan_eight(fleet, network, day, ramped, enough, rows, near, overloads)
-
-    open_ = np.arange(len(left_h))
+    open_ = np.arange(len(offer))
     for doubt in DOUBTS:
-        alike = np.lexsort((near[open_].sum((1, 2)), end_h[open_]))  # in the end, and in lines that may fill
-        for_each(partial(plan, doubt=doubt), _eights(open_[alike], end_h))
+        alike = np.argsort(near[open_].sum((1, 2)), kind="stable")  # in lines that may fill
+        eights = np.full((-(-len(open_) // LANES), LANES), -1)
+        eights.ravel()[: len(open_)] = open_[alike]
+        for_each(partial(plan_eights, fleet, network, forecast, plans, doubt, ramped, enough, near, overloads), eights)
         open_ = open_[overloads[open_]]
     return plans
 
 
 def is_compiled() -> bool:
     """Whether machine code of the plan is kept, so that the first one need not wait for it."""
-    return is_kept(plan_eight)
+    return is_kept(plan_eights)
 
 
 def in_periods(hourly: Array, ends_h: Array) -> Array:
-    """(B, T, ·) means over periods of hourly series (B, H, ·); 0 in periods of no length."""
-    sums = np.concatenate([np.zeros_like(hourly[:, :1]), np.cumsum(hourly, axis=1)], axis=1)
-    at_ends = np.take_along_axis(sums, ends_h[..., None], axis=1)
-    spans_h = np.diff(ends_h, axis=1, prepend=0)[..., None]
-    return np.diff(at_ends, axis=1, prepend=0.0) / np.maximum(spans_h, 1)
+    """(B, T, ·) means over periods, which end so many hours from now (T,), of hourly series (B, H, ·)."""
+    hour, begins_h = np.arange(hourly.shape[1]), np.concatenate([[0], ends_h[:-1]])
+    is_in = (hour >= begins_h[:, None]) & (hour < ends_h[:, None])
+    means: Array = (is_in / (ends_h - begins_h)[:, None]) @ hourly
+    return means
 
 
-def _new_plans(ends_h: Array, units: int, stores: int, parts: int, lines: int) -> Plans:
-    batch, periods = ends_h.shape
+def _new_plans(ends_h: Array, batch: int, units: int, stores: int, parts: int, lines: int) -> Plans:
+    periods = len(ends_h)
     return Plans(
         ends_h,
         np.zeros((batch, periods, units)),
@@ -131,16 +123,10 @@ def _new_plans(ends_h: Array, units: int, stores: int, parts: int, lines: int) -
     )
 
 
-def _eights(rows: Array, end_h: Array) -> Iterator[Array]:
-    """The rows by up to eight that end at the same hour; they come in the order of these."""
-    for same in np.split(rows, np.flatnonzero(np.diff(end_h[rows])) + 1):
-        for begin in range(0, len(same), LANES):
-            yield same[begin : begin + LANES]
-
-
 @compiled
-def _listed(near: Array, lanes: Array, periods: int) -> tuple[Array, Array]:
+def _listed(near: Array, lanes: Array) -> tuple[Array, Array]:
     """The lines that are marked (B, T, L), by lane and period (K, T, ·), then -1; and the most in a period (T,)."""
+    periods = near.shape[1]
     places, count = np.zeros(periods, np.int64), np.zeros((len(lanes), periods), np.int64)
     for k in range(len(lanes)):
         for t in range(periods):
@@ -154,37 +140,26 @@ def _listed(near: Array, lanes: Array, periods: int) -> tuple[Array, Array]:
 
 
 @compiled
-def idle_days(
-    fleet: Fleet,
-    network: Network,
-    periods: Array,
-    offer: Array,
-    need: Array,
-    load_flow: Array,
-    reaches: Array,
-    status: Array,
-    plans: Plans,
-    near: Array,
-) -> None:
+def idle_days(fleet: Fleet, network: Network, forecast: Forecast, plans: Plans, near: Array) -> None:
     """Fill in first guesses, of idle stores and no limits of lines, and the lines that may fill up, near (B, T, L).
 
-    Only the first ``periods`` (B,) of a row are. That idle stores are guessed to give and take alike, and to be half
-    full, keeps them away from their limits.
+    That idle stores are guessed to give and take alike, and to be half full, keeps them away from their limits.
     """
-    sources, stores, parts = offer.shape[2], len(fleet.store_max), need.shape[2]
-    rise, low, flow = np.empty(sources), np.empty(sources), np.empty(load_flow.shape[2])
-    for b in range(len(periods)):
-        for t in range(periods[b]):
+    offer, need, stores = forecast.offer, forecast.need, len(fleet.store_max)
+    batch, periods, sources = offer.shape
+    rise, low, flow = np.empty(sources), np.empty(sources), np.empty(len(network.capacity))
+    for b in range(batch):
+        for t in range(periods):
             for g in range(sources):
                 low[g] = min(fleet.gen_min[g], offer[b, t, g])
                 rise[g] = max(fleet.rise[g], LEAST_RISE / max(offer[b, t, g] - low[g], 1e-3))
             part, output = network.part[:sources], plans.output[b, t, :sources]
             share(fleet.cost, rise, low, offer[b, t], part, need[b, t], output, plans.price[b, t])
-            flows(output, load_flow[b, t], reaches[status[b, t]], flow)
+            flows(output, forecast.load_flow[b, t], forecast.reaches[forecast.status[b, t]], flow)
             for line in range(len(flow)):
                 near[b, t, line] = abs(flow[line]) + fleet.swing[line] > network.capacity[line]
-        mean = np.sum(plans.price[b]) / (periods[b] * parts)
-        for t in range(periods[b]):
+        mean = np.mean(plans.price[b])
+        for t in range(periods):
             for s in range(stores):
                 plans.output[b, t, sources + s] = fleet.discharge_max[s] / 2
                 plans.output[b, t, sources + stores + s] = -fleet.charge_max[s] / 2
@@ -193,32 +168,55 @@ def idle_days(
 
 
 @compiled
-def plan_eight(
+def plan_eights(
     fleet: Fleet,
     network: Network,
-    day: Forecast,
+    forecast: Forecast,
+    plans: Plans,
+    doubt: float,
     ramped: Array,
     enough: Array,
-    rows: Array,
     near: Array,
     overloads: Array,
+    eights: Array,
 ) -> None:
-    """Replace the plans of the rows (≤ K,), which stand in the first lanes; mark those that overload lines left out.
+    """Replace the plans of rows (·, K), −1 where there is none; mark those that overload lines left out.
 
     The lines that may fill up, ``near`` (B, T, L), are marked anew.
     """
-    programme, bases, z, y = programme_of_day(fleet, network, day, ramped, enough)
-    factor, plans = profile(programme), day.plans
-    weight = solve(programme, factor, z, y, day.doubt)
-    for k in range(len(rows)):
-        _read(fleet, day, k, bases, ramped, z, y, plans, rows[k])
-        overloads[rows[k]] = _overloaded(network, day, k, plans.output[rows[k]], near[rows[k]])
-    _answers(fleet, bases[0], programme, factor, weight, rows, plans)
+    for eight in eights:
+        rows = eight[eight >= 0]
+        lanes = rows[np.arange(LANES) % len(rows)]  # lanes that are left plan some rows again
+        lines, places = _listed(near, lanes)
+        day = Eight(
+            forecast.span_h,
+            forecast.offer[lanes],
+            forecast.need[lanes],
+            forecast.load_flow[lanes],
+            forecast.reaches,
+            forecast.leads,
+            forecast.status[lanes],
+            forecast.before[lanes],
+            forecast.started[lanes],
+            forecast.stored[lanes],
+            lines,
+            places,
+            lanes,
+            plans,
+            doubt,
+        )
+        programme, bases, z, y = programme_of_day(fleet, network, day, ramped, enough)
+        factor = profile(programme)
+        weight = solve(programme, factor, z, y, doubt)
+        for k in range(len(rows)):
+            _read(fleet, day, k, bases, ramped, z, y, plans, rows[k])
+            overloads[rows[k]] = _overloaded(network, day, k, plans.output[rows[k]], near[rows[k]])
+        _answers(fleet, bases[0], programme, factor, weight, rows, plans)
 
 
 @compiled
 def _read(
-    fleet: Fleet, day: Forecast, k: int, bases: Array, ramped: Array, z: Array, y: Array, plans: Plans, b: int
+    fleet: Fleet, day: Eight, k: int, bases: Array, ramped: Array, z: Array, y: Array, plans: Plans, b: int
 ) -> None:
     """Fill in row b from the solution (C, K) and duals (R, K) of lane k."""
     stores, parts, column = len(fleet.store_max), plans.price.shape[2], 0
@@ -247,7 +245,7 @@ def _read(
 
 
 @compiled
-def _overloaded(network: Network, day: Forecast, k: int, output: Array, near: Array) -> bool:
+def _overloaded(network: Network, day: Eight, k: int, output: Array, near: Array) -> bool:
     """Whether the output (T, U) of lane k overloads lines that were left out; mark anew those that may fill up."""
     found, stays = False, STAYS if day.doubt == DOUBTS[0] else 0.0
     flow = np.empty(len(network.capacity))

@@ -95,16 +95,15 @@ class DayPlanner:
         further = np.maximum(fleet.hourly_keep, LEAST_KEEP) ** (1 - self.dt_h)  # losses of a step are counted already
         stored = constant(now.store_mwh)[own][:, c.stores] / unit_mw
         stored = fleet.store_min + (stored - fleet.store_min) * further
-        rows = len(stored)
         plans = plan_days(
             fleet,
             c.network,
-            np.full(rows, max(left_h, self.dt_h)),
+            max(left_h, self.dt_h),
             np.ascontiguousarray(offer),
             np.ascontiguousarray(load @ c.part),
             np.ascontiguousarray(load_flow),
             np.ascontiguousarray(constant(before_mw)[own][:, c.sources] / unit_mw),
-            np.full(rows, not is_first),
+            np.full(len(stored), not is_first),
             stored,
             status.reaches,
             status.joined,
@@ -133,16 +132,14 @@ def _by_hour(plans: Plans, stored: np.ndarray) -> tuple[np.ndarray, ...]:
 
     Energy goes from what is stored (B, S), and from one period's end to the next, in a straight line.
     """
-    hours = np.arange(HOURS)
-    period = np.minimum((plans.ends_h[:, None] <= hours[:, None]).sum(2), plans.ends_h.shape[1] - 1)[..., None]
-    planned = (hours < plans.ends_h[:, -1:])[..., None]
-    begin_h = np.concatenate([np.zeros_like(plans.ends_h[:, :1]), plans.ends_h], axis=1)[..., None]
-    start, end = (np.take_along_axis(begin_h, period + later, axis=1) for later in (0, 1))
+    hours, ends_h = np.arange(HOURS), plans.ends_h
+    period = np.minimum(np.searchsorted(ends_h, hours, "right"), len(ends_h) - 1)
+    planned = (hours < ends_h[-1])[:, None]
+    bounds_h = np.concatenate([[0], ends_h])
+    done = ((hours + 1 - bounds_h[period]) / np.diff(bounds_h)[period])[:, None]
     levels = np.concatenate([stored[:, None], plans.energy], axis=1)
-    before, after = (np.take_along_axis(levels, period + later, axis=1) for later in (0, 1))
-    done = (hours[:, None] + 1 - start) / np.maximum(end - start, 1)
+    before, after = levels[:, period], levels[:, period + 1]
     output, value, price, toll = (
-        np.take_along_axis(each, period, axis=1) * planned
-        for each in (plans.output, plans.value, plans.price, plans.toll)
+        each[:, period] * planned for each in (plans.output, plans.value, plans.price, plans.toll)
     )
     return output, (before + done * (after - before)) * planned, value, price, toll

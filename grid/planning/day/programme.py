@@ -43,9 +43,9 @@ class Fleet(NamedTuple):
 
 
 class Plans(NamedTuple):
-    """What is planned for each row, 0 where the episode has ended."""
+    """What is planned for each row in T periods."""
 
-    ends_h: Array  # (B, T) of the periods, cut where the episode ends
+    ends_h: Array  # (T,) of the periods, cut where the episode ends
     output: Array  # (B, T, U)
     energy: Array  # (B, T, S) at the end of each period
     value: Array  # (B, T, S) of stored energy
@@ -57,20 +57,35 @@ class Plans(NamedTuple):
 
 
 class Forecast(NamedTuple):
-    """The coming periods of eight rows, and where the rows stand."""
+    """The coming periods of all rows."""
 
     span_h: Array  # (T,) of each period; the first is an hour, and the last may be cut by the episode's end
-    offer: Array  # (K, T, G) limits of output
-    need: Array  # (K, T, P) demand
-    load_flow: Array  # (K, T, L) by demand alone
+    offer: Array  # (B, T, G) limits of output
+    need: Array  # (B, T, P) demand
+    load_flow: Array  # (B, T, L) by demand alone
     reaches: Array  # (M, U, L) flow for each unit's output, in M statuses of the lines
     leads: Array  # (M, P) the first part that each is connected with
-    status: Array  # (K, T) which of them
+    status: Array  # (B, T) which of them
+    before: Array  # (B, G) output of the last step
+    started: Array  # (B,) whether there was one; else there is no ramp
+    stored: Array  # (B, S) energy, less what the coming hour loses of it
+
+
+class Eight(NamedTuple):
+    """The forecast of eight rows, as K lanes, and where the rows stand."""
+
+    span_h: Array  # (T,)
+    offer: Array  # (K, T, G)
+    need: Array  # (K, T, P)
+    load_flow: Array  # (K, T, L)
+    reaches: Array  # (M, U, L)
+    leads: Array  # (M, P)
+    status: Array  # (K, T)
+    before: Array  # (K, G)
+    started: Array  # (K,)
+    stored: Array  # (K, S)
     lines: Array  # (K, T, ·) those that may fill up, then -1
     places: Array  # (T,) for lines, as many as the row has that needs most
-    before: Array  # (K, G) output of the last step
-    started: Array  # (K,) whether there was one; else there is no ramp
-    stored: Array  # (K, S) energy, less what the coming hour loses of it
     lanes: Array  # (K,) the rows of the plans
     plans: Plans  # from which the first guesses are taken
     doubt: float  # of them, up to 1
@@ -78,7 +93,7 @@ class Forecast(NamedTuple):
 
 @compiled
 def programme_of_day(
-    fleet: Fleet, network: Network, day: Forecast, ramped: Array, enough: Array
+    fleet: Fleet, network: Network, day: Eight, ramped: Array, enough: Array
 ) -> tuple[Programme, Array, Array, Array]:
     """The programme of eight rows, where each period's rows begin (T,), and first guesses of its solution and duals.
 
@@ -133,7 +148,7 @@ def programme_of_day(
 
 
 @compiled
-def _most_shed(network: Network, day: Forecast, ramped: Array, t: int, p: int, k: int) -> float:
+def _most_shed(network: Network, day: Eight, ramped: Array, t: int, p: int, k: int) -> float:
     """What the sources of part p cannot serve of its demand, as the step sheds no more; all of it where they ramp."""
     most = day.need[k, t, p]
     if len(ramped) == 0:
@@ -148,7 +163,7 @@ def _write_units(
     draft: Draft,
     fleet: Fleet,
     network: Network,
-    day: Forecast,
+    day: Eight,
     t: int,
     ramped: Array,
     places: int,
@@ -192,7 +207,7 @@ def _write_units(
 
 
 @compiled
-def _write_join(draft: Draft, fleet: Fleet, day: Forecast, t: int, p: int, base: int) -> None:
+def _write_join(draft: Draft, fleet: Fleet, day: Eight, t: int, p: int, base: int) -> None:
     """The column of what goes to part p from the first part that it is connected with, if it is with any before it."""
     for q in range(p):
         enter(draft, base + q, 0.0)
@@ -210,7 +225,7 @@ def _write_join(draft: Draft, fleet: Fleet, day: Forecast, t: int, p: int, base:
 def _write_ties(
     draft: Draft,
     fleet: Fleet,
-    day: Forecast,
+    day: Eight,
     t: int,
     ramped: Array,
     tie: int,
@@ -249,7 +264,7 @@ def _write_ties(
 def _write_line(
     draft: Draft,
     network: Network,
-    day: Forecast,
+    day: Eight,
     t: int,
     i: int,
     row: int,
