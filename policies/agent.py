@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,14 +17,11 @@ from safetensors.torch import save
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from envs import EnvConfig, GridBatch, Problem
-from grid import Grid, GridError, Setpoint, atomic_path
+from grid import GridError, Setpoint, atomic_path
 from policies.config import TrainConfig
-from policies.many_grids import TrainingGrids
 from policies.networks import GraphActorCriticPolicy, make_policy, observed, torch_threads
 from policies.rollout import SEEN, as_seen
 from policies.runs import CONFIG, allowed_runs, find_run
-from topologies import names
-from topologies.formats import WRITERS
 
 FORMAT = "load-balancer-run/3"
 GRID, WEIGHTS = "grid.json", "weights.safetensors"
@@ -159,47 +154,6 @@ def check_seen(where: str, own: EnvConfig, found: EnvConfig) -> None:
             raise GridError(where, f"{name}={getattr(found, name)!r}", f"{name}={getattr(own, name)!r}", mend)
 
 
-def trained_on(grids: TrainingGrids) -> tuple[TrainedOn, ...]:
-    """The grids of a training as its run names them.
-
-    Raises:
-        GridError: several grids, of which one has no name to load it by.
-    """
-    problems = grids.problems
-    names = [_source(each.config.topology) for each in problems] if len(grids) > 1 else [problems[0].arrays.name]
-    return tuple(TrainedOn(name, each.arrays.fingerprint) for name, each in zip(names, problems, strict=True))
-
-
-def write_config(run: Path, grids: TrainingGrids, config: TrainConfig) -> None:
-    """Write what defines a run: its settings, and its grid or, of several, their names.
-
-    Raises:
-        GridError: several grids, of which one has no name to load it by.
-    """
-    known, first = trained_on(grids), grids.problems[0]
-    if len(grids) == 1:
-        WRITERS[".json"](first.grid, run / GRID)
-    env = dataclasses.replace(first.config, topology=GRID if len(grids) == 1 else known[0].name)
-    content = {
-        "format": FORMAT,
-        "grids": [each._asdict() for each in known],
-        "env": dataclasses.asdict(env),
-        "train": dataclasses.asdict(config),
-        "versions": _versions(),
-    }
-    with atomic_path(run / CONFIG) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _source(topology: object) -> str:
-    """What a grid is loaded by, from any folder."""
-    if isinstance(topology, Grid):
-        mend = "write it to a file, and hand over the path"
-        raise GridError(f"grid {topology.name!r}", "a Grid among several", "the name or path of each grid", mend)
-    is_path = str(topology) not in names() and Path(str(topology)).exists()
-    return str(Path(str(topology)).resolve()) if is_path else str(topology)
-
-
 def read_config(run: Path, allowed: str | None = None) -> Settings:
     """The settings of a run; no grid is loaded.
 
@@ -292,14 +246,3 @@ def load_agent(run_or_name: str | Path, name: str = "agent") -> Agent:
     policy = make_policy(config, batch.observation_space, batch.action_space, [batch.arrays])
     read_weights(run, policy)
     return Agent(name, policy, env_config, grids)
-
-
-def _versions() -> dict[str, str]:
-    """Versions of what shapes the numbers."""
-    found = {"python": platform.python_version()}
-    for package in ("load-balancer", "numpy", "stable-baselines3", "torch", "torch-geometric"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found

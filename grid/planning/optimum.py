@@ -91,15 +91,11 @@ def _terms(arrays: GridArrays, prices: Prices, plan: Solution, inputs: Inputs) -
     """Cost terms of the schedule, summed over the steps."""
     served_mw = inputs.load_mw - plan.shed_mw
     steps = len(served_mw)
+    same = ("gen_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw", "flow_mw")
     outcome = Outcome(
+        **{name: getattr(plan, name) for name in same},
         injection_mw=plan.gen_mw - plan.spill_mw + plan.discharge_mw - plan.charge_mw - served_mw,
-        gen_mw=plan.gen_mw,
         served_mw=served_mw,
-        shed_mw=plan.shed_mw,
-        spill_mw=plan.spill_mw,
-        charge_mw=plan.charge_mw,
-        discharge_mw=plan.discharge_mw,
-        flow_mw=plan.flow_mw,
         balancing_mw=np.zeros(steps),
         clipped_mw=np.zeros((steps, len(arrays.controllable))),
     )
