@@ -54,7 +54,10 @@ class LineModel:
         place = np.where(free, np.cumsum(free) - 1, -1)[point]  # (N,) column of each node's angle
         kept = np.flatnonzero(place >= 0)
         self._gather = _rows(place[kept], kept, np.ones(len(kept)), (int(free.sum()), nodes))
-        incidence = _incidence(start, end, nodes)
+        ends, signs = np.concatenate([start, end]), np.repeat([1.0, -1.0], lines)
+        incidence = _rows(
+            np.tile(np.arange(lines), 2), ends, signs, (lines, nodes)
+        )  # +1 at the from end, −1 at the to end
         merged = csr_array(incidence[real] @ self._gather.T)
         self._drive = csr_array(_rows(real, np.arange(len(real)), suscept_pu, (lines, len(real))) @ merged)
         try:
@@ -123,13 +126,6 @@ def connected(start: np.ndarray, end: np.ndarray, nodes: int) -> np.ndarray:
 
 def _rows(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> csr_array:
     return coo_array((values, (rows, columns)), shape=shape).tocsr()
-
-
-def _incidence(start: np.ndarray, end: np.ndarray, nodes: int) -> csr_array:
-    """(E, N) +1 at the from end, −1 at the to end."""
-    lines = np.arange(len(start))
-    signs = np.repeat([1.0, -1.0], len(start))
-    return _rows(np.tile(lines, 2), np.concatenate([start, end]), signs, (len(start), nodes))
 
 
 def _undefined() -> GridError:

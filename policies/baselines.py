@@ -15,7 +15,7 @@ MOVES = 16  # of redispatch a step; on the bundled grids 64 are at most half a p
 
 
 class Policy(Protocol):
-    """Whoever decides: asked for a Setpoint (B, N) before each step of a batch."""
+    """Whoever decides: asked for a Setpoint (B, N) before each step of a batch; without memory, nothing to prepare."""
 
     name: str
 
@@ -45,26 +45,20 @@ class Random:
         return Setpoint(gen_mw, self._rng.uniform(now.store_lo_mw, now.store_hi_mw))
 
 
-class Merit:
+class Merit(Policy):
     """Cheapest sources first, stores idle, lines ignored."""
 
     name = "merit"
-
-    def reset(self, batch: GridBatch) -> None:
-        """Nothing to prepare: the rule has no memory."""
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Dispatch the demand of the coming step."""
         return batch.action_map.merit_setpoint(batch.limits, batch.inputs)
 
 
-class Redispatch:
+class Redispatch(Policy):
     """The merit order, and then moves of output between sources that relieve lines; stores idle."""
 
     name = "redispatch"
-
-    def reset(self, batch: GridBatch) -> None:
-        """Nothing to prepare: the rule has no memory."""
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Dispatch the demand of the coming step and mend the dispatch."""

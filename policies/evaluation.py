@@ -69,7 +69,8 @@ def evaluate(
     report = progress or (lambda done, what: None)
     parts = len(deciders) + 2
 
-    batch = GridBatch(_of_split(config, split), episodes, seed)
+    config = config.replace(split=split) if isinstance(config, Problem) else dataclasses.replace(config, split=split)
+    batch = GridBatch(config, episodes, seed)
     config = batch.config
     merit = run(Merit(), batch, seed)
     runs = []
@@ -158,13 +159,6 @@ def compare(runs: Sequence[Runs], merit: Runs, best: Runs, bootstrap: Bootstrap)
             )
         )
     return tuple(rows)
-
-
-def _of_split(config: EnvConfig | Problem, split: Literal["train", "test"]) -> Problem:
-    """The problem of the episodes of a part of the series."""
-    if isinstance(config, Problem):
-        return config.replace(split=split)
-    return Problem.of(dataclasses.replace(config, split=split))
 
 
 def _decider(policy: str | Policy) -> Policy:
