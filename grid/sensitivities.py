@@ -55,9 +55,8 @@ class LineModel:
         kept = np.flatnonzero(place >= 0)
         self._gather = _rows(place[kept], kept, np.ones(len(kept)), (int(free.sum()), nodes))
         ends, signs = np.concatenate([start, end]), np.repeat([1.0, -1.0], lines)
-        incidence = _rows(
-            np.tile(np.arange(lines), 2), ends, signs, (lines, nodes)
-        )  # +1 at the from end, −1 at the to end
+        # (E, N) +1 at the from end, −1 at the to end
+        incidence = _rows(np.tile(np.arange(lines), 2), ends, signs, (lines, nodes))
         merged = csr_array(incidence[real] @ self._gather.T)
         self._drive = csr_array(_rows(real, np.arange(len(real)), suscept_pu, (lines, len(real))) @ merged)
         try:
