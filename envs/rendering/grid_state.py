@@ -7,19 +7,8 @@ from pathlib import Path
 from matplotlib.style import context
 from PIL import Image as Pillow
 
+from envs.rendering import header
 from envs.rendering.canvas import Canvas, Image, fit
-from envs.rendering.header import (
-    NOTE,
-    TITLE,
-    VALUE_SIZE,
-    Figures,
-    draw_figures,
-    draw_time,
-    draw_title,
-    plain,
-    right_edges,
-    served_figures,
-)
 from envs.rendering.layout import Box
 from envs.rendering.legend import draw_fullest_lines, draw_legend, draw_outage_legend
 from envs.rendering.network import Network
@@ -129,7 +118,7 @@ class GridStateRenderer:
             self.network = Network(canvas, episode, self._box)
             strip = Box(MARGIN + 34, 46, canvas.width - 2 * MARGIN - 34, STRIP_HEIGHT)
             self._strip = Strip(canvas, strip, episode, self.steps, 3 if (episode.store_max_mwh > 0).any() else 2)
-            draw_title(canvas, episode, self.network.kinds)
+            header.draw_title(canvas, episode, self.network.kinds)
             self._legend_x = canvas.width - LEGEND_WIDTH
             self._legend_end = draw_legend(canvas, self.network, self._legend_x, canvas.height - 100)
             self.network.draw_background()
@@ -148,8 +137,8 @@ class GridStateRenderer:
         self.episode, self._playback = episode, Playback(episode)
         figures = self._list_figures()
         columns = [(name, values) for name, values, _ in figures]
-        start, *_ = self._edges = right_edges(self._canvas.width - MARGIN, [("policy", [""]), *columns])
-        policy, steps = fit(episode.policy, start - HEADER_LEFT, VALUE_SIZE, bold=True), self._playback.last + 1
+        start, *_ = self._edges = header.right_edges(self._canvas.width - MARGIN, [("policy", [""]), *columns])
+        policy, steps = fit(episode.policy, start - HEADER_LEFT, header.VALUE_SIZE, bold=True), self._playback.last + 1
         self._figures = [("policy", [policy] * steps, [INK] * steps), *figures]
         with context(["default", STYLE]):
             self._canvas.restore(self._background)
@@ -166,15 +155,22 @@ class GridStateRenderer:
         self._canvas.restore()
         self.network.draw(moment, self._seconds_per_step)
         self._strip.draw_cursor(t)
-        draw_time(self._canvas, self.episode, t, self.steps)
-        draw_figures(self._canvas, self._figures, self._edges, int(t), self._canvas.height - TITLE, NOTE - TITLE)
+        header.draw_time(self._canvas, self.episode, t, self.steps)
+        header.draw_figures(
+            self._canvas,
+            self._figures,
+            self._edges,
+            int(t),
+            self._canvas.height - header.TITLE,
+            header.NOTE - header.TITLE,
+        )
         draw_fullest_lines(self._canvas, self._below, self.episode, self._playback.series.flow_frac[int(t)])
         return self._canvas.image()
 
-    def _list_figures(self) -> Figures:
+    def _list_figures(self) -> header.Figures:
         """What the header says of each step."""
         series = self._playback.series
-        figures = [*served_figures(series), plain("return so far", series.reward_sum)]
+        figures = [*header.served_figures(series), header.plain("return so far", series.reward_sum)]
         out = (series.line_status != IN_SERVICE).sum(1).tolist()
         if any(out):
             figures.insert(0, ("lines out", [str(one) for one in out], [VERMILION if one else MUTED for one in out]))
