@@ -110,10 +110,8 @@ class Network:
         return layout.on_curve(start, bend, end, place[:, None])
 
     def _make_nodes(self) -> None:
-        shapes = [
-            style.LOOKS[kind].shape * r + p for kind, r, p in zip(self.kinds, self.radius, self.points, strict=True)
-        ]
-        looks = [style.LOOKS[kind] for kind in self.kinds]
+        self._looks = looks = [style.LOOKS[kind] for kind in self.kinds]
+        shapes = [look.shape * r + p for look, r, p in zip(looks, self.radius, self.points, strict=True)]
         rim = [1.1 if look.edge == style.PAPER else 3.0 for look in looks]
         under = PolyCollection(
             shapes, facecolors=[look.empty for look in looks], edgecolors=style.PAPER, linewidths=rim
@@ -173,9 +171,8 @@ class Network:
         colour[out, 3] = 0.0
         full = np.flatnonzero(state)
         around = width[full] + np.where(state[full] == 2, 4.0, 5.0)
-        self._draw_paths(
-            [self.segments[e] for e in full], [style.FULL if state[e] == 2 else style.HALO for e in full], around
-        )
+        rims = [style.FULL if state[e] == 2 else style.HALO for e in full]
+        self._draw_paths([self.segments[e] for e in full], rims, around)
         self._draw_paths(self.segments, colour, width)
         width_out, radius = max(1.6, 0.5 * self.line_width), 6.5 if len(self.segments) <= 60 else 5.0
         segments, status = [self.segments[e] for e in out], moment.line_status[out]
@@ -206,10 +203,8 @@ class Network:
 
     def gauges(self, fill_frac: Floats) -> list[Floats]:
         """The filled part of each node that has a gauge (``gauged``)."""
-        return [
-            style.filled(style.LOOKS[self.kinds[n]].shape, fill_frac[n]) * self.radius[n] + self.points[n]
-            for n in self.gauged
-        ]
+        shapes = [(n, self._looks[n].shape) for n in self.gauged]
+        return [style.filled(shape, fill_frac[n]) * self.radius[n] + self.points[n] for n, shape in shapes]
 
     def arcs(self, unmet_frac: Floats) -> list[Floats]:
         """An arc around each node whose demand is not met."""
