@@ -44,15 +44,7 @@ class GridConstants(nn.Module):
 
 
 class GraphBody(nn.Module):
-    """Embeds every node of a grid.
-
-    Args:
-        nodes: features of a node.
-        lines: features of a line.
-        whole: features of the whole grid.
-        width: W, features of an embedding.
-        layers: rounds of message passing.
-    """
+    """Embeds every node of a grid; arguments as those of ``GraphNetwork``."""
 
     def __init__(self, nodes: int, lines: int, whole: int, width: int, layers: int) -> None:
         super().__init__()
