@@ -54,15 +54,15 @@ def with_swing(value):
     return lambda c: dataclasses.replace(c, fleet=c.fleet._replace(swing=np.full_like(c.fleet.swing, value)))
 
 
-def hourly(monkeypatch, enough):
+def hourly(monkeypatch, tolerance):
     """From now on plans have periods of an hour, each worked out to so much."""
     monkeypatch.setattr("grid.planning.day.planner.SPANS_H", np.ones(HOURS, np.int64))
-    monkeypatch.setattr("grid.planning.day.planner.ENOUGH", np.full(HOURS, enough))
+    monkeypatch.setattr("grid.planning.day.planner.TOLERANCE", np.full(HOURS, tolerance))
 
 
-def exact_plan(batch, monkeypatch, enough=1e-7, now=None):
+def exact_plan(batch, monkeypatch, tolerance=1e-7, now=None):
     """Hour by hour, worked out to so much, with all lines from the first."""
-    hourly(monkeypatch, enough)
+    hourly(monkeypatch, tolerance)
     return plan_of(batch, changed_planner(batch, with_swing(np.inf)), now)
 
 

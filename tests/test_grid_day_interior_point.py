@@ -30,7 +30,7 @@ def programme_of(rows, columns, seed, bent):
         coef=np.ascontiguousarray(np.concatenate(entries)),
         cost=rng.uniform(0.05, 1, columns),
         has_high=has_high,
-        enough=np.full(columns, EXACT),
+        tolerance=np.full(columns, EXACT),
         live=np.ones((columns, LANES)),
         bend=rng.uniform(0, 1, (columns, LANES)) if bent else np.zeros((columns, LANES)),
         low=low,
@@ -40,8 +40,8 @@ def programme_of(rows, columns, seed, bent):
     return programme, matrix
 
 
-def solved(programme, enough=EXACT):
-    programme = programme._replace(enough=np.full_like(programme.cost, enough))
+def solved(programme, tolerance=EXACT):
+    programme = programme._replace(tolerance=np.full_like(programme.cost, tolerance))
     high = np.where(np.isfinite(programme.high), programme.high, programme.low + 1)
     z, y, factor = (programme.low + high) / 2, np.zeros_like(programme.right), profile(programme)
     return z, y, solve(programme, factor, z, y, 1.0), factor
@@ -74,7 +74,7 @@ def test_from_a_guess_that_is_doubted_little_it_comes_to_the_same_point(size):
     programme, _ = programme_of(*size, bent=True)
     z, y, _, factor = solved(programme._replace(right=programme.right + 0.01), 1e-3)
     there, *_ = solved(programme, 1e-6)
-    programme.enough[:] = 1e-6
+    programme.tolerance[:] = 1e-6
     solve(programme, factor, z, y, 0.1)
     worth = programme.cost[:, None] * (z - there) + programme.bend * (z**2 - there**2) / 2
     np.testing.assert_allclose(worth.sum(0), 0, atol=1e-3)

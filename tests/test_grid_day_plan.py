@@ -150,7 +150,7 @@ def test_lines_that_a_plan_would_overload_are_added(monkeypatch):
 
 @pytest.mark.parametrize("topology", ["case14", "gen:30:4", "gen:40:90006"])
 def test_worked_out_it_comes_to_the_same_with_all_lines_from_the_first(topology, monkeypatch):
-    monkeypatch.setattr("grid.planning.day.planner.ENOUGH", np.full(len(SPANS_H), 1e-6))
+    monkeypatch.setattr("grid.planning.day.planner.TOLERANCE", np.full(len(SPANS_H), 1e-6))
     batch = batch_of(topology, 9, size=48)
     found, every = plan_of(batch), plan_of(batch, changed_planner(batch, with_swing(np.inf)))
     for name in ("price", "value"):

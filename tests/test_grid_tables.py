@@ -1,4 +1,4 @@
-"""The tables of columns and of cost terms are the only places that name them: one line more in each is enough."""
+"""The tables of columns and of cost terms are the only places that name them: one line more in each is tolerance."""
 
 from __future__ import annotations
 

@@ -23,14 +23,14 @@ class Draft(NamedTuple):
     coef: Array  # (E, K)
     cost: Array  # (C,)
     has_high: Array  # (C,)
-    enough: Array  # (C,)
+    tolerance: Array  # (C,)
     about: Array  # (5, C, K) live, bend, low, high, first guess
-    doubt: float  # of the first guess, up to 1
+    caution: float  # how far to stay off the first guess at a bound, up to 1
     written: Array  # (2,) how many columns and entries there are
 
 
 @compiled
-def new_draft(columns: int, entries: int, doubt: float) -> Draft:
+def new_draft(columns: int, entries: int, caution: float) -> Draft:
     """One of so many columns, and of at most so many entries."""
     return Draft(
         np.zeros(columns + 1, np.int64),
@@ -40,7 +40,7 @@ def new_draft(columns: int, entries: int, doubt: float) -> Draft:
         np.zeros(columns, np.bool_),
         np.empty(columns),
         blank(5 * columns).reshape(5, columns, LANES),
-        doubt,
+        caution,
         np.zeros(2, np.int64),
     )
 
@@ -72,6 +72,6 @@ def bound(draft: Draft, column: int, k: int, low: float, high: float, guess: flo
         guess = (low + max(high, low)) / 2
         low, high = guess - WIDTH, guess + WIDTH
         draft.about[0, column, k], draft.about[1, column, k] = 0.0, FIXED
-    inside = draft.doubt * (FIRST_FRAC * (high - low) if high < np.inf else FIRST_ROOM)
+    inside = draft.caution * (FIRST_FRAC * (high - low) if high < np.inf else FIRST_ROOM)
     draft.about[2, column, k], draft.about[3, column, k] = low, high
     draft.about[4, column, k] = min(max(guess, low + inside), high - inside)

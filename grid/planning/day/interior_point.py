@@ -2,8 +2,8 @@
 
 Mehrotra's predictor and corrector (SIAM J. Optimization 2, 1992) on the normal equations, whose Cholesky factor keeps
 to the profile of the matrix: with rows in the order of time, it is thin. Made for many small programmes of which a few
-digits are enough; ``planning.programme`` is for all digits. Programmes with entries in the same places are solved side
-by side, one in each lane, and none of them depends on the others. Symbols: C columns, R rows, E entries, K lanes.
+digits suffice; ``planning.programme`` is for all digits. Programmes with entries in the same places are solved side by
+side, one in each lane, and none of them depends on the others. Symbols: C columns, R rows, E entries, K lanes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ITERATIONS = 20
 SHORT_OF_BOUND = 0.9  # of the way to the nearest one
 FIRST_DUAL = 0.1
 TINY = 1e-12
-NEAR_CENTRE = 3.0  # times what is enough
+NEAR_CENTRE = 3.0  # times the tolerance
 
 
 class Programme(NamedTuple):
@@ -30,7 +30,7 @@ class Programme(NamedTuple):
     coef: Array  # (E, K)
     cost: Array  # (C,)
     has_high: Array  # (C,) whether there is a high bound
-    enough: Array  # (C,) complementarity, price times amount, to which a column is worked out
+    tolerance: Array  # (C,) complementarity, price times amount, to which a column is worked out
     live: Array  # (C, K) 1; or 0 where the column has no bounds, and bends about its low one
     bend: Array  # (C, K) at least 0, and above it in columns without bounds
     low: Array  # (C, K) finite
@@ -143,11 +143,11 @@ class Iterate(NamedTuple):
 
 
 @compiled
-def solve(programme: Programme, factor: Factor, z: Array, y: Array, doubt: float) -> Array:
-    """Move z (C, K), inside its bounds, and the rows' duals y (R, K) to where every complementarity is what is enough.
+def solve(programme: Programme, factor: Factor, z: Array, y: Array, caution: float) -> Array:
+    """Move z (C, K), inside its bounds, and the rows' duals y (R, K) to where each complementarity is its tolerance.
 
     That is a point of the central path, on which the solution changes smoothly with all numbers of the programme. The
-    less the first guesses are doubted (1 at the most), the closer to them it begins.
+    smaller the caution about the first guesses (1 at the most), the closer to them it begins.
 
     Returns:
         Weights (C, K) of the last normal equations, which the factor is of. The derivative of z by right follows from
@@ -159,7 +159,7 @@ def solve(programme: Programme, factor: Factor, z: Array, y: Array, doubt: float
     at = Iterate(
         z, y, many[0], many[1], many[2], dy, many[3], many[4], many[5], short, many[6], many[7], many[8], going
     )
-    bounds, goal = _first_duals(programme, at, doubt)
+    bounds, goal = _first_duals(programme, at, caution)
     for _ in range(ITERATIONS):
         gap, off = _take_stock(programme, at)
         factorise(programme, at.weight, factor)
@@ -192,20 +192,24 @@ def _worth(programme: Programme, y: Array, j: int) -> Any:
 
 
 @compiled
-def _first_duals(programme: Programme, at: Iterate, doubt: float) -> Any:
-    """Fill in duals of the bounds; how many bounds there are, and what complementarity is enough in sum."""
+def _first_duals(programme: Programme, at: Iterate, caution: float) -> Any:
+    """Fill in duals of the bounds; how many bounds there are, and the sum of the tolerances."""
     none, bounds, goal = every(0.0), every(0.0), every(0.0)
     for j in range(len(programme.cost)):
         live = take(programme.live, j)
         worth = programme.cost[j] + take(programme.bend, j) * take(at.z, j) - _worth(programme, at.y, j)
         distance = take(at.z, j) - take(programme.low, j)
-        put(at.below, j, live * most(most(worth, none) + doubt * FIRST_DUAL, programme.enough[j] / distance))
+        put(at.below, j, live * most(most(worth, none) + caution * FIRST_DUAL, programme.tolerance[j] / distance))
         if programme.has_high[j]:
             distance = take(programme.high, j) - take(at.z, j)
-            put(at.above, j, live * most(most(none - worth, none) + doubt * FIRST_DUAL, programme.enough[j] / distance))
+            put(
+                at.above,
+                j,
+                live * most(most(none - worth, none) + caution * FIRST_DUAL, programme.tolerance[j] / distance),
+            )
         count = 2.0 if programme.has_high[j] else 1.0
         bounds += count * live
-        goal += count * programme.enough[j] * live
+        goal += count * programme.tolerance[j] * live
     return bounds, goal
 
 
@@ -217,7 +221,7 @@ def _take_stock(programme: Programme, at: Iterate) -> Any:
         put(at.short, i, take(programme.right, i))
     for j in range(len(programme.cost)):
         z, live, below, above = take(at.z, j), take(programme.live, j), take(at.below, j), take(at.above, j)
-        bend, aimed = take(programme.bend, j), 1.0 / programme.enough[j]
+        bend, aimed = take(programme.bend, j), 1.0 / programme.tolerance[j]
         distance = most(z - take(programme.low, j), every(TINY))
         by_low = choose(live, 1.0 / distance, none)
         put(at.by_low, j, by_low)
@@ -254,7 +258,7 @@ def _spread(programme: Programme, j: int, amount: Any, rows: Array) -> None:
 
 @compiled
 def _aim(programme: Programme, factor: Factor, at: Iterate, target: Any, trust: Any) -> Any:
-    """Fill in a direction towards complementarities of ``target``, but no smaller than what is enough.
+    """Fill in a direction towards complementarities of ``target``, but no smaller than the tolerance.
 
     It is corrected by the products of the last direction, as far as that is trusted.
 
@@ -267,7 +271,7 @@ def _aim(programme: Programme, factor: Factor, at: Iterate, target: Any, trust: 
         put(at.dy, i, take(at.short, i))
     for j in range(len(at.z)):
         live, change = take(programme.live, j), trust * take(at.dz, j)
-        aimed = live * most(target, every(programme.enough[j]))
+        aimed = live * most(target, every(programme.tolerance[j]))
         d_below, d_above = aimed - change * take(at.d_below, j), none
         pull = take(at.slack, j) - take(at.below, j) + d_below * take(at.by_low, j)
         if programme.has_high[j]:

@@ -127,9 +127,9 @@ def _prices(
     for line in range(len(flow)):
         excess = abs(flow[line]) - network.capacity[line]
         if excess > TOLERANCE_PU:
-            toll = network.overload if flow[line] > 0 else -network.overload
+            line_price = network.overload if flow[line] > 0 else -network.overload
             for u in range(len(up)):
-                up[u] += toll * network.reach[u, line]
+                up[u] += line_price * network.reach[u, line]
         elif excess >= -TOLERANCE_PU:
             full[count] = line
             count += 1
@@ -142,14 +142,16 @@ def _prices(
 @compiled
 def _best_pair(network: Network, up: Array, down: Array, full: Array, flow: Array) -> tuple[float, int, int]:
     """What the best shift saves, who goes up and who goes down; −1 if none saves anything."""
-    toll = np.empty((len(up), len(full)))  # of the lines that are just full, where a unit's output adds to their flow
+    line_price = np.empty(
+        (len(up), len(full))
+    )  # of the lines that are just full, where a unit's output adds to their flow
     for k in range(len(full)):
         each = np.sign(flow[full[k]]) * network.overload
         for u in range(len(up)):
-            toll[u, k] = each * network.reach[u, full[k]]
+            line_price[u, k] = each * network.reach[u, full[k]]
     least, most = int(np.argmin(up)), int(np.argmax(down))
     best, riser, faller = -LEAST_GAIN, -1, -1
-    loss = _loss(network, up, down, toll, least, most)
+    loss = _loss(network, up, down, line_price, least, most)
     if loss < best:
         best, riser, faller = loss, least, most
     for u in range(len(up)):
@@ -157,20 +159,20 @@ def _best_pair(network: Network, up: Array, down: Array, full: Array, flow: Arra
             continue
         for v in range(len(up)):
             if up[u] - down[v] < best:
-                loss = _loss(network, up, down, toll, u, v)
+                loss = _loss(network, up, down, line_price, u, v)
                 if loss < best:
                     best, riser, faller = loss, u, v
     return -best, riser, faller
 
 
 @compiled
-def _loss(network: Network, up: Array, down: Array, toll: Array, u: int, v: int) -> float:
+def _loss(network: Network, up: Array, down: Array, line_price: Array, u: int, v: int) -> float:
     """What the first of a shift from v to u costs, the lines that are just full included."""
     loss = up[u] - down[v]
     if network.part[u] != network.part[v]:
         return np.inf
-    for k in range(toll.shape[1]):
-        loss += max(toll[u, k] - toll[v, k], 0.0)
+    for k in range(line_price.shape[1]):
+        loss += max(line_price[u, k] - line_price[v, k], 0.0)
     return loss
 
 
@@ -198,7 +200,7 @@ def dispatch(
     need: Array,
     load_flow: Array,
     network: Network,
-    toll: Array,
+    line_price: Array,
     near: Array,
     moves: int,
     output: Array,
@@ -217,7 +219,7 @@ def dispatch(
         need: (B, P) demand.
         load_flow: (B, L) by demand alone.
         network: of the grid.
-        toll: (B, L) prices of lines near the right ones.
+        line_price: (B, L) prices of lines near the right ones.
         near: (B, U) an output near the right one.
         moves: of redispatch, at the most.
         output: (B, U), filled here.
@@ -230,8 +232,8 @@ def dispatch(
         bids = (cost[b], rise[b], low[b], high[b])
         asked[:] = cost[b]
         for line in range(lines):
-            if toll[b, line] != 0.0:
-                asked += toll[b, line] * network.reach[:, line]
+            if line_price[b, line] != 0.0:
+                asked += line_price[b, line] * network.reach[:, line]
         share(asked, rise[b], low[b], high[b], network.part, need[b], output[b], price)
         flows(output[b], load_flow[b], network.reach, flow)
         relieve(*bids, network, moves, output[b], flow)

@@ -1,10 +1,10 @@
-"""The day ahead as the forecasts have it: what sources and stores would best do, and what energy is then worth.
+"""The plan of the day ahead: what sources and stores would best do by the forecasts, and what energy is then worth.
 
-The programme of ``grid.planning.programme`` over the coming hours, solved for eight rows at a time to a few digits by
-``interior_point``. That it is not solved to the end is a help, more so the further ahead an hour is and the
-less its forecast can be relied on: the method stands in the midst of all plans that are good enough, and when
-forecasts change a little, so does the plan. Symbols as in ``grid.planning.day.market``; G sources, S stores, H hours,
-T periods, B rows, K lanes.
+The programme of ``grid.planning.programme`` over the coming day, solved for eight rows at a time to a few digits by
+``grid.planning.day.interior_point``. The tolerance is looser for hours further ahead. An interior point method that
+stops early stays away from the extremes of all plans that are nearly as cheap; when a forecast changes a little, such a
+plan changes a little. Symbols as in ``grid.planning.day.market``; G sources, S stores, H hours, T periods, B rows,
+K lanes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HOURS = int(SPANS_H.sum())  # from now to a day ahead
 OVERLOADED = 1.01  # of its capacity, when a line that was left out calls for another plan,
 MAY_FILL = 0.95  # to which those are added that are as full as this,
 STAYS = 0.6  # while those leave after the first plan that are not even this full
-DOUBTS = (1.0, 0.1, 0.1)  # of the guesses that the attempts start from: of idle stores, then the last plan
+CAUTIONS = (1.0, 0.1, 0.1)  # how far attempts stay off the guess they start from: idle stores, then the last plan
 
 
 def plan_days(
@@ -42,7 +42,7 @@ def plan_days(
     leads: Array,
     status: Array,
     spans_h: Array,
-    enough: Array,
+    tolerance: Array,
 ) -> Plans:
     """Plan the coming hours of B rows.
 
@@ -60,7 +60,7 @@ def plan_days(
         leads: (M, P) the first part that each is connected with.
         status: (B, H) which of them.
         spans_h: (T,) of the periods, of which the first is an hour; H hours in sum.
-        enough: (T,) complementarity, price times power, both relative, to which each period is worked out.
+        tolerance: (T,) complementarity, price times power, both relative, to which each period is worked out.
 
     Returns:
         Of the periods that begin before the episode ends.
@@ -86,11 +86,13 @@ def plan_days(
     idle_days(fleet, network, forecast, plans, near)
     ramped = np.flatnonzero(np.minimum(fleet.hourly_rise, fleet.hourly_fall) < STEEP)
     open_ = np.arange(len(offer))
-    for doubt in DOUBTS:
+    for caution in CAUTIONS:
         alike = np.argsort(near[open_].sum((1, 2)), kind="stable")  # in lines that may fill
         eights = np.full((-(-len(open_) // LANES), LANES), -1)
         eights.ravel()[: len(open_)] = open_[alike]
-        for_each(partial(plan_eights, fleet, network, forecast, plans, doubt, ramped, enough, near, overloads), eights)
+        for_each(
+            partial(plan_eights, fleet, network, forecast, plans, caution, ramped, tolerance, near, overloads), eights
+        )
         open_ = open_[overloads[open_]]
     return plans
 
@@ -173,9 +175,9 @@ def plan_eights(
     network: Network,
     forecast: Forecast,
     plans: Plans,
-    doubt: float,
+    caution: float,
     ramped: Array,
-    enough: Array,
+    tolerance: Array,
     near: Array,
     overloads: Array,
     eights: Array,
@@ -203,15 +205,15 @@ def plan_eights(
             places,
             lanes,
             plans,
-            doubt,
+            caution,
         )
-        programme, bases, z, y = programme_of_day(fleet, network, day, ramped, enough)
+        programme, bases, z, y = programme_of_day(fleet, network, day, ramped, tolerance)
         factor = profile(programme)
-        weight = solve(programme, factor, z, y, doubt)
+        weight = solve(programme, factor, z, y, caution)
         for k in range(len(rows)):
             _read(fleet, day, k, bases, ramped, z, y, plans, rows[k])
             overloads[rows[k]] = _overloaded(network, day, k, plans.output[rows[k]], near[rows[k]])
-        _answers(fleet, bases[0], programme, factor, weight, rows, plans)
+        _fill_slopes(fleet, bases[0], programme, factor, weight, rows, plans)
 
 
 @compiled
@@ -227,15 +229,15 @@ def _read(
         for p in range(parts):
             plans.price[b, t, p] = y[row + p, k] / span_h
         row += parts
-        for line in range(plans.toll.shape[2]):
-            plans.toll[b, t, line] = 0.0
+        for line in range(plans.line_price.shape[2]):
+            plans.line_price[b, t, line] = 0.0
         for i in range(day.places[t]):
             line = day.lines[k, t, i]
             if line >= 0:
-                plans.toll[b, t, line] = -y[row + i, k] / span_h
+                plans.line_price[b, t, line] = -y[row + i, k] / span_h
         row += day.places[t]
         for r in range(len(ramped) if t == 1 else 0):
-            plans.tilt[b, ramped[r]] = y[row + r, k]
+            plans.ramp_price[b, ramped[r]] = y[row + r, k]
         row += len(ramped)
         column += plans.output.shape[2] + 3 * parts - 1 + 3 * day.places[t] + len(ramped)
         for s in range(stores):
@@ -247,7 +249,7 @@ def _read(
 @compiled
 def _overloaded(network: Network, day: Eight, k: int, output: Array, near: Array) -> bool:
     """Whether the output (T, U) of lane k overloads lines that were left out; mark anew those that may fill up."""
-    found, stays = False, STAYS if day.doubt == DOUBTS[0] else 0.0
+    found, stays = False, STAYS if day.caution == CAUTIONS[0] else 0.0
     flow = np.empty(len(network.capacity))
     for t in range(day.load_flow.shape[1]):
         flows(output[t], day.load_flow[k, t], day.reaches[day.status[k, t]], flow)
@@ -259,7 +261,7 @@ def _overloaded(network: Network, day: Eight, k: int, output: Array, near: Array
 
 
 @compiled
-def _answers(
+def _fill_slopes(
     fleet: Fleet, first: int, programme: Programme, factor: Factor, weight: Array, rows: Array, plans: Plans
 ) -> None:
     """Fill in how values and powers of rows answer to stored energy; ``first`` is the first row of the coming hour."""
@@ -271,9 +273,9 @@ def _answers(
         solve_last(factor, first, answer)
         for k in range(len(rows)):
             for other in range(stores):
-                plans.value_answer[rows[k], other, s] = -answer[len(answer) - stores + other, k]
+                plans.value_slope[rows[k], other, s] = -answer[len(answer) - stores + other, k]
             for side in range(2 * stores):
                 u, total = sources + side, 0.0
                 for a in range(programme.start[u], programme.start[u + 1]):
                     total += programme.coef[a, k] * answer[programme.row[a] - first, k]
-                plans.power_answer[rows[k], side, s] = weight[u, k] * total
+                plans.power_slope[rows[k], side, s] = weight[u, k] * total

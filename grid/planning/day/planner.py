@@ -21,7 +21,7 @@ from grid.planning.day.statuses import Statuses, groups_of
 from grid.state import Array, Inputs
 
 LEAST_KEEP = 1e-3  # share of energy that is left after an hour: with less, next to nothing is left after a step
-ENOUGH = 1e-4 + 2.5e-4 * (np.cumsum(SPANS_H) - 1)  # to which each period of a plan is worked out
+TOLERANCE = 1e-4 + 2.5e-4 * (np.cumsum(SPANS_H) - 1)  # to which each period of a plan is worked out
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ class DayPlanner:
             status.joined,
             status.hour,
             SPANS_H,
-            ENOUGH,
+            TOLERANCE,
         )
         output, energy, value, price, line_price = _by_hour(plans, stored)
         units = np.concatenate([c.sources, c.stores])
@@ -121,14 +121,14 @@ class DayPlanner:
             "price": price @ c.part[units].T - at_units,
             "line_price": line_price,
             "flow": status.each(lambda w, at: output[at] @ w.network.reach) + load_flow,
-            "ramp_price": plans.tilt,
-            "value_slope": plans.value_answer,
-            "power_slope": plans.power_answer,
+            "ramp_price": plans.ramp_price,
+            "value_slope": plans.value_slope,
+            "power_slope": plans.power_slope,
         }
 
 
 def _by_hour(plans: Plans, stored: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Outputs, energies, values, prices and tolls, (B, H, ·) each, of plans in periods; 0 after the episode's end.
+    """Outputs, energies, values, prices and line prices (B, H, ·) of plans in periods; 0 after the episode's end.
 
     Energy goes from what is stored (B, S), and from one period's end to the next, in a straight line.
     """
@@ -139,7 +139,7 @@ def _by_hour(plans: Plans, stored: np.ndarray) -> tuple[np.ndarray, ...]:
     done = ((hours + 1 - bounds_h[period]) / np.diff(bounds_h)[period])[:, None]
     levels = np.concatenate([stored[:, None], plans.energy], axis=1)
     before, after = levels[:, period], levels[:, period + 1]
-    output, value, price, toll = (
-        each[:, period] * planned for each in (plans.output, plans.value, plans.price, plans.toll)
+    output, value, price, line_price = (
+        each[:, period] * planned for each in (plans.output, plans.value, plans.price, plans.line_price)
     )
-    return output, (before + done * (after - before)) * planned, value, price, toll
+    return output, (before + done * (after - before)) * planned, value, price, line_price

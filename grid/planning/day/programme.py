@@ -50,10 +50,10 @@ class Plans(NamedTuple):
     energy: Array  # (B, T, S) at the end of each period
     value: Array  # (B, T, S) of stored energy
     price: Array  # (B, T, P)
-    toll: Array  # (B, T, L) price of a line, above 0 where more flow would be forbidden, below 0 the other way
-    tilt: Array  # (B, G) what output now costs the next hours by ramps
-    value_answer: Array  # (B, S, S) change of the first value for each unit more that is stored
-    power_answer: Array  # (B, 2S, S) and of the stores' first output
+    line_price: Array  # (B, T, L) price of a line, above 0 where more flow would be forbidden, below 0 the other way
+    ramp_price: Array  # (B, G) what output now costs the next hours by ramps
+    value_slope: Array  # (B, S, S) change of the first value for each unit more that is stored
+    power_slope: Array  # (B, 2S, S) and of the stores' first output
 
 
 class Forecast(NamedTuple):
@@ -88,12 +88,12 @@ class Eight(NamedTuple):
     places: Array  # (T,) for lines, as many as the row has that needs most
     lanes: Array  # (K,) the rows of the plans
     plans: Plans  # from which the first guesses are taken
-    doubt: float  # of them, up to 1
+    caution: float  # how far to stay off them, up to 1
 
 
 @compiled
 def programme_of_day(
-    fleet: Fleet, network: Network, day: Eight, ramped: Array, enough: Array
+    fleet: Fleet, network: Network, day: Eight, ramped: Array, tolerance: Array
 ) -> tuple[Programme, Array, Array, Array]:
     """The programme of eight rows, where each period's rows begin (T,), and first guesses of its solution and duals.
 
@@ -107,7 +107,7 @@ def programme_of_day(
     places, lines = day.places, np.sum(day.places)
     columns = 3 * lines + periods * (units + 3 * parts - 1 + tied)
     entries = lines * (units + 3) + periods * (2 * units + (parts * parts + 5 * parts - 2) // 2 + 2 * tied)
-    draft = new_draft(columns, entries, day.doubt)
+    draft = new_draft(columns, entries, day.caution)
     base = lines + periods * (parts + tied)
     right, y, bases = blank(base), blank(base), np.empty(periods, np.int64)
     for t in range(periods):
@@ -119,7 +119,7 @@ def programme_of_day(
             for p in range(parts):
                 right[base + p, k], y[base + p, k] = day.need[k, t, p], span_h * day.plans.price[day.lanes[k], t, p]
             for r in range(len(ramped) if t == 1 else 0):
-                y[tie + r, k] = day.plans.tilt[day.lanes[k], ramped[r]]
+                y[tie + r, k] = day.plans.ramp_price[day.lanes[k], ramped[r]]
             for s in range(stores):
                 y[tie + len(ramped) + s, k] = -day.plans.value[day.lanes[k], t, s]
         _write_units(draft, fleet, network, day, t, ramped, places[t], base, tie, later)
@@ -135,14 +135,14 @@ def programme_of_day(
             _write_join(draft, fleet, day, t, p, base)
         for i in range(places[t]):
             _write_line(draft, network, day, t, i, base + parts + i, right, y)
-        draft.enough[first : draft.written[0]] = span_h * enough[t]
+        draft.tolerance[first : draft.written[0]] = span_h * tolerance[t]
         first = draft.written[0]
         _write_ties(draft, fleet, day, t, ramped, tie, later, right)
-        draft.enough[first : draft.written[0]] = enough[t]
+        draft.tolerance[first : draft.written[0]] = tolerance[t]
     end, about = draft.written[1], draft.about
     entered = (draft.start, draft.row[:end], draft.coef[:end])
     programme = Programme(
-        *entered, draft.cost, draft.has_high, draft.enough, about[0], about[1], about[2], about[3], right
+        *entered, draft.cost, draft.has_high, draft.tolerance, about[0], about[1], about[2], about[3], right
     )
     return programme, bases, about[4], y
 
@@ -288,7 +288,7 @@ def _write_line(
                 expected += day.plans.output[day.lanes[k], t, u] * day.reaches[day.status[k, t], u, line]
             right[row, k], y[row, k] = (
                 -day.load_flow[k, t, line],
-                -day.span_h[t] * day.plans.toll[day.lanes[k], t, line],
+                -day.span_h[t] * day.plans.line_price[day.lanes[k], t, line],
             )
             bound(draft, flow, k, -capacity, capacity, expected)
             bound(draft, flow + 1, k, 0.0, np.inf, expected - capacity)
