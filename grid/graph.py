@@ -101,9 +101,8 @@ class Grid:
     def _add_line(self, source: object, target: object, key: str | None, columns: Mapping[str, Any]) -> None:
         for end in (str(source), str(target)):
             if end not in self.graph:
-                raise GridError(
-                    f"line {source}-{target}", f"end {end!r}", "the id of a node that exists", "add the node first"
-                )
+                where, allowed = f"line {source}-{target}", "the id of a node that exists"
+                raise GridError(where, f"end {end!r}", allowed, "add the node first")
         if key is not None and self.graph.has_edge(str(source), str(target), key):
             raise GridError(f"line {key!r}", "the key twice", "a key once for each pair of nodes", "rename one of them")
         start = columns.get("line_from")

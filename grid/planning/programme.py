@@ -77,9 +77,8 @@ class Programme:
         self.arrays, self.steps, self.dt_h = arrays, steps, float(dt_h)
         self.prices = Prices() if prices is None else prices
         self._step = StepBlock()
-        self._network: Network | LineLimits
         lazily = len(arrays.node_names) > MANY_NODES and not every_limit
-        self._network = LineLimits(arrays) if lazily else Network(arrays)
+        self._network: Network | LineLimits = LineLimits(arrays) if lazily else Network(arrays)
         self._add_lines()
         self._add_sources()
         self._add_stores_and_consumers()

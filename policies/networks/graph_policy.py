@@ -190,22 +190,21 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
     def _constants(self, position: int) -> GridConstants:
         if not 0 <= position < len(self.grids):
             allowed = f"one of {len(self.grids)} grids" if len(self.grids) else "a policy that knows a grid"
-            raise GridError(
-                "policy", f"an observation of grid {position}", allowed, "rewire it for the grids of the envs"
-            )
+            mend = "rewire it for the grids of the envs"
+            raise GridError("policy", f"an observation of grid {position}", allowed, mend)
         return cast(GridConstants, self.grids[position])
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        data = super()._get_constructor_parameters()
-        own = (
+        own = {
             "lr_schedule",
             "log_std_init",
             "optimizer_class",
             "optimizer_kwargs",
             "observation_space",
             "action_space",
-        )
-        return {name: data[name] for name in own} | self._made_of
+        }
+        data = super()._get_constructor_parameters()
+        return {name: value for name, value in data.items() if name in own} | self._made_of
 
 
 def check_space(space: spaces.Space) -> None:
