@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any, cast
 
 import numpy as np
@@ -195,16 +196,8 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
         return cast(GridConstants, self.grids[position])
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        own = {
-            "lr_schedule",
-            "log_std_init",
-            "optimizer_class",
-            "optimizer_kwargs",
-            "observation_space",
-            "action_space",
-        }
-        data = super()._get_constructor_parameters()
-        return {name: value for name, value in data.items() if name in own} | self._made_of
+        own, every = signature(type(self)).parameters, super()._get_constructor_parameters()
+        return {name: value for name, value in every.items() if name in own} | self._made_of
 
 
 def check_space(space: spaces.Space) -> None:
