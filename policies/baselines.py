@@ -15,12 +15,13 @@ MOVES = 16  # of redispatch a step; on the bundled grids 64 are at most half a p
 
 
 class Policy(Protocol):
-    """Whoever decides: asked for a Setpoint (B, N) before each step of a batch; without memory, nothing to prepare."""
+    """Whoever decides: asked for a Setpoint (B, N) before each step of a batch."""
 
     name: str
 
     def reset(self, batch: GridBatch) -> None:
-        """Prepare for the episodes that the batch is about to run."""
+        """Prepare for the episodes that the batch is about to run; a rule without memory has nothing to prepare."""
+        return
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Decide the coming step of all B episodes from what can be observed before it."""
