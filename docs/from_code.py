@@ -125,28 +125,14 @@ def _alike(names: list[str]) -> list[tuple[int, int]]:
 
 
 def fields_table(cls: Any) -> str:
-    """The fields of a dataclass: name, default, and what the comment beside it or the docstring says."""
-    documented, comments = _documented(cls), field_comments(cls)
-    rows = []
+    """The fields of a dataclass: name, default, and what the comment beside it says."""
+    comments, rows = field_comments(cls), []
     for field in dataclasses.fields(cls):
         default = f"`{field.default!r}`" if field.default_factory is dataclasses.MISSING else "see below"
-        rows.append((f"`{field.name}`", default, documented.get(field.name) or comments.get(field.name, "")))
+        term = field.metadata.get("term")  # of a price
+        meaning = comments.get(field.name, "") if term is None else f"{term.unit} of {term.meaning}"
+        rows.append((f"`{field.name}`", default, meaning))
     return table(("field", "default", "meaning"), rows)
-
-
-def _documented(cls: type) -> dict[str, str]:
-    """The third column of the table of fields in a docstring, by the first."""
-    lines = inspect.cleandoc(cls.__doc__ or "").splitlines()
-    rules = [i for i, line in enumerate(lines) if line.startswith("====")]
-    if len(rules) != 3:
-        return {}
-    starts = [i for i, mark in enumerate(lines[rules[0]]) if mark == "=" and (i == 0 or lines[rules[0]][i - 1] == " ")]
-    found: dict[str, str] = {}
-    for line in lines[rules[1] + 1 : rules[2]]:
-        name, meaning = line[: starts[1]].strip(), line[starts[2] :].strip()
-        last = name or next(reversed(found))
-        found[last] = f"{found.get(last, '')} {meaning}".strip()
-    return found
 
 
 def command_help() -> str:
@@ -183,6 +169,9 @@ def _write(path: Path, text: str) -> None:
 def _directive(face: str, name: str, value: Any) -> str:
     if inspect.ismodule(value):
         return f"``{name}``: {inspect.cleandoc(value.__doc__ or '').splitlines()[0]}"
+    home = max((each for each in FACES if f"{getattr(value, '__module__', '')}.".startswith(f"{each}.")), default=face)
+    if home != face and name in import_module(home).__all__:
+        return f"``{name}``: see :py:obj:`{home}.{name}`"
     if inspect.isclass(value):
         return f".. autoclass:: {face}.{name}"
     if inspect.isroutine(value):
@@ -190,15 +179,16 @@ def _directive(face: str, name: str, value: Any) -> str:
     return f".. py:data:: {name}\n\n{textwrap.indent(_about_constant(face, name), '   ')}"
 
 
-def _about_constant(face: str, name: str) -> str:
-    """The text below the definition of a constant, or the comment beside it."""
-    modules = [sys.modules[key] for key in sorted(sys.modules) if key == face or key.startswith(f"{face}.")]
-    for source in map(inspect.getsource, modules):
-        body = ast.parse(source).body
-        for node, after in zip(body, [*body[1:], None], strict=True):
-            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-            if name not in [getattr(target, "id", None) for target in targets]:
-                continue
+def _about_constant(module: str, name: str) -> str:
+    """The text below the definition of a constant or the comment beside it, in the module that it is imported from."""
+    source = inspect.getsource(import_module(module))
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and name in [alias.name for alias in node.names]:
+            return _about_constant(str(node.module), name)
+    for node, after in zip(tree.body, [*tree.body[1:], None], strict=True):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if name in [getattr(target, "id", None) for target in targets]:
             if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
                 return inspect.cleandoc(str(after.value.value))
             return _comments(source).get(node.lineno, "")

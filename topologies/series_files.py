@@ -56,10 +56,10 @@ def read_table(path: str | Path, unit: str | None = None) -> SeriesTable:
 
 
 def read_series(path: str | Path, unit: str | None = None) -> SeriesTable:
-    """Read a file of series as :func:`read_table` does, and refuse values below 0.
+    """Read a file of series as ``read_table`` does, and refuse values below 0.
 
     Raises:
-        GridError: as :func:`read_table`, or such a value.
+        GridError: as ``read_table``, or such a value.
     """
     table = read_table(path, unit)
     check_range(table.columns, table.values, (), lambda row, column: place(table.path, row, column))
@@ -116,7 +116,7 @@ def shares(table: SeriesTable, uses: Iterable[Use]) -> TimedSeries:
 
 
 def write_series(series: Series, path: str | Path) -> None:
-    """Write what :func:`read_table` reads: shares, with timestamps if the series is dated."""
+    """Write what ``read_table`` reads: shares, with timestamps if the series is dated."""
     start = series.start if isinstance(series, TimedSeries) else None
     hours = [step * series.dt_h for step in range(len(series.values_frac))]
     if start is None:

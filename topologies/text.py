@@ -49,7 +49,7 @@ def read_text(path: str | Path, what: str) -> str:
     """Return the whole file as text; line ends become ``\\n``.
 
     Raises:
-        GridError: what :func:`read_bytes` refuses, or a file that is not UTF-8.
+        GridError: what ``read_bytes`` refuses, or a file that is not UTF-8.
     """
     raw = read_bytes(path, what)
     mend = "save the file as UTF-8"

@@ -34,7 +34,7 @@ def from_data(path: Path, data: Any, faults: list[Fault]) -> Grid:
     """A grid from parsed JSON and the faults of its text.
 
     Raises:
-        GridError: as :func:`read`.
+        GridError: as ``read``.
     """
     if not isinstance(data, dict):
         mend = "write one with networkx.node_link_data(graph, edges='edges')"
