@@ -73,10 +73,8 @@ def check_range(
 ) -> None:
     """Refuse values (R, C) that are not finite, negative or above ``grid.LARGEST``, and shares of generation above 1.
 
-    ``place`` gives the words for a row and a column.
-
     Raises:
-        GridError: the first such value.
+        GridError: the first such value, at its ``place``.
     """
     is_gen = np.array([name in gen_columns for name in columns], dtype=bool)
     bad = np.argwhere(~((values >= 0) & (values <= np.where(is_gen, 1.0, LARGEST))))
