@@ -125,28 +125,14 @@ def _alike(names: list[str]) -> list[tuple[int, int]]:
 
 
 def fields_table(cls: Any) -> str:
-    """The fields of a dataclass: name, default, and what the comment beside it or the docstring says."""
-    documented, comments = _documented(cls), field_comments(cls)
-    rows = []
+    """The fields of a dataclass: name, default, and what the comment beside it says."""
+    comments, rows = field_comments(cls), []
     for field in dataclasses.fields(cls):
         default = f"`{field.default!r}`" if field.default_factory is dataclasses.MISSING else "see below"
-        rows.append((f"`{field.name}`", default, documented.get(field.name) or comments.get(field.name, "")))
+        term = field.metadata.get("term")  # of a price
+        meaning = comments.get(field.name, "") if term is None else f"{term.unit} of {term.meaning}"
+        rows.append((f"`{field.name}`", default, meaning))
     return table(("field", "default", "meaning"), rows)
-
-
-def _documented(cls: type) -> dict[str, str]:
-    """The third column of the table of fields in a docstring, by the first."""
-    lines = inspect.cleandoc(cls.__doc__ or "").splitlines()
-    rules = [i for i, line in enumerate(lines) if line.startswith("====")]
-    if len(rules) != 3:
-        return {}
-    starts = [i for i, mark in enumerate(lines[rules[0]]) if mark == "=" and (i == 0 or lines[rules[0]][i - 1] == " ")]
-    found: dict[str, str] = {}
-    for line in lines[rules[1] + 1 : rules[2]]:
-        name, meaning = line[: starts[1]].strip(), line[starts[2] :].strip()
-        last = name or next(reversed(found))
-        found[last] = f"{found.get(last, '')} {meaning}".strip()
-    return found
 
 
 def command_help() -> str:

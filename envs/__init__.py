@@ -9,11 +9,11 @@ import gymnasium
 from envs.batch import GridBatch, Transition, view_of
 from envs.config import EnvConfig
 from envs.contingency import contingencies
-from envs.features import loading, static_line_features, static_node_features
+from envs.features import loading, of_parts, static_line_features, static_node_features
 from envs.load_balancer import LoadBalancer, configure
-from envs.outages import Outage, planned_steps
+from envs.outages import Outage
 from envs.outlook import steps_to_draw
-from envs.problem import Problem, load_peak_mw
+from envs.problem import Problem
 from envs.recording import Recorder
 from envs.rewards import scale_floor
 from envs.vector import LoadBalancerVector
@@ -29,9 +29,8 @@ __all__ = [
     "Transition",
     "configure",
     "contingencies",
-    "load_peak_mw",
     "loading",
-    "planned_steps",
+    "of_parts",
     "scale_floor",
     "static_line_features",
     "static_node_features",

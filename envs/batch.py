@@ -14,25 +14,19 @@ import numpy as np
 from envs.actions import ActionMap
 from envs.config import EnvConfig
 from envs.features import View, loading
-from envs.observations import ENCODERS
+from envs.flat_observation import FlatEncoder
+from envs.graph_observation import GraphEncoder
 from envs.outages import LineOutages
 from envs.outlook import Outlook, steps_to_draw
 from envs.problem import SPLIT_CODES, Problem
-from grid import (
-    Array,
-    GridError,
-    Inputs,
-    Outcome,
-    Setpoint,
-    State,
-    overload_mw,
-    settlement,
-    step_costs,
-)
+from grid import Array, GridError, Inputs, Outcome, Setpoint, State, overload_mw, settlement, step_costs
 from grid.physics import SOON_H, Limits, flows, initial_state, limits, step
 
 if TYPE_CHECKING:
     from grid.planning.day import Day
+
+ENCODERS: dict[str, type[FlatEncoder | GraphEncoder]] = {"flat": FlatEncoder, "graph": GraphEncoder}
+"""What makes each kind of observation: ``names`` and ``space``, ``start`` for new episodes, a call for each step."""
 
 Seeds = int | Sequence[int | None] | np.ndarray | None
 """One seed for all episodes, or one for each; None draws one."""
@@ -112,14 +106,14 @@ class GridBatch:
         """
         if seed is not None:
             self.seed(seed, first)
-        draw = self.problem.source.draw(self._rngs, steps_to_draw(self.config), self.config.dt_h)
         known_steps, dt_h = steps_to_draw(self.config), self.config.dt_h
+        draw = self.problem.source.draw(self._rngs, known_steps, dt_h)
         lines = LineOutages.draw(self.arrays, self.config.outages, self._rngs, self.horizon + 1, known_steps, dt_h)
         self.outlook = outlook = Outlook.of(self.arrays, self.config, draw, lines)
         self.start_hour = draw.start_hour
         self.encoder.start(outlook)
-        steps = slice(0, self.horizon)
-        self.references = self.problem.reference_cost(outlook.load_mw[steps], outlook.avail_frac[steps])
+        steps = self.horizon
+        self.references = self.problem.reference_cost(outlook.load_mw[:steps], outlook.avail_frac[:steps])
         self.t = 0
         self._history = []
         self.state = initial_state(self.arrays, self.batch_size, self.config.relays)
@@ -202,7 +196,8 @@ class GridBatch:
         after, outcome = step(self.arrays, before, setpoint, inputs, self.limits, self.config.relays)
         terms = step_costs(self.arrays, self.prices, outcome, dt_h)
         done = self.t + 1 == self.horizon
-        terms["settlement"] = self._settle(after) if done else np.zeros(self.batch_size)
+        value, start = self.problem.store_value_per_mwh, self.arrays.store_init_mwh
+        terms["settlement"] = settlement(value, start, after.store_mwh) if done else np.zeros(self.batch_size)
         reference = self.references[self.t]
         self.costs, cost = terms, sum(terms.values())
         reward = (reference - cost) / self.problem.reward_scale
@@ -213,17 +208,10 @@ class GridBatch:
         }
         self._history.append({**terms, "cost": cost, "reference": reference, **energies})
         if done:
-            self.metrics = self._episode_metrics()
+            self.metrics = {name: np.sum([row[name] for row in self._history], axis=0) for name in self._history[0]}
         self.t, self.state = self.t + 1, after
         self._loading = loading(self.arrays, outcome.flow_mw)
         return self._observe(), reward, done
-
-    def _settle(self, after: State) -> Array:
-        start = self.arrays.store_init_mwh
-        return settlement(self.problem.store_value_per_mwh, start, after.store_mwh)
-
-    def _episode_metrics(self) -> dict[str, Array]:
-        return {name: np.sum([row[name] for row in self._history], axis=0) for name in self._history[0]}
 
     @property
     def reference_cost(self) -> Array:

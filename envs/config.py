@@ -49,12 +49,10 @@ class EnvConfig:
         for name in ("forecast_h", "outages"):
             self._require(name, isinstance(getattr(self, name), list | tuple), "a list")
         object.__setattr__(self, "forecast_h", tuple(self.forecast_h))
-        if isinstance(self.prices, dict):
-            object.__setattr__(self, "prices", _from_fields(Prices, self.prices, "prices."))
-        if isinstance(self.protection, dict):
-            object.__setattr__(self, "protection", _from_fields(Protection, self.protection, "protection."))
-        self._require("prices", isinstance(self.prices, Prices), "Prices, or its fields by name")
-        self._require("protection", isinstance(self.protection, Protection), "Protection, or its fields by name")
+        for name, kind in (("prices", Prices), ("protection", Protection)):
+            if isinstance(getattr(self, name), dict):
+                object.__setattr__(self, name, _from_fields(kind, getattr(self, name), f"{name}."))
+            self._require(name, isinstance(getattr(self, name), kind), f"{kind.__name__}, or its fields by name")
         object.__setattr__(self, "outages", tuple(_outage(entry) for entry in self.outages))
         for name, allowed in CHOICES.items():
             value = getattr(self, name)

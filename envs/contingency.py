@@ -41,7 +41,7 @@ def contingencies(
         config: says which grid, and what days are like.
         hour: of the day, 0 <= hour < 24; None: every step of the day.
         seed: of the day's demand and weather.
-        progress: told the share that is done.
+        progress: called with the share that is done.
 
     Returns:
         The intact grid, and every outage, worst first: by unserved demand, then by loading.
@@ -63,11 +63,11 @@ def contingencies(
     seen = []
     rows, done = np.arange(-1, len(arrays.line_names)), 0  # −1: no line is out
     for first in range(0, len(rows), BLOCK):
-        outages = _Outages.of(arrays, rows[first : first + BLOCK])
-        hourly = []
+        status = rows[first : first + BLOCK, None] != np.arange(len(arrays.line_names))
+        outages, hourly = Outages.of(arrays, status), []
         for t in looked_at.tolist():
-            hourly.append(outages.outcomes(batch, batch.outlook.inputs(t)))
-            done += len(outages.status)
+            hourly.append(_outcomes(batch, batch.outlook.inputs(t), status, outages))
+            done += len(status)
             if progress is not None:
                 progress(done / (len(rows) * len(looked_at)), "")
         seen.append(np.array(hourly))
@@ -79,36 +79,21 @@ def contingencies(
     return found[0], sorted(found[1:], key=lambda one: (-round(one.unserved_mw, 6), -one.worst_loading_frac))
 
 
-@dataclass(frozen=True, eq=False)
-class _Outages:
-    """Some of the single outages, and what does not depend on the hour."""
+def _outcomes(batch: GridBatch, inputs: Inputs, status: np.ndarray, outages: Outages | None) -> np.ndarray:
+    """(3, R) unserved demand, highest loading and the line that has it, for lines in service (R, E)."""
+    arrays, count = batch.arrays, len(status)
+    now = limits(arrays, initial_state(arrays, 1), replace(inputs, in_service=None))
+    merit = batch.action_map.merit_setpoint(now, inputs)
 
-    status: np.ndarray  # (R, E)
-    outages: Outages | None
+    def each(row: np.ndarray) -> np.ndarray:
+        return np.repeat(row, count, axis=0)
 
-    @classmethod
-    def of(cls, arrays: GridArrays, lines: np.ndarray) -> _Outages:
-        """Take out one line (R,) in each row."""
-        status = lines[:, None] != np.arange(len(arrays.line_names))
-        return cls(status, Outages.of(arrays, status))
-
-    def outcomes(self, batch: GridBatch, inputs: Inputs) -> np.ndarray:
-        """(3, R) unserved demand, highest loading and the line that has it."""
-        arrays, count = batch.arrays, len(self.status)
-        now = limits(arrays, initial_state(arrays, 1), replace(inputs, in_service=None))
-        merit = batch.action_map.merit_setpoint(now, inputs)
-
-        def each(row: np.ndarray) -> np.ndarray:
-            return np.repeat(row, count, axis=0)
-
-        gen, store = (each(now.gen_lo_mw), each(now.gen_hi_mw)), (each(now.store_lo_mw), each(now.store_hi_mw))
-        here = Limits(*gen, *store, each(now.store_mwh), self.outages)
-        setpoint = Setpoint(each(merit.gen_mw), each(merit.store_mw))
-        given = Inputs(each(inputs.gen_avail_frac), each(inputs.load_mw), inputs.dt_h, self.status)
-        start = initial_state(arrays, count)
-        _, outcome = step(arrays, start, setpoint, given, here)
-        loading_frac = np.abs(outcome.flow_mw) / arrays.capacity_mw
-        return np.stack([outcome.shed_mw.sum(1), loading_frac.max(1), loading_frac.argmax(1)])
+    here = Limits(**{name: each(row) for name, row in vars(now).items() if name != "outages"}, outages=outages)
+    setpoint = Setpoint(each(merit.gen_mw), each(merit.store_mw))
+    given = Inputs(each(inputs.gen_avail_frac), each(inputs.load_mw), inputs.dt_h, status)
+    _, outcome = step(arrays, initial_state(arrays, count), setpoint, given, here)
+    loading_frac = np.abs(outcome.flow_mw) / arrays.capacity_mw
+    return np.stack([outcome.shed_mw.sum(1), loading_frac.max(1), loading_frac.argmax(1)])
 
 
 def _worst(

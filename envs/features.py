@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
@@ -81,6 +82,13 @@ def box(low: np.ndarray, high: np.ndarray) -> gym.spaces.Box:
     low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
     slack = 1e-6 * (1.0 + np.maximum(np.abs(low), np.abs(high)))
     return gym.spaces.Box((low - slack).astype(np.float32), (high + slack).astype(np.float32), dtype=np.float32)
+
+
+def of_parts(observation: Any, change: Callable[[Any], Any]) -> Any:
+    """An observation with the same change made to it or, of a dict, to each of its parts."""
+    if isinstance(observation, dict):
+        return {name: change(part) for name, part in observation.items()}
+    return change(observation)
 
 
 def time_features(outlook: Outlook) -> np.ndarray:

@@ -33,7 +33,6 @@ class FlatEncoder:
         can_trip = np.isfinite(arrays.capacity_mw) & (config.overload == "trip")
         self.heated = np.flatnonzero(can_trip)
         self.switched = np.flatnonzero(planned | (arrays.outage_rate_per_h > 0) | can_trip)
-        self.plans = config.action == "bids"
         self.is_store = arrays.is_store[arrays.controllable]  # (A,)
         names, lows, highs = zip(*self._blocks(config, load_high_mw), strict=True)
         self.names = [name for block in names for name in block]
@@ -71,7 +70,7 @@ class FlatEncoder:
         yield block("out of service", switched, 0.0, 1.0)
         yield block("heat of the relay", heated, 0.0, HEAT_BOUND)
         yield block("days until it is back", switched, 0.0, DAYS_BOUND)
-        if self.plans:
+        if config.action == "bids":
             shown, low, high = plan_features.UNIT_NAMES, plan_features.UNIT_LOW, plan_features.UNIT_HIGH
             for node, keeps in zip(a.controllable, self._of_plan(), strict=True):
                 names = [f"{name}: {a.node_names[node]}" for name, keep in zip(shown, keeps, strict=True) if keep]

@@ -16,7 +16,7 @@ class GraphEncoder:
     """Features of nodes (B, N, F), lines (B, E, G) and the whole grid (B, K); with ``action="bids"``, with the plan."""
 
     def __init__(self, arrays: GridArrays, config: EnvConfig, load_high_mw: np.ndarray) -> None:
-        self.arrays = arrays
+        self.arrays, self.leads = arrays, np.array(config.lead_steps, dtype=int)
         self.unit_mw = arrays.unit_mw
         self.peak_mw = max(arrays.peak_load_mw, float(arrays.gen_max_mw.sum()), 1e-9)
         error = 1.0 + ERROR_REACH * config.forecast_error_frac
@@ -90,8 +90,8 @@ class GraphEncoder:
         unit, outlook, t = self.unit_mw, self._outlook, view.t
         stored = view.store_mwh
         inside = (view.gen_hi_mw / unit, view.gen_mw / unit, stored / xp.asarray(self.store_mwh), stored / unit)
-        ahead_mw = outlook.expected_avail_frac(t) * self.arrays.gen_max_mw
-        ahead = np.concatenate([outlook.expected_load_mw(t), ahead_mw]).transpose(1, 2, 0)
+        expected = outlook.expected(t, self.leads)
+        ahead = np.concatenate([expected.load_mw, expected.gen_avail_frac * self.arrays.gen_max_mw]).transpose(1, 2, 0)
         demand = outlook.load_mw[t][..., None]
         nodes = (
             xp.asarray((demand / unit).astype(np.float32)),

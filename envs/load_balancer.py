@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 import gymnasium as gym
@@ -9,6 +10,7 @@ import numpy as np
 
 from envs.batch import GridBatch
 from envs.config import EnvConfig
+from envs.features import of_parts
 from envs.recording import Recorder
 from grid import Episode, GridArrays, GridError, is_whole, nearest
 
@@ -90,7 +92,7 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
             GridError: a seed or an option that is not one of these.
         """
         super().reset(seed=seed, options=options)
-        observation = _first(self.batch.reset(seed, _episode_number(seed, options)))
+        observation = of_parts(self.batch.reset(seed, _episode_number(seed, options)), itemgetter(0))
         self._recorder = Recorder(self.batch, self.policy) if self.render_mode else None
         self._over = False
         return observation, {}
@@ -108,7 +110,7 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
             self._recorder.add()
             if self.render_mode == "human":
                 self.render()
-        return _first(observation), float(reward[0]), done, False, info
+        return of_parts(observation, itemgetter(0)), float(reward[0]), done, False, info
 
     @property
     def episode(self) -> Episode:
@@ -155,9 +157,3 @@ def _episode_number(seed: int | None, options: dict[str, Any] | None) -> int:
     if options and seed is None:
         raise GridError("reset.options: episode", "no seed", "a seed, whose episodes are counted", "add the seed")
     return int(number)
-
-
-def _first(observation: Any) -> Any:
-    if isinstance(observation, dict):
-        return {name: value[0] for name, value in observation.items()}
-    return observation[0]

@@ -71,14 +71,6 @@ class Outlook:
         in_service = None if self.lines is None else self.lines.back_h[:steps, i] == 0
         return Inputs(self.avail_frac[:steps, i], self.load_mw[:steps, i], self.dt_h, in_service)
 
-    def expected_load_mw(self, t: int) -> Array:
-        """(L, B, N) demand as forecast at step t."""
-        return self._load_mw(self.ahead[t], self.load_factor[t])
-
-    def expected_avail_frac(self, t: int) -> Array:
-        """(L, B, N) availability as forecast at step t."""
-        return self._avail_frac(self.ahead[t], self.avail_factor[t])
-
     def expected(self, t: int, leads: Array) -> Inputs:
         """(K, B, N) inputs as forecast at step t for so many steps ahead, (K,); at lead 0 they are the truth.
 
@@ -89,14 +81,9 @@ class Outlook:
         ahead, spread = t + leads, _spread_frac(self.error_frac, leads, self.dt_h)
         load_factor, avail_factor = (_factor(error[ahead], spread) for error in (self.load_error, self.avail_error))
         in_service = None if self.lines is None else self.lines.expected(t, leads, self.dt_h)
-        return Inputs(self._avail_frac(ahead, avail_factor), self._load_mw(ahead, load_factor), self.dt_h, in_service)
-
-    def _load_mw(self, ahead: Array, factor: Array) -> Array:
-        return self.load_mw[ahead] * factor[:, :, None]
-
-    def _avail_frac(self, ahead: Array, factor: Array) -> Array:
         truth = self.avail_frac[ahead]
-        return np.where(self.profiled, np.minimum(truth * factor[:, :, None], 1.0), truth)
+        avail_frac = np.where(self.profiled, np.minimum(truth * avail_factor[:, :, None], 1.0), truth)
+        return Inputs(avail_frac, self.load_mw[ahead] * load_factor[:, :, None], self.dt_h, in_service)
 
 
 def _spread_frac(error_frac: float, leads: Array, dt_h: float) -> Array:

@@ -22,18 +22,8 @@ if TYPE_CHECKING:
 
 SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers that share nothing
 
-FREE_FIELDS = {
-    "observation",
-    "action",
-    "redispatch_moves",
-    "forecast_h",
-    "forecast_error_frac",
-    "split",
-    "overload",
-    "protection",
-    "outages",
-}
-"""Fields of EnvConfig that leave the grid, its prices and the scale of the reward as they are."""
+COMPILED_FIELDS = {"topology", "horizon", "dt_h", "prices"}
+"""Fields of EnvConfig that the grid, its prices or the scale of the reward depend on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +68,7 @@ class Problem:
             GridError: a field that does not exist or does not fit, or outages of lines that the grid lacks.
         """
         config = dataclasses.replace(self.config, **fields)
-        if not set(fields) <= FREE_FIELDS:
+        if fields.keys() & COMPILED_FIELDS:
             return Problem.of(dataclasses.replace(config, topology=fields.get("topology", self.grid)))
         action_map = dataclasses.replace(self.action_map, kind=config.action, redispatch_moves=config.redispatch_moves)
         source = _source(self.arrays, self.grid.series, config)
@@ -132,11 +122,7 @@ class Problem:
 
 
 def _source(arrays: GridArrays, series: Series | None, config: EnvConfig) -> ProfileSource:
-    """Where the episodes of a config come from, with all that it asks for checked.
-
-    Raises:
-        GridError: series that are too short, or an outage of a line that the grid lacks.
-    """
+    """Where the episodes of a config come from; its outages and the length of the series are checked."""
     for outage in config.outages:
         line_of(arrays, outage)
     source = ProfileSource(arrays, series, config.split)

@@ -129,19 +129,12 @@ class Redispatch:
         return xp.where(gain > GAIN_PER_MWH, move, 0.0), pair, change
 
     def _steepest(
-        self,
-        gen: Array,
-        low: Array,
-        high: Array,
-        sign: Array,
-        excess: Array,
-        goes_on: Array,
-        outages: Outages | None,
+        self, gen: Array, low: Array, high: Array, sign: Array, excess: Array, goes_on: Array, outages: Outages | None
     ) -> tuple[Array, Array, Array]:
         """(B,) saving of the first MW of the best move, and (G, B) 1 at the source that goes up, and down."""
         xp = namespace(gen)
         over = xp.where(excess > TOLERANCE_MW, sign, 0.0)
-        price = self._price(gen) + self.overload_per_mwh * self._felt(over, outages)
+        price = self._price(gen) + self.overload_per_mwh * self._ptdf(over, outages)
         to_rise = xp.where(high - gen > TOLERANCE_MW, price, xp.inf)
         to_fall = xp.where(gen - low > TOLERANCE_MW, -price, xp.inf)
         up, down = xp.argmin(to_rise, axis=0), xp.argmin(to_fall, axis=0)
@@ -176,7 +169,7 @@ class Redispatch:
         slope = xp.add(*apart(to_rise, to_fall))
         number = xp.cumulative_sum(xp.astype(at, xp.int64), axis=0)
         for kink in range(1, int(xp.max(xp.sum(xp.astype(at, xp.int64), axis=0))) + 1):
-            more = self._felt(xp.where(at & (number == kink), sign, 0.0), outages)
+            more = self._ptdf(xp.where(at & (number == kink), sign, 0.0), outages)
             slope = slope + self.overload_per_mwh * xp.maximum(xp.subtract(*apart(more, more)), 0.0)
         if self.parts > 1:
             part = xp.zeros_like(to_rise) + self.part[:, None]
@@ -194,7 +187,7 @@ class Redispatch:
         intact_mw = output_mw.T @ self._reach_all
         return outages.flows(intact_mw, output_mw.T)[:, self.lines].T
 
-    def _felt(self, weight: Array, outages: Outages | None) -> Array:
+    def _ptdf(self, weight: Array, outages: Outages | None) -> Array:
         """(G, B) how much a MW of each source changes the sum of flows weighted by (L, B)."""
         if outages is None:
             return namespace(weight).matmul(self.reach, weight)

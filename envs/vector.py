@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 import gymnasium as gym
@@ -11,6 +12,7 @@ from gymnasium.vector.utils import batch_space
 
 from envs.batch import GridBatch, Seeds
 from envs.config import EnvConfig
+from envs.features import of_parts
 from envs.load_balancer import configure
 from grid import GridArrays, GridError
 
@@ -98,7 +100,5 @@ def _objects(observation: Any, count: int) -> np.ndarray:
     """One object a env, as gymnasium's own vector envs give final observations."""
     out = np.empty(count, dtype=object)
     for i in range(count):
-        out[i] = (
-            {name: value[i] for name, value in observation.items()} if isinstance(observation, dict) else observation[i]
-        )
+        out[i] = of_parts(observation, itemgetter(i))
     return out

@@ -29,7 +29,7 @@ from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
 from grid.namespace import namespace
 from grid.numbers import is_finite, is_whole
 from grid.planning import optima, optimum
-from grid.sensitivities import LINE_FIELDS, LineModel, connected
+from grid.sensitivities import connected
 from grid.state import Array, Inputs, Outcome, Setpoint, State
 
 __all__ = [
@@ -40,7 +40,6 @@ __all__ = [
     "LARGEST_BASE_MVA",
     "LEAST_BASE_MVA",
     "LINE_COLUMNS",
-    "LINE_FIELDS",
     "NODE_COLUMNS",
     "OUT",
     "PARTIAL",
@@ -56,7 +55,6 @@ __all__ = [
     "GridArrays",
     "GridError",
     "Inputs",
-    "LineModel",
     "Outcome",
     "Prices",
     "Series",

@@ -80,17 +80,17 @@ class GridArrays(Columns):
         return dataclasses.replace(self, **changed)
 
 
-def fingerprint(wiring: dict[str, Any], columns: dict[str, Any], absent: dict[str, Array]) -> str:
-    """Hash names, wiring, and all values of columns that differ from what absent ones have; positions are left out.
+def fingerprint(network: dict[str, Any], columns: dict[str, Any], absent: dict[str, Array]) -> str:
+    """Hash names, lines, and all values of columns that differ from what absent ones have; positions are left out.
 
     So a column that is new to the table changes the fingerprints of those grids alone that give it.
 
     Args:
-        wiring: names, kinds, ends of lines and base, by the names of their fields.
+        network: names, kinds, ends of lines and base, by the names of their fields.
         columns: values of each column, (N,) or (E,).
         absent: what stands for absent values, (N,) or (E,), where that is not the column's default.
     """
-    plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in wiring.items()}
+    plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in network.items()}
     digest = hashlib.sha256(repr(sorted(plain.items())).encode())
     for name in sorted(columns.keys() - {"x", "y"}):
         values = np.array(columns[name], dtype=object if COLUMNS[name].is_text else float)

@@ -71,11 +71,9 @@ def _line_value(data: dict[str, Any], name: str) -> float:
 def _node_faults(where: str, data: dict[str, Any]) -> list[Fault]:
     kind = data.get("kind")
     if not isinstance(kind, str) or kind not in KIND_NAMES:
-        if kind is None:
-            return [Fault(where, "no kind", f"a kind out of {', '.join(KIND_NAMES)}", "add the kind")]
-        return [
-            Fault(where, f"kind {kind!r}", f"a kind out of {', '.join(KIND_NAMES)}", nearest(str(kind), KIND_NAMES))
-        ]
+        found, mend = f"kind {kind!r}", nearest(str(kind), KIND_NAMES)
+        found, mend = ("no kind", "add the kind") if kind is None else (found, mend)
+        return [Fault(where, found, f"a kind out of {', '.join(KIND_NAMES)}", mend)]
     faults = [
         Fault(where, f"no {column.name}", f"{column.name} for every {kind}", f"add {column.name}")
         for column in NODE_COLUMNS

@@ -137,12 +137,9 @@ def store_value_per_mwh(arrays: GridArrays, prices: Prices) -> Array:
         return value
     limit = float(value[np.asarray(arrays.is_store)].min(initial=np.inf))
     if asked > limit:
-        raise GridError(
-            "prices.store_value_per_mwh",
-            f"{asked:g}",
-            f"at most {limit:g}: the cheapest positive marginal cost x discharge efficiency",
-            "lower it, or leave it out to get that value",
-        )
+        allowed = f"at most {limit:g}: the cheapest positive marginal cost x discharge efficiency"
+        mend = "lower it, or leave it out to get that value"
+        raise GridError("prices.store_value_per_mwh", f"{asked:g}", allowed, mend)
     return np.where(arrays.is_store, asked, 0.0)
 
 

@@ -101,9 +101,8 @@ class Grid:
     def _add_line(self, source: object, target: object, key: str | None, columns: Mapping[str, Any]) -> None:
         for end in (str(source), str(target)):
             if end not in self.graph:
-                raise GridError(
-                    f"line {source}-{target}", f"end {end!r}", "the id of a node that exists", "add the node first"
-                )
+                where, allowed = f"line {source}-{target}", "the id of a node that exists"
+                raise GridError(where, f"end {end!r}", allowed, "add the node first")
         if key is not None and self.graph.has_edge(str(source), str(target), key):
             raise GridError(f"line {key!r}", "the key twice", "a key once for each pair of nodes", "rename one of them")
         start = columns.get("line_from")
@@ -180,7 +179,7 @@ class Grid:
         nodes = list(self.graph.nodes)
         lines = self.lines()
         position = {node: i for i, node in enumerate(nodes)}
-        wiring: dict[str, Any] = {
+        network: dict[str, Any] = {
             "node_names": tuple(nodes),
             "node_kind": np.array([KIND_NAMES.index(self.graph.nodes[node]["kind"]) for node in nodes]),
             "line_names": tuple(name for name, *_ in lines),
@@ -192,8 +191,8 @@ class Grid:
         columns |= _columns(LINE_COLUMNS, [data for *_, data in lines])
         middle = (columns["store_min_mwh"] + columns["store_max_mwh"]) / 2
         columns["store_init_mwh"] = np.where(np.isnan(columns["store_init_mwh"]), middle, columns["store_init_mwh"])
-        mark = fingerprint(wiring, columns, {"store_init_mwh": middle})
-        content = wiring | columns
+        mark = fingerprint(network, columns, {"store_init_mwh": middle})
+        content = network | columns
         arrays = GridArrays(name=str(self.name), **content, **_derived(content, len(nodes)), fingerprint=mark)
         return arrays.convert(_read_only)
 

@@ -54,7 +54,9 @@ class LineModel:
         place = np.where(free, np.cumsum(free) - 1, -1)[point]  # (N,) column of each node's angle
         kept = np.flatnonzero(place >= 0)
         self._gather = _rows(place[kept], kept, np.ones(len(kept)), (int(free.sum()), nodes))
-        incidence = _incidence(start, end, nodes)
+        ends, signs = np.concatenate([start, end]), np.repeat([1.0, -1.0], lines)
+        # (E, N) +1 at the from end, −1 at the to end
+        incidence = _rows(np.tile(np.arange(lines), 2), ends, signs, (lines, nodes))
         merged = csr_array(incidence[real] @ self._gather.T)
         self._drive = csr_array(_rows(real, np.arange(len(real)), suscept_pu, (lines, len(real))) @ merged)
         try:
@@ -89,7 +91,7 @@ class LineModel:
             flow_mw[:, self._connectors] = power_mw @ self._side.T - flow_mw @ self._leaving.T
         return flow_mw
 
-    def felt(self, weights: np.ndarray) -> np.ndarray:
+    def ptdf(self, weights: np.ndarray) -> np.ndarray:
         """(B, N) how much each injected MW changes the sum of the flows weighted by (B, E): ``driven``, transposed."""
         power = np.zeros((len(weights), len(self._part)))
         if self._connectors.size:
@@ -98,8 +100,8 @@ class LineModel:
         if self._factor is not None:
             angle = self._factor.solve((weights @ self._drive).T)  # the nodal matrix is symmetric
             power = power + (self._gather.T @ angle).T
-        felt: np.ndarray = power - (power @ self._mean.T)[:, self._part]
-        return felt
+        factors: np.ndarray = power - (power @ self._mean.T)[:, self._part]
+        return factors
 
     def matrix(self) -> np.ndarray:
         """(E, N) flow per injection."""
@@ -123,13 +125,6 @@ def connected(start: np.ndarray, end: np.ndarray, nodes: int) -> np.ndarray:
 
 def _rows(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> csr_array:
     return coo_array((values, (rows, columns)), shape=shape).tocsr()
-
-
-def _incidence(start: np.ndarray, end: np.ndarray, nodes: int) -> csr_array:
-    """(E, N) +1 at the from end, −1 at the to end."""
-    lines = np.arange(len(start))
-    signs = np.repeat([1.0, -1.0], len(start))
-    return _rows(np.tile(lines, 2), np.concatenate([start, end]), signs, (len(start), nodes))
 
 
 def _undefined() -> GridError:

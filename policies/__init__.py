@@ -17,22 +17,12 @@ from policies.evaluation import evaluate, run_episodes
 from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
 from policies.rollout import rollout
-from policies.runs import (
-    EVALUATION,
-    PAGE,
-    RENDERS,
-    RUN_FILES,
-    allowed_runs,
-    find_own_run,
-    find_run,
-    make_room,
-    shipped,
-)
+from policies.runs import EVALUATION, PAGE, RENDERS, RUN_FILES, allowed_runs, find_own_run, find_run, make_room, shipped
 from policies.table import Evaluation
 
 if TYPE_CHECKING:
     from policies.agent import Agent, load_agent
-    from policies.learning import read_curve, resume, train, what_stages_reached
+    from policies.learning import resume, train
     from policies.networks import GraphActorCriticPolicy, GraphExtractor
     from policies.vec_env import GridVecEnv, make_vec_env
 
@@ -63,33 +53,25 @@ __all__ = [
     "load_agent",
     "make_room",
     "make_vec_env",
-    "read_curve",
     "resume",
     "rollout",
     "run_episodes",
     "shipped",
     "train",
-    "train_extra",
-    "what_stages_reached",
 ]
 
 _LAZY = {
-    "Agent": "policies.agent",
-    "GraphActorCriticPolicy": "policies.networks",
-    "GraphExtractor": "policies.networks",
-    "GridVecEnv": "policies.vec_env",
-    "load_agent": "policies.agent",
-    "make_vec_env": "policies.vec_env",
-    "read_curve": "policies.learning",
-    "resume": "policies.learning",
-    "train": "policies.learning",
-    "what_stages_reached": "policies.learning",
+    "policies.agent": ("Agent", "load_agent"),
+    "policies.learning": ("resume", "train"),
+    "policies.networks": ("GraphActorCriticPolicy", "GraphExtractor"),
+    "policies.vec_env": ("GridVecEnv", "make_vec_env"),
 }
-"""What needs the extra ``train``, and where it is."""
+"""What needs the extra ``train``, by where it is."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'policies' has no attribute {name!r}")
-    with train_extra():
-        return getattr(import_module(_LAZY[name]), name)
+    for module, names in _LAZY.items():
+        if name in names:
+            with train_extra():
+                return getattr(import_module(module), name)
+    raise AttributeError(f"module 'policies' has no attribute {name!r}")

@@ -1,24 +1,12 @@
 """Runs on disk: what training writes and what is needed to act again. No pickle is read.
 
-A run is a folder::
-
-    config.json           env and training settings, versions, names and fingerprints of the grids
-    grid.json             the grid, if there is one, with grid_profiles.csv beside it if it has time series of its own
-    weights.safetensors   the best network so far
-    resume.pt             what a resume needs, read through torch.load(weights_only=True)
-    progress.csv          learning curve
-    stages.csv            what each stage of training reached
-    tensorboard/          the same for TensorBoard
-
-The command line adds README.md, evaluation.json and renders/ (``policies.runs``).
+A run is a folder; ``policies.runs.RUN_FILES`` says what is in it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,14 +17,11 @@ from safetensors.torch import save
 from stable_baselines3.common.policies import ActorCriticPolicy
 
 from envs import EnvConfig, GridBatch, Problem
-from grid import Grid, GridError, Setpoint, atomic_path
+from grid import GridError, Setpoint, atomic_path
 from policies.config import TrainConfig
-from policies.many_grids import TrainingGrids
 from policies.networks import GraphActorCriticPolicy, make_policy, observed, torch_threads
 from policies.rollout import SEEN, as_seen
 from policies.runs import CONFIG, allowed_runs, find_run
-from topologies import names
-from topologies.formats import WRITERS
 
 FORMAT = "load-balancer-run/3"
 GRID, WEIGHTS = "grid.json", "weights.safetensors"
@@ -104,11 +89,6 @@ class Agent:
         if len(grids) > 1 and isinstance(policy, GraphActorCriticPolicy):
             policy.rewire([])  # it knows no grid until it is reset on one
 
-    @property
-    def plans(self) -> bool:
-        """Whether it plans the day ahead, which is compiled at its first use."""
-        return self.env_config.action == "bids"
-
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
     ) -> tuple[np.ndarray, Any]:
@@ -133,14 +113,14 @@ class Agent:
             GridError: another grid, or another encoding of observations or actions.
         """
         where, policy = f"agent {self.name!r}", self.policy
-        if isinstance(policy, GraphActorCriticPolicy):
-            check_seen(where, self.env_config, batch.config)
-            policy.rewire([batch.arrays])
-            return
-        if batch.arrays.fingerprint != self.grids[0].fingerprint:
+        is_graph = isinstance(policy, GraphActorCriticPolicy)
+        if not is_graph and batch.arrays.fingerprint != self.grids[0].fingerprint:
             mend = "train an agent on this grid; the weights of this kind of policy belong to one grid"
             raise GridError(where, f"the grid {batch.arrays.name!r}", f"the grid {self.grids[0].name!r}", mend)
         check_seen(where, self.env_config, batch.config)
+        if isinstance(policy, GraphActorCriticPolicy):
+            policy.rewire([batch.arrays])
+            return
         shown = [_shown_lines(config, batch) for config in (self.env_config, batch.config)]
         if self.env_config.observation == "flat" and shown[0] != shown[1]:
             found = "outages or trips other than in its training"
@@ -172,54 +152,6 @@ def check_seen(where: str, own: EnvConfig, found: EnvConfig) -> None:
         if getattr(own, name) != getattr(found, name):
             mend = "make the env with the env_config of the agent"
             raise GridError(where, f"{name}={getattr(found, name)!r}", f"{name}={getattr(own, name)!r}", mend)
-
-
-def trained_on(grids: TrainingGrids) -> tuple[TrainedOn, ...]:
-    """The grids of a training as its run names them.
-
-    Raises:
-        GridError: several grids, of which one has no name to load it by.
-    """
-    problems = grids.problems
-    names = [_source(each.config.topology) for each in problems] if len(grids) > 1 else [problems[0].arrays.name]
-    return tuple(TrainedOn(name, each.arrays.fingerprint) for name, each in zip(names, problems, strict=True))
-
-
-def write_config(run: Path, grids: TrainingGrids, config: TrainConfig) -> None:
-    """Write what defines a run: its settings, and its grid or, of several, their names.
-
-    Raises:
-        GridError: several grids, of which one has no name to load it by.
-    """
-    known, first = trained_on(grids), grids.problems[0]
-    if len(grids) == 1:
-        WRITERS[".json"](first.grid, run / GRID)
-    env = {field.name: getattr(first.config, field.name) for field in dataclasses.fields(EnvConfig)}
-    env |= {name: dataclasses.asdict(env[name]) for name in ("prices", "protection")}
-    env |= {"outages": [dataclasses.asdict(outage) for outage in env["outages"]]}
-    env |= {"topology": GRID if len(grids) == 1 else known[0].name}
-    content = {
-        "format": FORMAT,
-        "grids": [each._asdict() for each in known],
-        "env": env,
-        "train": dataclasses.asdict(config),
-        "versions": _versions(),
-    }
-    with atomic_path(run / CONFIG) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _source(topology: object) -> str:
-    """What a grid is loaded by, from any folder.
-
-    Raises:
-        GridError: it was handed over as an object.
-    """
-    if isinstance(topology, Grid):
-        mend = "write it to a file, and hand over the path"
-        raise GridError(f"grid {topology.name!r}", "a Grid among several", "the name or path of each grid", mend)
-    is_path = str(topology) not in names() and Path(str(topology)).exists()
-    return str(Path(str(topology)).resolve()) if is_path else str(topology)
 
 
 def read_config(run: Path, allowed: str | None = None) -> Settings:
@@ -310,17 +242,7 @@ def load_agent(run_or_name: str | Path, name: str = "agent") -> Agent:
         env_config = dataclasses.replace(env_config, topology=problem.grid)
     else:
         problem = Problem.of(dataclasses.replace(env_config, topology=SMALLEST, outages=()))
-    policy = make_policy(config, GridBatch(as_seen(problem, observed(env_config, config))))
+    batch = GridBatch(as_seen(problem, observed(env_config, config)))
+    policy = make_policy(config, batch.observation_space, batch.action_space, [batch.arrays])
     read_weights(run, policy)
     return Agent(name, policy, env_config, grids)
-
-
-def _versions() -> dict[str, str]:
-    """Versions of what shapes the numbers."""
-    found = {"python": platform.python_version()}
-    for package in ("load-balancer", "numpy", "stable-baselines3", "torch", "torch-geometric"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found

@@ -20,7 +20,8 @@ class Policy(Protocol):
     name: str
 
     def reset(self, batch: GridBatch) -> None:
-        """Prepare for the episodes that the batch is about to run."""
+        """Prepare for the episodes that the batch is about to run; a rule without memory has nothing to prepare."""
+        return
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Decide the coming step of all B episodes from what can be observed before it."""
@@ -45,26 +46,20 @@ class Random:
         return Setpoint(gen_mw, self._rng.uniform(now.store_lo_mw, now.store_hi_mw))
 
 
-class Merit:
+class Merit(Policy):
     """Cheapest sources first, stores idle, lines ignored."""
 
     name = "merit"
-
-    def reset(self, batch: GridBatch) -> None:
-        """Nothing to prepare: the rule has no memory."""
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Dispatch the demand of the coming step."""
         return batch.action_map.merit_setpoint(batch.limits, batch.inputs)
 
 
-class Redispatch:
+class Redispatch(Policy):
     """The merit order, and then moves of output between sources that relieve lines; stores idle."""
 
     name = "redispatch"
-
-    def reset(self, batch: GridBatch) -> None:
-        """Nothing to prepare: the rule has no memory."""
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Dispatch the demand of the coming step and mend the dispatch."""

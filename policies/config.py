@@ -7,11 +7,7 @@ from typing import Any, Literal
 
 from grid import GridError, is_finite, is_whole, nearest
 
-OBSERVATIONS: dict[str, Literal["flat", "graph"]] = {
-    "mlp": "flat",
-    "extractor": "graph",
-    "graph": "graph",
-}
+OBSERVATIONS: dict[str, Literal["flat", "graph"]] = {"mlp": "flat", "extractor": "graph", "graph": "graph"}
 """Each kind of policy with the observation it reads."""
 
 STAGES = ("optimum", "gradient", "ppo")
@@ -21,38 +17,18 @@ STAGE_SHARES = {"optimum": 1.0, "gradient": 3.0, "ppo": 3.0}
 """How the budget is shared out between the stages that run."""
 
 BEST_STAGES = {"mlp": ("optimum", "gradient"), "extractor": ("optimum", "gradient"), "graph": ("gradient",)}
-"""What each policy learns by unless told otherwise."""
+"""What each policy learns by, by default."""
 
 TUNING_STAGES = ("gradient",)
-"""What a trained network is fitted to further grids by unless told otherwise."""
+"""What a trained network is fitted to further grids by, by default."""
 
+SETTINGS = ("n_envs", "batch_size", "n_epochs", "learning_rate", "gradient_learning_rate", "graph_width")
 PPO_SETTINGS: dict[str, dict[str, Any]] = {
-    "mlp": {
-        "n_envs": 128,
-        "batch_size": 2048,
-        "n_epochs": 6,
-        "learning_rate": 2e-3,
-        "gradient_learning_rate": 3e-3,
-        "graph_width": 32,
-    },
-    "extractor": {
-        "n_envs": 64,
-        "batch_size": 1024,
-        "n_epochs": 3,
-        "learning_rate": 1e-3,
-        "gradient_learning_rate": 3e-3,
-        "graph_width": 32,
-    },
-    "graph": {
-        "n_envs": 192,
-        "batch_size": 1024,
-        "n_epochs": 2,
-        "learning_rate": 3e-4,
-        "gradient_learning_rate": 5e-4,
-        "graph_width": 24,
-    },
+    "mlp": dict(zip(SETTINGS, (128, 2048, 6, 2e-3, 3e-3, 32), strict=True)),
+    "extractor": dict(zip(SETTINGS, (64, 1024, 3, 1e-3, 3e-3, 32), strict=True)),
+    "graph": dict(zip(SETTINGS, (192, 1024, 2, 3e-4, 5e-4, 24), strict=True)),
 }
-"""What each policy trains with unless told otherwise: larger networks make smaller, fewer and slower steps."""
+"""What each policy trains with by default: larger networks make smaller, fewer and slower steps."""
 
 WITH_PPO_SETTINGS = {"mlp": {"n_envs": 512}}
 """What is other where PPO is one of the stages: it learns from samples, of which an update cannot have too many."""
@@ -61,7 +37,7 @@ TUNING_SETTINGS = {"mlp": {"batch_size": 6144, "n_epochs": 2}}
 """And where PPO follows another stage: fresh samples are worth more there than another look at old ones."""
 
 OF_POLICY: Any = None
-"""Stands for what the policy trains with unless told otherwise, from the moment the config is made."""
+"""Stands for the default of the policy, which takes its place when the config is made."""
 
 COUNTS = ("n_envs", "batch_size", "n_epochs", "width", "graph_width", "graph_layers", "grids_per_update", "threads")
 

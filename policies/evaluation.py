@@ -26,7 +26,7 @@ LEAST_SAID_FRAC = 1e-4
 """Of the demand: what the optimum alone sheds or spills is said from here on."""
 
 Report = Callable[[float, str], None]
-"""Told the share of the work that is done, in [0, 1], and what is being done."""
+"""Called with the share of the work that is done, in [0, 1], and what is being done."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ def evaluate(
         config: of the env, or the compiled problem; an agent sees it through its own observation and action.
         episodes: how many; the same seed gives the same ones.
         seed: of the episodes and of the bootstrap.
-        progress: told how far the work is.
+        progress: called with the share that is done.
         split: part of the series that the episodes come from.
 
     Raises:
@@ -69,14 +69,16 @@ def evaluate(
     report = progress or (lambda done, what: None)
     parts = len(deciders) + 2
 
-    batch = GridBatch(_of_split(config, split), episodes, seed)
+    config = config.replace(split=split) if isinstance(config, Problem) else dataclasses.replace(config, split=split)
+    batch = GridBatch(config, episodes, seed)
     config = batch.config
     merit = run(Merit(), batch, seed)
     runs = []
     for k, policy in enumerate(deciders):
         report((k + 1) / parts, policy.name)
-        told = _step_counter(report, k + 1, parts, policy.name, batch.horizon)
-        runs.append(merit if isinstance(policy, Merit) else run(policy, _seen_by(policy, batch, seed), seed, told))
+        count_step = _step_counter(report, k + 1, parts, policy.name, batch.horizon)
+        is_run = isinstance(policy, Merit)
+        runs.append(merit if is_run else run(policy, _seen_by(policy, batch, seed), seed, count_step))
     best, exact = _optima(batch, seed, lambda done: report((parts - 1 + done) / parts, OPTIMUM))
     rows = compare([*runs, best], merit, best, Bootstrap(episodes, seed))
     hours, trips = config.horizon * config.dt_h, config.overload == "trip"
@@ -159,13 +161,6 @@ def compare(runs: Sequence[Runs], merit: Runs, best: Runs, bootstrap: Bootstrap)
     return tuple(rows)
 
 
-def _of_split(config: EnvConfig | Problem, split: Literal["train", "test"]) -> Problem:
-    """The problem of the episodes of a part of the series."""
-    if isinstance(config, Problem):
-        return config.replace(split=split)
-    return Problem.of(dataclasses.replace(config, split=split))
-
-
 def _decider(policy: str | Policy) -> Policy:
     if not isinstance(policy, str):
         return policy
@@ -183,9 +178,7 @@ def _step_counter(report: Report, part: int, parts: int, name: str, horizon: int
 def _seen_by(policy: Policy, batch: GridBatch, seed: int) -> GridBatch:
     """The batch as the policy observes it and acts on it; baselines take it as it is."""
     own: EnvConfig | None = getattr(policy, "env_config", None)
-    if own is None:
-        return batch
-    if dataclasses.replace(batch.config, **{name: getattr(own, name) for name in SEEN}) == batch.config:
+    if own is None or all(getattr(own, name) == getattr(batch.config, name) for name in SEEN):
         return batch
     seen = GridBatch(as_seen(batch.problem, own), batch.batch_size, seed)
     batch.reset(seed)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
-from envs import EnvConfig, GridBatch, Problem, configure
+from envs import EnvConfig, GridBatch, Problem, configure, of_parts
 from grid import GridArrays, GridError
 from policies.many_grids import Rotation, TrainingGrids
 from policies.side_by_side import SideBySide
@@ -131,7 +132,7 @@ class GridVecEnv(VecEnv):
         metrics = self.batch.metrics
         return [
             {
-                "terminal_observation": _row(final, i),
+                "terminal_observation": of_parts(final, itemgetter(i)),
                 "TimeLimit.truncated": False,
                 "episode": {"r": float(self._episode_reward[i]), "l": self.batch.horizon, "t": elapsed_s},
                 "episode_metrics": {name: float(values[i]) for name, values in metrics.items()},
@@ -165,13 +166,6 @@ class GridVecEnv(VecEnv):
 
     def _views(self, indices: int | Iterable[int] | None) -> list[EnvView]:
         return [self.views[i] for i in self._get_indices(indices)]
-
-
-def _row(observation: Any, i: int) -> Any:
-    """Observation of one env of a batch."""
-    if isinstance(observation, dict):
-        return {name: value[i] for name, value in observation.items()}
-    return observation[i]
 
 
 def make_vec_env(

@@ -81,11 +81,11 @@ def draw_comparison(outcome: Evaluation, policy: str | Policy, config: EnvConfig
     """
     from dataclasses import astuple
 
-    from envs.rendering import Gap, comparison
+    from envs.rendering import comparison
     from policies import run_episodes
     from scripts.running import Schedule
 
-    gaps = {row.name: Gap(*astuple(row.gap_frac)) for row in outcome.rows}
+    gaps = {row.name: astuple(row.gap_frac) for row in outcome.rows}
     shown, best = (run_episodes(one, config, 1, outcome.seed)[0] for one in (policy, Schedule()))
     note = f"{outcome.of}; below, a day of the first of them"
     return comparison(gaps, shown, best, path, note=note, highlight=shown.policy)

@@ -7,15 +7,15 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from envs.rendering.comparison import Gap, comparison
+from envs.rendering.comparison import comparison
 from episodes import make_episode
 from grid import GridError
 
 GAPS = {
-    "random": Gap(5.0, 4.0, 6.0),
-    "merit": Gap(0.30, 0.20, 0.45),
-    "agent": Gap(0.02, -0.01, 0.05),
-    "optimum": Gap(0.0, 0.0, 0.0),
+    "random": (5.0, 4.0, 6.0),
+    "merit": (0.30, 0.20, 0.45),
+    "agent": (0.02, -0.01, 0.05),
+    "optimum": (0.0, 0.0, 0.0),
 }
 
 
@@ -76,7 +76,7 @@ def test_both_days_show_24_h_on_the_same_scales_with_the_same_colours(figure):
         assert len(keys[0]) > 1
 
 
-@pytest.mark.parametrize("gaps", [{"optimum": Gap(0, 0, 0)}, {"merit": Gap(0.1, 0.1, 0.1), "optimum": Gap(0, 0, 0)}])
+@pytest.mark.parametrize("gaps", [{"optimum": (0, 0, 0)}, {"merit": (0.1, 0.1, 0.1), "optimum": (0, 0, 0)}])
 def test_few_rows_and_short_episodes_can_be_drawn_in_the_promised_size(tmp_path, gaps):
     episode = make_episode(steps=3)
     path = comparison(gaps, episode, episode, tmp_path / "a.png")

@@ -268,7 +268,8 @@ def test_a_batch_that_encodes_otherwise_is_refused(trained):
 def test_weights_replace_every_number_of_a_fresh_network(run):
     agent = load_agent(run)
     torch.manual_seed(1)
-    fresh = make_policy(SETTINGS, GridBatch(agent.env_config, 1))
+    batch = GridBatch(agent.env_config, 1)
+    fresh = make_policy(SETTINGS, batch.observation_space, batch.action_space, [batch.arrays])
     assert any(not torch.equal(v, agent.policy.state_dict()[k]) for k, v in fresh.state_dict().items())
     read_weights(run, fresh)
     assert all(torch.equal(v, agent.policy.state_dict()[k]) for k, v in fresh.state_dict().items())

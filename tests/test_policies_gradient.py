@@ -26,7 +26,7 @@ def learner(policy, seed=0, episodes=6, config=CONFIG):
     settings = TrainConfig(policy=policy, width=16, graph_width=8)
     env_config = observed(config, settings)
     batch = GridBatch(env_config, episodes, seed=3)
-    network = make_policy(settings, batch)
+    network = make_policy(settings, batch.observation_space, batch.action_space, [batch.arrays])
     batch.reset()
     return GradientLearner(network, batch, gamma=0.9), network, batch
 

@@ -26,7 +26,7 @@ def learner(policy="mlp", episodes=24, **kwargs):
     torch.manual_seed(0)
     config = TrainConfig(policy=policy, width=32, graph_width=16)
     batch = GridBatch(observed(CONFIG, config), episodes, seed=3)
-    network = make_policy(config, batch)
+    network = make_policy(config, batch.observation_space, batch.action_space, [batch.arrays])
     start_from_merit(network, batch.problem)
     return ImitationLearner(network, batch, gamma=0.9, **kwargs), network, batch
 

@@ -4,7 +4,7 @@
 ``envs.rendering.page`` writes pages for the browser.
 """
 
-from envs.rendering.comparison import Gap, comparison
+from envs.rendering.comparison import comparison
 from envs.rendering.contingency import contingency_picture
 from envs.rendering.grid_state import GridStateRenderer, grid_state
 from envs.rendering.page import replay
@@ -23,7 +23,6 @@ __all__ = [
     "STYLE",
     "SUFFIXES",
     "VIEWERS",
-    "Gap",
     "GridStateRenderer",
     "Playback",
     "Sheet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from matplotlib.axes import Axes
 
@@ -21,13 +21,8 @@ ROWS = ((292, 156), (56, 156))  # bottom and height
 OFF_SCALE = 3.0  # a gap so many times the next largest runs off the scale, so that the others can be told apart
 _FIGURES = 12.0  # between the end of an interval and its figures
 
-
-class Gap(NamedTuple):
-    """Cost above the optimum, as a share of the reference, with its interval."""
-
-    mean: float
-    low: float
-    high: float
+Gap: TypeAlias = tuple[float, float, float]
+"""Cost above the optimum, as a share of the reference: mean, and low and high end of its interval."""
 
 
 def comparison(
@@ -71,8 +66,8 @@ def _first_day(episode: Episode) -> Episode:
 def _draw_gaps(axes: Axes, gaps: Mapping[str, Gap], highlight: str) -> None:
     """A bar for each policy, with its interval and figures."""
     axes.set_title("Cost above the optimum (% of the merit order's without lines and stores; 95 % intervals)")
-    end = _end_of_scale([100 * gap.high for gap in gaps.values()])
-    start = min(0.0, *(100 * gap.low for gap in gaps.values()))
+    end = _end_of_scale([100 * high for _, _, high in gaps.values()])
+    start = min(0.0, *(100 * low for _, low, _ in gaps.values()))
     axes.set_xlim(start, end)
     axes.set_ylim(len(gaps) - 0.5, -0.5)
     axes.set_yticks(range(len(gaps)), [literal(name, 14) for name in gaps])

@@ -7,46 +7,15 @@ from pathlib import Path
 from matplotlib.style import context
 from PIL import Image as Pillow
 
+from envs.rendering import header, video
 from envs.rendering.canvas import Canvas, Image, fit
-from envs.rendering.header import (
-    NOTE,
-    TITLE,
-    VALUE_SIZE,
-    Figures,
-    draw_figures,
-    draw_time,
-    draw_title,
-    plain,
-    right_edges,
-    served_figures,
-)
 from envs.rendering.layout import Box
 from envs.rendering.legend import draw_fullest_lines, draw_legend, draw_outage_legend
 from envs.rendering.network import Network
 from envs.rendering.playback import Playback, rows
 from envs.rendering.strip import Strip, plots_of
-from envs.rendering.style import (
-    GIF_SIZE,
-    INK,
-    LEGEND_WIDTH,
-    MARGIN,
-    MUTED,
-    SIZE,
-    STRIP_HEIGHT,
-    STYLE,
-    VERMILION,
-)
+from envs.rendering.style import GIF_SIZE, INK, LEGEND_WIDTH, MARGIN, MUTED, SIZE, STRIP_HEIGHT, STYLE, VERMILION
 from envs.rendering.versus import PAIR_GIF_SIZE, PAIR_SIZE, VersusRenderer
-from envs.rendering.video import (
-    MP4_FPS,
-    SECONDS_PER_STEP,
-    SUFFIXES,
-    Clip,
-    Progress,
-    check_suffix,
-    seconds_per_step,
-    write_animation,
-)
 from grid import IN_SERVICE, Episode, GridError, atomic_path
 
 HEADER_LEFT = 704.0  # where the time ends
@@ -58,7 +27,7 @@ def grid_state(
     *,
     step: int | None = None,
     versus: Episode | None = None,
-    progress: Progress | None = None,
+    progress: video.Progress | None = None,
 ) -> Path:
     """Draw an episode on its grid: an animation (.gif, .mp4) or a picture (.png) of one step; returns the path.
 
@@ -74,18 +43,18 @@ def grid_state(
         GridError: another suffix, no such step, two different episodes, a path that cannot be written, .mp4 without
             ffmpeg.
     """
-    suffix = check_suffix(path, SUFFIXES["grid_state"])
+    suffix = video.check_suffix(path, video.SUFFIXES["grid_state"])
     steps = max(episode.steps, 1)
     if suffix == ".png":
         shown = _telling_step(episode) if step is None else step
         if not 0 <= shown < steps:
             raise GridError("step", str(step), f"0 to {steps - 1}", "choose a step of the episode")
         with atomic_path(path) as temporary:
-            Pillow.fromarray(_renderer(episode, versus, SECONDS_PER_STEP).frame(shown)).save(temporary)
+            Pillow.fromarray(_renderer(episode, versus, video.SECONDS_PER_STEP).frame(shown)).save(temporary)
         return Path(path)
-    fps = _gif_fps(episode, versus) if suffix == ".gif" else MP4_FPS
-    renderer = _renderer(episode, versus, seconds_per_step(steps), small=suffix == ".gif")
-    return write_animation(path, Clip(renderer.frame, steps, fps), progress)
+    fps = _gif_fps(episode, versus) if suffix == ".gif" else video.MP4_FPS
+    renderer = _renderer(episode, versus, video.seconds_per_step(steps), small=suffix == ".gif")
+    return video.write_animation(path, video.Clip(renderer.frame, steps, fps), progress)
 
 
 def _telling_step(episode: Episode) -> int:
@@ -127,7 +96,7 @@ class GridStateRenderer:
         size: tuple[int, int] = SIZE,
         *,
         steps: int | None = None,
-        seconds_per_step: float = SECONDS_PER_STEP,
+        seconds_per_step: float = video.SECONDS_PER_STEP,
     ) -> None:
         self.episode = episode
         self.steps = steps or max(episode.steps, 1)
@@ -139,7 +108,7 @@ class GridStateRenderer:
             self.network = Network(canvas, episode, self._box)
             strip = Box(MARGIN + 34, 46, canvas.width - 2 * MARGIN - 34, STRIP_HEIGHT)
             self._strip = Strip(canvas, strip, episode, self.steps, 3 if (episode.store_max_mwh > 0).any() else 2)
-            draw_title(canvas, episode, self.network.kinds)
+            header.draw_title(canvas, episode, self.network.kinds)
             self._legend_x = canvas.width - LEGEND_WIDTH
             self._legend_end = draw_legend(canvas, self.network, self._legend_x, canvas.height - 100)
             self.network.draw_background()
@@ -158,8 +127,8 @@ class GridStateRenderer:
         self.episode, self._playback = episode, Playback(episode)
         figures = self._list_figures()
         columns = [(name, values) for name, values, _ in figures]
-        start, *_ = self._edges = right_edges(self._canvas.width - MARGIN, [("policy", [""]), *columns])
-        policy, steps = fit(episode.policy, start - HEADER_LEFT, VALUE_SIZE, bold=True), self._playback.last + 1
+        start, *_ = self._edges = header.right_edges(self._canvas.width - MARGIN, [("policy", [""]), *columns])
+        policy, steps = fit(episode.policy, start - HEADER_LEFT, header.VALUE_SIZE, bold=True), self._playback.last + 1
         self._figures = [("policy", [policy] * steps, [INK] * steps), *figures]
         with context(["default", STYLE]):
             self._canvas.restore(self._background)
@@ -176,15 +145,16 @@ class GridStateRenderer:
         self._canvas.restore()
         self.network.draw(moment, self._seconds_per_step)
         self._strip.draw_cursor(t)
-        draw_time(self._canvas, self.episode, t, self.steps)
-        draw_figures(self._canvas, self._figures, self._edges, int(t), self._canvas.height - TITLE, NOTE - TITLE)
+        header.draw_time(self._canvas, self.episode, t, self.steps)
+        y, drop = self._canvas.height - header.TITLE, header.NOTE - header.TITLE
+        header.draw_figures(self._canvas, self._figures, self._edges, int(t), y, drop)
         draw_fullest_lines(self._canvas, self._below, self.episode, self._playback.series.flow_frac[int(t)])
         return self._canvas.image()
 
-    def _list_figures(self) -> Figures:
+    def _list_figures(self) -> header.Figures:
         """What the header says of each step."""
         series = self._playback.series
-        figures = [*served_figures(series), plain("return so far", series.reward_sum)]
+        figures = [*header.served_figures(series), header.plain("return so far", series.reward_sum)]
         out = (series.line_status != IN_SERVICE).sum(1).tolist()
         if any(out):
             figures.insert(0, ("lines out", [str(one) for one in out], [VERMILION if one else MUTED for one in out]))

@@ -8,25 +8,10 @@ import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgba
 
+from envs.rendering import style
 from envs.rendering.canvas import Align, Canvas, fit
 from envs.rendering.layout import Box, Floats
 from envs.rendering.network import OUTAGE_WORDS, Network, draw_outages
-from envs.rendering.style import (
-    CHEVRON,
-    CIRCLE,
-    FULL,
-    HALO,
-    INK,
-    LOADING,
-    LOOKS,
-    MUTED,
-    PAPER,
-    UNLIMITED,
-    VERMILION,
-    arc,
-    filled,
-    loading_percent,
-)
 from grid import KIND_NAMES, Episode
 
 _MEANING = {
@@ -50,7 +35,7 @@ class _Pen:
         self.canvas, self.x, self.y = canvas, x, y
 
     def heading(self, text: str) -> None:
-        self.canvas.text(self.x, self.y, text, 8.5, MUTED, bold=True)
+        self.canvas.text(self.x, self.y, text, 8.5, style.MUTED, bold=True)
         self.y -= 27
 
     def shape(self, shape: Floats, size: float, face: Any, edge: Any, width: float, dx: float = 13) -> None:
@@ -68,12 +53,12 @@ class _Pen:
         self.line(self.ruler, colour, width)
 
     def words(self, name: str, meaning: str) -> None:
-        self.canvas.text(self.x + 38, self.y + 7, name, 10, INK)
-        self.canvas.text(self.x + 38, self.y - 8.5, meaning, 8, MUTED)
+        self.canvas.text(self.x + 38, self.y + 7, name, 10, style.INK)
+        self.canvas.text(self.x + 38, self.y - 8.5, meaning, 8, style.MUTED)
         self.y -= _ROW
 
     def word(self, name: str) -> None:
-        self.canvas.text(self.x + 53, self.y, name, 8.5, INK)
+        self.canvas.text(self.x + 53, self.y, name, 8.5, style.INK)
         self.y -= 26
 
 
@@ -85,8 +70,8 @@ def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> float:
         if kind in network.kinds:
             _node(pen, kind)
     if network.has_demand:
-        pen.shape(CIRCLE, 8, LOOKS["consumer"].colour, PAPER, 1)
-        pen.line(arc(0.4) * 11.5 + [pen.x + 13, pen.y], VERMILION, 3.4, "butt")
+        pen.shape(style.CIRCLE, 8, style.LOOKS["consumer"].colour, style.PAPER, 1)
+        pen.line(style.arc(0.4) * 11.5 + [pen.x + 13, pen.y], style.VERMILION, 3.4, "butt")
         pen.words("unmet demand", "arc = share not served")
     if not len(network.segments):
         return pen.y
@@ -95,11 +80,11 @@ def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> float:
     if network.limited.any():
         _loading(pen, network.line_width)
     if not network.limited.all():
-        pen.rule(UNLIMITED, 0.6 * network.line_width)
+        pen.rule(style.UNLIMITED, 0.6 * network.line_width)
         pen.word("no capacity given")
-    pen.rule(LOADING(0.5), 0.75 * network.line_width)
+    pen.rule(style.LOADING(0.5), 0.75 * network.line_width)
     for dx in (11, 25, 39):
-        pen.shape(CHEVRON, 0.85 * network.chevron_size, INK, PAPER, 0.9, dx - 2)
+        pen.shape(style.CHEVRON, 0.85 * network.chevron_size, style.INK, style.PAPER, 0.9, dx - 2)
     pen.word("direction of flow")
     return pen.y
 
@@ -115,11 +100,11 @@ def draw_outage_legend(canvas: Canvas, network: Network, episode: Episode, x: fl
 
 
 def _node(pen: _Pen, kind: str) -> None:
-    look = LOOKS[kind]
+    look = style.LOOKS[kind]
     size = 5.0 if kind == "junction" else 11.5
     pen.shape(look.shape, size, look.empty, look.edge, 1.5)
     if kind in _SHOWN_FILL:
-        pen.shape(filled(look.shape, _SHOWN_FILL[kind]), size, look.colour, (0, 0, 0, 0), 0)
+        pen.shape(style.filled(look.shape, _SHOWN_FILL[kind]), size, look.colour, (0, 0, 0, 0), 0)
         pen.shape(look.shape, size, (0, 0, 0, 0), look.edge, 1.3)
     pen.words(*_MEANING[kind])
 
@@ -127,20 +112,20 @@ def _node(pen: _Pen, kind: str) -> None:
 def _loading(pen: _Pen, width: float) -> None:
     thin, thick = 0.84, 0.7 * width
     for share in np.linspace(0, 1, 60, endpoint=False).tolist():  # each over the ones before, without seams
-        left, colour = 165 * share, LOADING(share)
+        left, colour = 165 * share, style.LOADING(share)
         pen.shape(np.array([(left, thick), (165, thick), (165, -thick), (left, -thick)]), 1, colour, colour, 0, 0)
     for side in (1, -1):
         above = np.array([(-1, thin), (165, thick), (165, thick + 1), (-1, thick + 1)]) * [1, side]
-        pen.shape(above, 1, PAPER, PAPER, 0, 0)
+        pen.shape(above, 1, style.PAPER, style.PAPER, 0, 0)
     ends: tuple[tuple[float, Align], ...] = ((0, "left"), (0.5, "center"), (1, "right"))
     for part, align in ends:
-        pen.canvas.text(pen.x + 165 * part, pen.y - 19, f"{part:.0%}", 8, MUTED, align=align)
+        pen.canvas.text(pen.x + 165 * part, pen.y - 19, f"{part:.0%}", 8, style.MUTED, align=align)
     pen.y -= 46
-    pen.rule(HALO, width + 5)
-    pen.rule(FULL, width)
+    pen.rule(style.HALO, width + 5)
+    pen.rule(style.FULL, width)
     pen.word("at capacity (≥ 95%)")
-    pen.rule(FULL, width + 4)
-    pen.rule(VERMILION, width)
+    pen.rule(style.FULL, width + 4)
+    pen.rule(style.VERMILION, width)
     pen.word("overloaded (> 100%)")
 
 
@@ -156,11 +141,11 @@ def draw_fullest_lines(canvas: Canvas, box: Box, episode: Episode, flow_frac: Fl
         return
     loading = np.abs(flow_frac)
     y = box.bottom + box.height
-    canvas.text(box.left, y, "FULLEST LINES", 8.5, MUTED, bold=True)
+    canvas.text(box.left, y, "FULLEST LINES", 8.5, style.MUTED, bold=True)
     y -= _HEADING
     for e in limited[np.argsort(-loading[limited], kind="stable")[:room]].tolist():
-        canvas.text(box.left, y, fit(episode.line_names[e], box.width - _PERCENT_WIDTH, 8.5), 8.5, INK)
+        canvas.text(box.left, y, fit(episode.line_names[e], box.width - _PERCENT_WIDTH, 8.5), 8.5, style.INK)
         over = loading[e] > 1 + 1e-6
-        percent, colour = loading_percent(loading[e]), VERMILION if over else INK
+        percent, colour = style.loading_percent(loading[e]), style.VERMILION if over else style.INK
         canvas.text(box.left + box.width, y, percent, 8.5, colour, bold=over, align="right")
         y -= _FULLEST_ROW

@@ -9,29 +9,10 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb, to_rgba
 from numpy.typing import NDArray
 
-from envs.rendering import layout
+from envs.rendering import layout, style
 from envs.rendering.canvas import Canvas, text_width
 from envs.rendering.layout import Box, Floats
 from envs.rendering.playback import Moment
-from envs.rendering.style import (
-    AT_CAPACITY_FRAC,
-    CHEVRON,
-    CIRCLE,
-    CROSS,
-    FULL,
-    HALO,
-    INK,
-    LOADING,
-    LOOKS,
-    MUTED,
-    PAPER,
-    UNLIMITED,
-    VERMILION,
-    arc,
-    filled,
-    literal,
-    loading_percent,
-)
 from grid import IN_SERVICE, KIND_NAMES, OUT, TRIPPED, Episode
 
 MAX_LABELS = 45  # larger grids get small ones, the most important first, where nothing is in the way
@@ -46,7 +27,7 @@ MANY_LINES = 600  # where there are more, only those that carry much have chevro
 MUCH_FRAC = 0.6  # of capacity
 CHEVRON_SPEED = 90.0  # pixels a second at full loading
 OUTAGE_WORDS = {TRIPPED: "tripped", OUT: "out of service"}
-_OUTAGE_COLOURS = {TRIPPED: VERMILION, OUT: MUTED}
+_OUTAGE_COLOURS = {TRIPPED: style.VERMILION, OUT: style.MUTED}
 _DASHES = (0, (2.2, 1.6))  # in widths of the line
 _CURVE = np.linspace(0, 1, 15)[:, None, None]
 
@@ -94,7 +75,7 @@ class Network:
     def _place_labels(self, episode: Episode, outer: Floats) -> None:
         few = len(self.kinds) <= MAX_LABELS
         self.label_size = 8.5 if len(self.kinds) <= 30 else 7.5 if few else 6.5
-        self._label_colour = INK if few else MUTED
+        self._label_colour = style.INK if few else style.MUTED
         self.labels: list[str] = []
         self.label_points = np.zeros((0, 2))
         self.label_boxes = np.zeros((0, 2))  # width, height
@@ -102,7 +83,7 @@ class Network:
         paths = self._dots(4.0)
         room = Box(self._box.left - 20, self._box.bottom - 14, self._box.width + 40, self._box.height + 32)
         if few or self._canvas.scale >= LEAST_LABEL_SCALE:
-            self.labels = [literal(name, LABEL_CHARACTERS) for name in episode.node_names]
+            self.labels = [style.literal(name, LABEL_CHARACTERS) for name in episode.node_names]
             width = [text_width(label, self.label_size) + 2 for label in self.labels]
             self.label_boxes = np.column_stack([width, np.full(len(width), 1.55 * self.label_size)])
             first = None if few else _by_importance(self.kinds, self.radius)[:MOST_SMALL_LABELS]
@@ -129,10 +110,12 @@ class Network:
         return layout.on_curve(start, bend, end, place[:, None])
 
     def _make_nodes(self) -> None:
-        shapes = [LOOKS[kind].shape * r + p for kind, r, p in zip(self.kinds, self.radius, self.points, strict=True)]
-        looks = [LOOKS[kind] for kind in self.kinds]
-        rim = [1.1 if look.edge == PAPER else 3.0 for look in looks]
-        under = PolyCollection(shapes, facecolors=[look.empty for look in looks], edgecolors=PAPER, linewidths=rim)
+        self._looks = looks = [style.LOOKS[kind] for kind in self.kinds]
+        shapes = [look.shape * r + p for look, r, p in zip(looks, self.radius, self.points, strict=True)]
+        rim = [1.1 if look.edge == style.PAPER else 3.0 for look in looks]
+        under = PolyCollection(
+            shapes, facecolors=[look.empty for look in looks], edgecolors=style.PAPER, linewidths=rim
+        )
         self.gauged = [n for n, look in enumerate(looks) if look.empty != look.colour]
         self._gauge_colours = [looks[n].colour for n in self.gauged]
         over = PolyCollection(
@@ -155,10 +138,10 @@ class Network:
         self._draw_lines(moment)
         chevrons: Any = self.chevrons(moment, seconds_per_step)  # Any: matplotlib's types know no arrays
         rim = 0.9 if len(self.segments) <= 60 else 0.7
-        canvas.stamp(PolyCollection(chevrons, facecolors=INK, edgecolors=PAPER, linewidths=rim))
+        canvas.stamp(PolyCollection(chevrons, facecolors=style.INK, edgecolors=style.PAPER, linewidths=rim))
         arcs = self.arcs(moment.unmet_frac)
-        self._draw_paths(arcs, PAPER, self.arc_width + 1.6, "butt")
-        self._draw_paths(arcs, VERMILION, self.arc_width, "butt")
+        self._draw_paths(arcs, style.PAPER, self.arc_width + 1.6, "butt")
+        self._draw_paths(arcs, style.VERMILION, self.arc_width, "butt")
         canvas.draw(under)
         gauges = self.gauges(moment.fill_frac)
         canvas.stamp(PolyCollection(gauges, facecolors=self._gauge_colours, edgecolors="none"))
@@ -174,21 +157,22 @@ class Network:
     def line_states(self, moment: Moment) -> tuple[Floats, Floats]:
         """(E,) loading; (E,) state: 0 below capacity, or without one or out of service; 1 at capacity; 2 overloaded."""
         loading = np.abs(moment.flow_frac)
-        state = (loading >= AT_CAPACITY_FRAC).astype(float) + (loading > 1 + 1e-6)
+        state = (loading >= style.AT_CAPACITY_FRAC).astype(float) + (loading > 1 + 1e-6)
         return loading, np.where(self.limited & (moment.line_status == IN_SERVICE), state, 0.0)
 
     def _draw_lines(self, moment: Moment) -> None:
         loading, state = self.line_states(moment)
         shown = np.round(np.clip(loading, 0, 1) * self._levels) / self._levels
         width = 1.2 + (self.line_width - 1.2) * shown
-        colour = LOADING(shown)
-        colour[~self.limited] = to_rgba(UNLIMITED)
-        colour[state == 2, :3] = to_rgb(VERMILION)
+        colour = style.LOADING(shown)
+        colour[~self.limited] = to_rgba(style.UNLIMITED)
+        colour[state == 2, :3] = to_rgb(style.VERMILION)
         out = np.flatnonzero(moment.line_status != IN_SERVICE)
         colour[out, 3] = 0.0
         full = np.flatnonzero(state)
         around = width[full] + np.where(state[full] == 2, 4.0, 5.0)
-        self._draw_paths([self.segments[e] for e in full], [FULL if state[e] == 2 else HALO for e in full], around)
+        rims = [style.FULL if state[e] == 2 else style.HALO for e in full]
+        self._draw_paths([self.segments[e] for e in full], rims, around)
         self._draw_paths(self.segments, colour, width)
         width_out, radius = max(1.6, 0.5 * self.line_width), 6.5 if len(self.segments) <= 60 else 5.0
         segments, status = [self.segments[e] for e in out], moment.line_status[out]
@@ -213,18 +197,19 @@ class Network:
         fits = np.clip(length / (3 * self.chevron_size), 0.6, 1)
         size = self.chevron_size * (0.6 + 0.4 * loading) * at_ends * fits * seen
         across = np.column_stack([-ahead[:, 1], ahead[:, 0]])
-        corners = CHEVRON[None, :, :1] * ahead[:, None] + CHEVRON[None, :, 1:] * across[:, None]
+        corners = style.CHEVRON[None, :, :1] * ahead[:, None] + style.CHEVRON[None, :, 1:] * across[:, None]
         placed: Floats = centre[:, None] + size[:, None, None] * corners
         return placed
 
     def gauges(self, fill_frac: Floats) -> list[Floats]:
         """The filled part of each node that has a gauge (``gauged``)."""
-        return [filled(LOOKS[self.kinds[n]].shape, fill_frac[n]) * self.radius[n] + self.points[n] for n in self.gauged]
+        shapes = [(n, self._looks[n].shape) for n in self.gauged]
+        return [style.filled(shape, fill_frac[n]) * self.radius[n] + self.points[n] for n, shape in shapes]
 
     def arcs(self, unmet_frac: Floats) -> list[Floats]:
         """An arc around each node whose demand is not met."""
         short = np.flatnonzero(unmet_frac > LEAST_SHOWN_FRAC).tolist()
-        return [arc(unmet_frac[n]) * (self.radius[n] + self.arc_gap) + self.points[n] for n in short]
+        return [style.arc(unmet_frac[n]) * (self.radius[n] + self.arc_gap) + self.points[n] for n in short]
 
     def _draw_badges(self, moment: Moment) -> None:
         loading, state = self.line_states(moment)
@@ -234,8 +219,8 @@ class Network:
             place = self._badge_points[e]
             if not (np.abs(taken - place) < BADGE).all(1).any():
                 taken = np.vstack([taken, place])
-                text, (x, y) = loading_percent(loading[e]), place.tolist()
-                self._canvas.text(x, y, text, 8.5, VERMILION, bold=True, align="center", halo=True)
+                text, (x, y) = style.loading_percent(loading[e]), place.tolist()
+                self._canvas.text(x, y, text, 8.5, style.VERMILION, bold=True, align="center", halo=True)
 
 
 def draw_outages(
@@ -256,14 +241,14 @@ def draw_outages(
     colours = [_OUTAGE_COLOURS[one] for one in status.tolist()]
     dashes = LineCollection(segments, colors=colours, linewidths=width, linestyles=[_DASHES])
     discs = PolyCollection(
-        list(middles[:, None] + (radius + 1.2 * tripped[:, None, None]) * CIRCLE),  # their rim hides some of it
-        facecolors=np.where(tripped, VERMILION, PAPER).tolist(),
-        edgecolors=np.where(tripped, PAPER, MUTED).tolist(),
+        list(middles[:, None] + (radius + 1.2 * tripped[:, None, None]) * style.CIRCLE),  # their rim hides some of it
+        facecolors=np.where(tripped, style.VERMILION, style.PAPER).tolist(),
+        edgecolors=np.where(tripped, style.PAPER, style.MUTED).tolist(),
         linewidths=1.6,
     )
     crosses = LineCollection(
-        list((middles[:, None, None] + radius * CROSS).reshape(-1, 2, 2)),
-        colors=np.repeat(np.where(tripped, PAPER, MUTED), 2).tolist(),
+        list((middles[:, None, None] + radius * style.CROSS).reshape(-1, 2, 2)),
+        colors=np.repeat(np.where(tripped, style.PAPER, style.MUTED), 2).tolist(),
         linewidths=max(1.3, 0.24 * radius),
         capstyle="round",
     )

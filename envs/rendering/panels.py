@@ -16,17 +16,7 @@ from matplotlib.patches import Patch
 
 from envs.rendering.figure import time_axes
 from envs.rendering.layout import Box, Floats
-from envs.rendering.style import (
-    GREEN,
-    INK,
-    MUTED,
-    PAPER,
-    SERVED,
-    VERMILION,
-    frac,
-    literal,
-    tints,
-)
+from envs.rendering.style import GREEN, INK, MUTED, PAPER, SERVED, VERMILION, frac, literal, tints
 from grid import TERMS, Episode
 
 MOST_PARTS = 7  # of a stack that are shown by name

@@ -11,19 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from envs.rendering.canvas import Canvas, text_width
 from envs.rendering.layout import Box, Floats
 from envs.rendering.playback import Moment, Playback
-from envs.rendering.style import (
-    CIRCLE,
-    FAINT,
-    GREEN,
-    INK,
-    MUTED,
-    PAPER,
-    RULE,
-    SERVED,
-    VERMILION,
-    number,
-    time_ticks,
-)
+from envs.rendering.style import CIRCLE, FAINT, GREEN, INK, MUTED, PAPER, RULE, SERVED, VERMILION, number, time_ticks
 from grid import Episode
 
 LEAST_REWARD_SPAN = 0.04  # of the axis: smaller rewards are drawn as what they are, next to nothing
@@ -142,10 +130,7 @@ def demand_plot(series: Moment) -> Plot:
         title="Demand (MW)",
         key=(("— demand", INK), ("■ served", "#5F9CC4"), ("▨ unmet", VERMILION)),
         lines=((series.load_mw, INK),),
-        bands=(
-            Band(zero, series.served_mw, SERVED),
-            Band(series.served_mw, series.load_mw, VERMILION, hatch="////"),
-        ),
+        bands=(Band(zero, series.served_mw, SERVED), Band(series.served_mw, series.load_mw, VERMILION, hatch="////")),
         low=0.0,
         high=1.1 * float(series.load_mw.max()) or 1.0,
     )

@@ -7,18 +7,8 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.style import context
 
+from envs.rendering import header
 from envs.rendering.canvas import Canvas, Image, fit, text_width
-from envs.rendering.header import (
-    NAME_SIZE,
-    VALUE_SIZE,
-    Figures,
-    draw_figures,
-    draw_time,
-    draw_title,
-    plain,
-    right_edges,
-    served_figures,
-)
 from envs.rendering.layout import Box, Floats
 from envs.rendering.legend import draw_legend, draw_outage_legend
 from envs.rendering.network import Network
@@ -71,15 +61,15 @@ class VersusRenderer:
             end = draw_legend(canvas, self._networks[0], x, canvas.height - 100)
             worst = max(self._episodes, key=lambda one: int((one.line_status != IN_SERVICE).sum()))
             draw_outage_legend(canvas, self._networks[0], worst, x, end)
-            draw_title(canvas, episode, self._networks[0].kinds)
+            header.draw_title(canvas, episode, self._networks[0].kinds)
             strip = Box(MARGIN + 34, 46, canvas.width - 2 * MARGIN - 34, STRIP_HEIGHT)
             plots = self._plots()
             self._strip = Strip(canvas, strip, episode, max(episode.steps, 1), len(plots))
             for network in self._networks:
                 network.draw_background()
             self._strip.draw_background(plots)
-            self._figures: list[Figures] = [
-                [*served_figures(play.series), plain("cost so far", np.cumsum(cost_by_step(one)))]
+            self._figures: list[header.Figures] = [
+                [*header.served_figures(play.series), header.plain("cost so far", np.cumsum(cost_by_step(one)))]
                 for one, play in zip(self._episodes, self._playbacks, strict=True)
             ]
             canvas.keep()
@@ -92,7 +82,7 @@ class VersusRenderer:
         for network, playback in zip(self._networks, self._playbacks, strict=True):
             network.draw(playback.at(t), self._seconds_per_step)
         self._strip.draw_cursor(t)
-        draw_time(canvas, self._episodes[0], t, max(self._episodes[0].steps, 1))
+        header.draw_time(canvas, self._episodes[0], t, max(self._episodes[0].steps, 1))
         for side in range(2):
             self._draw_header(side, int(t))
         return canvas.image()
@@ -101,12 +91,12 @@ class VersusRenderer:
         """Above a network: policy, served share, unmet power and cost, after the step."""
         canvas, box, figures = self._canvas, self._boxes[side], self._figures[side]
         y = canvas.height - 112
-        edges = right_edges(box.left + box.width, [(name, values) for name, values, _ in figures])
-        draw_figures(canvas, figures, edges, now, y, _DROP)
-        widest = max(text_width(value, VALUE_SIZE, True) for value in figures[0][1])
-        name = fit(self._episodes[side].policy, edges[0] - widest - box.left - 24, VALUE_SIZE, bold=True)
-        canvas.text(box.left, y, name, VALUE_SIZE, COLOURS[side], bold=True)
-        canvas.text(box.left, y - _DROP, "policy", NAME_SIZE, MUTED)
+        edges = header.right_edges(box.left + box.width, [(name, values) for name, values, _ in figures])
+        header.draw_figures(canvas, figures, edges, now, y, _DROP)
+        widest = max(text_width(value, header.VALUE_SIZE, True) for value in figures[0][1])
+        name = fit(self._episodes[side].policy, edges[0] - widest - box.left - 24, header.VALUE_SIZE, bold=True)
+        canvas.text(box.left, y, name, header.VALUE_SIZE, COLOURS[side], bold=True)
+        canvas.text(box.left, y - _DROP, "policy", header.NAME_SIZE, MUTED)
 
     def _plots(self) -> list[Plot]:
         """Demand and what the left policy serves; mean state of charge of both; what the right policy saves."""

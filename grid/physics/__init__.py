@@ -5,20 +5,9 @@ Supply and demand are balanced in closed form, lines follow DC power flow (``flo
 """
 
 from grid.physics.balance import TINY_MW
-from grid.physics.flow import felt, flows
+from grid.physics.flow import flows, ptdf
 from grid.physics.outages import Outages
 from grid.physics.protection import SOON_H, Protection
 from grid.physics.step import Limits, initial_state, limits, step
 
-__all__ = [
-    "SOON_H",
-    "TINY_MW",
-    "Limits",
-    "Outages",
-    "Protection",
-    "felt",
-    "flows",
-    "initial_state",
-    "limits",
-    "step",
-]
+__all__ = ["SOON_H", "TINY_MW", "Limits", "Outages", "Protection", "flows", "initial_state", "limits", "ptdf", "step"]

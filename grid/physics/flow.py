@@ -28,8 +28,8 @@ def flows(arrays: GridArrays, injection_mw: Array, outages: Outages | None = Non
     return intact_mw if outages is None else outages.flows(intact_mw, injection_mw)
 
 
-def felt(arrays: GridArrays, weights: np.ndarray, outages: Outages | None = None) -> np.ndarray:
-    """How much each injected MW changes a weighted sum of flows.
+def ptdf(arrays: GridArrays, weights: np.ndarray, outages: Outages | None = None) -> np.ndarray:
+    """How much each injected MW changes a weighted sum of flows (PTDF: power transfer distribution factors).
 
     Args:
         arrays: the grid.
@@ -40,8 +40,8 @@ def felt(arrays: GridArrays, weights: np.ndarray, outages: Outages | None = None
         (B, N) per MW; as the injections of a part sum to 0, what all its nodes have in common means nothing.
     """
     if outages is None:
-        return arrays.line_model.felt(weights)
-    out = arrays.line_model.felt(outages.intact_weights(weights))
+        return arrays.line_model.ptdf(weights)
+    out = arrays.line_model.ptdf(outages.intact_weights(weights))
     for rows, model, lines in outages.solved:
-        out[rows] = model.felt(weights[np.ix_(rows, lines)])
+        out[rows] = model.ptdf(weights[np.ix_(rows, lines)])
     return out

@@ -114,8 +114,8 @@ class Outages:
         """(B, E) how much each flow of the intact grid adds to the sum of the flows weighted by (B, E)."""
         intact: np.ndarray = weights * self.in_service
         for one in self.corrections:
-            felt = np.stack([(effect * intact[one.rows]).sum(1) for effect in one.effect], axis=1)
-            intact[one.rows[:, None], one.lines] = (one.inverse * felt[:, :, None]).sum(1)
+            weighted = np.stack([(effect * intact[one.rows]).sum(1) for effect in one.effect], axis=1)
+            intact[one.rows[:, None], one.lines] = (one.inverse * weighted[:, :, None]).sum(1)
         return intact
 
     def flows(self, intact_mw: np.ndarray, injection_mw: np.ndarray) -> np.ndarray:

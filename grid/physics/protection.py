@@ -19,16 +19,6 @@ SOON_H = 1e-9  # a line whose lockout ends within this is back
 class Protection:
     """How overloaded lines trip.
 
-    ================ ========= ==========================================================================
-    field            default   meaning
-    ================ ========= ==========================================================================
-    heat_rule        thermal   what heats a line; see below
-    heat_limit       1         a line trips when its heat exceeds this
-    trip_at_frac     2         a line trips at once above this multiple of its capacity
-    lockout_h        4         hours that a tripped line stays out after the step in which it tripped
-    rounds           10        most times in one step that lines trip because others have tripped
-    ================ ========= ==========================================================================
-
     "thermal": each hour at a loading l adds l² − 1 of heat, never below 0: the losses, which grow with the square of
     the current, against the cooling that capacity stands for; at 1.41 x capacity a line trips after more than an hour.
     "count": each step above capacity adds 1, any other step sets the heat to 0 (Grid2Op's rule).
@@ -37,11 +27,11 @@ class Protection:
         GridError: a value is outside its range.
     """
 
-    heat_rule: Literal["thermal", "count"] = "thermal"
-    heat_limit: float = 1.0
-    trip_at_frac: float = 2.0
-    lockout_h: float = 4.0
-    rounds: int = 10
+    heat_rule: Literal["thermal", "count"] = "thermal"  # what heats a line; see below
+    heat_limit: float = 1.0  # a line trips when its heat exceeds this
+    trip_at_frac: float = 2.0  # a line trips at once above this multiple of its capacity
+    lockout_h: float = 4.0  # hours that a tripped line stays out after the step in which it tripped
+    rounds: int = 10  # most times in one step that lines trip because others have tripped
 
     def __post_init__(self) -> None:
         if self.heat_rule not in HEAT_RULES:

@@ -76,13 +76,9 @@ def step(
     done = ran.done
     store_mwh = settle(arrays, now.store_mwh, done, inputs.dt_h)
     outcome = Outcome(
+        **vars(done),
         injection_mw=ran.injection_mw,
-        gen_mw=done.gen_mw,
         served_mw=inputs.load_mw - done.shed_mw,
-        shed_mw=done.shed_mw,
-        spill_mw=done.spill_mw,
-        charge_mw=done.charge_mw,
-        discharge_mw=done.discharge_mw,
         flow_mw=ran.flow_mw,
         balancing_mw=moved(arrays, plan, done),
         clipped_mw=clipped(arrays, setpoint, plan),

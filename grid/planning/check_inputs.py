@@ -59,7 +59,6 @@ def _check_in_service(arrays: GridArrays, in_service: np.ndarray | None, steps: 
         mend = "give one row a step and one column a line"
         raise GridError("inputs.in_service", f"shape {given.shape}", f"shape {shape}", mend)
     if given.dtype != bool:
-        raise GridError(
-            "inputs.in_service", f"values of type {given.dtype}", "True or False", "say which lines are in service"
-        )
+        mend = "say which lines are in service"
+        raise GridError("inputs.in_service", f"values of type {given.dtype}", "True or False", mend)
     return given

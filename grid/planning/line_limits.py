@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from grid.arrays import GridArrays
-from grid.physics import Outages, felt, flows
+from grid.physics import Outages, flows, ptdf
 from grid.planning.solver import Model, StepBlock
 
 BROKEN_MW = 1e-6  # above capacity
@@ -113,7 +113,7 @@ class LineLimits:
             outages = Outages.of(self._arrays, self._in_service[step])
         one = np.zeros((len(line), len(self._arrays.line_names)))
         one[np.arange(len(line)), line] = 1.0
-        weight = felt(self._arrays, one, outages)[which]
+        weight = ptdf(self._arrays, one, outages)[which]
         if self._arrays.part_matrix.shape[1] == 1:
             weight -= np.median(weight, axis=1, keepdims=True)  # the same for all nodes: their injections sum to 0
         weight[np.abs(weight) < ZERO] = 0.0

@@ -37,7 +37,7 @@ def optima(
         prices: absent: the defaults.
         store_start_mwh: (N,) for each episode; absent: ``store_init_mwh``.
         processes: how many; 1 solves here. Absent: one a core that this process may use, where it pays.
-        progress: told how many episodes are solved.
+        progress: called with the number of episodes that are solved.
 
     Raises:
         GridError: as ``grid.planning.optimum``, no processes, or one that ended early.

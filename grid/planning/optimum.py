@@ -16,14 +16,16 @@ EXACT_MW = 1e-6  # by which a schedule may miss what the step can do
 
 
 @dataclass(frozen=True, eq=False)
-class Optimum:
-    """The least cost of an episode, and a schedule that has it. Symbols: T steps, N nodes, E lines.
+class Optimum(Solution):
+    """The ``Solution`` of an episode with perfect foresight, and what follows from it.
+
+    Symbols: T steps, N nodes, E lines.
 
     ``cost`` is a lower bound: no policy stays below it. ``cost_terms`` are those of the schedule; they add up to
     ``cost``, but for at most 1e-6 of it, which the tangents below quadratic costs leave out. (Where wear is free, the
-    plan still shuns discharging at 1e-6 a MW and step, so as to burn nothing needlessly; the bound is as loose.)
+    plan still charges 1e-6 a MW discharged and step, so that no energy is lost without need; the bound is as loose.)
     ``exact`` tells whether the step can follow the schedule, so that the bound is reached. It cannot where a store
-    charges and discharges at once to burn a surplus, or where a lack of availability forces a source off its ramp.
+    charges and discharges at once to lose surplus energy, or where low availability forces a source off its ramp.
     The nodal price is the dual of a node's balance; where all its demand is shed, more of it costs its shed price.
     Only full lines earn a rent; all rents together are what consumers pay less what sources and stores are paid, where
     no phase is shifted.
@@ -31,18 +33,8 @@ class Optimum:
 
     status: str  # "optimal"; anything else is an error
     exact: bool
-    cost: float
     cost_terms: dict[str, float]  # keys as grid.costs.TERMS
-    gen_mw: np.ndarray  # (T, N) before spill
     store_mw: np.ndarray  # (T, N) discharging +, charging −
-    charge_mw: np.ndarray  # (T, N)
-    discharge_mw: np.ndarray  # (T, N)
-    shed_mw: np.ndarray  # (T, N)
-    spill_mw: np.ndarray  # (T, N)
-    store_mwh: np.ndarray  # (T + 1, N) at the start of each step and at the end
-    flow_mw: np.ndarray  # (T, E)
-    nodal_price_per_mwh: np.ndarray  # (T, N) cost of one more MWh served at a node
-    line_rent: np.ndarray  # (T, E) currency: flow times what one more MW of capacity would save
 
 
 def optimum(
@@ -72,20 +64,11 @@ def finish(programme: Programme, inputs: Inputs) -> Optimum:
     """Solve a programme for the inputs that were set last, and work out what follows from its solution."""
     arrays, prices, plan = programme.arrays, programme.prices, programme.solve()
     return Optimum(
+        **vars(plan),
         status="optimal",
         exact=_can_follow(arrays, plan, inputs),
-        cost=plan.cost,
         cost_terms=_terms(arrays, prices, plan, inputs),
-        gen_mw=plan.gen_mw,
         store_mw=plan.discharge_mw - plan.charge_mw,
-        charge_mw=plan.charge_mw,
-        discharge_mw=plan.discharge_mw,
-        shed_mw=plan.shed_mw,
-        spill_mw=plan.spill_mw,
-        store_mwh=plan.store_mwh,
-        flow_mw=plan.flow_mw,
-        nodal_price_per_mwh=plan.nodal_price_per_mwh,
-        line_rent=plan.line_rent,
     )
 
 
@@ -108,15 +91,11 @@ def _terms(arrays: GridArrays, prices: Prices, plan: Solution, inputs: Inputs) -
     """Cost terms of the schedule, summed over the steps."""
     served_mw = inputs.load_mw - plan.shed_mw
     steps = len(served_mw)
+    same = ("gen_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw", "flow_mw")
     outcome = Outcome(
+        **{name: getattr(plan, name) for name in same},
         injection_mw=plan.gen_mw - plan.spill_mw + plan.discharge_mw - plan.charge_mw - served_mw,
-        gen_mw=plan.gen_mw,
         served_mw=served_mw,
-        shed_mw=plan.shed_mw,
-        spill_mw=plan.spill_mw,
-        charge_mw=plan.charge_mw,
-        discharge_mw=plan.discharge_mw,
-        flow_mw=plan.flow_mw,
         balancing_mw=np.zeros(steps),
         clipped_mw=np.zeros((steps, len(arrays.controllable))),
     )

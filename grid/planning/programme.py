@@ -31,11 +31,11 @@ class Solution:
     spill_mw: np.ndarray  # (T, N)
     charge_mw: np.ndarray  # (T, N)
     discharge_mw: np.ndarray  # (T, N)
-    store_mwh: np.ndarray  # (T + 1, N)
+    store_mwh: np.ndarray  # (T + 1, N) at the start of each step and at the end
     shed_mw: np.ndarray  # (T, N)
     flow_mw: np.ndarray  # (T, E)
     nodal_price_per_mwh: np.ndarray  # (T, N) cost of one more MWh served at a node
-    line_rent: np.ndarray  # (T, E) flow times what one more MW of capacity would save
+    line_rent: np.ndarray  # (T, E) currency: flow times what one more MW of capacity would save
 
 
 class Programme:
@@ -77,9 +77,8 @@ class Programme:
         self.arrays, self.steps, self.dt_h = arrays, steps, float(dt_h)
         self.prices = Prices() if prices is None else prices
         self._step = StepBlock()
-        self._network: Network | LineLimits
         lazily = len(arrays.node_names) > MANY_NODES and not every_limit
-        self._network = LineLimits(arrays) if lazily else Network(arrays)
+        self._network: Network | LineLimits = LineLimits(arrays) if lazily else Network(arrays)
         self._add_lines()
         self._add_sources()
         self._add_stores_and_consumers()

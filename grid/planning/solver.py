@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 
 from grid.errors import GridError
 
-ROW_TOLERANCE = 1e-9  # by which a row may be missed; HiGHS takes 1e-7 if not told
+ROW_TOLERANCE = 1e-9  # by which a row may be missed; HiGHS takes 1e-7 by default
 OPTIONS: dict[str, bool | int | float | str] = {
     "output_flag": False,
     "threads": 1,

@@ -16,7 +16,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
-from envs import GridBatch, loading, view_of
+from envs import GridBatch, loading, of_parts, view_of
 from grid import Inputs, State, settlement, step_costs
 from grid.physics import Limits, initial_state, limits, step
 from policies.learning.descent import Losses, descend
@@ -85,7 +85,7 @@ class GradientLearner:
             actions = asked.clamp(-1.0, 1.0)
             outside.append((asked - actions).square().mean())
             if t in self._judged:
-                values.append(self.policy.predict_values(_detached(seen)).squeeze(-1))
+                values.append(self.policy.predict_values(of_parts(seen, Tensor.detach)).squeeze(-1))
             state, outcome = step(arrays, state, self._action_map.setpoint(actions, now, inputs, day), inputs, now)
             before = loading(arrays, outcome.flow_mw)
             terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())
@@ -113,12 +113,6 @@ def mean_action(policy: ActorCriticPolicy, observation: Any) -> Tensor:
     """(B, A) mean of the policy's actions, before they are cut to [−1, 1]."""
     distribution: Any = policy.get_distribution(observation).distribution
     return distribution.mean
-
-
-def _detached(observation: Any) -> Any:
-    if isinstance(observation, dict):
-        return {name: value.detach() for name, value in observation.items()}
-    return observation.detach()
 
 
 def _tensor(array: np.ndarray) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
-from envs import GridBatch
+from envs import GridBatch, of_parts
 from grid import Setpoint, cores
 from grid.planning import Programme, Solution
 from policies.learning.descent import Losses, descend
@@ -40,9 +41,7 @@ class Lessons:
     def batches(self, size: int) -> Iterator[tuple[Any, Tensor, Tensor]]:
         """All steps once, shuffled, in batches of observations, actions and returns."""
         for chosen in torch.randperm(len(self.actions)).split(size):
-            seen = self.observation
-            some = {name: value[chosen] for name, value in seen.items()} if isinstance(seen, dict) else seen[chosen]
-            yield some, self.actions[chosen], self.returns[chosen]
+            yield of_parts(self.observation, itemgetter(chosen)), self.actions[chosen], self.returns[chosen]
 
 
 class ImitationLearner:
@@ -92,7 +91,7 @@ class ImitationLearner:
             setpoint = Setpoint(
                 np.clip(gen, now.gen_lo_mw, now.gen_hi_mw), np.clip(store, now.store_lo_mw, now.store_hi_mw)
             )
-            seen.append(_rows(observation, solved))
+            seen.append(of_parts(observation, itemgetter(solved)))
             day = batch.day if batch.config.action == "bids" else None
             actions.append(batch.action_map.actions(setpoint, now, batch.inputs, day)[solved])
             observation, reward, *_ = batch.step_setpoint(setpoint)
@@ -120,13 +119,6 @@ class ImitationLearner:
         with ThreadPoolExecutor(cores()) as pool:
             list(pool.map(chunk, range(0, batch.batch_size, CHUNK)))  # which raises what a thread has raised
         return plans
-
-
-def _rows(observation: Any, rows: np.ndarray) -> Any:
-    """Observations of some episodes of a batch."""
-    if isinstance(observation, dict):
-        return {name: value[rows] for name, value in observation.items()}
-    return observation[rows]
 
 
 def _joined(observations: list[Any]) -> Any:

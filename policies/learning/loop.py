@@ -20,6 +20,7 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from grid import GridError, atomic_path
 from policies.agent import read_weights, write_weights
 from policies.config import TrainConfig
+from policies.evaluation import Report
 from policies.learning.budget import Budget
 from policies.learning.ppo import PPOLearner
 from policies.learning.stages import Learner, hand_over, make_learner
@@ -52,9 +53,6 @@ RESUMED: dict[str, type] = {
     "rows": list,
 }
 """What a checkpoint holds."""
-
-Report = Callable[[float, str], None]
-"""Told the share of the work that is done, in [0, 1], and how it stands."""
 
 
 class Training:
@@ -200,7 +198,7 @@ class Training:
         }
         content = BytesIO()
         torch.save(state, content)
-        with atomic_path(self.run / RESUME) as temporary:  # written here, a full disk is told from other faults
+        with atomic_path(self.run / RESUME) as temporary:  # written here, a full disk is reported as one
             temporary.write_bytes(content.getbuffer())
         write_tables(self.run, self._rows)
         self._logger.record("validation/cost_frac", cost_frac)

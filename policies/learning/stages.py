@@ -26,13 +26,6 @@ class Learner(Protocol):
         """Run one episode in every env, learn from all of them, and return their mean reward."""
 
 
-class GridLearner(Learner, Protocol):
-    """A way of learning from one grid that can share an update with others."""
-
-    def losses(self) -> Losses:
-        """Run one episode in every env, and give the losses to descend."""
-
-
 class ManyGridsLearner:
     """The stages optimum and gradient on several grids: adds up the gradients of the grids whose turn it is.
 
@@ -44,7 +37,7 @@ class ManyGridsLearner:
 
     def __init__(
         self,
-        kind: Callable[[ActorCriticPolicy, GridBatch], GridLearner],
+        kind: Callable[[ActorCriticPolicy, GridBatch], GradientLearner | ImitationLearner],
         policy: GraphActorCriticPolicy,
         envs: SideBySide,
     ) -> None:

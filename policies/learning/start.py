@@ -16,7 +16,7 @@ from policies.agent import check_seen, read_config, read_weights
 from policies.config import TrainConfig
 from policies.learning.stages import hand_over
 from policies.many_grids import Rotation, TrainingGrids
-from policies.networks import KINDS, observed, policy_kwargs, start_from_merit
+from policies.networks import make_policy, observed, start_from_merit
 from policies.rollout import as_seen
 from policies.runs import find_run
 from policies.side_by_side import SideBySide
@@ -59,12 +59,8 @@ def build(config: TrainConfig, grids: TrainingGrids) -> tuple[ActorCriticPolicy,
     if envs.horizon * envs.batch_size < 2:
         raise GridError("train.n_envs", "one step an update", "at least two", "take more envs or a longer horizon")
     set_random_seed(seed)
-    policy = KINDS[config.policy](
-        envs.observation_space,
-        envs.action_space,
-        lambda _left: config.rate(config.plan[0]),
-        **policy_kwargs(config, [problem.arrays for problem in grids.problems]),
-    )
+    arrays = [problem.arrays for problem in grids.problems]
+    policy = make_policy(config, envs.observation_space, envs.action_space, arrays)
     start_from_merit(policy, grids.problems[0])
     return policy, envs
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import platform
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from envs import EnvConfig, Problem
-from grid import GridError, remove_leftovers
-from policies.agent import Agent, read_config, read_weights, trained_on, write_config
+from grid import Grid, GridError, atomic_path, remove_leftovers
+from policies.agent import FORMAT, GRID, Agent, TrainedOn, read_config, read_weights
 from policies.config import TrainConfig
+from policies.evaluation import Report
 from policies.learning.budget import Budget
-from policies.learning.loop import RESUME, Report, Training, is_begun, read_resume, write_tables
+from policies.learning.loop import RESUME, Training, is_begun, read_resume, write_tables
 from policies.learning.start import continued, take_start, training_grids
+from policies.many_grids import TrainingGrids
 from policies.networks import torch_threads
-from policies.runs import OWN_RUNS, find_own_run
+from policies.runs import CONFIG, OWN_RUNS, find_own_run
+from topologies import names
+from topologies.formats import WRITERS
 
 
 def train(
@@ -33,7 +40,7 @@ def train(
         config: how to train; ``seconds`` covers everything from ``started_s`` to the last file. With ``start``, the
             network is that of the agent which it names.
         out: folder of the run, which must not hold anything yet.
-        progress: told how far the training is.
+        progress: called with the share that is done.
         started_s: ``time.perf_counter()`` when the work began, if that was before this call.
 
     Returns:
@@ -71,7 +78,7 @@ def resume(
         run: its folder, or its name in ``runs/``.
         steps: how many more; without steps and seconds, up to what the run was first meant to take.
         seconds: how many more.
-        progress: told how far the training is.
+        progress: called with the share that is done.
         started_s: ``time.perf_counter()`` when the work began, if that was before this call.
 
     Raises:
@@ -139,3 +146,55 @@ def _finish(training: Training) -> Agent:
     known, first = trained_on(grids), grids.problems[0]
     env_config = dataclasses.replace(first.config, topology=first.grid if len(known) == 1 else known[0].name)
     return Agent("agent", policy, env_config, known, training.is_stopped)
+
+
+def trained_on(grids: TrainingGrids) -> tuple[TrainedOn, ...]:
+    """The grids of a training as its run names them.
+
+    Raises:
+        GridError: several grids, of which one has no name to load it by.
+    """
+    problems = grids.problems
+    names = [_source(each.config.topology) for each in problems] if len(grids) > 1 else [problems[0].arrays.name]
+    return tuple(TrainedOn(name, each.arrays.fingerprint) for name, each in zip(names, problems, strict=True))
+
+
+def write_config(run: Path, grids: TrainingGrids, config: TrainConfig) -> None:
+    """Write what defines a run: its settings, and its grid or, of several, their names.
+
+    Raises:
+        GridError: several grids, of which one has no name to load it by.
+    """
+    known, first = trained_on(grids), grids.problems[0]
+    if len(grids) == 1:
+        WRITERS[".json"](first.grid, run / GRID)
+    env = dataclasses.replace(first.config, topology=GRID if len(grids) == 1 else known[0].name)
+    content = {
+        "format": FORMAT,
+        "grids": [each._asdict() for each in known],
+        "env": dataclasses.asdict(env),
+        "train": dataclasses.asdict(config),
+        "versions": _versions(),
+    }
+    with atomic_path(run / CONFIG) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _source(topology: object) -> str:
+    """What a grid is loaded by, from any folder."""
+    if isinstance(topology, Grid):
+        mend = "write it to a file, and hand over the path"
+        raise GridError(f"grid {topology.name!r}", "a Grid among several", "the name or path of each grid", mend)
+    is_path = str(topology) not in names() and Path(str(topology)).exists()
+    return str(Path(str(topology)).resolve()) if is_path else str(topology)
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what shapes the numbers."""
+    found = {"python": platform.python_version()}
+    for package in ("load-balancer", "numpy", "stable-baselines3", "torch", "torch-geometric"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found

@@ -10,7 +10,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from envs import GridBatch, scale_floor
 from grid import Setpoint
 from policies.many_grids import TrainingGrids
-from policies.networks import turn_to
+from policies.networks import GraphActorCriticPolicy
 from policies.rollout import rollout
 
 EPISODES = 64
@@ -26,8 +26,9 @@ class InTraining:
     name = "in training"
 
     def reset(self, batch: GridBatch) -> None:
-        """Turn the network to the grid."""
-        turn_to(self.network, self.position)
+        """Turn the network to the grid, if it knows several."""
+        if isinstance(self.network, GraphActorCriticPolicy):
+            self.network.turn_to(self.position)
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Decide the coming step of all B episodes."""

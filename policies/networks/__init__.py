@@ -3,18 +3,15 @@
 ``make_policy`` builds the network of a TrainConfig. Needs the extra ``train``.
 """
 
-from policies.networks.build import KINDS, make_policy, observed, policy_kwargs, start_from_merit, torch_threads
+from policies.networks.build import make_policy, observed, start_from_merit, torch_threads
 from policies.networks.extractor import GraphExtractor
-from policies.networks.graph_policy import GraphActorCriticPolicy, turn_to
+from policies.networks.graph_policy import GraphActorCriticPolicy
 
 __all__ = [
-    "KINDS",
     "GraphActorCriticPolicy",
     "GraphExtractor",
     "make_policy",
     "observed",
-    "policy_kwargs",
     "start_from_merit",
     "torch_threads",
-    "turn_to",
 ]

@@ -62,7 +62,7 @@ def observed(env_config: EnvConfig, config: TrainConfig) -> EnvConfig:
     return dataclasses.replace(seen, action="bids")
 
 
-def policy_kwargs(config: TrainConfig, grids: Sequence[GridArrays]) -> dict[str, Any]:
+def _kwargs(config: TrainConfig, grids: Sequence[GridArrays]) -> dict[str, Any]:
     """What the policy class is built with."""
     kwargs: dict[str, Any] = {"log_std_init": config.log_std, "optimizer_kwargs": {"eps": 1e-5, "fused": True}}
     if config.policy == "graph":
@@ -91,11 +91,12 @@ def start_from_merit(policy: ActorCriticPolicy, problem: Problem) -> None:
             nn.init.zeros_(weight)
 
 
-def make_policy(config: TrainConfig, batch: GridBatch) -> ActorCriticPolicy:
-    """A network without trained weights, for the spaces of a batch."""
-    kwargs = policy_kwargs(config, [batch.arrays])
-    kind = KINDS[config.policy]
-    return kind(batch.observation_space, batch.action_space, lambda _: config.learning_rate, **kwargs)
+def make_policy(
+    config: TrainConfig, seen: spaces.Space[Any], acted: spaces.Space[Any], grids: Sequence[GridArrays]
+) -> ActorCriticPolicy:
+    """A network without trained weights, for spaces of observations and actions, and for these grids."""
+    rate = config.rate(config.plan[0])
+    return KINDS[config.policy](seen, acted, lambda _left: rate, **_kwargs(config, grids))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """GraphBody and GraphNetwork: message passing over the observation ``graph``, with weights that fit any grid.
 
-Everything is node-major, [nodes or lines, rows, features]. Nodes hear their neighbours over the lines, and the mean of
+Everything is node-major, [nodes or lines, rows, features]. Nodes receive messages over the lines, and the mean of
 all nodes, as balance concerns them all. What a network knows of a grid beside the observation are constants of
 its nodes and lines, which are buffers that are not saved with the weights.
 """
@@ -21,7 +21,7 @@ NODE_CONSTANTS, LINE_CONSTANTS = 14, 3
 
 
 class GridConstants(nn.Module):
-    """What a network knows of one grid: its wiring, and constants of its nodes and lines."""
+    """What a network knows of one grid: its lines, and constants of its nodes and lines."""
 
     edge_index: Tensor  # (2, 2E) each line in both directions
     controllable: Tensor  # (A,) nodes in the order of the actions
@@ -44,15 +44,7 @@ class GridConstants(nn.Module):
 
 
 class GraphBody(nn.Module):
-    """Embeds every node of a grid.
-
-    Args:
-        nodes: features of a node.
-        lines: features of a line.
-        whole: features of the whole grid.
-        width: W, features of an embedding.
-        layers: rounds of message passing.
-    """
+    """Embeds every node of a grid; arguments as those of ``GraphNetwork``."""
 
     def __init__(self, nodes: int, lines: int, whole: int, width: int, layers: int) -> None:
         super().__init__()

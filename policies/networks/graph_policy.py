@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any, cast
 
 import numpy as np
@@ -190,22 +191,13 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
     def _constants(self, position: int) -> GridConstants:
         if not 0 <= position < len(self.grids):
             allowed = f"one of {len(self.grids)} grids" if len(self.grids) else "a policy that knows a grid"
-            raise GridError(
-                "policy", f"an observation of grid {position}", allowed, "rewire it for the grids of the envs"
-            )
+            mend = "rewire it for the grids of the envs"
+            raise GridError("policy", f"an observation of grid {position}", allowed, mend)
         return cast(GridConstants, self.grids[position])
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        data = super()._get_constructor_parameters()
-        own = (
-            "lr_schedule",
-            "log_std_init",
-            "optimizer_class",
-            "optimizer_kwargs",
-            "observation_space",
-            "action_space",
-        )
-        return {name: data[name] for name in own} | self._made_of
+        own, every = signature(type(self)).parameters, super()._get_constructor_parameters()
+        return {name: value for name, value in every.items() if name in own} | self._made_of
 
 
 def check_space(space: spaces.Space) -> None:
@@ -217,9 +209,3 @@ def check_space(space: spaces.Space) -> None:
     if not isinstance(space, spaces.Dict) or set(space.spaces) - {"grid"} != set(PARTS):
         found, allowed = type(space).__name__, "the space of envs with observation='graph'"
         raise GridError("observation_space", found, allowed, "make the envs with observation='graph'")
-
-
-def turn_to(policy: ActorCriticPolicy, position: int) -> None:
-    """Let a policy of several grids decide for the one at this position; another policy has only one."""
-    if isinstance(policy, GraphActorCriticPolicy):
-        policy.turn_to(position)

@@ -26,7 +26,7 @@ class LineEncoder(nn.Module):
 
 
 class MessageLayer(nn.Module):
-    """Each node hears its neighbours over the lines (GINE, mean), and all nodes, as balance concerns them all."""
+    """Each node receives messages from its neighbours (GINE, mean) and from all nodes, as balance concerns them all."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

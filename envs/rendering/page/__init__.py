@@ -2,6 +2,4 @@
 
 from envs.rendering.page.replay import replay
 
-__all__ = [
-    "replay",
-]
+__all__ = ["replay"]
