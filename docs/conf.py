@@ -33,6 +33,8 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_title = "load_balancer"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_show_copyright = False
 html_show_sphinx = False
 
