@@ -163,6 +163,10 @@ def compare(runs: Sequence[Runs], merit: Runs, best: Runs, bootstrap: Bootstrap)
 
 def _decider(policy: str | Policy) -> Policy:
     if not isinstance(policy, str):
+        lacks = [f"`{part}`" for part in ("name", "reset", "act") if not hasattr(policy, part)]
+        if lacks:
+            mend = "the tutorial on stable-baselines3 wraps a model of SB3"
+            raise GridError("policy", f"a {type(policy).__name__} without {' and '.join(lacks)}", "a Policy", mend)
         return policy
     if policy not in BASELINES:
         raise GridError("policy", repr(policy), "a baseline or a loaded agent", nearest(policy, BASELINES))

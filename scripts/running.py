@@ -84,6 +84,8 @@ def find_agent(source: str, policies: Collection[str] = ()) -> Agent:
         mend = f"for the grid write --grid {shlex.quote(source)}" if source in names() else mend
         allowed = f"{allowed_runs()}{'; or a policy: ' if policies else ''}{', '.join(policies)}"
         raise GridError(source, "no such run", allowed, mend)
+    if policies and Path(source).is_file() and Path(source).suffix in (".json", ".graphml", ".m", ".nc"):
+        raise GridError(source, "a file", allowed_runs(), f"for the grid write --grid {shlex.quote(source)}")
     from policies import load_agent
 
     return load_agent(folder or source)
