@@ -26,7 +26,7 @@ SETTINGS = ("n_envs", "batch_size", "n_epochs", "learning_rate", "gradient_learn
 PPO_SETTINGS: dict[str, dict[str, Any]] = {
     "mlp": dict(zip(SETTINGS, (128, 2048, 6, 2e-3, 3e-3, 32), strict=True)),
     "extractor": dict(zip(SETTINGS, (64, 1024, 3, 1e-3, 3e-3, 32), strict=True)),
-    "graph": dict(zip(SETTINGS, (192, 1024, 2, 3e-4, 5e-4, 24), strict=True)),
+    "graph": dict(zip(SETTINGS, (192, 1024, 2, 3e-4, 2e-3, 24), strict=True)),
 }
 """What each policy trains with by default: larger networks make smaller, fewer and slower steps."""
 

@@ -146,10 +146,12 @@ def parse(words: list[str]) -> Any:
     import tyro
     from tyro._errors import on_parse_error  # not public yet: pyproject.toml bounds the version
 
+    from grid import nearest
+
     name, rest = words[0], words[1:]
     if name not in COMMANDS:
         kind = "option" if name.startswith("-") else "command"
-        raise UsageError(f"unknown {kind} {name!r}; {_nearest(name, COMMANDS)}")
+        raise UsageError(f"unknown {kind} {name!r}; {nearest(name, COMMANDS)}")
     module, _, cls = COMMANDS[name][0].partition(".")
     command = getattr(importlib.import_module(f"scripts.{module}"), cls)
     named = _option_names(command)
@@ -174,11 +176,13 @@ def _reason(event: Any, name: str, named: list[str]) -> str:
     """Why tyro cannot understand the words of a command."""
     from tyro import _errors
 
+    from grid import nearest
+
     help_ = f"{PROGRAM} {name} --help shows what it takes"
     if isinstance(event, _errors.UnrecognizedArgs):
         word = event.tokens[0]
         if word.startswith("-"):
-            return f"unknown option {word!r} of {name}; {_nearest(word, named)}"
+            return f"unknown option {word!r} of {name}; {nearest(word, named)}"
         return f"{name} cannot use {word!r}; {help_}"
     if isinstance(event, _errors.BadValue) and not event.argument.is_positional():
         return f"{event.argument.display_name()}: found no value; allowed: {event.argument.lowered.metavar}; {help_}"
@@ -199,12 +203,6 @@ def _option_names(command: type) -> list[str]:
     hints = get_type_hints(command, include_extras=True)
     named = [name for name, hint in hints.items() if tyro.conf.Positional not in getattr(hint, "__metadata__", ())]
     return [f"--{name.replace('_', '-')}" for name in named]
-
-
-def _nearest(name: str, known: Any) -> str:
-    from grid import nearest
-
-    return nearest(name, known)
 
 
 def _refuse_shadows() -> None:

@@ -31,11 +31,10 @@ class ContingencyCommand(CommonJson):
         """Print the ranked table."""
         from envs import EnvConfig, contingencies
         from envs.rendering import contingency_picture
-        from scripts.pictures import check_picture
+        from scripts.pictures import check_path
         from topologies import load
 
-        if self.picture is not None:
-            check_picture(self.picture)
+        check_path(self.picture)
         grid = load(self.grid)
         with console.progress("running outages", 1.0) as report:
             intact, outages = contingencies(EnvConfig(topology=grid, split="test"), self.hour, self.seed, report)

@@ -47,13 +47,12 @@ class Evaluate(CommonJson, Lines):
         from envs import EnvConfig
         from grid import Grid, GridError
         from policies import BASELINES, MOST_NODES, Mpc, Plan, Policy, evaluate, find_own_run
-        from scripts.pictures import check_picture, draw_comparison
+        from scripts.pictures import check_path, draw_comparison
         from scripts.run_page import keep_evaluation
-        from scripts.running import can_plan, run_config, tell_of_compiling
+        from scripts.running import is_installed, run_config, tell_of_compiling
         from topologies import load
 
-        if self.plot is not None:
-            check_picture(self.plot)
+        check_path(self.plot)
         policies: list[str | Policy] = list(BASELINES)
         config = EnvConfig()
         if self.source in BASELINES:
@@ -70,7 +69,7 @@ class Evaluate(CommonJson, Lines):
         too_large = len(policies) > 1 and len(grid.graph) > MOST_NODES
         if too_large:
             policies.remove(Mpc.name)
-        cannot_plan = len(policies) > 1 and not can_plan()
+        cannot_plan = len(policies) > 1 and not is_installed("numba")
         if cannot_plan:
             policies.remove(Plan.name)
         if Plan.name in policies:

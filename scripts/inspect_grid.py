@@ -12,7 +12,6 @@ from scripts.pictures import check_file, draw
 if TYPE_CHECKING:
     from grid import Grid, GridArrays
 
-
 MOST_SHOWN = 3
 TOO_SHORT = "unknown: the series are too short for a day"
 
@@ -27,17 +26,12 @@ class Inspect(CommonJson):
     """also draw the grid in the first hour of an episode under the merit-order rule, to this .png file"""
 
     def run(self, console: Console) -> None:
-        """Print the description.
-
-        Raises:
-            GridError: the grid has faults, or the picture a suffix that cannot be written.
-        """
+        """Print the description."""
         from grid import GridError
         from scripts.weak_spots import weak_spots
         from topologies import ProfileSource, load
 
-        if self.picture is not None:
-            check_file(self.picture, "grid_state")
+        check_file(self.picture, "grid_state")
         try:
             grid = load(self.grid)
             arrays = grid.compile()
@@ -114,6 +108,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         power = f"charging {amount(facts['charge_max_mw'])} MW, discharging {amount(facts['discharge_max_mw'])} MW"
         store = f"{amount(facts['store_max_mwh'])} MWh, {power}"
     series = "" if facts["series_h"] is None else f"; own series of {amount(facts['series_h'])} h"
+    cut_off = _first(facts["cut_off"][:5], len(facts["cut_off"]))
     rows = [
         ("grid", facts["grid"]),
         ("origin", facts["origin"] or "not stated"),
@@ -130,11 +125,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         ("controlled", f"{facts['controllable']} unit{'s' if facts['controllable'] != 1 else ''}"),
         ("profiles", (", ".join(facts["profiles"]) or "none: demand is constant") + series),
         *([("too short", facts["series_too_short"])] if facts["series_too_short"] else []),
-        *(
-            [("cut off", f"no line leads to demand from {_first(facts['cut_off'][:5], len(facts['cut_off']))}")]
-            if facts["cut_off"]
-            else []
-        ),
+        *([("cut off", f"no line leads to demand from {cut_off}")] if cut_off else []),
         *[("assumed", note) for note in facts["assumed"] or ["nothing"]],
         ("faults", "none"),
     ]

@@ -44,8 +44,7 @@ class OptimumCommand(CommonJson):
         from scripts.running import Schedule, record
         from topologies import load
 
-        if self.out is not None:
-            check_path(self.out, (EPISODE_SUFFIX,))
+        check_path(self.out, (EPISODE_SUFFIX,))
         config = EnvConfig(topology=load(self.grid), horizon=self.horizon, split="test")
         batch = GridBatch(config, 1, self.seed)
         batch.reset()

@@ -70,8 +70,6 @@ Seconds = Annotated[float, number("S", float, 0, above=True)]
 MaybeSeconds = Annotated[float | None, number("S", float, 0, above=True)]
 MaybePath = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
 GridName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GRID")]
-
-
 Overload = Literal["penalty", "trip"]
 
 

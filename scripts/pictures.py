@@ -21,20 +21,21 @@ def kind_of(path: Path | None) -> Kind:
     return "sim_results" if path is not None and path.name.startswith("sim_results") else "grid_state"
 
 
-def check_path(path: Path, suffixes: tuple[str, ...]) -> None:
-    """Refuse, before any work, a file that cannot be written.
+def check_path(path: Path | None, suffixes: tuple[str, ...] = ()) -> None:
+    """Refuse, before any work, a file that cannot be written; without suffixes, one that is no picture.
 
     Raises:
         GridError: another suffix, or a folder that cannot be written.
     """
-    from envs.rendering import check_suffix
+    from envs.rendering import PICTURES, check_suffix
     from grid import check_writable
 
-    check_suffix(path, suffixes)
-    check_writable(path)
+    if path is not None:
+        check_suffix(path, suffixes or PICTURES)
+        check_writable(path)
 
 
-def check_file(path: Path, kind: Kind) -> None:
+def check_file(path: Path | None, kind: Kind) -> None:
     """Refuse, before any work, a file that ``draw`` cannot write.
 
     Raises:
@@ -60,17 +61,6 @@ def draw(episode: Episode, path: Path, kind: Kind, console: Console, versus: Epi
     with console.progress(f"drawing {path}", 1.0) as report:
         write = getattr(rendering, kind)
         return write(episode, path, versus=versus, progress=lambda done, frames: report(done / frames, ""))
-
-
-def check_picture(path: Path) -> None:
-    """Refuse, before any work, a picture that cannot be written.
-
-    Raises:
-        GridError: the suffix is not that of a picture, or the folder cannot be written.
-    """
-    from envs.rendering import PICTURES
-
-    check_path(path, PICTURES)
 
 
 def draw_comparison(outcome: Evaluation, policy: str | Policy, config: EnvConfig, path: Path) -> Path:

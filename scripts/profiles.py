@@ -33,11 +33,7 @@ class Profiles(CommonJson):
     """also draw each series to this .png, .svg or .pdf file: its days, a week and its duration curve"""
 
     def run(self, console: Console) -> None:
-        """Print one row a series.
-
-        Raises:
-            GridError: a fault of the file, or a picture that cannot be written.
-        """
+        """Print one row a series."""
         from topologies import read_series, shipped_profiles, shipped_series
 
         series = shipped_series() if self.file is None else read_series(self.file, self.unit)

@@ -27,10 +27,7 @@ class Render(CommonJson, Lines):
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|EPISODE|GRID")]
     """folder of a run or its name in runs/, an episode file (.npz), or a grid"""
-    out: Annotated[
-        MaybePath,
-        default(OUT),
-    ] = None
+    out: Annotated[MaybePath, default(OUT)] = None
     """file to write: .gif, .mp4, .png (sim_results .svg and .pdf too), .html for a browser, .npz for the episode"""
     what: Annotated[Kind | None, one_of(Kind), default("sim_results if OUT begins so, else grid_state")] = None
     """which picture: the grid at work, or the course of its sums"""
@@ -51,8 +48,7 @@ class Render(CommonJson, Lines):
 
         out = self.out or (None if self.live else self._default_out())
         what = self.what or kind_of(out)
-        if out is not None:
-            check_file(out, what)
+        check_file(out, what)
         if self.what is not None and out is not None and out.suffix.lower() in (PAGE_SUFFIX, EPISODE_SUFFIX):
             raise GridError("--what", f"{out}, which holds all", "a picture or an animation", "leave out --what")
         if self.versus is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,11 +44,11 @@ class Schedule:
         return Setpoint(**{name: power[batch.t] for name, power in self._powers.items()})
 
 
-def can_plan() -> bool:
-    """Whether the package is installed that planning a day ahead needs."""
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported."""
     try:
-        import numba  # noqa: F401 # the way to find out
-    except ModuleNotFoundError:
+        import_module(package)
+    except ImportError:
         return False
     return True
 
@@ -71,11 +72,7 @@ def check_length(grid: Grid, config: EnvConfig) -> None:
 
 
 def find_agent(source: str, policies: Collection[str] = ()) -> Agent:
-    """The agent of a run.
-
-    Args:
-        source: folder or name of the run.
-        policies: that the caller takes in its stead, for the error.
+    """The agent of a run, by folder or name; ``policies`` are what the caller takes in its stead, for the error.
 
     Raises:
         GridError: no run, one that cannot be loaded, or the packages that agents need are missing.
@@ -93,12 +90,7 @@ def find_agent(source: str, policies: Collection[str] = ()) -> Agent:
 
 
 def run_config(source: str, grid: str | None = None, policies: Collection[str] = ()) -> tuple[EnvConfig, Agent]:
-    """The env of a run, on the test part of its series, and its agent.
-
-    Args:
-        source: folder or name of a run.
-        grid: to run instead of the agent's own.
-        policies: that the caller takes in its stead, for the error.
+    """The env of a run, on the test part of its series, and its agent; with ``grid`` instead of the agent's own.
 
     Raises:
         GridError: what ``find_agent`` raises, a grid with faults, or none where the agent is one of many.
@@ -113,10 +105,6 @@ def run_config(source: str, grid: str | None = None, policies: Collection[str] =
 
 def source_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agent | None]:
     """The env of a run with its agent, or of a grid without one; episodes come from the test part.
-
-    Args:
-        source: folder or name of a run, or a grid.
-        grid: for the agent to run instead of its own.
 
     Raises:
         GridError: neither, a run or grid with faults, or a grid beside a grid.

@@ -115,17 +115,12 @@ class Train(CommonJson, Lines):
         from grid import GridError
         from policies import find_own_run, resume
 
-        if self.grids or self.start is not None or self.out is not None:
-            mend = "leave out the grid, --start and --out; they are those of the run"
-            raise GridError("train --resume", "a grid, --start or --out beside it", "the run alone", mend)
-        if self.overload is not None or self.outages:
-            mend = "leave out --overload and --outages; they are those of the run"
-            raise GridError("train --resume", "--overload or --outages beside it", "the run alone", mend)
-        own = {each.name: each.default for each in fields(self)}
-        for name in ("policy", "stages", "seed", "overwrite"):
-            if getattr(self, name) != own[name]:
-                mend = f"leave out --{name}; what the run began with stays"
-                raise GridError("train --resume", f"--{name} beside it", "the run, --steps and --seconds", mend)
+        given = {each.name: getattr(self, each.name) != each.default for each in fields(self)}
+        for name in ("grids", "start", "out", "overload", "outages", "policy", "stages", "seed", "overwrite"):
+            if given[name]:
+                option = "GRID" if name == "grids" else f"--{name}"
+                mend = f"leave out {option}; what the run began with stays"
+                raise GridError("train --resume", f"{option} beside it", "the run, --steps and --seconds", mend)
         run = find_own_run(run) or run
         with console.progress(f"training {run}", 1.0) as report:
             agent = resume(run, self.steps, self.seconds, report, started_s)

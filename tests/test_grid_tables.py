@@ -44,6 +44,7 @@ def two_plants(**columns):
 USE = """
 import io, json
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
@@ -61,6 +62,10 @@ WRITERS[".json"](two_plants(hum_db_per_mw=4.0), Path("loud.json"))
 loud = load("loud.json")
 marks = [grid.compile().fingerprint for grid in (load("case14"), two_plants(), loud)]
 found = {"array": loud.compile().hum_db_per_mw.tolist(), "marks": marks}
+if find_spec("pypsa"):
+    WRITERS[".nc"](loud, Path("loud.nc"))
+    back = load("loud.nc").compile()
+    found["through_pypsa"] = dict(zip(back.node_names, back.hum_db_per_mw.tolist()))
 try:
     two_plants(hum_db_per_mw=900.0).compile()
 except GridError as error:
@@ -125,6 +130,11 @@ def test_a_new_column_is_read_checked_compiled_and_listed(found):
         "name": "hum_db_per_mw", "table": "node", "unit": "dB/MW", "default": 0.0, "allowed": "a number in [0, 200]",
         "meaning": "noise of output", "required_for": [],
     }  # fmt: skip
+
+
+def test_a_new_column_goes_through_a_network_of_pypsa(found):
+    pytest.importorskip("pypsa")
+    assert found["through_pypsa"] == {"loud": 4.0, "calm": 0.0, "town": 0.0}
 
 
 def test_a_new_column_leaves_fingerprints_of_grids_that_do_not_give_it(found):

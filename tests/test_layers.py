@@ -27,7 +27,6 @@ MODULES = sorted(path.relative_to(ROOT).as_posix() for layer in LAYERS for path 
 OF_EXTRAS = {
     "grid/planning/day/jit.py": {"numba"},
     "grid/planning/day/simd.py": {"numba", "llvmlite"},
-    "topologies/make_year.py": {"demandlib", "pandas", "pvlib", "windpowerlib"},
     "topologies/tables.py": {"pyarrow"},
     "topologies/formats/netcdf_child.py": {"netCDF4"},
     "topologies/formats/pandapower_net.py": {"pandapower", "pandas"},
@@ -196,7 +195,6 @@ def test_scripts_load_learning_and_pictures_only_when_they_need_them(path):
 
 
 def test_nothing_needs_the_extra_for_profiles_to_be_imported():
-    assert not [path for path in MODULES if "topologies.make_year" in {name for name, _ in imports_of(path)}]
     assert "pyarrow" not in {name for name, lazy in imports_of("topologies/tables.py") if not lazy}
 
 

@@ -151,7 +151,7 @@ def test_inspect_hides_no_error_but_that_of_short_series(
         raise GridError("solver", "no answer", "one", "ask again")
 
     barbell(tmp_path, capacity_mw=50)
-    monkeypatch.setattr("scripts.weak_spots.run", fail)
+    monkeypatch.setattr("scripts.weak_spots.rollout", fail)
     assert "solver: found no answer" in run.fault("inspect", "barbell.json")
 
 

@@ -34,7 +34,7 @@ def test_lines_trip_and_go_out_on_the_command_line(run: CommandLine, tmp_path: P
         ),
         ("evaluate merit --grid case14 --outages 1-3,5,6", "config.outages: found line '1-3'"),
         ("evaluate merit --grid case14 --overload explode", "found 'explode'; allowed: penalty, trip"),
-        ("train --resume runs/none --overload trip", "train --resume: found --overload or --outages beside it"),
+        ("train --resume runs/none --overload trip", "train --resume: found --overload beside it"),
         (
             "train --resume runs/none --policy mlp",
             "train --resume: found --policy beside it; allowed: the run",

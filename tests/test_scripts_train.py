@@ -113,7 +113,7 @@ def test_train_and_render_answer_in_json(run: CommandLine, trained: Path) -> Non
     ("line", "said"),
     [
         ("train", "train: found no grid; allowed: a grid, or --resume with a run"),
-        ("train triangle --resume a", "train --resume: found a grid, --start or --out beside it"),
+        ("train triangle --resume a", "train --resume: found GRID beside it"),
         (
             "train --resume nowhere",
             "nowhere: found no such run; allowed: the folder of a run or its name in runs/",

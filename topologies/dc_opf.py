@@ -19,7 +19,7 @@ import numpy as np
 
 from grid import GridError
 from grid.planning import COST_TOLERANCE, CurvedModel, Model, StepBlock, Tangents, add_segments
-from topologies.formats import Case, Row, parse_matpower, pu_per_ohm
+from topologies.formats import Case, Row, parse_matpower
 
 # columns of the manual's tables, counted from 0
 BUS, BUS_TYPE, PD, GS = 0, 1, 2, 4
@@ -51,30 +51,21 @@ def dc_opf(path: str | Path) -> DcOpf:
     Raises:
         GridError: a table that cannot be read or solved, with its line, or no dispatch that keeps all limits.
     """
-    path = Path(path)
-    return _Problem(path, parse_matpower(path)).solve()
+    return _Problem(parse_matpower(Path(path))).solve()
 
 
 class _Problem:
-    def __init__(self, path: Path, case: Case) -> None:
-        self.path, self.case, self.step = path, case, StepBlock()
+    def __init__(self, case: Case) -> None:
+        self.path, self.case, self.step = case.path, case, StepBlock()
+        self.number, self.fail = case.number, case.fail
         beyond = [name for name in ("dcline", "storage") if name in case.ignored]
         if beyond:
             mend = "remove the table, or solve the case with PowerModels itself"
-            raise GridError(str(path), f"the table mpc.{beyond[0]}", "buses, generators and AC branches", mend)
+            raise GridError(str(self.path), f"the table mpc.{beyond[0]}", "buses, generators and AC branches", mend)
         self.constant = 0.0
         self._add_buses()
         self._add_branches()
         self._add_generators()
-
-    def fail(self, row: Row, table: str, found: str, allowed: str) -> GridError:
-        return GridError(f"{self.path}, line {row.line}, mpc.{table}", found, allowed, "correct the row")
-
-    def number(self, row: Row, table: str, column: int, name: str) -> float:
-        value = row.cells[column]
-        if not np.isfinite(value):
-            raise self.fail(row, table, f"{name} {value:g}", "a finite number")
-        return value
 
     def bus(self, row: Row, table: str, column: int) -> int:
         value = row.cells[column]
@@ -129,7 +120,7 @@ class _Problem:
         r, x = self.number(row, "branch", R, "r"), self.number(row, "branch", X, "x")
         if not r and not x:
             raise self.fail(row, "branch", "r and x of 0", "an impedance")
-        return x / (r * r + x * x) / pu_per_ohm(self.path, self.case)
+        return x / (r * r + x * x) / self.case.pu_per_ohm
 
     def _angle_limits(self, row: Row) -> tuple[float, float]:
         """Least and largest angle across a branch, in radians."""
@@ -208,12 +199,11 @@ class _Problem:
 
     def solve(self) -> DcOpf:
         step, balance = self.step, self.step.rows["balance"]
-        bounds, row_bounds = (
-            tuple(step.repeat(name, 1) for name in names) for names in (("low", "high"), ("row_low", "row_high"))
-        )
-        for bound in row_bounds:
+        names = ("cost", "low", "high", "row_low", "row_high")
+        cost_of, low, high, row_low, row_high = (step.repeat(name, 1) for name in names)
+        for bound in (row_low, row_high):
             bound[0, balance] -= self._pushed
-        model = Model(step.repeat("cost", 1), (bounds[0], bounds[1]), (row_bounds[0], row_bounds[1]), step.matrix(1))
+        model = Model(cost_of, (low, high), (row_low, row_high), step.matrix(1))
         curved = CurvedModel(model, step, self.curved, self.tangents, COST_TOLERANCE)
         try:
             cost, x, duals = curved.solve(np.arange(1), self.constant)

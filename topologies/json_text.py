@@ -23,11 +23,7 @@ class _Doubled(dict[str, Any]):
 
 
 def parse(path: str, text: str) -> tuple[Any, list[Fault]]:
-    """Parse a text that may be hostile.
-
-    Args:
-        path: the place of the text, for the messages.
-        text: the JSON.
+    """Parse a text that may be hostile; ``path`` is its place, for the messages.
 
     Returns:
         The data, with NaN and infinities as floats, and the faults of the text: fields that stand twice, numbers that

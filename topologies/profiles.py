@@ -19,15 +19,7 @@ import numpy as np
 
 from grid import Fault, GridArrays, GridError, Series, nearest
 from topologies.series import Windows, check_range, shipped, shipped_year
-from topologies.shapes import (
-    GEN_SHAPES,
-    HOURS_A_WEEK,
-    LOAD_SHAPES,
-    SAMPLES_AN_HOUR,
-    Moment,
-    Shape,
-    shipped_shape,
-)
+from topologies.shapes import GEN_SHAPES, HOURS_A_WEEK, LOAD_SHAPES, SAMPLES_AN_HOUR, Moment, Shape, shipped_shape
 
 CONSTANT = "constant"
 
@@ -222,21 +214,12 @@ class ProfileSource:
         return self._windows[key]
 
 
-def profile_faults(
-    table: str, names: Iterable[tuple[str, str | None]], columns: Sequence[str] = (), where: str = ""
-) -> list[Fault]:
-    """Faults of profile names that are neither built in nor a column of the user's series.
-
-    Args:
-        table: "load" or "gen".
-        names: each node with its profile, if it has one.
-        columns: profiles of the user's series.
-        where: what to write before the node.
-    """
+def profile_faults(table: str, names: Iterable[tuple[str, str | None]], columns: Sequence[str]) -> list[Fault]:
+    """Faults of profiles of nodes ("load" or "gen") that are neither built in nor a column of the user's series."""
     known = {*built_in()[table], CONSTANT, *columns}
     return [
         Fault(
-            f"{where}node {node!r}",
+            f"node {node!r}",
             f"{table}_profile {name!r}",
             f"{', '.join([*built_in()[table], CONSTANT])}, or a column of the grid's file of profiles",
             nearest(name, known),

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, cached_property
 from math import ceil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from grid import LARGEST, GridError, Series, atomic_path
+from grid import LARGEST, GridError, Series
 from topologies.shapes import HOURS_A_WEEK
 
 CYCLE_H = 10 * HOURS_A_WEEK
@@ -69,33 +68,13 @@ def shipped_year() -> TimedSeries:
     return TimedSeries(shipped().columns, 1.0, values, start_hour=0.0, start=SHIPPED_START)
 
 
-def write_shipped(about: Shipped, values_frac: np.ndarray, path: str | Path) -> None:
-    """Write what ``shipped`` and ``shipped_year`` read.
-
-    Args:
-        about: the profiles.
-        values_frac: (8760, C) shares in [0, 1], from ``SHIPPED_START``.
-        path: an .npz file.
-    """
-    steps = np.round(values_frac * SHIPPED_STEPS).astype(np.uint16)
-    texts: dict[str, Any] = {key: np.array(value) for key, value in asdict(about).items()}
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, steps=np.asfortranarray(steps), **texts)
-
-
 def check_range(
     columns: Sequence[str], values: np.ndarray, gen_columns: Collection[str], place: Callable[[int, str], str]
 ) -> None:
-    """Refuse values that are not finite, negative or above ``grid.check.LARGEST``, and shares of generation above 1.
-
-    Args:
-        columns: (C,) the profile names.
-        values: (R, C) shares or MW.
-        gen_columns: the columns that are shares of ``gen_max_mw``.
-        place: the words for a row and column.
+    """Refuse values (R, C) that are not finite, negative or above ``grid.LARGEST``, and shares of generation above 1.
 
     Raises:
-        GridError: the first such value.
+        GridError: the first such value, at its ``place``.
     """
     is_gen = np.array([name in gen_columns for name in columns], dtype=bool)
     bad = np.argwhere(~((values >= 0) & (values <= np.where(is_gen, 1.0, LARGEST))))

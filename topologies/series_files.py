@@ -36,11 +36,8 @@ def read_table(path: str | Path, unit: str | None = None) -> SeriesTable:
 
     One column is ``time_h`` (hours; 0 is taken as a Monday's midnight) or ``time`` (ISO 8601; hours of the week are
     those of the first row's zone), in equal steps; in CSV it is the first. Every other column is a profile with its
-    unit behind the name: ``town [share]`` or ``town [MW]``. A row stands for the mean over its step.
-
-    Args:
-        path: the file.
-        unit: that of columns that name none; without it they are refused.
+    unit behind the name: ``town [share]`` or ``town [MW]``; ``unit`` is that of columns that name none, which are
+    refused without it. A row stands for the mean over its step.
 
     Raises:
         GridError: anything missing, doubled, out of order or no number, with its place.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from grid import Fault, Faults, GridError
-from topologies.text import read_bytes, read_text
+from topologies.text import as_number, read_bytes, read_text
 
 UNITS = ("share", "MW")
 PARQUET = ".parquet"
@@ -168,10 +168,7 @@ def _numbers(cells: Sequence[str], path: Path, row: int, names: Sequence[str]) -
 
 
 def _number(cell: str, path: Path, row: int, column: str) -> float:
-    try:
-        value = float(cell) if "_" not in cell else math.nan
-    except ValueError:
-        value = math.nan
+    value = as_number(cell)
     if math.isfinite(value):
         return value
     mend = "write decimals with a point" if "," in cell else "correct the value" if cell.strip() else "fill the gap"
@@ -231,25 +228,17 @@ def _parquet_header(path: Path, file: Any) -> tuple[str, list[str]]:
     for name in schema.names:
         kind = schema.field(name).type if schema.names.count(name) == 1 else "two columns of that name"
         dated = name == "time"
-        if isinstance(kind, str) or not (types.is_timestamp(kind) if dated else _is_number(kind)):
+        fitting = (types.is_timestamp,) if dated else (types.is_integer, types.is_floating)
+        if isinstance(kind, str) or not any(fits(kind) for fits in fitting):
             allowed = "timestamps" if dated else "one column of numbers"
             raise GridError(f"{path}, column {name!r}", str(kind), allowed, "convert the column")
     return times[0], header
 
 
-def _is_number(kind: Any) -> bool:
-    from pyarrow import types
-
-    return bool(types.is_integer(kind) or types.is_floating(kind))
-
-
 def even_step(path: Path, hours: np.ndarray, local: bool) -> float:
-    """The one step in hours between the rows (R,); rounding of up to 1 % of it is let pass.
+    """The one step between the times of the rows (R,) in hours; rounding of up to 1 % of it is let pass.
 
-    Args:
-        path: the file, for the message.
-        hours: the times.
-        local: whether they are timestamps without a zone, which a change of clocks may tear apart.
+    ``local`` times are timestamps without a zone, which a change of clocks may tear apart.
 
     Raises:
         GridError: the first time that is doubled, out of order or not one step after the one before.

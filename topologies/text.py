@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from math import nan
 from pathlib import Path
 
 from grid import GridError
@@ -60,3 +61,11 @@ def read_text(path: str | Path, what: str) -> str:
         line = raw[: error.start].count(b"\n") + 1
         raise GridError(f"{path}, line {line}", f"the byte 0x{raw[error.start]:02x}", "text in UTF-8", mend) from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def as_number(text: str) -> float:
+    """The number that a text stands for; NaN where it is none, as 1_0, which Python reads as 10."""
+    try:
+        return float(text) if "_" not in text else nan
+    except ValueError:
+        return nan

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,7 +62,7 @@ class Benchmark(CommonJson):
         grids = list(self.grids) or names()
         figures = len(grids) * (len(BATCH_SIZES) + 3) + len(PPO_POLICIES)
         with console.progress("measuring", figures) as report:
-            value = _measure(grids, self.seconds, _Counter(report))
+            value = _measure(grids, self.seconds, _counted(report))
         header = ("grid", *(f"{size} env{'s' if size > 1 else ''}" for size in BATCH_SIZES), "frames", "x nx.draw")
         steps, frames, plain = (value[f"{name}_per_s"] for name in ("env_steps", "render_frames", "nx_draw_frames"))
         rows = [
@@ -92,15 +93,14 @@ class Benchmark(CommonJson):
     def _measure_scale(self, console: Console) -> None:
         from grid import GridError
         from scripts.benchmarks.scale import GRIDS, WORKS, draw, scale
-        from scripts.pictures import check_picture
+        from scripts.pictures import check_path
 
         if not self.scale:
             raise GridError("benchmark --plot", "no --scale", "--plot with --scale", "add --scale, or leave out --plot")
-        if self.plot is not None:
-            check_picture(self.plot)
+        check_path(self.plot)
         grids = self.grids or GRIDS
         with console.progress("measuring", len(grids)) as report:
-            rows = scale(grids, _Counter(report))
+            rows = scale(grids, _counted(report))
         header = ("grid", "nodes", "lines", *WORKS.values(), "MB")
         figures = [[f"{row[name]:.2g}" if row[name] < 9.95 else amount(row[name]) for name in WORKS] for row in rows]
         cells = [
@@ -122,13 +122,10 @@ def _ratio(name: str, figures: Mapping[str, float | None]) -> str:
     return "-" if figure is None else f"{figure:.2f}" if figure < 10 else f"{figure:.0f}"
 
 
-class _Counter:
-    def __init__(self, report: Report) -> None:
-        self._report, self._done = report, 0
-
-    def __call__(self, what: str) -> None:
-        self._report(self._done, what)
-        self._done += 1
+def _counted(report: Report) -> Callable[[str], None]:
+    """Tells of one figure after the other."""
+    done = count()
+    return lambda what: report(next(done), what)
 
 
 def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> dict[str, Any]:

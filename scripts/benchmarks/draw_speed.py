@@ -14,11 +14,6 @@ def draw_speed(grid: str, seconds: float, rate: Rate) -> tuple[float, float]:
 
     networkx draws nodes by kind, names, and lines with widths and colours by loading, and nothing else; each line of a
     multigraph by itself, as a line of a plain graph it would take a third of the time. Encoding a file is not counted.
-
-    Args:
-        grid: bundled name or path.
-        seconds: time for each figure.
-        rate: measures units a second of some work for so long.
     """
     import networkx as nx
     import numpy as np

@@ -16,10 +16,7 @@ UNLIMITED_MW = 1e5
 def pypsa_cost(arrays: GridArrays, inputs: Inputs, prices: Prices) -> float:
     """Cost of the best schedule that overloads no line and spills nothing, built and solved by PyPSA.
 
-    Args:
-        arrays: the grid; its connectors each with an end that has no other line, and without phase shifts.
-        inputs: demand and available share, (T, N); steps of one hour.
-        prices: as ``grid.planning.optimum`` has them.
+    Steps are of one hour; the grid has no phase shifts, and each of its connectors an end that has no other line.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # other programs' own affairs

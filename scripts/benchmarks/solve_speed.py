@@ -81,12 +81,9 @@ def _solver_alone(arrays: GridArrays, prices: Prices, inputs: Inputs) -> Callabl
 
 def _pypsa_s(arrays: GridArrays, prices: Prices, inputs: Inputs, runs: int) -> float | None:
     from scripts.benchmarks.peers import pypsa_cost
+    from scripts.running import is_installed
 
-    try:
-        import pypsa  # noqa: F401 # only to see whether it is there
-    except ImportError:
-        return None
-    if arrays.shift_deg.any() or arrays.gen_cost_per_mw2h.any():
+    if not is_installed("pypsa") or arrays.shift_deg.any() or arrays.gen_cost_per_mw2h.any():
         return None
     return _medians([lambda: pypsa_cost(arrays, inputs, prices)], 0.0, runs)[0]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from grid import Grid
 from topologies.formats import graphml, native, pandapower_json, pandapower_net, pypsa_network, pypsa_write
 from topologies.formats.matpower import read as read_matpower
-from topologies.formats.matpower_text import Case, Row, pu_per_ohm
+from topologies.formats.matpower_text import Case, Row
 from topologies.formats.matpower_text import parse as parse_matpower
 from topologies.formats.pandapower_net import PREFIX as PANDAPOWER_PREFIX
 from topologies.formats.pandapower_net import built_in as pandapower_built_in
@@ -28,7 +28,6 @@ __all__ = [
     "Row",
     "pandapower_built_in",
     "parse_matpower",
-    "pu_per_ohm",
     "series_path",
 ]
 

@@ -19,7 +19,7 @@ from networkx.readwrite.graphml import GraphMLReader
 
 from grid import Fault, Faults, Grid, GridError, atomic_path, nearest
 from topologies.formats import rows
-from topologies.text import read_text
+from topologies.text import as_number, read_text
 
 MOST_TAGS = 2_000_000
 MOST_KEYS = 1000
@@ -54,10 +54,7 @@ def read(path: str | Path) -> Grid:
     node_default, edge_default = (graph.graph.pop(f"{table}_default") for table in ("node", "edge"))
     nodes = [(f"{path}: node {name!r}", {**node_default, **data, "id": name}) for name, data in graph.nodes(data=True)]
     edges = [
-        (
-            f"{path}: edge {start!r}-{end!r}",
-            {**edge_default, "key": _key(key), **data, "source": start, "target": end},
-        )
+        (f"{path}: edge {start!r}-{end!r}", {**edge_default, "key": _key(key), **data, "source": start, "target": end})
         for start, end, key, data in graph.edges(keys=True, data=True)
     ]
     return rows.to_grid(path, (f"{path}: graph", graph.graph), nodes, edges, faults.found)
@@ -189,17 +186,10 @@ def _mend_value(data: ElementTree.Element, where: str, name: str, kind: str) -> 
     if kind == "boolean" and plain.lower() not in TRUTHS:
         data.text = "false"
         yield Fault(where, f"{name} {plain[:60]!r}", "true or false", "correct the value")
-    elif kind in NUMBERS and not _is_number(plain):
+    elif kind in NUMBERS and not isfinite(as_number(plain)):
         data.text = "nan"
         mend = "write decimals with a point" if "," in plain else "leave it out where there is no value or no limit"
         yield Fault(where, f"{name} {plain[:60]!r}", "a finite number", mend)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return isfinite(float(text)) and "_" not in text  # Python reads 1_0 as 10
-    except ValueError:
-        return False
 
 
 def _key(number: str | int) -> str | int:

@@ -19,13 +19,8 @@ from grid import GridError
 def library(module: str, name: str, where: str) -> Iterator[Any]:
     """Give a library that an extra of its module's name brings; nothing it does inside the block prints or warns.
 
-    Args:
-        module: what to import.
-        name: the library as people write it.
-        where: the file, for the messages.
-
     Raises:
-        GridError: the library is missing, or fails in the block with whatever it may.
+        GridError: the library is missing, or fails in the block with whatever it may; it names the file ``where``.
     """
     try:
         loaded = importlib.import_module(module)

@@ -8,15 +8,15 @@ said in ``Grid.notes``. A generator's RAMP_30, where above 0, limits its ramp.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf, isfinite, isnan
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from grid import Fault, Faults, Grid, GridError
-from topologies.formats.matpower_text import Case, Row, parse, pu_per_ohm
-from topologies.formats.units import some
+from grid import Fault, Faults, Grid
+from topologies.formats.matpower_text import Case, Row, parse
+from topologies.formats.units import Buses, some
 
 # columns of the manual's tables, counted from 0
 BUS, BUS_TYPE, PD, GS = 0, 1, 2, 4
@@ -26,44 +26,26 @@ MODEL, NCOST, COST = 0, 3, 4
 ISOLATED = 4
 
 
-@dataclass
-class _Unit:
-    """A source or a consumer at a bus."""
-
-    kind: str
-    columns: dict[str, float]
-
-
-@dataclass
-class _Reading:
+@dataclass(kw_only=True)
+class _Reading(Buses):
     """A case on its way into a grid."""
 
-    path: Path
     case: Case
-    units: dict[str, list[_Unit]] = field(default_factory=dict)  # by bus
     isolated: set[str] = field(default_factory=set)  # buses
-    noted: dict[str, list[str]] = field(default_factory=dict)  # what was assumed, and of which rows
     faults: Faults = field(default_factory=Faults)
 
-    def note(self, text: str, whom: str) -> None:
-        self.noted.setdefault(text, []).append(whom)
-
-    def fail(self, row: Row, table: str, found: str, allowed: str, mend: str) -> GridError:
-        return GridError(f"{self.path}, line {row.line}, mpc.{table}", found, allowed, mend)
-
-    def number(self, row: Row, table: str, column: int, name: str, unlimited: float | None = None) -> float:
-        """One cell; infinite only where ``unlimited`` says what that means."""
-        value = row.cells[column]
-        if isnan(value) or (not isfinite(value) and unlimited is None):
-            raise self.fail(row, table, f"{name} {value:g}", "a finite number", "correct the value")
-        return value if isfinite(value) or unlimited is None else unlimited
+    def add_unit(self, bus: str, kind: str, **columns: float) -> None:
+        """Put a source or a consumer at a bus, numbered among those of its kind."""
+        others = sum(unit.kind == kind for unit in self.units[bus])
+        label = f"gen{others + 1}" if kind == "source" else f"load{others + 1}" if others else "load"
+        self.add(bus, kind, f"{bus}:{label}", **columns)
 
     def bus(self, row: Row, table: str, column: int) -> str | None:
         """The bus that a cell names; None for an isolated one."""
         value = row.cells[column]
         name = f"{value:.0f}"
         if value != float(name) or (name not in self.units and name not in self.isolated):
-            raise self.fail(row, table, f"bus {value:g}", "a bus of mpc.bus", "correct it or add the bus")
+            raise self.case.fail(row, table, f"bus {value:g}", "a bus of mpc.bus", "correct it or add the bus")
         return None if name in self.isolated else name
 
 
@@ -74,54 +56,57 @@ def read(path: str | Path) -> Grid:
         GridError: a table that cannot be read, with the line; or faults of the grid that it gives.
     """
     path = Path(path)
-    reading = _Reading(path, parse(path))
-    _read_buses(reading)
-    _read_generators(reading)
-    grid = Grid(path.stem, origin=f"MATPOWER case file {path.name}", base_mva=reading.case.base_mva)
-    _place_units(reading, grid)
-    _read_branches(reading, grid)
-    found = reading.faults.found
-    found += [Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in grid.faults(whole=not found)]
-    reading.faults.report()
-    grid.notes = _notes(reading)
-    return grid
-
-
-def _read_buses(reading: _Reading) -> None:
-    for row in reading.case.tables["bus"]:
+    case = parse(path)
+    reading = _Reading(case=case)
+    for row in case.tables["bus"]:
         with reading.faults.gather():
             _read_bus(reading, row)
     reading.faults.report()  # without its buses nothing else can be judged
+    _read_generators(reading)
+    grid = Grid(path.stem, origin=f"MATPOWER case file {path.name}", base_mva=case.base_mva)
+    _place_units(reading, grid)
+    for row in case.tables["branch"]:
+        with reading.faults.gather():
+            _read_branch(reading, row, grid)
+    found = reading.faults.found
+    found += [Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in grid.faults(whole=not found)]
+    reading.faults.report()
+    grid.notes = reading.notes()
+    ignored = [f"mpc.{name}" for name in case.ignored]
+    grid.notes += [f"tables ignored: {some(ignored)}"] if ignored else []
+    grid.notes += ["loads converted from kW to MW, as the file says"] if case.kw_to_mw else []
+    grid.notes += ["impedances converted from ohm to per unit, as the file says"] if case.ohm_to_pu else []
+    return grid
 
 
 def _read_bus(reading: _Reading, row: Row) -> None:
-    number = reading.number(row, "bus", BUS, "bus_i")
+    number = reading.case.number(row, "bus", BUS, "bus_i")
     name = f"{number:.0f}"
     if number != float(name):
-        raise reading.fail(row, "bus", f"bus_i {number:g}", "a whole number", "correct it")
+        raise reading.case.fail(row, "bus", f"bus_i {number:g}", "a whole number", "correct it")
     if name in reading.units or name in reading.isolated:
-        raise reading.fail(row, "bus", f"bus {name} twice", "each bus once", "remove one of the rows")
+        raise reading.case.fail(row, "bus", f"bus {name} twice", "each bus once", "remove one of the rows")
     if row.cells[BUS_TYPE] == ISOLATED:
         reading.isolated.add(name)
         reading.note("left out as isolated (type 4)", f"bus {name}")
         return
     reading.units[name] = []
-    shunt_mw = reading.number(row, "bus", GS, "Gs")
+    shunt_mw = reading.case.number(row, "bus", GS, "Gs")
     if shunt_mw:
         reading.note("shunt conductance Gs taken as constant demand at 1 pu", f"bus {name}")
-    load_mw = reading.number(row, "bus", PD, "Pd") * reading.case.load_unit_mw + shunt_mw
+    load_mw = reading.case.number(row, "bus", PD, "Pd") * reading.case.load_unit_mw + shunt_mw
     if load_mw < 0:
         reading.note("negative demand taken as a source of that constant output, free of cost", f"bus {name}")
-        reading.units[name].append(_Unit("source", {"gen_max_mw": -load_mw, "gen_min_mw": -load_mw}))
+        reading.add_unit(name, "source", gen_max_mw=-load_mw, gen_min_mw=-load_mw)
     elif load_mw > 0:
-        reading.units[name].append(_Unit("consumer", {"load_max_mw": load_mw}))
+        reading.add_unit(name, "consumer", load_max_mw=load_mw)
 
 
 def _read_generators(reading: _Reading) -> None:
     gens, costs = reading.case.tables["gen"], reading.case.tables["gencost"]
     if costs and len(costs) not in (len(gens), 2 * len(gens)):
         found, allowed = f"{len(costs)} rows", f"{len(gens)}, one a generator (or twice that)"
-        raise reading.fail(costs[0], "gencost", found, allowed, "add or remove rows")
+        raise reading.case.fail(costs[0], "gencost", found, allowed, "add or remove rows")
     if not costs:
         reading.note("cost of 0: the file has no mpc.gencost", "all generators")
     unlimited_mw = sum(abs(row.cells[PD]) for row in reading.case.tables["bus"]) * reading.case.load_unit_mw
@@ -135,27 +120,22 @@ def _read_generator(reading: _Reading, row: Row, cost_row: Row | None, whom: str
     if bus is None or not row.cells[GEN_STATUS] > 0:
         reading.note("left out as out of service", whom)
         return
-    high = reading.number(row, "gen", PMAX, "Pmax", unlimited_mw)
-    low = reading.number(row, "gen", PMIN, "Pmin", -unlimited_mw)
+    high = reading.case.number(row, "gen", PMAX, "Pmax", unlimited_mw)
+    low = reading.case.number(row, "gen", PMIN, "Pmin", -unlimited_mw)
     if inf in (abs(row.cells[PMAX]), abs(row.cells[PMIN])):
         reading.note(f"infinite output limits replaced by all demand, {unlimited_mw:g} MW", whom)
     cost = (0.0, 0.0) if cost_row is None else _cost(reading, cost_row, whom, low, high)
-    unit = _unit(reading, row, whom, low, high, cost)
-    if unit is not None:
-        reading.units[bus].append(unit)
-
-
-def _unit(reading: _Reading, row: Row, whom: str, low: float, high: float, cost: tuple[float, float]) -> _Unit | None:
     if low > high:
         found = f"Pmin {low:g} above Pmax {high:g}"
-        raise reading.fail(row, "gen", found, "Pmin <= Pmax", "correct one of them")
+        raise reading.case.fail(row, "gen", found, "Pmin <= Pmax", "correct one of them")
     if high <= 0:
         if low == 0:
             reading.note("left out: Pmax and Pmin are 0", whom)
-            return None
+            return
         worth = max(cost[0] + cost[1] * low, 0.0)
         reading.note("a dispatchable load (Pmax <= 0), taken as demand of -Pmin that is shed at its price", whom)
-        return _Unit("consumer", {"load_max_mw": -low, "shed_cost_per_mwh": worth})
+        reading.add_unit(bus, "consumer", load_max_mw=-low, shed_cost_per_mwh=worth)
+        return
     if low < 0:
         reading.note("negative Pmin taken as 0", whom)
     columns = {"gen_max_mw": high, "gen_min_mw": max(low, 0.0), "gen_cost_per_mwh": cost[0]}
@@ -163,19 +143,19 @@ def _unit(reading: _Reading, row: Row, whom: str, low: float, high: float, cost:
     ramp_30_mw = row.cells[RAMP_30] if len(row.cells) > RAMP_30 else 0.0
     if 0 < ramp_30_mw < inf:
         columns["gen_ramp_mw_per_h"] = 2 * ramp_30_mw
-    return _Unit("source", columns)
+    reading.add_unit(bus, "source", **columns)
 
 
 def _cost(reading: _Reading, row: Row, whom: str, low: float, high: float) -> tuple[float, float]:
     """Linear and quadratic cost; a curve of another form becomes the straight line that fits it best."""
-    count = reading.number(row, "gencost", NCOST, "NCOST")
+    count = reading.case.number(row, "gencost", NCOST, "NCOST")
     model = row.cells[MODEL]
     width = count if model == 2 else 2 * count
     values = row.cells[COST : COST + int(width)] if 1 <= count < 1000 else []
     if model not in (1, 2) or count != int(count) or len(values) != width or not np.isfinite(values).all():
         found = f"model {model:g} with NCOST {count:g} and {len(row.cells) - COST} values"
         allowed = "model 2 with NCOST coefficients or model 1 with NCOST points, all finite"
-        raise reading.fail(row, "gencost", found, allowed, "correct the row")
+        raise reading.case.fail(row, "gencost", found, allowed)
     if model == 1:
         points_mw, points_cost = np.array(values).reshape(-1, 2).T
         if len(points_mw) > 2:
@@ -203,20 +183,9 @@ def _place_units(reading: _Reading, grid: Grid) -> None:
             grid.graph.add_node(bus, kind=units[0].kind, **units[0].columns)
             continue
         grid.add_junction(bus)
-        gens = 0
         for unit in units:
-            gens += unit.kind == "source"
-            name = f"{bus}:gen{gens}" if unit.kind == "source" else f"{bus}:load"
-            if name in grid.graph:
-                name = f"{bus}:load{sum(other.startswith(f'{bus}:load') for other in grid.graph) + 1}"
-            grid.graph.add_node(name, kind=unit.kind, **unit.columns)
-            grid.add_line(bus, name, reactance_pu=0.0)
-
-
-def _read_branches(reading: _Reading, grid: Grid) -> None:
-    for row in reading.case.tables["branch"]:
-        with reading.faults.gather():
-            _read_branch(reading, row, grid)
+            grid.graph.add_node(unit.label, kind=unit.kind, **unit.columns)
+            grid.add_line(bus, unit.label, reactance_pu=0.0)
 
 
 def _read_branch(reading: _Reading, row: Row, grid: Grid) -> None:
@@ -224,21 +193,12 @@ def _read_branch(reading: _Reading, row: Row, grid: Grid) -> None:
     if start is None or end is None or not row.cells[BR_STATUS] > 0:
         reading.note("left out as out of service", f"branch {row.cells[FROM]:g}-{row.cells[TO]:g}")
         return
-    reactance_pu = reading.number(row, "branch", X, "x") * pu_per_ohm(reading.path, reading.case)
+    reactance_pu = reading.case.number(row, "branch", X, "x") * reading.case.pu_per_ohm
     columns: dict[str, Any] = {"reactance_pu": reactance_pu}
-    rate_mw = reading.number(row, "branch", RATE_A, "rateA", 0.0)
-    tap = reading.number(row, "branch", RATIO, "ratio")
-    shift_deg = reading.number(row, "branch", ANGLE, "angle")
+    rate_mw = reading.case.number(row, "branch", RATE_A, "rateA", 0.0)
+    tap = reading.case.number(row, "branch", RATIO, "ratio")
+    shift_deg = reading.case.number(row, "branch", ANGLE, "angle")
     columns |= {"capacity_mw": rate_mw} if rate_mw else {}
     columns |= {"tap": tap} if tap not in (0.0, 1.0) else {}
     columns |= {"shift_deg": shift_deg} if shift_deg else {}
     grid.add_line(start, end, **columns)
-
-
-def _notes(reading: _Reading) -> list[str]:
-    case = reading.case
-    notes = [f"{text}: {some(whom)}" for text, whom in reading.noted.items()]
-    notes += [f"tables ignored: {some([f'mpc.{name}' for name in case.ignored])}"] if case.ignored else []
-    notes += ["loads converted from kW to MW, as the file says"] if case.kw_to_mw else []
-    notes += ["impedances converted from ohm to per unit, as the file says"] if case.ohm_to_pu else []
-    return notes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite, isnan
 from pathlib import Path
 
 from grid import LARGEST_BASE_MVA, LEAST_BASE_MVA, Fault, Faults, GridError
@@ -39,6 +39,7 @@ class Row:
 class Case:
     """What a case file holds."""
 
+    path: Path
     base_mva: float
     tables: dict[str, list[Row]]  # bus, gen, branch and gencost, empty where absent
     ignored: tuple[str, ...]  # other tables
@@ -49,6 +50,36 @@ class Case:
     def load_unit_mw(self) -> float:
         """The unit of the loads in MW."""
         return 1e-3 if self.kw_to_mw else 1.0
+
+    @property
+    def pu_per_ohm(self) -> float:
+        """1, or what the distribution cases multiply by: base power over the square of the first bus's voltage.
+
+        Raises:
+            GridError: that voltage is no number above 0.
+        """
+        if not self.ohm_to_pu:
+            return 1.0
+        bus = self.tables["bus"][0]
+        base_kv = bus.cells[BASE_KV]
+        if not 0 < base_kv < inf:
+            raise self.fail(bus, "bus", f"baseKV {base_kv:g}", "a voltage above 0 kV")
+        return self.base_mva / base_kv**2
+
+    def number(self, row: Row, table: str, column: int, name: str, unlimited: float | None = None) -> float:
+        """One cell; infinite only where ``unlimited`` says what that means.
+
+        Raises:
+            GridError: it is not finite.
+        """
+        value = row.cells[column]
+        if isnan(value) or (not isfinite(value) and unlimited is None):
+            raise self.fail(row, table, f"{name} {value:g}", "a finite number", "correct the value")
+        return value if isfinite(value) or unlimited is None else unlimited
+
+    def fail(self, row: Row, table: str, found: str, allowed: str, mend: str = "correct the row") -> GridError:
+        """What is wrong with a row."""
+        return GridError(f"{self.path}, line {row.line}, mpc.{table}", found, allowed, mend)
 
 
 def parse(path: Path) -> Case:
@@ -92,7 +123,7 @@ def parse(path: Path) -> Case:
         if not tables[name]:
             allowed = "mpc.bus, mpc.gen and mpc.branch"
             raise GridError(str(path), f"no table mpc.{name}", allowed, "give a whole case file")
-    return Case(_base_mva(path, rest), tables, tuple(ignored), kw_to_mw, ohm_to_pu)
+    return Case(path, _base_mva(path, rest), tables, tuple(ignored), kw_to_mw, ohm_to_pu)
 
 
 def _without_comments(text: str) -> str:
@@ -158,22 +189,6 @@ def _number(where: str, word: str) -> float:
     except ValueError:
         mend = "write the number out; a table may be missing its closing bracket"
         raise GridError(where, repr(word), "numbers only", mend) from None
-
-
-def pu_per_ohm(path: Path, case: Case) -> float:
-    """1, or what the distribution cases multiply by: base power over the square of the first bus's voltage.
-
-    Raises:
-        GridError: that voltage is no number above 0.
-    """
-    if not case.ohm_to_pu:
-        return 1.0
-    bus = case.tables["bus"][0]
-    base_kv = bus.cells[BASE_KV]
-    if not 0 < base_kv < inf:
-        where = f"{path}, line {bus.line}, mpc.bus"
-        raise GridError(where, f"baseKV {base_kv:g}", "a voltage above 0 kV", "correct the row")
-    return case.base_mva / base_kv**2
 
 
 def _base_mva(path: Path, rest: str) -> float:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from math import isfinite, isnan
 from typing import Any
 
@@ -29,29 +31,42 @@ class _Row(dict[str, Any]):
         super().__init__(fields)
         self.read = read
 
-    def __getitem__(self, column: str) -> Any:
-        self.read.add(column)
-        return super().__getitem__(column)
-
     def get(self, column: str, default: Any = None) -> Any:
         """The cell of a column."""
         self.read.add(column)
         return super().get(column, default)
 
 
+@dataclass
+class _Reading:
+    """The tables of a network on their way to nodes."""
+
+    net: Any
+    name_of: dict[int, str]  # the node of each bus in service
+    buses: Buses
+    read: dict[str, set[str]]  # columns of each table that were asked for
+    constant_mw: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # taken from each node
+
+    def rows(self, table: str, column: str = "bus") -> Iterator[tuple[int, _Row, str]]:
+        """Each row in service with its key and the node that it stands at."""
+        frame = self.net[table]
+        for key, cells in zip(map(int, frame.index), frame.to_dict("records"), strict=True):
+            fields = _Row(cells, self.read[table])
+            node = self.name_of.get(int(fields.get(column)))
+            if not fields.get("in_service", True) or node is None:
+                self.buses.note("left out as out of service", f"{table} {key}")
+                continue
+            yield key, fields, node
+
+
 def read_units(net: Any, name_of: dict[int, str], buses: Buses, pandapower: Any, filled: dict[str, set[str]]) -> None:
     """Put the units of a network at its buses, and note what the file says of them that is not read.
 
-    Args:
-        net: pandapower's network.
-        name_of: the node of each bus in service.
-        buses: where to put them.
-        pandapower: the library, whose functions know the defaults.
-        filled: columns of each table that are not of the file.
+    ``name_of`` has the node of each bus in service, ``filled`` the columns of each table that are not of the file.
     """
     read: dict[str, set[str]] = {table: set() for table in (*CONSTANT, *GENERATORS, "storage", "dcline", *COSTS)}
     read["xward"] |= {"r_ohm", "x_ohm"}  # a branch, by pandapower
-    _read_units(net, name_of, buses, read)
+    _read_units(_Reading(net, name_of, buses, read))
     for table, asked in read.items():
         usual = inspect.signature(getattr(pandapower, f"create_{table}")).parameters
         frame = net[table]
@@ -61,30 +76,27 @@ def read_units(net: Any, name_of: dict[int, str], buses: Buses, pandapower: Any,
             if column not in asked | filled.get(table, set()) | {*TEXTS, "in_service"}:
                 cells = {f"{table} {key}": cell for key, cell in frame[column].items()}
                 default = usual[column].default if column in usual else None
-                note_unread(
-                    buses, table, column, cells, None if default is inspect.Parameter.empty else default, THEMES
-                )
+                default = None if default is inspect.Parameter.empty else default
+                note_unread(buses, table, column, cells, default, THEMES)
 
 
-def _read_units(net: Any, name_of: dict[int, str], buses: Buses, read: dict[str, set[str]]) -> None:
-    constant_mw: dict[str, float] = {}
+def _read_units(reading: _Reading) -> None:
+    buses, constant_mw = reading.buses, reading.constant_mw
     for table, parts in CONSTANT.items():
-        for key, row, node in _rows(net, table, "bus", name_of, buses, read):
-            power_mw = parts(row)
-            constant_mw[node] = constant_mw.get(node, 0.0) + power_mw
+        for key, row, node in reading.rows(table):
+            constant_mw[node] += parts(row)
             if table in NOTES:
                 buses.note(NOTES[table], f"{table} {key}")
-    for key, row, node in _rows(net, "dcline", "from_bus", name_of, buses, read):
+    for key, row, node in reading.rows("dcline", "from_bus"):
         power_mw = value(row, "p_mw")
         arrives_mw = power_mw * (1 - value(row, "loss_percent") / 100) - value(row, "loss_mw")
-        other = name_of.get(int(row["to_bus"]))
+        other = reading.name_of.get(int(row.get("to_bus")))
         buses.note("a DC line taken as demand at its one end and infeed at the other, both constant", f"dcline {key}")
-        constant_mw[node] = constant_mw.get(node, 0.0) + power_mw
+        constant_mw[node] += power_mw
         if other is not None:
-            constant_mw[other] = constant_mw.get(other, 0.0) - arrives_mw
-    demand_mw = sum(max(power_mw, 0.0) for power_mw in constant_mw.values())
-    _generators(net, name_of, buses, constant_mw, demand_mw, read)
-    _stores(net, name_of, buses, constant_mw, read)
+            constant_mw[other] -= arrives_mw
+    _generators(reading, demand_mw=sum(max(power_mw, 0.0) for power_mw in constant_mw.values()))
+    _stores(reading)
     for node, power_mw in constant_mw.items():
         if power_mw < 0:
             buses.note("constant infeed taken as a source of that output, free of cost", f"node {node}")
@@ -125,37 +137,16 @@ def value(row: dict[str, Any], column: str, default: float = 0.0) -> float:
     return default if found is None or isnan(found) else float(found)
 
 
-def _rows(
-    net: Any, table: str, column: str, name_of: dict[int, str], buses: Buses, read: dict[str, set[str]]
-) -> Iterator[tuple[int, dict[str, Any], str]]:
-    """Each row in service with its key and the node that it stands at."""
-    frame = net[table]
-    for key, cells in zip(map(int, frame.index), frame.to_dict("records"), strict=True):
-        fields = _Row(cells, read[table])
-        node = name_of.get(int(fields[column]))
-        if not fields.get("in_service", True) or node is None:
-            buses.note("left out as out of service", f"{table} {key}")
-            continue
-        yield key, fields, node
-
-
-def _generators(
-    net: Any,
-    name_of: dict[int, str],
-    buses: Buses,
-    constant_mw: dict[str, float],
-    demand_mw: float,
-    read: dict[str, set[str]],
-) -> None:
-    costs = _costs(net, buses, read)
+def _generators(reading: _Reading, demand_mw: float) -> None:
+    buses, costs = reading.buses, _costs(reading)
     asked = set()
     for table in GENERATORS:
-        for key, row, node in _rows(net, table, "bus", name_of, buses, read):
+        for key, row, node in reading.rows(table):
             whom = f"{table} {key}"
             scaling = value(row, "scaling", 1.0)
             power_mw = value(row, "p_mw") * scaling
             if table == "sgen" and row.get("controllable") is not True:
-                constant_mw[node] = constant_mw.get(node, 0.0) - power_mw
+                reading.constant_mw[node] -= power_mw
                 continue
             high, low = value(row, "max_p_mw", float("nan")), value(row, "min_p_mw", float("nan"))
             if table == "gen" and row.get("controllable") is False:
@@ -192,24 +183,24 @@ def _generators(
             buses.note("cost left out: not of a source that is dispatched", " ".join(map(str, element)))
 
 
-def _costs(net: Any, buses: Buses, read: dict[str, set[str]]) -> dict[tuple[str, int], tuple[float, float]]:
+def _costs(reading: _Reading) -> dict[tuple[str, int], tuple[float, float]]:
     """Linear and quadratic cost of active power of the elements that have one."""
-    costs: dict[tuple[str, int], tuple[float, float]] = {}
-    for cells in net.poly_cost.to_dict("records"):
-        row = _Row(cells, read["poly_cost"])
-        whom = (str(row["et"]), int(row["element"]))
+    buses, costs = reading.buses, dict[tuple[str, int], tuple[float, float]]()
+    for cells in reading.net.poly_cost.to_dict("records"):
+        row = _Row(cells, reading.read["poly_cost"])
+        whom = (str(row.get("et")), int(row.get("element")))
         square = value(row, "cp2_eur_per_mw2")
         if value(row, "cp0_eur"):
             buses.note("constant cost left out: every generator is always on", " ".join(map(str, whom)))
         if square < 0:
             buses.note("negative quadratic cost left out", " ".join(map(str, whom)))
         costs[whom] = (value(row, "cp1_eur_per_mw"), max(square, 0.0))
-    for cells in net.pwl_cost.to_dict("records"):
-        row = _Row(cells, read["pwl_cost"])
+    for cells in reading.net.pwl_cost.to_dict("records"):
+        row = _Row(cells, reading.read["pwl_cost"])
         if row.get("power_type", "p") != "p":
             continue  # of reactive power, as the cq columns of poly_cost
-        whom = (str(row["et"]), int(row["element"]))
-        points = row["points"] if isinstance(row["points"], list) else []
+        whom = (str(row.get("et")), int(row.get("element")))
+        points = row.get("points") if isinstance(row.get("points"), list) else []
         width = sum(end - start for start, end, _ in points)
         if width > 0:
             price = sum((end - start) * slope for start, end, slope in points) / width
@@ -219,16 +210,15 @@ def _costs(net: Any, buses: Buses, read: dict[str, set[str]]) -> dict[tuple[str,
     return costs
 
 
-def _stores(
-    net: Any, name_of: dict[int, str], buses: Buses, constant_mw: dict[str, float], read: dict[str, set[str]]
-) -> None:
-    for key, row, node in _rows(net, "storage", "bus", name_of, buses, read):
+def _stores(reading: _Reading) -> None:
+    buses = reading.buses
+    for key, row, node in reading.rows("storage"):
         whom = f"storage {key}"
         energy_mwh, least_mwh = value(row, "max_e_mwh"), max(value(row, "min_e_mwh"), 0.0)
         power_mw = value(row, "p_mw") * value(row, "scaling", 1.0)
         if energy_mwh <= least_mwh:
             buses.note("no max_e_mwh: taken as constant demand or infeed of its present power", whom)
-            constant_mw[node] = constant_mw.get(node, 0.0) + power_mw
+            reading.constant_mw[node] += power_mw
             continue
         charge_mw, discharge_mw = value(row, "max_p_mw"), -value(row, "min_p_mw")
         if charge_mw <= 0 or discharge_mw <= 0:

@@ -53,10 +53,7 @@ def _start_hour(network: Network) -> float:
     """Hours from Monday 00:00 to an undated first snapshot, which files of ours tell beside it."""
     hour = network.meta.get("start_hour", 0.0)
     if isinstance(hour, bool) or not isinstance(hour, int | float) or not abs(hour) <= LARGEST_TIME_H:
-        where, allowed = (
-            f"{network.path}: meta, load_balancer.start_hour",
-            f"hours up to {LARGEST_TIME_H:g}",
-        )
+        where, allowed = (f"{network.path}: meta, load_balancer.start_hour", f"hours up to {LARGEST_TIME_H:g}")
         raise GridError(where, word(hour), allowed, "correct it or leave it out")
     return float(hour) % HOURS_A_WEEK
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import dataclass, field
-from math import inf, isfinite, isnan, nan
+from math import inf, isfinite, isnan
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 
 from grid import Fault, GridError
 from topologies.json_text import parse
-from topologies.text import read_bytes, read_text
+from topologies.text import as_number, read_bytes, read_text
 
 COMPONENTS = (
     *("buses", "carriers", "generators", "loads", "storage_units", "stores", "links", "lines", "transformers"),
@@ -64,10 +64,7 @@ class Table:
         cell = self.columns[column][row] if column in self.columns else None
         if cell is None or cell == "" or (isinstance(cell, float) and isnan(cell)):
             return default
-        try:
-            value = float(cell) if "_" not in str(cell) else nan
-        except ValueError:
-            value = nan
+        value = as_number(cell) if isinstance(cell, str) else float(cell)
         if str(cell).strip().lower() == "nan":
             return default
         if value == inf and endless:
@@ -182,7 +179,8 @@ def read_folder(path: Path) -> Network:
         if (component, attribute) not in SERIES:
             network.unread_series[component, attribute] = header[1:]
         else:
-            values = np.array([[_float(cell) for cell in row[1:]] for row in rows]).reshape(len(rows), len(header) - 1)
+            shape = len(rows), len(header) - 1
+            values = np.array([[as_number(cell) for cell in row[1:]] for row in rows]).reshape(shape)
             network.add_series(component, attribute, str(file), header[1:], values)
     return network
 
@@ -209,13 +207,6 @@ def _rows(file: Path) -> tuple[list[str], list[list[str]]]:
     if any("\n" in cell for cell in rows[0]):
         raise GridError(f"{file}, line 1", "a name of two lines", "a text of one line", "rename it")
     return rows[0], rows[1:]
-
-
-def _float(cell: str) -> float:
-    try:
-        return float(cell) if "_" not in cell else nan
-    except ValueError:
-        return nan
 
 
 def _meta(where: str, text: str, faults: list[Fault]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from topologies.formats.library import library
 from topologies.formats.pypsa_units import Reading
@@ -35,12 +36,11 @@ def note_unread(reading: Reading) -> None:
         table, defaults = network.table(component), about[component]
         inputs = defaults.default[defaults.status.str.startswith("Input")].to_dict()
         skip = {name for name in defaults.index if name not in inputs} | {*LABELS}  # results and labels
+        note = partial(note_column, reading.buses, component, themes=THEMES)
         active = [row for row in range(len(table.names)) if table.flag(row, "active", True)]
         for attribute in sorted(set(table.columns) - table.read - skip):
             cells = {table.names[row]: table.columns[attribute][row] for row in active}
-            note_column(reading.buses, component, attribute, cells, inputs.get(attribute), THEMES)
+            note(attribute, cells, inputs.get(attribute))
         for (of, attribute), names in network.unread_series.items():
             if of == component and attribute not in skip:
-                note_column(
-                    reading.buses, component, f"{attribute} over time", dict.fromkeys(names, True), None, THEMES
-                )
+                note(f"{attribute} over time", dict.fromkeys(names, True), None)

@@ -14,20 +14,26 @@ from typing import Any
 
 import numpy as np
 
-from grid import COLUMNS, Grid, GridError, atomic_path
+from grid import COLUMNS, LINE_COLUMNS, NODE_COLUMNS, Column, Grid, GridError, atomic_path
 from topologies.formats.library import library
 from topologies.formats.pypsa_lines import IDEAL_PU
 from topologies.formats.pypsa_tables import COMPONENTS
 from topologies.formats.units import some
 from topologies.series import TimedSeries, start_hour
 
-OWN = {
-    "generators": ("gen_reserve_frac", "co2_t_per_mwh", "gen_profile"),
-    "loads": ("shed_cost_per_mwh", "load_profile"),
-    "storage_units": ("store_min_mwh",),
-    "lines": ("outage_rate_per_h", "repair_h"),
+PLACED = {
+    *("x", "y", "gen_max_mw", "gen_min_mw", "gen_ramp_mw_per_h", "gen_cost_per_mwh", "gen_cost_per_mw2h"),
+    *("load_max_mw", "store_max_mwh", "store_init_mwh", "store_loss_frac_per_h"),
+    *("charge_max_mw", "discharge_max_mw", "charge_eff_frac", "discharge_eff_frac"),
+    *("capacity_mw", "reactance_pu", "tap", "shift_deg"),
 }
-
+"""Columns that PyPSA has a place for; every other one keeps its name."""
+PREFIXES = {
+    "generators": ("gen_", "co2_"),
+    "loads": ("load_", "shed_"),
+    "storage_units": ("store_", "charge_", "discharge_"),
+}
+"""What columns of one kind of unit begin with; others are written for each unit of a node."""
 OTHER_TABLES = ("network", "snapshots", "investment_periods", "shapes", "sub_networks")  # beside the components we read
 JSON_FILES = ("meta.json", "crs.json")
 
@@ -123,13 +129,17 @@ def _value(data: dict[str, Any], name: str, default: float | None = None) -> flo
     return float(next(value for value in (given, default, COLUMNS[name].default, 0.0) if value is not None))
 
 
+def _values(rows: list[dict[str, Any]], name: str) -> np.ndarray:
+    return np.array([_value(row, name) for row in rows])
+
+
 def _hosts(grid: Grid) -> dict[str, str]:
     """Pendant nodes whose connector has nothing to say, with the node that they hang on."""
     host: dict[str, str] = {}
     hosts: set[str] = set()
     for _, start, end, data in grid.lines():
-        ideal = data.get("reactance_pu") == 0
-        plain = ideal and _value(data, "capacity_mw") == inf and not data.get("outage_rate_per_h")
+        said = {column.name for column in LINE_COLUMNS if _value(data, column.name) != column.default}
+        plain = said == {"reactance_pu"} and data["reactance_pu"] == 0
         for leaf, other in ((end, start), (start, end)):
             if plain and grid.graph.degree[leaf] == 1 and leaf not in hosts and other not in host:
                 host[leaf] = other
@@ -138,11 +148,12 @@ def _hosts(grid: Grid) -> dict[str, str]:
     return host
 
 
-def _own(component: str, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
+def _own(columns: tuple[Column, ...], component: str, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """Columns that PyPSA has no place for, where a row gives them."""
     out: dict[str, list[Any]] = {}
-    for name in OWN[component]:
-        if any(row.get(name) is not None for row in rows):
+    of_others = tuple(prefix for other, starts in PREFIXES.items() if other != component for prefix in starts)
+    for name in (column.name for column in columns if column.name not in PLACED):
+        if not name.startswith(of_others) and any(row.get(name) is not None for row in rows):
             empty: Any = "" if COLUMNS[name].is_text else np.nan
             out[name] = [empty if row.get(name) is None else row[name] for row in rows]
     return out
@@ -178,26 +189,31 @@ def _courses(grid: Grid, names: list[str], profile: str, scale: str | None) -> A
     return pd.DataFrame(columns)
 
 
-def _add_generators(network: Any, grid: Grid, host: dict[str, str]) -> None:
+def _units(
+    grid: Grid, host: dict[str, str], component: str, size: str
+) -> tuple[list[str], list[dict[str, Any]], dict[str, Any]]:
+    """Names and columns of the nodes with some of ``size``; and their buses and own columns, as PyPSA takes them."""
     nodes = grid.graph.nodes
-    names = [node for node in nodes if _value(nodes[node], "gen_max_mw") > 0]
-    if not names:
-        return
+    names = [node for node in nodes if _value(nodes[node], size) > 0]
     rows = [nodes[name] for name in names]
-    high = np.array([_value(row, "gen_max_mw") for row in rows])
+    return names, rows, {"bus": [host.get(name, name) for name in names], **_own(NODE_COLUMNS, component, rows)}
+
+
+def _add_generators(network: Any, grid: Grid, host: dict[str, str]) -> None:
+    names, rows, columns = _units(grid, host, "generators", "gen_max_mw")
+    high = _values(rows, "gen_max_mw")
     dt_h = 1.0 if grid.series is None else grid.series.dt_h  # PyPSA limits the ramp of a snapshot
-    ramps = np.array([_value(row, "gen_ramp_mw_per_h") for row in rows]) / high * dt_h
+    ramps = _values(rows, "gen_ramp_mw_per_h") / high * dt_h
     network.add(
         "Generator",
         names,
-        bus=[host.get(name, name) for name in names],
         p_nom=high,
-        p_min_pu=np.array([_value(row, "gen_min_mw") for row in rows]) / high,
-        marginal_cost=[_value(row, "gen_cost_per_mwh") for row in rows],
-        marginal_cost_quadratic=[_value(row, "gen_cost_per_mw2h") for row in rows],
+        p_min_pu=_values(rows, "gen_min_mw") / high,
+        marginal_cost=_values(rows, "gen_cost_per_mwh"),
+        marginal_cost_quadratic=_values(rows, "gen_cost_per_mw2h"),
         ramp_limit_up=np.where(ramps < inf, ramps, np.nan),
         ramp_limit_down=np.where(ramps < inf, ramps, np.nan),
-        **_own("generators", rows),
+        **columns,
     )
     courses = _courses(grid, names, "gen_profile", None)
     if courses is not None:
@@ -205,13 +221,8 @@ def _add_generators(network: Any, grid: Grid, host: dict[str, str]) -> None:
 
 
 def _add_loads(network: Any, grid: Grid, host: dict[str, str]) -> None:
-    nodes = grid.graph.nodes
-    names = [node for node in nodes if _value(nodes[node], "load_max_mw") > 0]
-    if not names:
-        return
-    rows = [nodes[name] for name in names]
-    demand_mw = [_value(row, "load_max_mw") for row in rows]
-    network.add("Load", names, bus=[host.get(name, name) for name in names], p_set=demand_mw, **_own("loads", rows))
+    names, rows, columns = _units(grid, host, "loads", "load_max_mw")
+    network.add("Load", names, p_set=_values(rows, "load_max_mw"), **columns)
     courses = _courses(grid, names, "load_profile", "load_max_mw")
     if courses is not None:
         network.loads_t.p_set = courses.set_axis(network.snapshots)
@@ -220,58 +231,47 @@ def _add_loads(network: Any, grid: Grid, host: dict[str, str]) -> None:
 
 def _add_stores(network: Any, grid: Grid, host: dict[str, str]) -> None:
     """Stores with the energy above their minimum, which is all that can be used and all that is lost."""
-    nodes = grid.graph.nodes
-    names = [node for node in nodes if _value(nodes[node], "store_max_mwh") > 0]
-    if not names:
-        return
-    rows = [nodes[name] for name in names]
-    charge, discharge, low, high = (
-        np.array([_value(row, column) for row in rows])
-        for column in ("charge_max_mw", "discharge_max_mw", "store_min_mwh", "store_max_mwh")
-    )
+    names, rows, columns = _units(grid, host, "storage_units", "store_max_mwh")
+    charge, discharge = _values(rows, "charge_max_mw"), _values(rows, "discharge_max_mw")
+    low, high = _values(rows, "store_min_mwh"), _values(rows, "store_max_mwh")
     power = np.maximum(np.maximum(charge, discharge), 1e-9)
     middle = (low + high) / 2
     initial = np.array([_value(row, "store_init_mwh", m) for row, m in zip(rows, middle, strict=True)])
     network.add(
         "StorageUnit",
         names,
-        bus=[host.get(name, name) for name in names],
         p_nom=power,
         p_min_pu=-charge / power,
         p_max_pu=discharge / power,
         max_hours=(high - low) / power,
         state_of_charge_initial=initial - low,
-        efficiency_store=[_value(row, "charge_eff_frac") for row in rows],
-        efficiency_dispatch=[_value(row, "discharge_eff_frac") for row in rows],
-        standing_loss=[_value(row, "store_loss_frac_per_h") for row in rows],
-        **_own("storage_units", rows),
+        efficiency_store=_values(rows, "charge_eff_frac"),
+        efficiency_dispatch=_values(rows, "discharge_eff_frac"),
+        standing_loss=_values(rows, "store_loss_frac_per_h"),
+        **columns,
     )
 
 
 def _add_lines(network: Any, grid: Grid, host: dict[str, str]) -> None:
     """Lines; those with a tap or a shift as transformers."""
     base = float(grid.base_mva)
-    lines = [line for line in grid.lines() if not (line[1] in host or line[2] in host)]
-    turned = [line for line in lines if _value(line[3], "tap") != 1 or line[3].get("shift_deg")]
-    plain = [line for line in lines if _value(line[3], "tap") == 1 and not line[3].get("shift_deg")]
-    for component, kind, rows in (("Line", "lines", plain), ("Transformer", "transformers", turned)):
-        if not rows:
+    groups: dict[str, list[tuple[str, str, str, dict[str, Any]]]] = {"Line": [], "Transformer": []}
+    for name, start, end, row in grid.lines():
+        if start not in host and end not in host:
+            turned = _value(row, "tap") != 1 or row.get("shift_deg")
+            groups["Transformer" if turned else "Line"].append((name, start, end, row))
+    for component, lines in groups.items():
+        if not lines:
             continue
-        data = [row for *_, row in rows]
-        x_pu = np.array([_value(row, "reactance_pu") for row in data])
-        limit = np.array([_value(row, "capacity_mw") for row in data])
-        columns: dict[str, Any] = {
-            "bus0": [start for _, start, _, _ in rows],
-            "bus1": [end for _, _, end, _ in rows],
-            **_own("lines", data),
-        }
-        if kind == "lines":
+        names, starts, ends, rows = map(list, zip(*lines, strict=True))
+        x_pu, limit = _values(rows, "reactance_pu"), _values(rows, "capacity_mw")
+        columns: dict[str, Any] = {"bus0": starts, "bus1": ends, **_own(LINE_COLUMNS, component, rows)}
+        if component == "Line":
             columns |= {"x": np.where(x_pu == 0, IDEAL_PU, x_pu) / base, "s_nom": limit}
             if (x_pu == 0).any():
                 columns["reactance_pu"] = np.where(x_pu == 0, 0.0, np.nan)
         else:
             nominal = np.where(limit < inf, limit, base)
             columns |= {"x": x_pu * nominal / base, "s_nom": nominal, "s_max_pu": np.where(limit < inf, 1.0, inf)}
-            columns |= {"tap_ratio": [_value(row, "tap") for row in data], "model": "pi"}
-            columns |= {"phase_shift": [_value(row, "shift_deg") for row in data]}
-        network.add(component, [name for name, *_ in rows], **columns)
+            columns |= {"tap_ratio": _values(rows, "tap"), "phase_shift": _values(rows, "shift_deg"), "model": "pi"}
+        network.add(component, names, **columns)

@@ -25,14 +25,9 @@ Row = tuple[str, dict[str, Any]]
 
 
 def to_grid(path: Path, about: Row, nodes: Iterable[Row], edges: Iterable[Row], faults: list[Fault]) -> Grid:
-    """Build a grid, with the series that the file names.
+    """Build a grid, with the series that the file names; ``faults`` are those that were already found in it.
 
-    Args:
-        path: the file.
-        about: the attributes of the graph.
-        nodes: each with its ``id``.
-        edges: each with ``source``, ``target`` and perhaps ``key``.
-        faults: what was already found in the file.
+    A node has its ``id``, an edge ``source``, ``target`` and perhaps a ``key``.
 
     Raises:
         GridError: all faults of the file at once.

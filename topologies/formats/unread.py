@@ -12,15 +12,9 @@ from topologies.formats.units import Buses
 def note_unread(
     buses: Buses, table: str, column: str, cells: dict[str, Any], default: Any, themes: dict[str, Pattern[str]]
 ) -> None:
-    """Note a column of a table that nobody has read, where it is set.
+    """Note a column of a table, by element, that nobody has read, where it differs from the other program's default.
 
-    Args:
-        buses: where to note it.
-        table: the name of the table.
-        column: the name of the column.
-        cells: the column by element; numbers, or texts of them.
-        default: what the other program takes where nothing is said.
-        themes: what to say of columns whose name matches, instead of naming the elements.
+    ``themes`` say something of the columns whose names they match, instead of naming the elements.
     """
     for whom, cell in cells.items():
         if not _is_set(cell, default):

@@ -1,4 +1,4 @@
-"""Makes the shipped year of hourly series: ``python -m topologies.make_year``; needs the extra ``profiles``.
+"""Makes the shipped year of hourly series: ``python tests/run_make_year.py``; needs demandlib, pvlib and windpowerlib.
 
 Demand: the standard load profiles of the German utilities (BDEW), by demandlib. Sun and wind: what pvlib and
 windpowerlib make of a weather that is invented here, seeded: no place had it. One slow signal, the passing fronts,
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,11 +21,13 @@ from scipy.signal import lfilter
 from scipy.special import expit, ndtr
 from scipy.stats import weibull_min
 
-from topologies.series import SHIPPED, SHIPPED_START, Shipped, write_shipped
+from grid import atomic_path
+from topologies.series import SHIPPED_START, SHIPPED_STEPS, Shipped
 
 if TYPE_CHECKING:
     from pvlib.pvsystem import PVSystem
 
+YEAR = Path(__file__).parents[1] / "topologies" / "data" / "year.npz"
 HOURS = 8760
 SEED = 2018
 CLOCK = "Etc/GMT-1"  # Central European time without daylight saving
@@ -73,7 +76,7 @@ MEANINGS = {
     "wind_offshore": "a wind park at a mean of 9.4 m/s",
 }
 ORIGIN = (
-    "Made by topologies/make_year.py for 2018, in Central European time without daylight saving. Demand: standard "
+    "Made by tests/run_make_year.py for 2018, in Central European time without daylight saving. Demand: standard "
     "load profiles of the German utilities (VDEW 1999, BDEW) as distributed with demandlib, over their highest hour. "
     "Sun and wind: output over rating, by pvlib and windpowerlib from invented weather (seeded noise, no "
     "measurements). Turbine: the 5-MW reference turbine of NREL/TP-500-38060."
@@ -208,5 +211,13 @@ def _signal(rng: np.random.Generator, memory_h: float) -> np.ndarray:
     return (noise - noise.mean()) / noise.std()
 
 
+def write(about: Shipped, values_frac: np.ndarray, path: Path) -> None:
+    """Write the year (8760, C) of shares in [0, 1] to an .npz file, as ``topologies.series`` reads it."""
+    steps = np.round(values_frac * SHIPPED_STEPS).astype(np.uint16)
+    texts = {key: np.array(value) for key, value in asdict(about).items()}
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, steps=np.asfortranarray(steps), **texts)
+
+
 if __name__ == "__main__":
-    write_shipped(*make(), Path(sys.argv[1]) if len(sys.argv) > 1 else SHIPPED)
+    write(*make(), Path(sys.argv[1]) if len(sys.argv) > 1 else YEAR)
