@@ -34,3 +34,10 @@ def test_what_it_links_to_is_there():
     assert len(links) > 10
     for link in links:
         assert link.startswith("https://") or (ROOT / link).is_file(), link
+
+
+def test_the_places_that_contributing_names_exist():
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    places = set(re.findall(r"`([\w./-]+/[\w./-]*)`", page)) - {"tests/grid/"}  # which must not be made
+    assert len(places) > 15
+    assert [place for place in places if not (ROOT / place).exists()] == []
