@@ -86,9 +86,10 @@ class GridBatch:
             if len(seed) != self.batch_size:
                 found, mend = f"{len(seed)} of them", "give one seed, or one for each episode"
                 raise GridError("seeds", found, f"{self.batch_size}, one for each episode", mend)
-            children = [self._stream(each).spawn(1)[0] for each in seed]
+            children = [_child(self._stream(each), 0) for each in seed]
         else:
-            children = self._stream(seed).spawn(first + self.batch_size)[first:]
+            root = self._stream(seed)
+            children = [_child(root, first + i) for i in range(self.batch_size)]
         self._rngs = [np.random.default_rng(child) for child in children]
 
     def _stream(self, seed: int | None) -> np.random.SeedSequence:
@@ -221,6 +222,11 @@ class GridBatch:
     def episode_inputs(self, i: int) -> Inputs:
         """True inputs (T, N) of the running episode i, first to last step."""
         return self.outlook.episode(i)
+
+
+def _child(root: np.random.SeedSequence, number: int) -> np.random.SeedSequence:
+    """The child of this number, as ``root.spawn`` makes it, without those before it."""
+    return np.random.SeedSequence(root.entropy, spawn_key=(number,))
 
 
 def view_of(

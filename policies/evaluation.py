@@ -65,6 +65,8 @@ def evaluate(
     """
     if episodes < 1:
         raise GridError("episodes", repr(episodes), "a whole number >= 1", "correct the value")
+    if isinstance(policies, str):
+        raise GridError("policies", repr(policies), "a list of names and agents", f"write [{policies!r}]")
     deciders = [_decider(policy) for policy in policies]
     report = progress or (lambda done, what: None)
     parts = len(deciders) + 2

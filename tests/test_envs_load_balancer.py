@@ -197,7 +197,7 @@ def test_every_evaluation_episode_can_be_reached_by_its_number():
     config = EnvConfig(topology="triangle", horizon=6, split="test")
     batch, env = GridBatch(config, 5), LoadBalancer(config)
     batch.reset(seed=7)
-    for i in range(5):
+    for i in (0, 1, 2, 3, 4):
         env.reset(seed=7, options={"episode": i})
         np.testing.assert_array_equal(env.batch.episode_inputs(0).load_mw, batch.episode_inputs(i).load_mw)
 
@@ -223,3 +223,12 @@ def test_options_of_reset_that_mean_nothing_are_refused(seed, options, message):
 def test_a_vector_env_has_no_options():
     with pytest.raises(GridError, match=r"reset.options: found 'episode'; allowed: no option; leave it out"):
         LoadBalancerVector(2, topology="triangle").reset(seed=0, options={"episode": 1})
+
+
+def test_an_episode_of_a_large_number_is_reached_without_those_before_it():
+    env = LoadBalancer(topology="triangle", horizon=6)
+    loads = []
+    for _ in range(2):
+        env.reset(seed=0, options={"episode": 10**12})
+        loads.append(env.batch.episode_inputs(0).load_mw)
+    np.testing.assert_array_equal(*loads)

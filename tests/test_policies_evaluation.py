@@ -281,3 +281,10 @@ def test_what_the_optimum_alone_can_do_is_said(grid, said):
     found = evaluate(["merit"], EnvConfig(topology=grid, horizon=10), 2, 0)
     assert list(found.notes) == said
     assert found.table().splitlines()[5:] == said
+
+
+def test_a_name_alone_is_no_list_of_policies():
+    with pytest.raises(
+        GridError, match=r"policies: found 'merit'; allowed: a list of names and agents; write \['merit'\]"
+    ):
+        evaluate("merit", CONFIG, 2)
