@@ -88,7 +88,8 @@ class GridBatch:
                 raise GridError("seeds", found, f"{self.batch_size}, one for each episode", mend)
             children = [self._stream(each).spawn(1)[0] for each in seed]
         else:
-            children = self._stream(seed).spawn(first + self.batch_size)[first:]
+            root, numbers = self._stream(seed).entropy, range(first, first + self.batch_size)
+            children = [np.random.SeedSequence(root, spawn_key=(i,)) for i in numbers]  # as spawn numbers them
         self._rngs = [np.random.default_rng(child) for child in children]
 
     def _stream(self, seed: int | None) -> np.random.SeedSequence:

@@ -91,8 +91,8 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
         Raises:
             GridError: a seed or an option that is not one of these.
         """
-        super().reset(seed=seed, options=options)
         observation = of_parts(self.batch.reset(seed, _episode_number(seed, options)), itemgetter(0))
+        super().reset(seed=seed, options=options)
         self._recorder = Recorder(self.batch, self.policy) if self.render_mode else None
         self._over = False
         return observation, {}
