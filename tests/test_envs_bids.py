@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import topologies
 from days import steep
 from envs import EnvConfig, GridBatch, Outage, Problem
-from grid import Grid
+from grid import Grid, GridError
 from grid.physics import SOON_H
 from grid.physics.step import Limits
 from grid.planning import Programme
@@ -385,3 +385,14 @@ def test_a_problem_with_other_steps_is_made_anew_of_the_same_grid(monkeypatch):
     assert other.grid is problem.grid
     assert (other.config.horizon, GridBatch(other).horizon) == (7, 7)
     assert problem.replace(dt_h=0.5).planner is not problem.planner
+
+
+def test_a_problem_with_another_horizon_names_its_grid_as_before():
+    assert Problem.of(EnvConfig(topology="triangle", horizon=6)).replace(horizon=7).config.topology == "triangle"
+
+
+def test_a_problem_has_no_other_fields_than_its_config():
+    with pytest.raises(GridError) as caught:
+        Problem.of(EnvConfig(topology="triangle", horizon=6)).replace(horizn=7)
+    found = "config.horizn: found an unknown field; allowed: the fields of the config; did you mean 'horizon'?"
+    assert str(caught.value) == found
