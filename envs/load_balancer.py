@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from operator import itemgetter
 from typing import Any
 
@@ -12,7 +13,7 @@ from envs.batch import GridBatch
 from envs.config import EnvConfig
 from envs.features import of_parts
 from envs.recording import Recorder
-from grid import Episode, GridArrays, GridError, is_whole, nearest
+from grid import Episode, GridArrays, GridError, nearest
 
 
 def configure(config: Any, fields: dict[str, Any]) -> EnvConfig:
@@ -91,8 +92,8 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
         Raises:
             GridError: a seed or an option that is not one of these.
         """
-        super().reset(seed=seed, options=options)
         observation = of_parts(self.batch.reset(seed, _episode_number(seed, options)), itemgetter(0))
+        super().reset(seed=seed, options=options)
         self._recorder = Recorder(self.batch, self.policy) if self.render_mode else None
         self._over = False
         return observation, {}
@@ -152,7 +153,7 @@ def _episode_number(seed: int | None, options: dict[str, Any] | None) -> int:
         if name not in known:
             raise GridError("reset.options", repr(name), ", ".join(known), nearest(str(name), known))
     number = (options or {}).get("episode", 0)
-    if not is_whole(number) or number < 0:
+    if not isinstance(number, Integral) or isinstance(number, bool) or number < 0:
         raise GridError("reset.options: episode", repr(number), "a whole number >= 0", "correct the value")
     if options and seed is None:
         raise GridError("reset.options: episode", "no seed", "a seed, whose episodes are counted", "add the seed")

@@ -67,9 +67,10 @@ class Problem:
         Raises:
             GridError: a field that does not exist or does not fit, or outages of lines that the grid lacks.
         """
-        config = dataclasses.replace(self.config, **fields)
+        config = EnvConfig.from_fields({**vars(self.config), **fields})
         if fields.keys() & COMPILED_FIELDS:
-            return Problem.of(dataclasses.replace(config, topology=fields.get("topology", self.grid)))
+            made = Problem.of(dataclasses.replace(config, topology=fields.get("topology", self.grid)))
+            return dataclasses.replace(made, config=config)
         action_map = dataclasses.replace(self.action_map, kind=config.action, redispatch_moves=config.redispatch_moves)
         source = _source(self.arrays, self.grid.series, config)
         changed = dataclasses.replace(self, config=config, source=source, action_map=action_map)

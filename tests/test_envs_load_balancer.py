@@ -202,9 +202,19 @@ def test_every_evaluation_episode_can_be_reached_by_its_number():
         np.testing.assert_array_equal(env.batch.episode_inputs(0).load_mw, batch.episode_inputs(i).load_mw)
 
 
+def test_an_episode_with_a_high_number_needs_none_of_those_before_it():
+    env = LoadBalancer(topology="triangle", horizon=6)
+    first, _ = env.reset(seed=7, options={"episode": 10**12})
+    again, _ = env.reset(seed=7, options={"episode": 10**12})
+    other, _ = env.reset(seed=7, options={"episode": 10**12 + 1})
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
 @pytest.mark.parametrize(
     ("seed", "options", "message"),
     [
+        (-1, None, "seed: found -1; allowed: a whole number >= 0, or None; correct the value"),
         (0, {"episod": 1}, "reset.options: found 'episod'; allowed: episode; did you mean 'episode'?"),
         (0, {"episode": -1}, "reset.options: episode: found -1; allowed: a whole number >= 0; correct the value"),
         (
@@ -214,7 +224,7 @@ def test_every_evaluation_episode_can_be_reached_by_its_number():
         ),
     ],
 )
-def test_options_of_reset_that_mean_nothing_are_refused(seed, options, message):
+def test_seeds_and_options_of_reset_that_mean_nothing_are_refused(seed, options, message):
     with pytest.raises(GridError) as caught:
         LoadBalancer(topology="triangle").reset(seed=seed, options=options)
     assert str(caught.value) == message
