@@ -284,5 +284,5 @@ def test_what_the_optimum_alone_can_do_is_said(grid, said):
 
 
 def test_a_name_alone_is_no_list_of_policies():
-    with pytest.raises(GridError, match="policies: found .merit.; allowed: a list of names and agents; write"):
+    with pytest.raises(GridError, match=r"policies: found .merit.; allowed: a list of names and agents; write"):
         evaluate("merit", CONFIG, 2)
