@@ -83,9 +83,14 @@ class EnvConfig:
         return self.protection if self.overload == "trip" else None
 
     @property
+    def leads_h(self) -> tuple[float, ...]:
+        """Forecast leads in hours, ascending and each once."""
+        return tuple(sorted(set(self.forecast_h)))
+
+    @property
     def lead_steps(self) -> tuple[int, ...]:
-        """Forecast leads in whole steps, ascending and each once."""
-        return tuple(sorted({max(1, round(lead / self.dt_h)) for lead in self.forecast_h}))
+        """The same in whole steps, at least one; so that an agent sees as many with steps of another length."""
+        return tuple(max(1, round(lead / self.dt_h)) for lead in self.leads_h)
 
 
 def _outage(entry: Any) -> Outage:

@@ -49,7 +49,7 @@ class FlatEncoder:
             names = [f"{what}: {each}" for each in of]
             return names, np.full(len(names), low), np.full(len(names), high)
 
-        a, leads = self.arrays, [f"in {lead * config.dt_h:g} h" for lead in config.lead_steps]
+        a, leads = self.arrays, [f"in {lead:g} h" for lead in config.leads_h]
         loads, profiled, ramped, stores = (
             [a.node_names[i] for i in nodes] for nodes in (self.loads, self.profiled, self.ramped, self.stores)
         )

@@ -28,7 +28,7 @@ class GraphEncoder:
         self.varying_mw = float(arrays.gen_max_mw[varying].sum())
         offered = float(arrays.gen_max_mw.sum()) / self.peak_mw
         self.heat_limit = config.protection.heat_limit
-        leads = [f"in {lead * config.dt_h:g} h" for lead in config.lead_steps]
+        leads = [f"in {lead:g} h" for lead in config.leads_h]
         parts = {
             "nodes": [
                 ("demand_pu", 0.0, load_high),

@@ -85,7 +85,7 @@ def test_prices_may_be_given_as_a_mapping():
 
 
 def test_leads_are_whole_steps_each_once():
-    assert EnvConfig(dt_h=2.0, forecast_h=(1, 2, 3, 24)).lead_steps == (1, 2, 12)
+    assert EnvConfig(dt_h=2.0, forecast_h=(24, 1, 2, 3, 2)).lead_steps == (1, 1, 2, 12)
 
 
 @pytest.mark.parametrize("number", [10**400, -(10**400), float("nan"), float("inf")])
