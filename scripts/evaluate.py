@@ -17,8 +17,9 @@ Split = Literal["train", "test"]
 class Evaluate(CommonJson, Lines):
     """Run baselines and agent on the same episodes and compare them with the optimum.
 
-    redispatch: merit order, then moves that relieve lines. mpc: optimum of the day ahead as forecast. plan: a faster
-    plan of the same day, and the coming step cleared at its prices.
+    redispatch: merit order, then moves that relieve lines. mpc: optimum of the day ahead as forecast.
+
+    plan: a faster plan of the same day, and the coming step cleared at its prices.
 
     gap: cost above the optimum, in percent of the merit order's cost without lines and stores.
 

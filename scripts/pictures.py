@@ -27,10 +27,10 @@ def check_path(path: Path | None, suffixes: tuple[str, ...] = ()) -> None:
     Raises:
         GridError: another suffix, or a folder that cannot be written.
     """
-    from envs.rendering import PICTURES, check_suffix
-    from grid import check_writable
-
     if path is not None:
+        from envs.rendering import PICTURES, check_suffix
+        from grid import check_writable
+
         check_suffix(path, suffixes or PICTURES)
         check_writable(path)
 

@@ -115,6 +115,13 @@ def test_a_process_that_dies_is_an_error_and_leaves_none_behind():
 
 
 def test_processes_end_in_the_midst_of_their_work_when_the_caller_stops_asking(tmp_path):
+    """In an interpreter of its own: Ctrl-C reaches the main thread, in which pytest-xdist does not run tests."""
+    code = "import pathlib, sys, test_grid_executor as t; t.stop_asking(pathlib.Path(sys.argv[1]))"
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env={**os.environ, "PYTHONPATH": path}, check=True)
+
+
+def stop_asking(tmp_path):
     answers = executor.run(sleep, [tmp_path] * 4, 2)
     main = threading.main_thread().ident
     asked = threading.Thread(target=lambda: pids(tmp_path, 2) and signal.pthread_kill(main, signal.SIGINT))

@@ -105,7 +105,7 @@ def test_the_table_names_every_policy_in_100_columns_with_the_optimum_last(evalu
     assert "congested" in lines[0]
     assert "95 %" in lines[0]
     merit = f"{evaluation['merit'].cost.mean:,.0f}"
-    assert merit in lines[-4]
+    assert merit in lines[-5]
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(evaluation):

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+import policies
 from command_line import CommandLine
-from policies import mpc
 
 
 def test_evaluate_compares_an_agent(run: CommandLine, trained: Path) -> None:
@@ -34,7 +34,7 @@ def test_evaluate_takes_a_grid_alone_and_a_policy_alone(run: CommandLine) -> Non
 
 
 def test_evaluate_draws_what_it_says(run: CommandLine, trained: Path, tmp_path: Path) -> None:
-    for words, shown in (((trained,), "agent"), (("--grid", "triangle"), "mpc")):
+    for words, shown in (((trained,), "agent"), (("--grid", "triangle"), "plan")):
         text = run.ok("evaluate", *words, "--episodes", 2, "--plot", "pictures/gaps.svg")
         assert text.endswith("\npicture: pictures/gaps.svg\n")
         drawn = ElementTree.parse(tmp_path / "pictures" / "gaps.svg").getroot()
@@ -49,10 +49,10 @@ def test_evaluate_draws_what_it_says(run: CommandLine, trained: Path, tmp_path: 
 def test_evaluate_leaves_mpc_out_on_large_grids_and_says_how_to_have_it(
     run: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mpc, "MOST_NODES", 2)
+    monkeypatch.setattr(policies, "MOST_NODES", 2)
     words = ("--grid", "triangle", "--episodes", 1)
     assert "load-balancer evaluate mpc --grid" in run.ok("evaluate", *words).splitlines()[-1]
-    assert list(run.json("evaluate", *words)["policies"]) == ["random", "merit", "redispatch", "optimum"]
+    assert list(run.json("evaluate", *words)["policies"]) == ["random", "merit", "redispatch", "plan", "optimum"]
     assert list(run.json("evaluate", "mpc", *words)["policies"]) == ["mpc", "optimum"]
 
 
@@ -63,7 +63,7 @@ def test_evaluate_leaves_mpc_out_on_large_grids_and_says_how_to_have_it(
         ("evaluate", "evaluate: found no grid; allowed: a run, or --grid"),
         ("evaluate merit", "evaluate: found no grid; allowed: a run, or --grid"),
         ("evaluate triangle", "triangle: found no such run; allowed: the folder of a run"),
-        ("evaluate merrit --grid triangle", "or a policy: random, merit, redispatch, mpc; did you mean 'merit'?"),
+        ("evaluate merrit --grid triangle", "or a policy: random, merit, redispatch, mpc, plan; did you mean 'merit'?"),
         ("evaluate triangle", "for the grid write --grid triangle"),
         ("evaluate --grid triangel", "did you mean 'triangle'?"),
     ],

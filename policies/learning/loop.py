@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from io import BytesIO
 from math import ceil, inf, isnan, nan
 from pathlib import Path
@@ -75,7 +76,11 @@ class Training:
         self._rows: list[dict[str, Any]] = []
         self._steps, self._best, self._update_s, self._checkpoint_s = 0, inf, 0.0, 0.0
         self.is_stopped = False  # by Ctrl-C
-        self._logger = Logger(str(run), [TensorBoardOutputFormat(str(run / BOARD))])
+
+    @cached_property
+    def _logger(self) -> Logger:
+        """Made when the first figure is written, so that a training that is refused leaves no file."""
+        return Logger(str(self.run), [TensorBoardOutputFormat(str(self.run / BOARD))])
 
     def loop(self) -> None:
         """Update until the budget is used up, or Ctrl-C asks to stop after the running update."""
@@ -123,7 +128,8 @@ class Training:
 
     def close(self) -> None:
         """Close the files that are held open."""
-        self._logger.close()
+        if "_logger" in vars(self):
+            self._logger.close()
 
     def _update(self) -> None:
         """Run one episode in every env and learn from all of them."""

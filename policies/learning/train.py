@@ -59,7 +59,9 @@ def train(
         if config.start is not None:
             first = envs[0] if isinstance(envs[0], EnvConfig) else envs[0].config
             config = continued(config, config.start, first)
-        training = Training(config, training_grids(config, envs), budget, run, progress)
+        grids = training_grids(config, envs)
+        trained_on(grids)  # refused before anything is written
+        training = Training(config, grids, budget, run, progress)
         take_start(training.policy, config)
         write_config(run, training.grids, config)
         return _finish(training)
