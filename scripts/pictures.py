@@ -41,9 +41,10 @@ def check_file(path: Path | None, kind: Kind) -> None:
     Raises:
         GridError: the suffix is of none of its files, or the folder cannot be written.
     """
-    from envs.rendering import SUFFIXES
+    if path is not None:
+        from envs.rendering import SUFFIXES
 
-    check_path(path, (*SUFFIXES[kind], PAGE_SUFFIX, EPISODE_SUFFIX))
+        check_path(path, (*SUFFIXES[kind], PAGE_SUFFIX, EPISODE_SUFFIX))
 
 
 def draw(episode: Episode, path: Path, kind: Kind, console: Console, versus: Episode | None = None) -> Path:
