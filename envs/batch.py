@@ -15,6 +15,7 @@ from envs.actions import ActionMap
 from envs.config import EnvConfig
 from envs.features import View, loading
 from envs.flat_observation import FlatEncoder
+from envs.forecasts import draw_errors
 from envs.graph_observation import GraphEncoder
 from envs.outages import LineOutages
 from envs.outlook import Outlook, steps_to_draw
@@ -60,7 +61,7 @@ class GridBatch:
         self.grid, self.arrays, self.prices = problem.grid, problem.arrays, problem.prices
         self.horizon, self.batch_size = config.horizon, batch_size
         self.action_map: ActionMap = problem.action_map
-        self.encoder = ENCODERS[config.observation](problem.arrays, config, problem.load_high_mw)
+        self.encoder = ENCODERS[config.observation](problem.arrays, problem.layout, problem.load_high_mw)
         self.observation_space = self.encoder.space
         self.action_space = gym.spaces.Box(-1.0, 1.0, (len(problem.arrays.controllable),), np.float32)
         self.seed(seed)
@@ -110,7 +111,8 @@ class GridBatch:
         known_steps, dt_h = steps_to_draw(self.config), self.config.dt_h
         draw = self.problem.source.draw(self._rngs, known_steps, dt_h)
         lines = LineOutages.draw(self.arrays, self.config.outages, self._rngs, self.horizon + 1, known_steps, dt_h)
-        self.outlook = outlook = Outlook.of(self.arrays, self.config, draw, lines)
+        errors = draw_errors(self.arrays, self.config, draw, self._rngs)
+        self.outlook = outlook = Outlook.of(self.arrays, self.config, draw, errors, lines)
         self.start_hour = draw.start_hour
         self.encoder.start(outlook)
         steps = self.horizon
@@ -122,7 +124,10 @@ class GridBatch:
         return self._observe()
 
     def expected(self, leads: Array) -> Inputs:
-        """(K, B, ·) inputs so many steps ahead, (K,), as far as they are known now; lead 0 is the coming step."""
+        """(K, B, ·) inputs so many steps ahead, (K,), as far as they are known now; lead 0 is the coming step.
+
+        Without a gate the coming step is known; with one it is forecast, too.
+        """
         ahead = self.outlook.expected(self.t, leads)
         if self.state.lockout_h is None:
             return ahead
@@ -145,11 +150,10 @@ class GridBatch:
 
     def _observe(self) -> Any:
         self._day = None
-        self.inputs = self.outlook.inputs(self.t)
+        self.inputs = self.outlook.known(self.t)
         self.limits = limits(self.arrays, self.state, self.inputs)
-        lines = self.outlook.lines
-        out_h = None if lines is None else lines.back_h[self.t]
         day = self.day if self.config.action == "bids" else None
+        out_h = self.outlook.out_h(self.t)
         view = view_of(self.action_map, self.state, self.inputs, self.limits, self.t, self._loading, out_h, day)
         self.observation = self.encoder(view)
         return self.observation
@@ -193,8 +197,9 @@ class GridBatch:
         if self.t == self.horizon:
             raise GridError("step", "episodes that have ended", "running episodes", "call reset first")
         dt_h = self.config.dt_h
-        before, inputs = self.state, self.inputs
-        after, outcome = step(self.arrays, before, setpoint, inputs, self.limits, self.config.relays)
+        before, inputs = self.state, self.outlook.inputs(self.t)
+        now = limits(self.arrays, before, inputs) if self.outlook.gate else self.limits
+        after, outcome = step(self.arrays, before, setpoint, inputs, now, self.config.relays)
         terms = step_costs(self.arrays, self.prices, outcome, dt_h)
         done = self.t + 1 == self.horizon
         value, start = self.problem.store_value_per_mwh, self.arrays.store_init_mwh

@@ -38,6 +38,9 @@ class EnvConfig:
     redispatch_moves: int = 4  # of output between sources, in the dispatch that a residual action of 0 keeps
     forecast_h: tuple[float, ...] = (1, 2, 3, 4, 6, 8, 12, 18, 24)  # leads at which forecasts are observed
     forecast_error_frac: float = 0.05  # standard deviation of the error at a lead of 24 h; grows with its root
+    weather_error_frac: float | None = None  # the same of sun and wind; None: as that of demand
+    node_error_frac: float = 0.0  # standard deviation of what single nodes err beside, at every lead
+    gate_h: float = 0.0  # between a decision and its step: what happens in the step is forecast; 0: it is known
     split: Literal["train", "test"] = "train"  # part of the series that episodes are drawn from
     prices: Prices = field(default_factory=Prices)  # of the cost terms
     overload: Literal["penalty", "trip"] = "penalty"  # of a line: it costs money, or the line trips as well
@@ -65,8 +68,11 @@ class EnvConfig:
         self._require("redispatch_moves", is_whole(moves) and moves >= 0, "a whole number >= 0")
         leads = self.forecast_h
         self._require("forecast_h", all(is_finite(lead) and 0 < lead <= 168 for lead in leads), "hours in (0, 168]")
-        error = self.forecast_error_frac
-        self._require("forecast_error_frac", is_finite(error) and 0 <= error <= 1, "a share in [0, 1]")
+        for name in ("forecast_error_frac", "weather_error_frac", "node_error_frac"):
+            error = getattr(self, name)
+            may_lack = name == "weather_error_frac" and error is None
+            self._require(name, may_lack or (is_finite(error) and 0 <= error <= 1), "a share in [0, 1]")
+        self._require("gate_h", is_finite(self.gate_h) and 0 <= self.gate_h <= 24, "a number of hours in [0, 24]")
 
     def _require(self, name: str, ok: bool, allowed: str) -> None:
         if not ok:
@@ -81,6 +87,24 @@ class EnvConfig:
     def relays(self) -> Protection | None:
         """The lines' protection, where overloaded lines trip."""
         return self.protection if self.overload == "trip" else None
+
+    @property
+    def gate_steps(self) -> int:
+        """Steps between a decision and the one that it is for; at least one, where there is a gate."""
+        return max(1, round(self.gate_h / self.dt_h)) if self.gate_h else 0
+
+    @property
+    def weather_frac(self) -> float:
+        """Standard deviation of the error of sun and wind at a lead of 24 h."""
+        return self.forecast_error_frac if self.weather_error_frac is None else self.weather_error_frac
+
+    @property
+    def is_revised(self) -> bool:
+        """Whether forecasts are revised step by step; else all forecasts of a step err alike, as in earlier versions.
+
+        So it is with any of gate_h, weather_error_frac and node_error_frac.
+        """
+        return self.gate_h > 0 or self.weather_error_frac is not None or self.node_error_frac > 0
 
     @property
     def leads_h(self) -> tuple[float, ...]:

@@ -9,13 +9,15 @@ import numpy as np
 from envs import plan_features
 from envs.config import EnvConfig
 from envs.features import DAYS_BOUND, HEAT_BOUND, LOADING_BOUND, View, box, status_features, time_features
-from envs.outlook import ERROR_REACH, Outlook
+from envs.forecasts import most_frac
+from envs.outlook import Outlook
 from grid import Array, GridArrays, namespace
 
 
 class FlatEncoder:
     """One vector: time, demand, availability, forecasts, then ramped output, charge and the loading of doing nothing.
 
+    With a gate, demand and availability of the coming step are forecasts, and those of the last step follow them.
     Where lines can be out, their status, heat and days until they are back follow; with ``action="bids"``, the plan.
     What does not depend on the actions comes first and is computed once an episode.
     """
@@ -34,6 +36,7 @@ class FlatEncoder:
         self.heated = np.flatnonzero(can_trip)
         self.switched = np.flatnonzero(planned | (arrays.outage_rate_per_h > 0) | can_trip)
         self.is_store = arrays.is_store[arrays.controllable]  # (A,)
+        self.remembers = config.gate_h > 0  # what was true in the last step, where the coming one is forecast
         names, lows, highs = zip(*self._blocks(config, load_high_mw), strict=True)
         self.names = [name for block in names for name in block]
         self.ends = np.cumsum([len(block) for block in names]).tolist()
@@ -57,11 +60,15 @@ class FlatEncoder:
             [a.line_names[i] for i in lines] for lines in (self.limited, self.switched, self.heated)
         )
         demand_high = load_high_mw[self.loads] / a.load_max_mw[self.loads]
-        expected_high = load_high_mw.sum() / self.peak_mw * (1.0 + ERROR_REACH * config.forecast_error_frac)
+        expected_high = load_high_mw.sum() / self.peak_mw * most_frac(config)
+        known_high = demand_high * (most_frac(config) if config.gate_h else 1.0)
         time = ["sine of the hour of the day", "cosine of the hour of the day", "share of the episode left"]
         yield time, np.array([-1.0, -1.0, 0.0]), np.ones(3)
-        yield [f"demand_frac: {name}" for name in loads], 0.0 * demand_high, demand_high
+        yield [f"demand_frac: {name}" for name in loads], 0.0 * demand_high, known_high
         yield block("availability_frac", profiled, 0.0, 1.0)
+        if self.remembers:
+            yield [f"last demand_frac: {name}" for name in loads], 0.0 * demand_high, demand_high
+            yield block("last availability_frac", profiled, 0.0, 1.0)
         yield block("total demand_frac", leads, 0.0, expected_high)
         yield block("availability_frac", (f"{node} {lead}" for lead in leads for node in profiled), 0.0, 1.0)
         yield block("last output_frac", ramped, 0.0, 1.0)
@@ -88,17 +95,17 @@ class FlatEncoder:
     def start(self, outlook: Outlook) -> None:
         """Prepare for new episodes."""
         steps, batch = outlook.hour.shape
-        demand = outlook.load_mw[:steps, :, self.loads] / self.arrays.load_max_mw[self.loads]
-        varying = outlook.avail_frac[:, :, self.profiled]
-        total = outlook.load_mw.sum(-1)[outlook.ahead] * outlook.load_factor / self.peak_mw
-        ahead = np.minimum(varying[outlook.ahead] * outlook.avail_factor[..., None], 1.0)
-        parts = (
-            time_features(outlook),
-            demand,
-            varying[:steps],
-            total.swapaxes(1, 2),
-            ahead.swapaxes(1, 2).reshape(steps, batch, -1),
-        )
+        demand = outlook.known_load_mw()[..., self.loads] / self.arrays.load_max_mw[self.loads]
+        total = outlook.total_load_mw() / self.peak_mw
+        varying = outlook.avail_at(self.profiled)
+        parts = [time_features(outlook), demand, varying[:, 0]]
+        if self.remembers:
+            last_demand = outlook.load_mw[: steps - 1, :, self.loads] / self.arrays.load_max_mw[self.loads]
+            last_varying = outlook.avail_frac[: steps - 1, :, self.profiled]
+            parts += [
+                np.concatenate([now[:1], last]) for now, last in ((demand, last_demand), (varying[:, 0], last_varying))
+            ]
+        parts += [total[:, 1:].swapaxes(1, 2), varying[:, 1:].swapaxes(1, 2).reshape(steps, batch, -1)]
         self._outside = np.concatenate(parts, axis=-1, dtype=np.float32)
 
     def __call__(self, view: View) -> Array:

@@ -7,37 +7,41 @@ import numpy as np
 
 from envs.config import EnvConfig
 from envs.features import DAYS_BOUND, HEAT_BOUND, LOADING_BOUND, View, box, status_features, time_features
-from envs.outlook import ERROR_REACH, Outlook
+from envs.forecasts import most_frac
+from envs.outlook import Outlook
 from envs.plan_features import LINE_HIGH, LINE_NAMES, UNIT_HIGH, UNIT_LOW, UNIT_NAMES, line_plan, unit_plan
 from grid import Array, GridArrays, namespace
 
 
 class GraphEncoder:
-    """Features of nodes (B, N, F), lines (B, E, G) and the whole grid (B, K); with ``action="bids"``, with the plan."""
+    """Features of nodes (B, N, F), lines (B, E, G) and the whole grid (B, K); with ``action="bids"``, with the plan.
+
+    With a gate, demand and output of the coming step are forecasts, and nodes have those of the last step, too.
+    """
 
     def __init__(self, arrays: GridArrays, config: EnvConfig, load_high_mw: np.ndarray) -> None:
         self.arrays, self.leads = arrays, np.array(config.lead_steps, dtype=int)
+        self.remembers = config.gate_h > 0  # what was true in the last step, where the coming one is forecast
         self.unit_mw = arrays.unit_mw
         self.peak_mw = max(arrays.peak_load_mw, float(arrays.gen_max_mw.sum()), 1e-9)
-        error = 1.0 + ERROR_REACH * config.forecast_error_frac
+        error = most_frac(config)
         load_high = float(load_high_mw.max(initial=0.0)) / self.unit_mw
         gen_high = float(arrays.gen_max_mw.max(initial=0.0)) / self.unit_mw
         hours_high = float(arrays.store_max_mwh.max(initial=0.0)) / self.unit_mw
         total_high = load_high_mw.sum() / self.peak_mw * error
-        varying = np.array([name is not None for name in arrays.gen_profile])
-        self.varying_mw = float(arrays.gen_max_mw[varying].sum())
         offered = float(arrays.gen_max_mw.sum()) / self.peak_mw
         self.heat_limit = config.protection.heat_limit
         leads = [f"in {lead:g} h" for lead in config.leads_h]
         parts = {
             "nodes": [
-                ("demand_pu", 0.0, load_high),
+                ("demand_pu", 0.0, load_high * (error if self.remembers else 1.0)),
                 ("largest output_pu", 0.0, gen_high),
                 ("last output_pu", 0.0, gen_high),
                 ("stored energy_frac", 0.0, 1.0),
                 ("stored energy_pu_h", 0.0, hours_high),
                 *((f"demand_pu {lead}", 0.0, load_high * error) for lead in leads),
                 *((f"largest output_pu {lead}", 0.0, gen_high) for lead in leads),
+                *((("last demand_pu", 0.0, load_high), ("last largest output_pu", 0.0, gen_high)) * self.remembers),
             ],
             "lines": [
                 ("loading of the last step", -LOADING_BOUND, LOADING_BOUND),
@@ -69,19 +73,10 @@ class GraphEncoder:
 
     def start(self, outlook: Outlook) -> None:
         """Prepare for new episodes."""
-        steps = len(outlook.hour)
-        offered_mw = outlook.avail_frac @ self.arrays.gen_max_mw
-        steady = float(self.arrays.gen_max_mw[~outlook.profiled].sum())
-        ahead_mw = steady + np.minimum(outlook.avail_factor * (offered_mw[outlook.ahead] - steady), self.varying_mw)
-        demand_mw = outlook.load_mw.sum(-1)
-        parts = (
-            time_features(outlook),
-            demand_mw[:steps, :, None] / self.peak_mw,
-            (demand_mw[outlook.ahead] * outlook.load_factor).swapaxes(1, 2) / self.peak_mw,
-            offered_mw[:steps, :, None] / self.peak_mw,
-            ahead_mw.swapaxes(1, 2) / self.peak_mw,
-        )
-        self._outlook = outlook
+        offered_mw = outlook.offered_mw(self.arrays.gen_max_mw)
+        totals = [mw.swapaxes(1, 2) / self.peak_mw for mw in (outlook.total_load_mw(), offered_mw)]
+        parts = (time_features(outlook), *totals)
+        self._outlook, self._known_load_mw = outlook, outlook.known_load_mw()
         self._globals = np.concatenate(parts, axis=-1, dtype=np.float32)
 
     def __call__(self, view: View) -> dict[str, Array]:
@@ -92,12 +87,16 @@ class GraphEncoder:
         inside = (view.gen_hi_mw / unit, view.gen_mw / unit, stored / xp.asarray(self.store_mwh), stored / unit)
         expected = outlook.expected(t, self.leads)
         ahead = np.concatenate([expected.load_mw, expected.gen_avail_frac * self.arrays.gen_max_mw]).transpose(1, 2, 0)
-        demand = outlook.load_mw[t][..., None]
-        nodes = (
+        demand = self._known_load_mw[t][..., None]
+        nodes = [
             xp.asarray((demand / unit).astype(np.float32)),
             xp.astype(xp.stack(inside, axis=-1), xp.float32),
             xp.asarray((ahead / unit).astype(np.float32)),
-        )
+        ]
+        if self.remembers:
+            last = outlook.known(0) if t == 0 else outlook.inputs(t - 1)
+            past = np.stack([last.load_mw, last.gen_avail_frac * self.arrays.gen_max_mw], axis=-1)
+            nodes.append(xp.asarray((past / unit).astype(np.float32)))
         lines = [view.loading, view.idle_loading, *status_features(view, self.heat_limit)]
         seen = {
             "nodes": xp.concat(nodes, axis=-1),

@@ -9,6 +9,7 @@ from math import ceil, floor
 import numpy as np
 
 from grid import GridArrays, GridError, is_finite, nearest
+from grid.physics import SOON_H
 
 ROUNDING = 1e-9  # of a step
 
@@ -40,7 +41,7 @@ class LineOutages:
     """The outages of B episodes of T steps; S >= T."""
 
     back_h: np.ndarray  # (T, B, E) hours until the line is back in service; 0: it is
-    planned: np.ndarray  # (S, E) whether a planned outage keeps the line out
+    planned_h: np.ndarray  # (S, E) hours until a planned outage of the line is over; 0: there is none
 
     @classmethod
     def draw(
@@ -83,16 +84,23 @@ class LineOutages:
                 left_now = np.where(is_in_service & fails[t], repair, left_now)
                 back[t][:, failing] = np.maximum(back[t][:, failing], left_now)
                 left_now = np.maximum(left_now - 1, 0)
-        return cls(back * dt_h, left > 0)
+        return cls(back * dt_h, left * dt_h)
 
     def in_service(self, t: int) -> np.ndarray:
         """(B, E) at step t."""
         return np.asarray(self.back_h[t] == 0)
 
+    def left_h(self, t: int, leads: np.ndarray, dt_h: float) -> np.ndarray:
+        """(K, B, E) hours that lines stay out so many steps (K,) after step t, as far as it is known at step t.
+
+        Before the first step, at a t below 0, no line is out by chance.
+        """
+        now_h = self.back_h[t] if t >= 0 else np.zeros_like(self.back_h[0])
+        return np.asarray(np.maximum(now_h - leads[:, None, None] * dt_h, self.planned_h[t + leads][:, None, :]))
+
     def expected(self, t: int, leads: np.ndarray, dt_h: float) -> np.ndarray:
-        """(K, B, E) whether a line is in service so many steps (K,) ahead, as far as it is known at step t."""
-        repaired = self.back_h[t] <= leads[:, None, None] * dt_h
-        return np.asarray(repaired & ~self.planned[t + leads][:, None, :])
+        """(K, B, E) whether a line is in service so many steps (K,) after step t, as far as it is known at step t."""
+        return np.asarray(self.left_h(t, leads, dt_h) <= SOON_H)
 
 
 def line_of(arrays: GridArrays, outage: Outage) -> int:

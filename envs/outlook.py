@@ -7,56 +7,43 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.config import EnvConfig
+from envs.forecasts import Errors
 from envs.outages import LineOutages
 from grid import Array, GridArrays, Inputs
 from topologies import Draw
-
-ERROR_CUT = 3.0  # forecast errors are cut at this many standard deviations
-ERROR_REACH = ERROR_CUT * 7.0**0.5  # largest factor on forecast_error_frac: the longest lead is 7 days
 
 
 @dataclass(frozen=True, eq=False)
 class Outlook:
     """The series of B episodes of T steps, and their forecasts at L leads; S = T + 1 + longest lead.
 
-    The error of a forecast grows with the root of its lead, and forecasts of the same hour err in the same direction.
+    A decision is made ``gate`` steps before its step: forecasts then look so many steps further.
     """
 
     dt_h: float
+    gate: int  # steps between a decision and its step
     hour: np.ndarray  # (T + 1, B) since Monday 00:00
     load_mw: np.ndarray  # (S, B, N)
     avail_frac: np.ndarray  # (S, B, N)
     profiled: np.ndarray  # (N,) whether availability varies
-    ahead: np.ndarray  # (T + 1, L) which of the S steps each lead of each step is
-    error_frac: float  # standard deviation of the error at a lead of 24 h
-    load_error: np.ndarray  # (S, B) error of demand in standard deviations, cut
-    avail_error: np.ndarray  # (S, B) the same of availability
-    load_factor: np.ndarray  # (T + 1, L, B) forecast / truth of demand
-    avail_factor: np.ndarray  # (T + 1, L, B) the same of availability, before it is cut at 1
+    leads: np.ndarray  # (L,) steps ahead, of the forecasts that are observed
+    errors: Errors
     lines: LineOutages | None  # None: no line can be out
 
     @classmethod
-    def of(cls, arrays: GridArrays, config: EnvConfig, draw: Draw, lines: LineOutages | None = None) -> Outlook:
-        """Arrange the series by time and scale the forecast errors."""
-        leads = np.array(config.lead_steps, dtype=int)
-        steps = np.arange(config.horizon + 1)
-        ahead = steps[:, None] + leads
-        spread = _spread_frac(config.forecast_error_frac, leads, config.dt_h)
-        load_error, avail_error = (
-            np.clip(error.T, -ERROR_CUT, ERROR_CUT) for error in (draw.load_error, draw.gen_error)
-        )
+    def of(
+        cls, arrays: GridArrays, config: EnvConfig, draw: Draw, errors: Errors, lines: LineOutages | None = None
+    ) -> Outlook:
+        """Arrange the series by time."""
         return cls(
             dt_h=config.dt_h,
-            hour=draw.start_hour + steps[:, None] * config.dt_h,
+            gate=config.gate_steps,
+            hour=draw.start_hour + np.arange(config.horizon + 1)[:, None] * config.dt_h,
             load_mw=np.ascontiguousarray(draw.load_mw.swapaxes(0, 1)),
             avail_frac=np.ascontiguousarray(draw.gen_avail_frac.swapaxes(0, 1)),
             profiled=np.array([name is not None for name in arrays.gen_profile]),
-            ahead=ahead,
-            error_frac=config.forecast_error_frac,
-            load_error=load_error,
-            avail_error=avail_error,
-            load_factor=_factor(load_error[ahead], spread),
-            avail_factor=_factor(avail_error[ahead], spread),
+            leads=np.array(config.lead_steps, dtype=int),
+            errors=errors,
             lines=lines,
         )
 
@@ -71,29 +58,87 @@ class Outlook:
         in_service = None if self.lines is None else self.lines.back_h[:steps, i] == 0
         return Inputs(self.avail_frac[:steps, i], self.load_mw[:steps, i], self.dt_h, in_service)
 
+    def known(self, t: int) -> Inputs:
+        """What is known of step t when it is decided, (B, N): the truth, or where there is a gate a forecast."""
+        if not self.gate:
+            return self.inputs(t)
+        first = self.expected(t, np.array([0]))
+        in_service = None if first.in_service is None else first.in_service[0]
+        return Inputs(first.gen_avail_frac[0], first.load_mw[0], self.dt_h, in_service)
+
     def expected(self, t: int, leads: Array) -> Inputs:
-        """(K, B, N) inputs as forecast at step t for so many steps ahead, (K,); at lead 0 they are the truth.
+        """(K, B, N) inputs so many steps (K,) after step t, as forecast when step t is decided.
 
-        Of the lines (K, B, E), planned outages are known, and when those that are out now come back. Beyond what was
-        drawn, the last of it is repeated.
+        Without a gate, lead 0 is the truth. Of the lines (K, B, E), planned outages are known, and when those that are
+        out now come back. Beyond what was drawn, the last of it is repeated.
         """
-        leads = np.minimum(leads, len(self.load_mw) - 1 - t)
-        ahead, spread = t + leads, _spread_frac(self.error_frac, leads, self.dt_h)
-        load_factor, avail_factor = (_factor(error[ahead], spread) for error in (self.load_error, self.avail_error))
-        in_service = None if self.lines is None else self.lines.expected(t, leads, self.dt_h)
-        truth = self.avail_frac[ahead]
-        avail_frac = np.where(self.profiled, np.minimum(truth * avail_factor[:, :, None], 1.0), truth)
-        return Inputs(avail_frac, self.load_mw[ahead] * load_factor[:, :, None], self.dt_h, in_service)
+        step = t + np.minimum(leads, len(self.load_mw) - 1 - t)
+        lead = step - t + self.gate
+        load_frac, avail_frac = self.load_frac(step, lead), self.avail_factor(step, lead)
+        in_service = None if self.lines is None else self.lines.expected(t - self.gate, lead, self.dt_h)
+        truth = self.avail_frac[step]
+        avail = np.where(self.profiled, np.minimum(truth * avail_frac, 1.0), truth)
+        return Inputs(avail, self.load_mw[step] * load_frac, self.dt_h, in_service)
+
+    def out_h(self, t: int) -> Array | None:
+        """(B, E) hours until outages are over, as known when step t is decided; None: no line can be out."""
+        return None if self.lines is None else self.lines.left_h(t - self.gate, np.array([self.gate]), self.dt_h)[0]
+
+    def load_frac(self, step: Array, lead: Array) -> Array:
+        """(..., B, N) or (..., B, 1) forecast / truth of demand at steps (...,), forecast so long before (...,)."""
+        own = self.errors.of_nodes(step)
+        return _factor(self.errors.load(step, lead), lead, None if own is None else own[0])
+
+    def avail_factor(self, step: Array, lead: Array) -> Array:
+        """(..., B, N) or (..., B, 1) the same of availability, before it is cut at 1."""
+        own = self.errors.of_nodes(step)
+        return _factor(self.errors.avail(step, lead), lead, None if own is None else own[1])
+
+    def known_load_mw(self) -> Array:
+        """(T + 1, B, N) demand of each step as known when it is decided."""
+        steps = np.arange(len(self.hour))
+        return self.load_mw[steps] * self.load_frac(steps, np.full_like(steps, self.gate))
+
+    def total_load_mw(self) -> Array:
+        """(T + 1, 1 + L, B) forecast demand of all nodes when each step is decided: of the step, and at the leads."""
+        step, lead = self._shown()
+        own = self.errors.of_nodes(step)
+        if own is None:
+            return self.load_mw.sum(-1)[step] * self.load_frac(step, lead)[..., 0]
+        return (self.load_mw[step] * self.load_frac(step, lead)).sum(-1)
+
+    def avail_at(self, nodes: Array) -> Array:
+        """(T + 1, 1 + L, B, n) forecast availability of some nodes (n,) that follow a profile, likewise."""
+        step, lead = self._shown()
+        factor = self.avail_factor(step, lead)
+        own = factor if factor.shape[-1] == 1 else factor[..., nodes]
+        return np.minimum(self.avail_frac[:, :, nodes][step] * own, 1.0)
+
+    def offered_mw(self, gen_max_mw: Array) -> Array:
+        """(T + 1, 1 + L, B) forecast output at most of all nodes, whose gen_max_mw is (N,), likewise."""
+        step, lead = self._shown()
+        largest_mw = self.avail_frac @ gen_max_mw
+        steady_mw = float(gen_max_mw[~self.profiled].sum())
+        if self.errors.of_nodes(step[:1, :1]) is not None:
+            varying = np.flatnonzero(self.profiled)
+            return steady_mw + self.avail_at(varying) @ gen_max_mw[varying]
+        varying_mw = self.avail_factor(step, lead)[..., 0] * (largest_mw[step] - steady_mw)
+        most_mw = np.where(lead[..., None] > 0, gen_max_mw[self.profiled].sum(), np.inf)
+        return steady_mw + np.minimum(varying_mw, most_mw)
+
+    def _shown(self) -> tuple[Array, Array]:
+        """(T + 1, 1 + L) each: the steps that observations tell of, and how far ahead they are."""
+        ahead = np.concatenate([[0], self.leads])
+        steps = np.arange(len(self.hour))[:, None] + ahead
+        return steps, np.broadcast_to(ahead + self.gate, steps.shape)
 
 
-def _spread_frac(error_frac: float, leads: Array, dt_h: float) -> Array:
-    """Standard deviation of the error of a forecast at each lead, in steps."""
-    return error_frac * np.sqrt(leads * dt_h / 24.0)
-
-
-def _factor(error: Array, spread_frac: Array) -> Array:
-    """(..., L, B) forecast / truth from errors in standard deviations and their spread (L,)."""
-    return np.maximum(1.0 + spread_frac[:, None] * error, 0.0)
+def _factor(error: Array, lead: Array, of_nodes: Array | None) -> Array:
+    """(..., B, N) or (..., B, 1) forecast / truth, from the common errors (..., B) and those of nodes (..., B, N)."""
+    factor = 1.0 + error[..., None]
+    if of_nodes is not None:
+        factor = factor + of_nodes * (np.asarray(lead) > 0)[..., None, None]
+    return np.maximum(factor, 0.0)
 
 
 def steps_to_draw(config: EnvConfig) -> int:

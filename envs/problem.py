@@ -31,6 +31,7 @@ class Problem:
     """A decision problem, compiled: nothing in it changes while episodes run."""
 
     config: EnvConfig
+    layout: EnvConfig  # whose entries observations have: ``config``, or what an agent of another world knows of
     grid: Grid
     arrays: GridArrays
     source: ProfileSource  # of demand and weather
@@ -51,6 +52,7 @@ class Problem:
         source = _source(arrays, grid.series, config)
         problem = cls(
             config=config,
+            layout=config,
             grid=grid,
             arrays=arrays,
             source=source,
@@ -70,10 +72,10 @@ class Problem:
         config = EnvConfig.from_fields({**vars(self.config), **fields})
         if fields.keys() & COMPILED_FIELDS:
             made = Problem.of(dataclasses.replace(config, topology=fields.get("topology", self.grid)))
-            return dataclasses.replace(made, config=config)
+            return dataclasses.replace(made, config=config, layout=config)
         action_map = dataclasses.replace(self.action_map, kind=config.action, redispatch_moves=config.redispatch_moves)
         source = _source(self.arrays, self.grid.series, config)
-        changed = dataclasses.replace(self, config=config, source=source, action_map=action_map)
+        changed = dataclasses.replace(self, config=config, layout=config, source=source, action_map=action_map)
         if "planner" in vars(self):
             vars(changed)["planner"] = self.planner  # made once, too
         return changed

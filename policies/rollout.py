@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -36,5 +37,7 @@ def rollout(batch: GridBatch, policy: Policy, after_step: Callable[[], None] = l
 
 
 def as_seen(problem: Problem, config: EnvConfig) -> Problem:
-    """The same problem with the observation and the actions of a config."""
-    return problem.replace(**{name: getattr(config, name) for name in SEEN})
+    """The same problem with the observation and the actions of a config; what it does not know of is not observed."""
+    seen = problem.replace(**{name: getattr(config, name) for name in SEEN})
+    known = {name: getattr(config, name) for name in ("gate_h", "overload", "outages")}
+    return dataclasses.replace(seen, layout=dataclasses.replace(seen.config, **known))

@@ -75,24 +75,29 @@ class GradientLearner:
         start_mwh = state.store_mwh
         before = torch.zeros((batch.batch_size, len(arrays.line_names)), dtype=torch.float64)
         costs, values, outside = [], [], []
+        gated = batch.outlook.gate > 0  # what is seen decides, and the truth is stepped
         for t in range(batch.horizon):
-            true = batch.outlook.inputs(t)
-            inputs = Inputs(_tensor(true.gen_avail_frac), _tensor(true.load_mw), config.dt_h)
-            now = limits(arrays, state, inputs)
+            known, true = (self._inputs(each) for each in (batch.outlook.known(t), batch.outlook.inputs(t)))
+            now = limits(arrays, state, known)
             day = self._plan(t, state, now) if config.action == "bids" else None
-            seen = batch.encoder(view_of(self._action_map, state, inputs, now, t, before, day=day))
+            seen = batch.encoder(view_of(self._action_map, state, known, now, t, before, day=day))
             asked = mean_action(self.policy, seen).double()
             actions = asked.clamp(-1.0, 1.0)
             outside.append((asked - actions).square().mean())
             if t in self._judged:
                 values.append(self.policy.predict_values(of_parts(seen, Tensor.detach)).squeeze(-1))
-            state, outcome = step(arrays, state, self._action_map.setpoint(actions, now, inputs, day), inputs, now)
+            setpoint = self._action_map.setpoint(actions, now, known, day)
+            state, outcome = step(arrays, state, setpoint, true, limits(arrays, state, true) if gated else now)
             before = loading(arrays, outcome.flow_mw)
             terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())
             costs.append(torch.stack(terms).sum(0))
         costs[-1] = costs[-1] + settlement(self._value_per_mwh, start_mwh, state.store_mwh)
         rewards = (_tensor(batch.references) - torch.stack(costs)) / batch.problem.reward_scale
         return rewards, torch.stack(values), torch.stack(outside).mean()
+
+    def _inputs(self, given: Inputs) -> Inputs:
+        """The same as tensors, with all lines in service."""
+        return Inputs(_tensor(given.gen_avail_frac), _tensor(given.load_mw), given.dt_h)
 
     def _plan(self, t: int, state: State, now: Limits) -> Day:
         """The plan of the day with all lines in service, as they stay here."""
