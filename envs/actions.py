@@ -25,6 +25,8 @@ FINE_FRAC = 0.1  # of that, in proportion to the bid; the rest goes with its cub
 class MeritOrder:
     """Sources by rising marginal cost, one tier for each cost in each connected part; G sources, K tiers, P parts.
 
+    Flexible demand counts as a source, whose output is what is cut.
+
     The order goes by the mean of the marginal cost over the source's range; equal costs share pro rata.
     """
 
@@ -38,7 +40,7 @@ class MeritOrder:
     @classmethod
     def of(cls, arrays: GridArrays, prices: Prices, *, copper_plate: bool = False) -> MeritOrder:
         """Order the sources of a grid; on a copper plate all nodes are one part."""
-        sources = np.flatnonzero(arrays.is_source)
+        sources = arrays.dispatched
         cost = marginal_cost_per_mwh(arrays, prices) + arrays.gen_cost_per_mw2h * arrays.gen_max_mw
         part = np.zeros_like(arrays.part) if copper_plate else arrays.part
         keys, tier = np.unique(np.stack([part[sources], cost[sources]]), axis=1, return_inverse=True)

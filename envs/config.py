@@ -43,6 +43,7 @@ class EnvConfig:
     gate_h: float = 0.0  # between a decision and its step: what happens in the step is forecast; 0: it is known
     split: Literal["train", "test"] = "train"  # part of the series that episodes are drawn from
     prices: Prices = field(default_factory=Prices)  # of the cost terms
+    emergency_shedding: bool = False  # every consumer can be cut on request, at its price of shedding
     overload: Literal["penalty", "trip"] = "penalty"  # of a line: it costs money, or the line trips as well
     protection: Protection = field(default_factory=Protection)  # how they trip
     outages: tuple[Outage, ...] = ()  # planned; random ones follow the lines' outage_rate_per_h and repair_h
@@ -61,6 +62,7 @@ class EnvConfig:
             value = getattr(self, name)
             if value not in allowed:
                 raise GridError(f"config.{name}", repr(value), " or ".join(allowed), nearest(str(value), allowed))
+        self._require("emergency_shedding", isinstance(self.emergency_shedding, bool), "True or False")
         steps = self.horizon
         self._require("horizon", is_whole(steps) and 1 <= steps <= MOST_STEPS, f"a whole number in 1..{MOST_STEPS:,}")
         self._require("dt_h", is_finite(self.dt_h) and self.dt_h > 0, "a number of hours > 0")

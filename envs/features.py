@@ -31,8 +31,10 @@ class View:
     store_mwh: Array  # (B, N) after this step's losses
     loading: Array  # (B, E) flow / capacity in the previous step
     idle_loading: Array  # (B, E) flow / capacity if the merit order ran this step with idle stores
-    heat: Array = None  # (B, E) of the lines' relays; None: they have none
-    back_h: Array = None  # (B, E) hours until a line that is out comes back, 0 at the others; None: no line can be out
+    heat: np.ndarray | None = None  # (B, E) of the lines' relays; None: they have none
+    back_h: np.ndarray | None = (
+        None  # (B, E) hours until a line that is out comes back, 0 at the others; None: no line can be out
+    )
     day: Day | None = None  # the plan, if it is observed
 
 
@@ -46,10 +48,11 @@ def status_features(view: View, heat_limit: float) -> tuple[Array, Array, Array]
     """(B, E) each: whether a line is out of service, its heat per limit, and the days until it is back."""
     xp = namespace(view.loading)
     none = xp.zeros_like(view.loading)
-    heat = none if view.heat is None else np.minimum(view.heat / max(heat_limit, 1e-9), HEAT_BOUND)
+    heat = none if view.heat is None else xp.asarray(np.minimum(view.heat / max(heat_limit, 1e-9), HEAT_BOUND))
     if view.back_h is None:
         return none, heat, none
-    return (view.back_h > SOON_H).astype(float), heat, np.minimum(view.back_h / 24.0, DAYS_BOUND)
+    out, days = (view.back_h > SOON_H).astype(float), np.minimum(view.back_h / 24.0, DAYS_BOUND)
+    return xp.asarray(out), heat, xp.asarray(days)
 
 
 def static_node_features(arrays: GridArrays) -> np.ndarray:
@@ -57,12 +60,12 @@ def static_node_features(arrays: GridArrays) -> np.ndarray:
     unit = arrays.unit_mw
     kind = np.eye(len(KIND_NAMES))[arrays.node_kind]
     profiled = np.array([name is not None for name in arrays.gen_profile], dtype=float)
-    cost = arrays.gen_cost_per_mwh + arrays.gen_cost_per_mw2h * arrays.gen_max_mw
+    cost = arrays.gen_cost_per_mwh + arrays.flex_cost_per_mwh + arrays.gen_cost_per_mw2h * arrays.gen_max_mw
     typical = cost[arrays.is_source & (cost > 0)]
-    cost = cost / (typical.mean() if typical.size else 1.0) * arrays.is_source
+    cost = cost / (typical.mean() if typical.size else 1.0) * (arrays.most_mw > 0)
     steady = np.isinf(arrays.gen_ramp_mw_per_h)
     ramp = np.where(steady, 1.0, arrays.gen_ramp_mw_per_h / np.maximum(arrays.gen_max_mw, 1e-9)).clip(0, 1)
-    powers = (arrays.gen_max_mw, arrays.gen_min_mw, arrays.charge_max_mw, arrays.discharge_max_mw, arrays.load_max_mw)
+    powers = (arrays.most_mw, arrays.gen_min_mw, arrays.charge_max_mw, arrays.discharge_max_mw, arrays.load_max_mw)
     columns = [profiled, cost, ramp, arrays.store_max_mwh / unit, arrays.charge_eff_frac * arrays.discharge_eff_frac]
     return np.column_stack([kind, *columns, *(power / unit for power in powers)]).astype(np.float32)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers that share nothing
 
-COMPILED_FIELDS = {"topology", "horizon", "dt_h", "prices"}
+COMPILED_FIELDS = {"topology", "horizon", "dt_h", "prices", "emergency_shedding"}
 """Fields of EnvConfig that the grid, its prices or the scale of the reward depend on."""
 
 
@@ -48,7 +48,7 @@ class Problem:
             GridError: a bad grid, or a config that does not fit it.
         """
         grid = config.topology if isinstance(config.topology, Grid) else load(config.topology)
-        arrays, prices = grid.compile(), config.prices
+        arrays, prices = grid.compile(config.emergency_shedding), config.prices
         source = _source(arrays, grid.series, config)
         problem = cls(
             config=config,
@@ -89,6 +89,15 @@ class Problem:
         """What is charged, beside the prices in the columns of the grid."""
         return self.config.prices
 
+    @property
+    def planning_prices(self) -> Prices:
+        """Prices that plans go by: where lines trip, an overload costs as much as what a trip may do to demand."""
+        import os
+
+        if self.config.overload != "trip":
+            return self.prices
+        return dataclasses.replace(self.prices, overload_per_mwh=float(os.environ.get("OVER", "300")))
+
     @cached_property
     def planner(self) -> DayPlanner:
         """What plans the day ahead.
@@ -101,7 +110,7 @@ class Problem:
         except ModuleNotFoundError as error:
             allowed = "an installation that can plan a day ahead"
             raise GridError(str(error.name), "no such package", allowed, "pip install load-balancer[train]") from error
-        return DayPlanner(self.arrays, self.prices, self.config.dt_h)
+        return DayPlanner(self.arrays, self.planning_prices, self.config.dt_h)
 
     @cached_property
     def load_high_mw(self) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from envs.batch import GridBatch
 from grid import SHAPES, TERMS, Array, Episode, describe, line_status
 
-NODE_POWERS = ("gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw")
+NODE_POWERS = ("gen_mw", "served_mw", "shed_mw", "curtailed_mw", "spill_mw", "charge_mw", "discharge_mw")
 
 
 class Recorder:

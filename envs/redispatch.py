@@ -31,7 +31,7 @@ class Redispatch:
 
     def __init__(self, arrays: GridArrays, prices: Prices) -> None:
         self.arrays = arrays
-        self.sources = np.flatnonzero(arrays.is_source)
+        self.sources = np.array(arrays.dispatched)
         self.lines = np.flatnonzero(np.isfinite(arrays.capacity_mw))
         self.capacity_mw = arrays.capacity_mw[self.lines]
         self.overload_per_mwh = prices.overload_per_mwh
@@ -184,16 +184,17 @@ class Redispatch:
         """(L, B) flows that changes of output (G, B) cause."""
         if outages is None:
             return namespace(output_mw).matmul(self.reach.T, output_mw)
-        intact_mw = output_mw.T @ self._reach_all
+        intact_mw = namespace(output_mw).matmul(output_mw.T, self._reach_all)
         return outages.flows(intact_mw, output_mw.T)[:, self.lines].T
 
     def _ptdf(self, weight: Array, outages: Outages | None) -> Array:
         """(G, B) how much a MW of each source changes the sum of flows weighted by (L, B)."""
         if outages is None:
             return namespace(weight).matmul(self.reach, weight)
-        every = np.zeros((weight.shape[1], len(self.arrays.line_names)))
+        xp = namespace(weight)
+        every = xp.zeros((weight.shape[1], len(self.arrays.line_names)), dtype=weight.dtype)
         every[:, self.lines] = weight.T
-        return self._reach_all @ outages.intact_weights(every).T
+        return xp.matmul(self._reach_all, outages.intact_weights(every).T)
 
     def _to_kink(self, excess: Array, change: Array) -> Array:
         """(L, B) MW to move until each line reaches its capacity, in either direction; inf where it does not."""

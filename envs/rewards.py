@@ -32,9 +32,12 @@ def reference_cost(
     Returns:
         (B,) currency.
     """
-    hi = arrays.gen_max_mw * gen_avail_frac
+    hi = arrays.offered_mw(gen_avail_frac, load_mw)
     lo = np.minimum(arrays.gen_min_mw, hi)
     gen = merit.dispatch(load_mw, lo, hi)
+    is_flexible = arrays.flex_max_frac > 0
+    gen, curtailed = np.where(is_flexible, 0.0, gen), np.where(is_flexible, gen, 0.0)
+    load_mw = load_mw - curtailed
     rest = (load_mw - gen) @ arrays.each_node
     rest = np.where(np.abs(rest) > ROUNDING_MW, rest, 0.0)
     none, flow, balancing = 0.0 * arrays.each_node[None], 0.0 * arrays.each_line[None], np.zeros(1)
@@ -44,7 +47,14 @@ def reference_cost(
         spill = gen * (np.maximum(-rest, 0.0) / np.maximum(gen @ arrays.each_node, TINY_MW))[:, None]
     idle = dict.fromkeys(("injection_mw", "charge_mw", "discharge_mw", "clipped_mw"), none)
     outcome = Outcome(
-        **idle, gen_mw=gen, served_mw=load_mw - shed, shed_mw=shed, spill_mw=spill, flow_mw=flow, balancing_mw=balancing
+        **idle,
+        gen_mw=gen,
+        served_mw=load_mw - shed,
+        shed_mw=shed,
+        curtailed_mw=curtailed,
+        spill_mw=spill,
+        flow_mw=flow,
+        balancing_mw=balancing,
     )
     total: Array = sum(step_costs(arrays, prices, outcome, dt_h).values())
     return total

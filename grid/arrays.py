@@ -32,7 +32,9 @@ class GridArrays(Columns):
     line_to: Array  # (E,)
     base_mva: float
     # derived
-    controllable: Array  # (A,) nodes with a source or a store, ascending
+    controllable: Array  # (A,) nodes with a source, a store or flexible demand, ascending
+    flexible: Array  # (F,) nodes with flexible demand, ascending
+    dispatched: Array  # (G,) nodes with a source or flexible demand, ascending: a cut stands for output of the node
     gen_ramp_down_mw_per_h: Array  # (N,) inf where a gen_profile is given
     part: Array  # (N,) connected part of each node, 0..P-1
     part_matrix: Array  # (N, P) 1 where the node is in the part
@@ -54,6 +56,16 @@ class GridArrays(Columns):
     def is_store(self) -> Array:
         """(N,) whether the node can store."""
         return self.store_max_mwh > 0
+
+    @property
+    def most_mw(self) -> Array:
+        """(N,) largest output, or cut of demand at load_max_mw."""
+        return self.gen_max_mw + self.flex_max_frac * self.load_max_mw
+
+    def offered_mw(self, gen_avail_frac: Array, load_mw: Array) -> Array:
+        """(..., N) output or cut of demand that is possible with an availability and a demand (..., N)."""
+        offered = self.gen_max_mw * gen_avail_frac
+        return offered + self.flex_max_frac * load_mw if self.flexible.shape[0] else offered
 
     @property
     def peak_load_mw(self) -> float:

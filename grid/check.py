@@ -17,6 +17,9 @@ Line = tuple[str, str, str, dict[str, Any]]
 LARGEST = 1e12
 """In size, of any finite number of a grid; far above every real one, far below where sums and squares overflow."""
 
+GEN_COLUMNS = ("gen_max_mw", "gen_cost_per_mwh", "gen_cost_per_mw2h", "co2_t_per_mwh")
+"""Columns of output that would say something else of a cut of demand, which stands for output."""
+
 LEAST_REACTANCE_PU = 1e-10
 LEAST_CAPACITY_MW = 1e-6
 LEAST_BASE_MVA, LARGEST_BASE_MVA = 1e-6, 1e6
@@ -153,6 +156,11 @@ def _node_rule_faults(where: str, data: dict[str, Any]) -> list[Fault]:
     ):
         found = f"store_init_mwh {data['store_init_mwh']!r}"
         faults.append(Fault(where, found, "between store_min_mwh and store_max_mwh", "correct the value"))
+    units = [name for name in (*GEN_COLUMNS, "store_max_mwh") if value(name) > 0]
+    if value("flex_max_frac") > 0 and units:
+        found = f"flexible demand and {units[0]} in one node"
+        mend = "make two nodes and join them by a line with reactance_pu 0"
+        faults.append(Fault(where, found, "one controllable unit a node", mend))
     if value("gen_max_mw") > 0 and value("store_max_mwh") > 0:
         found = "a source and a store in one node"
         mend = "make two nodes and join them by a line with reactance_pu 0"

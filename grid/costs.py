@@ -49,6 +49,14 @@ def _overload(arrays: GridArrays, outcome: Outcome) -> Array:
     return overload_mw(arrays, outcome.flow_mw)
 
 
+def _tripped(arrays: GridArrays, outcome: Outcome) -> Array:
+    """(B, E) capacity of the lines that have tripped."""
+    if outcome.tripped is None:
+        return 0.0 * outcome.flow_mw
+    xp = namespace(outcome.flow_mw)
+    return xp.where(outcome.tripped, arrays.capacity_mw, 0.0)
+
+
 def _of(name: str) -> Quantity:
     return lambda arrays, outcome: getattr(outcome, name)
 
@@ -69,6 +77,9 @@ class Prices:
 
     overload_per_mwh: float = _price(
         300.0, "overload", "energy carried above a line's capacity", "#42145F", _overload, "each_line", "overload"
+    )
+    trip_per_mwh: float = _price(
+        0.0, "trips", "capacity of lines that are out because they tripped", "#A0522D", _tripped, "each_line"
     )
     spill_per_mwh: float = _price(
         10.0, "spill", "energy generated and thrown away", "#F0E442", _of("spill_mw"), "each_node", "spill"
@@ -101,6 +112,7 @@ TERMS: dict[str, Term] = {
     for term in (
         Term("generation", "output", "#E69F00", _of("gen_mw"), "gen_cost_per_mwh", "gen", "gen_cost_per_mw2h"),
         Term("shed", "demand not served", "#D55E00", _of("shed_mw"), "shed_cost_per_mwh", "shed"),
+        Term("curtailment", "flexible demand cut", "#B8860B", _of("curtailed_mw"), "flex_cost_per_mwh", "gen"),
         *(replace(each.metadata["term"], price=each.name) for each in fields(Prices)),
     )
 }
@@ -118,7 +130,7 @@ def linear_cost_per_mwh(arrays: GridArrays, prices: Prices, block: Block) -> Arr
 
 
 def marginal_cost_per_mwh(arrays: GridArrays, prices: Prices) -> Array:
-    """(N,) cost of the first MWh of each source, CO2 included."""
+    """(N,) cost of the first MWh of each source, CO2 included, and of a cut of flexible demand."""
     return linear_cost_per_mwh(arrays, prices, "gen")
 
 

@@ -21,7 +21,17 @@ FORMAT = "load-balancer-episode/1"
 SHAPES = {
     "N": ("node_kind", "x", "y", "gen_max_mw", "load_max_mw", "store_max_mwh"),
     "E": ("line_from", "line_to", "capacity_mw"),
-    "TN": ("gen_avail_mw", "load_mw", "gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw"),
+    "TN": (
+        "gen_avail_mw",
+        "load_mw",
+        "gen_mw",
+        "served_mw",
+        "shed_mw",
+        "curtailed_mw",
+        "spill_mw",
+        "charge_mw",
+        "discharge_mw",
+    ),
     "SN": ("store_mwh",),  # S = T + 1
     "TE": ("flow_mw", "line_status"),
     "T": ("balancing_mw", "reward"),
@@ -61,7 +71,8 @@ class Episode:
     load_mw: np.ndarray  # (T, N)
     gen_mw: np.ndarray  # (T, N) before spill
     served_mw: np.ndarray  # (T, N)
-    shed_mw: np.ndarray  # (T, N)
+    shed_mw: np.ndarray  # (T, N) demand not met, cuts aside
+    curtailed_mw: np.ndarray  # (T, N) flexible demand cut as asked
     spill_mw: np.ndarray  # (T, N)
     charge_mw: np.ndarray  # (T, N)
     discharge_mw: np.ndarray  # (T, N)
@@ -124,8 +135,11 @@ class Episode:
                 costs = {name: data[f"cost_{name}"] for name in texts.pop("costs") if name in TERMS}
                 names: dict[str, Any] = {key: tuple(texts.pop(key)) for key in ("node_names", "line_names")}
                 arrays: dict[str, Any] = {
-                    item.name: data[item.name] for item in fields(cls) if item.name not in {*texts, *names, "costs"}
+                    item.name: data[item.name]
+                    for item in fields(cls)
+                    if item.name not in {*texts, *names, "costs"} and (item.name in data or item.name != "curtailed_mw")
                 }
+                arrays.setdefault("curtailed_mw", np.zeros_like(arrays["load_mw"]))  # older files have none
             episode = cls(**texts, **names, **arrays, costs=costs)
             episode._check_shapes()
             return episode

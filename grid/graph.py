@@ -169,8 +169,12 @@ class Grid:
                 notes.append(f"{text} for {len(absent)} of {len(lines)} lines: {_short(absent)}")
         return notes
 
-    def compile(self) -> GridArrays:
+    def compile(self, emergency_shedding: bool = False) -> GridArrays:
         """Check, then derive the read-only arrays.
+
+        Args:
+            emergency_shedding: whether every consumer may be cut, at its price of shedding, as the last resort;
+                those with flex_max_frac keep that, and nodes with another unit are left alone.
 
         Raises:
             GridError: the grid has faults, or its reactances cancel out.
@@ -191,7 +195,15 @@ class Grid:
         columns |= _columns(LINE_COLUMNS, [data for *_, data in lines])
         middle = (columns["store_min_mwh"] + columns["store_max_mwh"]) / 2
         columns["store_init_mwh"] = np.where(np.isnan(columns["store_init_mwh"]), middle, columns["store_init_mwh"])
-        mark = fingerprint(network, columns, {"store_init_mwh": middle})
+        price, shed_price = columns["flex_cost_per_mwh"], columns["shed_cost_per_mwh"]
+        columns["flex_cost_per_mwh"] = np.where(np.isnan(price), shed_price, price)
+        mark = fingerprint(network, columns, {"store_init_mwh": middle, "flex_cost_per_mwh": shed_price})
+        if emergency_shedding:
+            has_unit = (columns["gen_max_mw"] > 0) | (columns["store_max_mwh"] > 0)
+            added = ~has_unit & (columns["flex_max_frac"] == 0)
+            columns["flex_max_frac"] = np.where(added, 1.0, columns["flex_max_frac"])
+        columns["flex_max_frac"] = np.where(columns["load_max_mw"] > 0, columns["flex_max_frac"], 0.0)
+        columns["flex_cost_per_mwh"] = np.where(columns["flex_max_frac"] > 0, columns["flex_cost_per_mwh"], 0.0)
         content = network | columns
         arrays = GridArrays(name=str(self.name), **content, **_derived(content, len(nodes)), fingerprint=mark)
         return arrays.convert(_read_only)
@@ -235,8 +247,12 @@ def _derived(columns: dict[str, Any], size: int) -> dict[str, Any]:
     used = np.unique(tier[columns["load_max_mw"] > 0])
     profiled = np.array([name is not None for name in columns["gen_profile"]])
     model = LineModel({name: columns[name] for name in LINE_FIELDS}, part)
+    is_flexible = columns["flex_max_frac"] > 0
+    is_dispatched = is_flexible | (columns["gen_max_mw"] > 0)
     return {
-        "controllable": np.flatnonzero((columns["gen_max_mw"] > 0) | (columns["store_max_mwh"] > 0)),
+        "controllable": np.flatnonzero(is_dispatched | (columns["store_max_mwh"] > 0)),
+        "flexible": np.flatnonzero(is_flexible),
+        "dispatched": np.flatnonzero(is_dispatched),
         "gen_ramp_down_mw_per_h": np.where(profiled, np.inf, columns["gen_ramp_mw_per_h"]),
         "part": part,
         "part_matrix": (part[:, None] == np.arange(part.max() + 1)).astype(float),

@@ -77,6 +77,8 @@ class Columns:
     load_max_mw: Array = _node("MW", 0.0, 0.0, inf, "demand at a profile value of 1", required_for=("consumer",))
     shed_cost_per_mwh: Array = _node("currency/MWh", 1000.0, 0.0, inf, "price of demand not served")
     load_profile: tuple[str | None, ...] = _profile("profile of demand as a share of load_max_mw")
+    flex_max_frac: Array = _node("1", 0.0, 0.0, 1.0, "share of demand that may be cut on request; a consumer alone")
+    flex_cost_per_mwh: Array = _node("currency/MWh", nan, 0.0, inf, "price of a cut; absent: shed_cost_per_mwh")
     store_max_mwh: Array = _node("MWh", 0.0, 0.0, inf, "energy when full", required_for=("storage",))
     store_min_mwh: Array = _node("MWh", 0.0, 0.0, inf, "energy that is never taken out")
     store_init_mwh: Array = _node("MWh", nan, 0.0, inf, "energy at the start; absent: midway between min and max")

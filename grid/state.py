@@ -22,7 +22,7 @@ class Inputs:
 class Setpoint:
     """What is asked of the units in one step."""
 
-    gen_mw: Array  # (B, N) output of the sources
+    gen_mw: Array  # (B, N) output of the sources and, at consumers whose demand is flexible, the cut of it
     store_mw: Array  # (B, N) discharging +, charging −
     shed_mw: Array | None = None  # (B, N) planned; only a replayed schedule has it
     spill_mw: Array | None = None  # (B, N) planned; only a replayed schedule has it
@@ -46,7 +46,8 @@ class Outcome:
     injection_mw: Array  # (B, N) into the network: gen − spill + discharge − charge − served
     gen_mw: Array  # (B, N) output before spill
     served_mw: Array  # (B, N) demand met
-    shed_mw: Array  # (B, N) demand not met
+    shed_mw: Array  # (B, N) demand not met, cuts aside
+    curtailed_mw: Array  # (B, N) flexible demand cut as asked
     spill_mw: Array  # (B, N) output thrown away
     charge_mw: Array  # (B, N) taken from the network into the store
     discharge_mw: Array  # (B, N) given to the network from the store

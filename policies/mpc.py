@@ -38,7 +38,8 @@ class Mpc:
         """Build one programme for each episode; it keeps its last basis from step to step."""
         steps = min(max(1, round(self.window_h / batch.config.dt_h)), batch.horizon)
         self._programmes = [
-            Programme(batch.arrays, steps, batch.config.dt_h, batch.prices, TOLERANCE) for _ in range(batch.batch_size)
+            Programme(batch.arrays, steps, batch.config.dt_h, batch.problem.planning_prices, TOLERANCE)
+            for _ in range(batch.batch_size)
         ]
 
     def act(self, batch: GridBatch) -> Setpoint:
@@ -57,7 +58,7 @@ class Mpc:
 
         with ThreadPoolExecutor(min(batch.batch_size, cores())) as pool:
             plans = list(pool.map(plan, range(batch.batch_size)))
-        gen_mw = np.stack([plan.gen_mw[0] - plan.spill_mw[0] for plan in plans])
+        gen_mw = np.stack([plan.gen_mw[0] + plan.curtailed_mw[0] - plan.spill_mw[0] for plan in plans])
         store_mw = np.stack([plan.discharge_mw[0] - plan.charge_mw[0] for plan in plans])
         now = batch.limits  # the solver may miss them by a rounding
         return Setpoint(

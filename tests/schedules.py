@@ -36,7 +36,9 @@ def replay(
     stored, outcomes, costs = [state.store_mwh], [], []
     for t in range(len(plan.gen_mw)):
         now = slice(t, t + 1)
-        setpoint = Setpoint(plan.gen_mw[now], plan.store_mw[now], plan.shed_mw[now], plan.spill_mw[now])
+        setpoint = Setpoint(
+            plan.gen_mw[now] + plan.curtailed_mw[now], plan.store_mw[now], plan.shed_mw[now], plan.spill_mw[now]
+        )
         in_service = None if inputs.in_service is None else inputs.in_service[now]
         given = Inputs(inputs.gen_avail_frac[now], inputs.load_mw[now], inputs.dt_h, in_service)
         state, outcome = step(arrays, state, setpoint, given)

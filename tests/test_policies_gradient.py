@@ -9,8 +9,8 @@ import torch
 
 from congested import congested_grid
 from envs import EnvConfig, GridBatch
-from envs.outages import Outage
-from grid import GridError
+from grid import GridError, Prices
+from grid.physics import Protection
 from policies.config import STAGES, TrainConfig
 from policies.learning.gradient import GRAPH_JUDGED, GradientLearner, mean_action
 from policies.learning.loop import read_curve, read_resume
@@ -19,6 +19,30 @@ from policies.networks.build import make_policy, observed, start_from_merit
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
 BIDS = dataclasses.replace(CONFIG, action="bids")
+
+
+def stormy():
+    """The same grid, whose lines fail."""
+    grid = congested_grid()
+    for line in grid.graph.edges.values():
+        line.update(outage_rate_per_h=0.05, repair_h=3)
+    return grid
+
+
+WEATHER = {"gate_h": 1.0, "forecast_error_frac": 0.2, "weather_error_frac": 0.2}
+RELAYS = Protection(
+    "count", heat_limit=1.0
+)  # whose count is constant almost everywhere; heat is seen without its gradient
+STORM = EnvConfig(
+    stormy(),
+    horizon=10,
+    overload="trip",
+    emergency_shedding=True,
+    prices=Prices(trip_per_mwh=5),
+    protection=RELAYS,
+    **WEATHER,
+)
+STORM_BIDS = dataclasses.replace(STORM, action="bids")
 
 
 def learner(policy, seed=0, episodes=6, config=CONFIG):
@@ -32,12 +56,13 @@ def learner(policy, seed=0, episodes=6, config=CONFIG):
 
 
 @pytest.mark.parametrize("policy", ["mlp", "extractor", "graph"])
-@pytest.mark.parametrize("config", [CONFIG, BIDS], ids=["residual", "bids"])
+@pytest.mark.parametrize("config", [CONFIG, BIDS, STORM, STORM_BIDS], ids=["residual", "bids", "storm", "storm bids"])
 def test_the_torch_episode_is_the_numpy_episode(policy, config):
     gradient, network, batch = learner(policy, config=config)  # the graph policy's actions are bids anyway
     with torch.no_grad():
         rewards, values, outside = gradient.episode()
     network.set_training_mode(False)
+    batch.reset(3)
     observation, every, wide = batch.observation, GRAPH_JUDGED if policy == "graph" else 1, 0.0
     for t in range(batch.horizon):
         is_flat = policy == "mlp"
@@ -52,31 +77,23 @@ def test_the_torch_episode_is_the_numpy_episode(policy, config):
     assert float(outside) == pytest.approx(wide / batch.horizon, rel=1e-3, abs=1e-9)
 
 
-def test_no_outage_is_expected_where_none_comes():
-    """Planned outages are left out of the episode here, and so they are of what a graph policy plans."""
-    outages = (Outage(CONFIG.topology.compile().line_names[0], 4, 3),)
-    rewards = []
-    for config in (CONFIG, dataclasses.replace(CONFIG, outages=outages)):
-        gradient, _, _ = learner("graph", config=config)
-        with torch.no_grad():
-            rewards.append(gradient.episode()[0])
-    np.testing.assert_allclose(rewards[1], rewards[0], rtol=1e-6)
-
-
-def test_the_gradient_of_the_return_equals_finite_differences():
-    gradient, network, _ = learner("mlp")
+@pytest.mark.parametrize(("config", "rel"), [(CONFIG, 3e-3), (STORM, 1e-2)], ids=["calm", "storm"])
+def test_the_gradient_of_the_return_equals_finite_differences(config, rel):
+    """With lines out as well, some of which have tripped, and with decisions on forecasts."""
+    gradient, network, batch = learner("mlp", config=config)
     network.double()
     weight = network.action_net.bias
     with torch.no_grad():
         weight.copy_(torch.linspace(-0.31, 0.27, len(weight)))  # away from the kinks at 0
 
     def total():
+        batch.reset(3)
         return gradient.episode()[0].sum()
 
     network.zero_grad()
     total().backward()
     exact = weight.grad.clone()
-    step = 1e-4  # observations are float32
+    step = 1e-4 if config is CONFIG else 1e-5  # observations are float32
     for i in range(len(weight)):
         values = []
         for sign in (1, -1):
@@ -84,7 +101,22 @@ def test_the_gradient_of_the_return_equals_finite_differences():
                 weight[i] += sign * step
                 values.append(float(total()))
                 weight[i] -= sign * step
-        assert (values[0] - values[1]) / (2 * step) == pytest.approx(float(exact[i]), rel=3e-3, abs=1e-4)
+        assert (values[0] - values[1]) / (2 * step) == pytest.approx(float(exact[i]), rel=rel, abs=1e-3)
+
+
+def test_lines_are_out_and_trip_in_the_episodes_of_these_tests():
+    gradient, _, batch = learner("mlp", config=STORM)
+    with torch.no_grad():
+        gradient.episode()
+    assert batch.outlook.lines.back_h.any()
+    batch.reset(3)
+    trips, splits = 0, 0
+    for _ in range(batch.horizon):
+        batch.step(np.full((6, len(batch.arrays.controllable)), -0.3))
+        trips += int(batch.last.outcome.tripped.sum())
+        splits += batch.limits.outages is not None and batch.limits.outages.islands is not None
+    assert trips > 0
+    assert splits > 0
 
 
 @pytest.mark.parametrize("policy", ["mlp", "extractor", "graph"])

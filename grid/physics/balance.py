@@ -21,6 +21,7 @@ class Dispatch:
     discharge_mw: Array
     shed_mw: Array
     spill_mw: Array
+    curtailed_mw: Array  # of flexible demand
 
 
 TINY_MW = 1e-30  # keeps 0/0 at 0, in single precision too; any real amount is far above it
@@ -31,9 +32,12 @@ def part_sum(parts: Array | Islands, values: Array) -> Array:
 
     The parts are those of all envs, (N, P) 1 where the node is in the part, or each env has its own.
     """
-    if isinstance(parts, Islands):
-        return np.bincount(parts.cell.ravel(), values.ravel(), parts.cells)[parts.cell]
     xp = namespace(values)
+    if isinstance(parts, Islands):
+        if xp is np:
+            return np.bincount(parts.cell.ravel(), values.ravel(), parts.cells)[parts.cell]
+        together = xp.asarray((parts.cell[:, :, None] == parts.cell[:, None, :]).astype(float))
+        return xp.matmul(together, values[..., None])[..., 0]
     total = xp.matmul(values, parts)
     return total if parts.shape[1] == 1 else xp.matmul(total, parts.T)
 
@@ -55,7 +59,7 @@ def balance(
     Args:
         arrays: the grid.
         plan: inside all limits.
-        load_mw: (B, N) demand.
+        load_mw: (B, N) demand, less what is curtailed.
         gen_lo_mw: (B, N) lower limit of output.
         gen_hi_mw: (B, N) upper limit of output.
         islands: the envs whose grid has split, and their parts.
@@ -68,8 +72,11 @@ def balance(
         own = islands.rows
         part = Dispatch(**{name: value[own] for name, value in vars(plan).items()})
         apart = _balance(arrays, part, load_mw[own], gen_lo_mw[own], gen_hi_mw[own], islands)
-        for name, value in vars(apart).items():
-            getattr(done, name)[own] = value
+        place = np.arange(len(load_mw))
+        place[own] = len(load_mw) + np.arange(len(own))
+        xp = namespace(load_mw)
+        merged = {name: xp.concat([getattr(done, name), value])[place] for name, value in vars(apart).items()}
+        done = Dispatch(**merged)
     return done
 
 
@@ -93,7 +100,8 @@ def _balance(
         more, short = _share(parts, (load_mw - plan.shed_mw) * tier, short)
         shed = shed + more
     spilled, _ = _share(parts, gen - plan.spill_mw, over)
-    return Dispatch(gen, plan.charge_mw - uncharged, plan.discharge_mw - held, shed, plan.spill_mw + spilled)
+    spill = plan.spill_mw + spilled
+    return Dispatch(gen, plan.charge_mw - uncharged, plan.discharge_mw - held, shed, spill, plan.curtailed_mw)
 
 
 def _share(parts: Array | Islands, available: Array, wanted: Array) -> tuple[Array, Array]:

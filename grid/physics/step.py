@@ -19,7 +19,7 @@ from grid.state import Array, Inputs, Outcome, Setpoint, State
 class Limits:
     """What the units can do in this step, (B, N) each, and the lines that are out at its start."""
 
-    gen_lo_mw: Array
+    gen_lo_mw: Array  # of sources, and of cuts of flexible demand
     gen_hi_mw: Array
     store_lo_mw: Array  # minus the most that can be charged
     store_hi_mw: Array  # the most that can be discharged
@@ -66,7 +66,7 @@ def step(
         The next state, and what happened.
     """
     now = limits(arrays, state, inputs) if limits_now is None else limits_now
-    plan = cut(setpoint, now, inputs)
+    plan = cut(arrays, setpoint, now, inputs)
     ran = run(arrays, plan, inputs, now, now.outages)
     heat = lockout_h = tripped = None
     if protection is not None:
@@ -78,7 +78,7 @@ def step(
     outcome = Outcome(
         **vars(done),
         injection_mw=ran.injection_mw,
-        served_mw=inputs.load_mw - done.shed_mw,
+        served_mw=inputs.load_mw - done.curtailed_mw - done.shed_mw,
         flow_mw=ran.flow_mw,
         balancing_mw=moved(arrays, plan, done),
         clipped_mw=clipped(arrays, setpoint, plan),
@@ -98,7 +98,7 @@ def limits(arrays: GridArrays, state: State, inputs: Inputs) -> Limits:
     free = xp.where(state.t > 0, 0.0, xp.inf)[:, None]
     rise = state.gen_mw + (arrays.gen_ramp_mw_per_h * dt_h + free)
     fall = state.gen_mw - (arrays.gen_ramp_down_mw_per_h * dt_h + free)
-    hi = xp.minimum(arrays.gen_max_mw * inputs.gen_avail_frac, rise)
+    hi = xp.minimum(arrays.offered_mw(inputs.gen_avail_frac, inputs.load_mw), rise)
     lo = xp.minimum(xp.maximum(arrays.gen_min_mw, fall), hi)
     keep = (1.0 - arrays.store_loss_frac_per_h) ** dt_h
     stored = arrays.store_min_mwh + keep * (state.store_mwh - arrays.store_min_mwh)
@@ -115,24 +115,38 @@ def _outages(arrays: GridArrays, state: State, inputs: Inputs) -> Outages | None
     return Outages.of(arrays, back if inputs.in_service is None else back & inputs.in_service)
 
 
-def cut(setpoint: Setpoint, now: Limits, inputs: Inputs) -> Dispatch:
+def cut(arrays: GridArrays, setpoint: Setpoint, now: Limits, inputs: Inputs) -> Dispatch:
     """Bring what is asked inside the limits."""
     xp = namespace(setpoint.gen_mw)
     gen = xp.minimum(xp.maximum(setpoint.gen_mw, now.gen_lo_mw), now.gen_hi_mw)
     store = xp.minimum(xp.maximum(setpoint.store_mw, now.store_lo_mw), now.store_hi_mw)
     zero = xp.zeros_like(gen)
+    curtailed = zero
+    if arrays.flexible.shape[0]:
+        is_flexible = arrays.flex_max_frac > 0
+        gen, curtailed = xp.where(is_flexible, 0.0, gen), xp.where(is_flexible, gen, 0.0)
     shed = zero if setpoint.shed_mw is None else xp.minimum(xp.maximum(setpoint.shed_mw, 0.0), inputs.load_mw)
     spill = zero if setpoint.spill_mw is None else xp.minimum(xp.maximum(setpoint.spill_mw, 0.0), gen)
-    return Dispatch(gen, xp.maximum(-store, 0.0), xp.maximum(store, 0.0), shed, spill)
+    return Dispatch(gen, xp.maximum(-store, 0.0), xp.maximum(store, 0.0), shed, spill, curtailed)
 
 
 def run(arrays: GridArrays, plan: Dispatch, inputs: Inputs, now: Limits, outages: Outages | None) -> Run:
     """Stages 2 and 3: balance the plan in every connected part, and let it flow."""
     islands = None if outages is None else outages.islands
-    done = balance(arrays, plan, inputs.load_mw, now.gen_lo_mw, now.gen_hi_mw, islands)
-    served_mw = inputs.load_mw - done.shed_mw
+    load_mw = inputs.load_mw - plan.curtailed_mw
+    done = balance(arrays, plan, load_mw, *_of_sources(arrays, now), islands)
+    served_mw = load_mw - done.shed_mw
     injection_mw = done.gen_mw - done.spill_mw + done.discharge_mw - done.charge_mw - served_mw
     return Run(done, injection_mw, flows(arrays, injection_mw, outages), outages)
+
+
+def _of_sources(arrays: GridArrays, now: Limits) -> tuple[Array, Array]:
+    """(B, N) limits of output: the balance does not cut flexible demand, it sheds."""
+    if not arrays.flexible.shape[0]:
+        return now.gen_lo_mw, now.gen_hi_mw
+    xp = namespace(now.gen_hi_mw)
+    is_flexible = arrays.flex_max_frac > 0
+    return xp.where(is_flexible, 0.0, now.gen_lo_mw), xp.where(is_flexible, 0.0, now.gen_hi_mw)
 
 
 def cascade(
@@ -175,5 +189,5 @@ def moved(arrays: GridArrays, plan: Dispatch, done: Dispatch) -> Array:
 def clipped(arrays: GridArrays, setpoint: Setpoint, plan: Dispatch) -> Array:
     """(B, A) asked minus feasible, at the controllable nodes."""
     asked = setpoint.gen_mw + setpoint.store_mw
-    feasible = plan.gen_mw + plan.discharge_mw - plan.charge_mw
+    feasible = plan.gen_mw + plan.curtailed_mw + plan.discharge_mw - plan.charge_mw
     return (asked - feasible)[:, arrays.controllable]

@@ -29,13 +29,14 @@ def most_forced_mw(
         (T, N) MW spilled at each node, and (T, N) MW shed in the part that it is in.
     """
     part, high_mw = arrays.part_matrix, arrays.gen_max_mw * gen_avail_frac
+    least_load_mw = (1.0 - arrays.flex_max_frac) * load_mw
     low_mw = np.minimum(arrays.gen_min_mw, high_mw)
     ramp_mw = np.minimum(arrays.gen_ramp_mw_per_h, arrays.gen_ramp_down_mw_per_h) * dt_h
     is_slow = arrays.is_source & (ramp_mw < arrays.gen_max_mw)
     is_held = arrays.is_source & (arrays.gen_reserve_frac < 1)
     is_free: Array = in_service.all(axis=1, keepdims=True) & (is_slow @ part == 0)
     least_mw = low_mw @ part
-    surplus_frac = np.maximum(least_mw - load_mw @ part, 0.0) / np.maximum(least_mw, TINY_MW)
+    surplus_frac = np.maximum(least_mw - least_load_mw @ part, 0.0) / np.maximum(least_mw, TINY_MW)
     spill_mw = np.where(is_free[:, arrays.part], low_mw * surplus_frac[:, arrays.part], np.inf)
     short_mw = np.where(is_free & (is_held @ part == 0), np.maximum((load_mw - high_mw) @ part, 0.0), np.inf)
     return spill_mw, short_mw[:, arrays.part]

@@ -76,11 +76,12 @@ def _can_follow(arrays: GridArrays, plan: Solution, inputs: Inputs) -> bool:
     """Whether the step would neither cut the schedule to its limits nor net charge and discharge."""
     before = State(plan.store_mwh[:-1], np.roll(plan.gen_mw, 1, axis=0), np.arange(len(plan.gen_mw)))
     now = limits(arrays, before, inputs)
+    asked_mw = plan.gen_mw + plan.curtailed_mw
     store_mw = plan.discharge_mw - plan.charge_mw
     excess = (
         np.minimum(plan.charge_mw, plan.discharge_mw),
-        now.gen_lo_mw - plan.gen_mw,
-        plan.gen_mw - now.gen_hi_mw,
+        now.gen_lo_mw - asked_mw,
+        asked_mw - now.gen_hi_mw,
         now.store_lo_mw - store_mw,
         store_mw - now.store_hi_mw,
     )
@@ -89,9 +90,9 @@ def _can_follow(arrays: GridArrays, plan: Solution, inputs: Inputs) -> bool:
 
 def _terms(arrays: GridArrays, prices: Prices, plan: Solution, inputs: Inputs) -> dict[str, float]:
     """Cost terms of the schedule, summed over the steps."""
-    served_mw = inputs.load_mw - plan.shed_mw
+    served_mw = inputs.load_mw - plan.curtailed_mw - plan.shed_mw
     steps = len(served_mw)
-    same = ("gen_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw", "flow_mw")
+    same = ("gen_mw", "shed_mw", "curtailed_mw", "spill_mw", "charge_mw", "discharge_mw", "flow_mw")
     outcome = Outcome(
         **{name: getattr(plan, name) for name in same},
         injection_mw=plan.gen_mw - plan.spill_mw + plan.discharge_mw - plan.charge_mw - served_mw,

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from grid.arrays import GridArrays
+from grid.check import LARGEST
 from grid.costs import Block, Prices, linear_cost_per_mwh, store_value_per_mwh
 from grid.errors import GridError
 from grid.planning.check_inputs import check_inputs
@@ -28,6 +29,7 @@ class Solution:
 
     cost: float  # settlement included; tangents keep it below the cost of every policy
     gen_mw: np.ndarray  # (T, N) before spill
+    curtailed_mw: np.ndarray  # (T, N) flexible demand that is cut
     spill_mw: np.ndarray  # (T, N)
     charge_mw: np.ndarray  # (T, N)
     discharge_mw: np.ndarray  # (T, N)
@@ -128,14 +130,15 @@ class Programme:
     def _add_sources(self) -> None:
         """Output, what is spilled of it, ramps, and tangents below quadratic costs."""
         a, step, dt_h = self.arrays, self._step, self.dt_h
-        self._source = source = np.flatnonzero(a.is_source)
+        self._source = source = a.dispatched  # a cut of demand is output of its node
         cost, spill_cost = self._price("gen")[source], self._price("spill")[source]
         gen = step.add_columns("gen", len(source), cost)
         step.put(self._network.row[source], gen, 1.0)
 
-        self._rise_mw = np.minimum(a.gen_ramp_mw_per_h * dt_h, a.gen_max_mw)[source]
-        self._fall_mw = np.minimum(a.gen_ramp_down_mw_per_h * dt_h, a.gen_max_mw)[source]
-        self._ramped = ramped = self._rise_mw < a.gen_max_mw[source]
+        most_mw = np.where(a.flex_max_frac > 0, LARGEST, a.gen_max_mw)  # series may have more demand than load_max_mw
+        self._rise_mw = np.minimum(a.gen_ramp_mw_per_h * dt_h, most_mw)[source]
+        self._fall_mw = np.minimum(a.gen_ramp_down_mw_per_h * dt_h, most_mw)[source]
+        self._ramped = ramped = self._rise_mw < most_mw[source]
         rows = step.add_rows("ramp", int(ramped.sum()), -np.inf, np.inf)
         step.put(rows, gen[ramped], 1.0)
         step.put(rows, gen[ramped], -1.0, in_next_step=True)
@@ -179,6 +182,9 @@ class Programme:
         self._consumer = consumer = np.flatnonzero(a.load_max_mw > 0)
         served = step.add_columns("served", len(consumer), -self._price("shed")[consumer])
         step.put(self._network.row[consumer], served, -1.0)
+        rows = step.add_rows("cut", len(a.flexible), high=np.inf)  # no more is cut than is not shed
+        step.put(rows, served[np.searchsorted(consumer, a.flexible)], 1.0)
+        step.put(rows, step.columns["gen"][np.searchsorted(self._source, a.flexible)], -1.0)
 
     def set_inputs(
         self,
@@ -218,7 +224,7 @@ class Programme:
         self._shed_all_cost = (self._load_mw @ self._price("shed")).sum()
 
         high = np.zeros((self.steps, len(source)))
-        high[:end] = (a.gen_max_mw * avail_frac)[:, source]
+        high[:end] = a.offered_mw(avail_frac, self._load_mw)[:, source]
         low = np.minimum(a.gen_min_mw[source], high)
         if gen_before_mw is not None:
             before = gen_before_mw[source]
@@ -304,17 +310,24 @@ class Programme:
             out[:, nodes] = np.maximum(x[:, step.columns[block]] + value, 0.0)  # the solver's zero may lie just below
             return out
 
+        output_mw = at(self._source, "gen")
+        shed_mw = np.maximum(self._load_mw - at(self._consumer, "served"), 0.0)
+        # what may be cut on request is not shed, where that costs no more
+        may_cut = (a.flex_max_frac > 0) & (a.flex_cost_per_mwh <= a.shed_cost_per_mwh)
+        more_mw = np.where(may_cut, np.minimum(shed_mw, a.flex_max_frac * self._load_mw - output_mw), 0.0)
+        more_mw = np.maximum(more_mw, 0.0)
         flow_mw, nodal, limit = self._line_duals(x, duals)
         return Solution(
             cost=cost,
-            gen_mw=at(self._source, "gen"),
+            gen_mw=np.where(a.is_source, output_mw, 0.0),
+            curtailed_mw=np.where(a.is_source, 0.0, output_mw) + more_mw,
             spill_mw=at(self._spilling, "spill"),
             charge_mw=at(self._store, "charge"),
             discharge_mw=at(self._store, "discharge"),
             store_mwh=np.concatenate(
                 [self._start_mwh[None], a.store_min_mwh + at(self._store, "stored", x[:, step.columns["jump"]])]
             ),
-            shed_mw=np.maximum(self._load_mw - at(self._consumer, "served"), 0.0),
+            shed_mw=shed_mw - more_mw,
             flow_mw=flow_mw,
             nodal_price_per_mwh=nodal / self.dt_h,
             line_rent=-limit * flow_mw,

@@ -2,14 +2,16 @@
 
 The step, the action map and the observation are the same code that runs on numpy; only the arrays differ. Demand and
 weather do not depend on the actions, so nothing has to be estimated: the gradient is exact wherever the cost has one.
-All lines stay in service here; outages and trips are left to PPO.
+Beside it the batch itself takes the same steps: it says which lines are out and which have tripped, which is constant
+almost everywhere, how hot their relays are, which is seen without its gradient, and what to plan, where actions are bids. Where there is a gate, what is forecast is seen, and the truth is
+stepped.
 The critic is fitted to the same episodes' returns, so that PPO can go on from here.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +19,11 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
 from envs import GridBatch, loading, of_parts, view_of
-from grid import Inputs, State, settlement, step_costs
-from grid.physics import Limits, initial_state, limits, step
+from grid import Inputs, Setpoint, State, settlement, step_costs
+from grid.physics import Limits, Outages, initial_state, limits, step
 from policies.learning.descent import Losses, descend
+from policies.learning.lines_out import TensorOutages
 from policies.networks import GraphActorCriticPolicy
-
-if TYPE_CHECKING:
-    from grid.planning.day import Day
 
 OUTSIDE_WEIGHT = 0.5  # of the mean square by which raw actions leave [−1, 1], where clipping would stop all learning
 CRITIC_WEIGHT = 0.1
@@ -70,24 +70,27 @@ class GradientLearner:
             lie outside [−1, 1].
         """
         batch, arrays, config = self.batch, self._action_map.arrays, self.batch.config
-        first = initial_state(batch.arrays, batch.batch_size)
-        state = State(_tensor(first.store_mwh), _tensor(first.gen_mw), _tensor(first.t))
+        state = initial_state(batch.arrays, batch.batch_size)
+        state = State(_tensor(state.store_mwh), _tensor(state.gen_mw), _tensor(state.t))
         start_mwh = state.store_mwh
         before = torch.zeros((batch.batch_size, len(arrays.line_names)), dtype=torch.float64)
         costs, values, outside = [], [], []
-        gated = batch.outlook.gate > 0  # what is seen decides, and the truth is stepped
         for t in range(batch.horizon):
-            known, true = (self._inputs(each) for each in (batch.outlook.known(t), batch.outlook.inputs(t)))
-            now = limits(arrays, state, known)
-            day = self._plan(t, state, now) if config.action == "bids" else None
-            seen = batch.encoder(view_of(self._action_map, state, known, now, t, before, day=day))
+            known, now = self._as_tensors(batch.inputs, state, batch.limits.outages)
+            day = batch.day if config.action == "bids" else None
+            relays = dataclasses.replace(state, heat=batch.state.heat, lockout_h=batch.state.lockout_h)
+            out_h = batch.outlook.out_h(t)
+            seen = batch.encoder(view_of(self._action_map, relays, known, now, t, before, out_h, day))
             asked = mean_action(self.policy, seen).double()
             actions = asked.clamp(-1.0, 1.0)
             outside.append((asked - actions).square().mean())
             if t in self._judged:
                 values.append(self.policy.predict_values(of_parts(seen, Tensor.detach)).squeeze(-1))
             setpoint = self._action_map.setpoint(actions, now, known, day)
-            state, outcome = step(arrays, state, setpoint, true, limits(arrays, state, true) if gated else now)
+            batch.step_setpoint(Setpoint(setpoint.gen_mw.detach().numpy(), setpoint.store_mw.detach().numpy()))
+            true, actual = self._as_tensors(batch.outlook.inputs(t), state, self._lines_out())
+            state, outcome = step(arrays, state, setpoint, true, actual)
+            outcome = dataclasses.replace(outcome, tripped=self._tripped())
             before = loading(arrays, outcome.flow_mw)
             terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())
             costs.append(torch.stack(terms).sum(0))
@@ -95,15 +98,20 @@ class GradientLearner:
         rewards = (_tensor(batch.references) - torch.stack(costs)) / batch.problem.reward_scale
         return rewards, torch.stack(values), torch.stack(outside).mean()
 
-    def _inputs(self, given: Inputs) -> Inputs:
-        """The same as tensors, with all lines in service."""
-        return Inputs(_tensor(given.gen_avail_frac), _tensor(given.load_mw), given.dt_h)
+    def _as_tensors(self, inputs: Inputs, state: State, outages: Outages | None) -> tuple[Inputs, Limits]:
+        """Inputs and the limits that follow from them, with these lines out."""
+        given = Inputs(_tensor(inputs.gen_avail_frac), _tensor(inputs.load_mw), inputs.dt_h)
+        now = limits(self._action_map.arrays, state, given)
+        return given, dataclasses.replace(now, outages=TensorOutages.of(outages))
 
-    def _plan(self, t: int, state: State, now: Limits) -> Day:
-        """The plan of the day with all lines in service, as they stay here."""
-        batch, planner = self.batch, self.batch.problem.planner
-        ahead = dataclasses.replace(batch.outlook.expected(t, planner.leads()), in_service=None)
-        return planner.plan(ahead, now, state.gen_mw, t == 0, (batch.horizon - t) * batch.config.dt_h)
+    def _lines_out(self) -> Outages | None:
+        """The lines that were out at the end of the step that the batch took last, tripped ones among them."""
+        in_service = self.batch.last.outcome.in_service
+        return None if in_service is None else Outages.of(self.batch.arrays, in_service)
+
+    def _tripped(self) -> Tensor | None:
+        tripped = self.batch.last.outcome.tripped
+        return None if tripped is None else _tensor(tripped)
 
 
 def discounted(rewards: Tensor, gamma: float) -> Tensor:

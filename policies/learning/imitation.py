@@ -84,7 +84,8 @@ class ImitationLearner:
         solved = np.array(sorted(plans))
         gen_mw, store_mw = np.zeros((2, batch.horizon, batch.batch_size, len(batch.arrays.node_names)))
         for i, plan in plans.items():
-            gen_mw[:, i], store_mw[:, i] = plan.gen_mw - plan.spill_mw, plan.discharge_mw - plan.charge_mw
+            gen_mw[:, i] = plan.gen_mw + plan.curtailed_mw - plan.spill_mw
+            store_mw[:, i] = plan.discharge_mw - plan.charge_mw
         seen, actions, rewards = [], [], []
         for gen, store in zip(gen_mw, store_mw, strict=True):
             now = batch.limits  # the solver may miss them by a rounding

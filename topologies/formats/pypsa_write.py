@@ -30,7 +30,7 @@ PLACED = {
 """Columns that PyPSA has a place for; every other one keeps its name."""
 PREFIXES = {
     "generators": ("gen_", "co2_"),
-    "loads": ("load_", "shed_"),
+    "loads": ("load_", "shed_", "flex_"),
     "storage_units": ("store_", "charge_", "discharge_"),
 }
 """What columns of one kind of unit begin with; others are written for each unit of a node."""

@@ -21,7 +21,7 @@ from grid.sensitivities import LINE_FIELDS, LineModel, connected
 MOST_KEPT = 256  # constants of grids with lines out
 MOST_RAMP = 1e3  # stands for none
 SWING = 0.5  # of the power of stores, by which a line may miss its capacity in a first plan and yet may fill up
-MOST_SHED = 30.0  # price of load shedding in a plan, as a multiple of the typical price
+MOST_SHED = 30.0  # price of load shedding or of output in a plan, as a multiple of the typical price
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Constants:
 
     unit_mw: float
     typical_price_per_mwh: float  # mean marginal cost of the sources that cost anything
-    sources: np.ndarray  # (G,) nodes
+    sources: np.ndarray  # (G,) nodes with a source or flexible demand
     stores: np.ndarray  # (S,) nodes
     limited: np.ndarray  # (L,) lines
     node_part: np.ndarray  # (N,) connected part of each node
@@ -53,7 +53,7 @@ def constants_of(arrays: GridArrays, prices: Prices, out: tuple[int, ...] = ()) 
     mean = marginal + a.gen_cost_per_mw2h * a.gen_max_mw  # over the range of each source
     paid = mean[a.is_source & (mean > 0)]
     price = float(paid.mean()) if paid.size else 1.0
-    src, sto = np.flatnonzero(a.is_source), np.flatnonzero(a.is_store)
+    src, sto = a.dispatched.copy(), np.flatnonzero(a.is_store)
     sides = np.concatenate([src, sto, sto])
     limited = np.flatnonzero(np.isfinite(a.capacity_mw))
     flow = np.ascontiguousarray(matrix[limited].T)
@@ -75,7 +75,7 @@ def constants_of(arrays: GridArrays, prices: Prices, out: tuple[int, ...] = ()) 
         own=np.concatenate([part[sides], parts]).T,
         flow=flow,
         offset=offset_mw[limited] / unit_mw,
-        gen_max=a.gen_max_mw[src] / unit_mw,
+        gen_max=a.most_mw[src] / unit_mw,
         network=network,
         market=network._replace(
             part=np.concatenate([network.part, np.arange(len(parts))]),
@@ -86,7 +86,7 @@ def constants_of(arrays: GridArrays, prices: Prices, out: tuple[int, ...] = ()) 
 
 
 def _fleet(a: GridArrays, prices: Prices, price: float, part: np.ndarray, flow: np.ndarray) -> Fleet:
-    unit_mw, src, sto = a.unit_mw, np.flatnonzero(a.is_source), np.flatnonzero(a.is_store)
+    unit_mw, src, sto = a.unit_mw, a.dispatched.copy(), np.flatnonzero(a.is_store)
     fall, rise = (
         np.minimum(ramp[src] / unit_mw, MOST_RAMP) for ramp in (a.gen_ramp_down_mw_per_h, a.gen_ramp_mw_per_h)
     )
@@ -96,7 +96,7 @@ def _fleet(a: GridArrays, prices: Prices, price: float, part: np.ndarray, flow: 
     power = np.maximum(discharge, charge)
     shed = linear_cost_per_mwh(a, prices, "shed")[a.load_max_mw > 0]
     return Fleet(
-        cost=marginal_cost_per_mwh(a, prices)[src] / price,
+        cost=np.minimum(marginal_cost_per_mwh(a, prices)[src] / price, MOST_SHED),
         rise=2 * a.gen_cost_per_mw2h[src] * unit_mw / price,
         gen_min=a.gen_min_mw[src] / unit_mw,
         hourly_fall=fall,

@@ -89,7 +89,8 @@ class DayPlanner:
         c = status.constants[0]
         fleet, unit_mw = c.fleet, c.unit_mw
         load = ahead.load_mw[:, own].swapaxes(0, 1) / unit_mw
-        offer = ahead.gen_avail_frac[:, own][..., c.sources].swapaxes(0, 1) * c.gen_max
+        offered_mw = self.arrays.offered_mw(ahead.gen_avail_frac[:, own], ahead.load_mw[:, own])
+        offer = np.ascontiguousarray(offered_mw[..., c.sources].swapaxes(0, 1)) / unit_mw
         offer[:, 0] = constant(now.gen_hi_mw)[own][:, c.sources] / unit_mw  # with its ramps
         load_flow = status.each(lambda w, at: w.offset - load[at] @ w.flow)
         further = np.maximum(fleet.hourly_keep, LEAST_KEEP) ** (1 - self.dt_h)  # losses of a step are counted already
