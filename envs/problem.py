@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers that share nothing
 
+TRIP_FACTOR = 1.5  # price of an overload in plans, where lines trip, as a multiple of the dearest demand
+
 COMPILED_FIELDS = {"topology", "horizon", "dt_h", "prices", "emergency_shedding"}
 """Fields of EnvConfig that the grid, its prices or the scale of the reward depend on."""
 
@@ -76,7 +78,7 @@ class Problem:
         action_map = dataclasses.replace(self.action_map, kind=config.action, redispatch_moves=config.redispatch_moves)
         source = _source(self.arrays, self.grid.series, config)
         changed = dataclasses.replace(self, config=config, layout=config, source=source, action_map=action_map)
-        if "planner" in vars(self):
+        if "planner" in vars(self) and config.overload == self.config.overload:
             vars(changed)["planner"] = self.planner  # made once, too
         return changed
 
@@ -91,12 +93,15 @@ class Problem:
 
     @property
     def planning_prices(self) -> Prices:
-        """Prices that plans go by: where lines trip, an overload costs as much as what a trip may do to demand."""
-        import os
+        """Prices that plans and mpc go by: where lines trip, an overload is dearer than any demand that it may cost.
 
+        So lines are held within their capacity and flexible demand is cut in time, wherever that is possible.
+        """
         if self.config.overload != "trip":
             return self.prices
-        return dataclasses.replace(self.prices, overload_per_mwh=float(os.environ.get("OVER", "300")))
+        dearest = float(self.arrays.shed_cost_per_mwh[self.arrays.load_max_mw > 0].max(initial=0.0))
+        overload = max(self.prices.overload_per_mwh, TRIP_FACTOR * dearest)
+        return dataclasses.replace(self.prices, overload_per_mwh=overload)
 
     @cached_property
     def planner(self) -> DayPlanner:

@@ -30,9 +30,7 @@ def stormy():
 
 
 WEATHER = {"gate_h": 1.0, "forecast_error_frac": 0.2, "weather_error_frac": 0.2}
-RELAYS = Protection(
-    "count", heat_limit=1.0
-)  # whose count is constant almost everywhere; heat is seen without its gradient
+RELAYS = Protection("count", heat_limit=1.0)  # a count is constant almost everywhere; heat is seen without its gradient
 STORM = EnvConfig(
     stormy(),
     horizon=10,

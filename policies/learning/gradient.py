@@ -2,23 +2,23 @@
 
 The step, the action map and the observation are the same code that runs on numpy; only the arrays differ. Demand and
 weather do not depend on the actions, so nothing has to be estimated: the gradient is exact wherever the cost has one.
-Beside it the batch itself takes the same steps: it says which lines are out and which have tripped, which is constant
-almost everywhere, how hot their relays are, which is seen without its gradient, and what to plan, where actions are bids. Where there is a gate, what is forecast is seen, and the truth is
-stepped.
+Beside it the batch takes the same steps on numpy. It tells which lines are out and which have tripped, which is
+constant almost everywhere; how hot relays are, which is seen without its gradient; and, with bids, the plan. With a gate,
+forecasts are seen and the truth is stepped.
 The critic is fitted to the same episodes' returns, so that PPO can go on from here.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
-from envs import GridBatch, loading, of_parts, view_of
+from envs import GridBatch, Transition, loading, of_parts, view_of
 from grid import Inputs, Setpoint, State, settlement, step_costs
 from grid.physics import Limits, Outages, initial_state, limits, step
 from policies.learning.descent import Losses, descend
@@ -88,9 +88,11 @@ class GradientLearner:
                 values.append(self.policy.predict_values(of_parts(seen, Tensor.detach)).squeeze(-1))
             setpoint = self._action_map.setpoint(actions, now, known, day)
             batch.step_setpoint(Setpoint(setpoint.gen_mw.detach().numpy(), setpoint.store_mw.detach().numpy()))
-            true, actual = self._as_tensors(batch.outlook.inputs(t), state, self._lines_out())
+            done = cast(Transition, batch.last).outcome
+            lines_out = None if done.in_service is None else Outages.of(batch.arrays, done.in_service)
+            true, actual = self._as_tensors(batch.outlook.inputs(t), state, lines_out)
             state, outcome = step(arrays, state, setpoint, true, actual)
-            outcome = dataclasses.replace(outcome, tripped=self._tripped())
+            outcome = dataclasses.replace(outcome, tripped=None if done.tripped is None else _tensor(done.tripped))
             before = loading(arrays, outcome.flow_mw)
             terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())
             costs.append(torch.stack(terms).sum(0))
@@ -102,16 +104,8 @@ class GradientLearner:
         """Inputs and the limits that follow from them, with these lines out."""
         given = Inputs(_tensor(inputs.gen_avail_frac), _tensor(inputs.load_mw), inputs.dt_h)
         now = limits(self._action_map.arrays, state, given)
-        return given, dataclasses.replace(now, outages=TensorOutages.of(outages))
-
-    def _lines_out(self) -> Outages | None:
-        """The lines that were out at the end of the step that the batch took last, tripped ones among them."""
-        in_service = self.batch.last.outcome.in_service
-        return None if in_service is None else Outages.of(self.batch.arrays, in_service)
-
-    def _tripped(self) -> Tensor | None:
-        tripped = self.batch.last.outcome.tripped
-        return None if tripped is None else _tensor(tripped)
+        lines: Any = TensorOutages.of(outages)  # which offers the same on tensors
+        return given, dataclasses.replace(now, outages=lines)
 
 
 def discounted(rewards: Tensor, gamma: float) -> Tensor:
