@@ -3,8 +3,8 @@
 The step, the action map and the observation are the same code that runs on numpy; only the arrays differ. Demand and
 weather do not depend on the actions, so nothing has to be estimated: the gradient is exact wherever the cost has one.
 Beside it the batch takes the same steps on numpy. It tells which lines are out and which have tripped, which is
-constant almost everywhere; how hot relays are, which is seen without its gradient; and, with bids, the plan. With a gate,
-forecasts are seen and the truth is stepped.
+constant almost everywhere; how hot relays are, which is seen without its gradient; and, with bids, the plan. With a
+gate, forecasts are seen and the truth is stepped.
 The critic is fitted to the same episodes' returns, so that PPO can go on from here.
 """
 
