@@ -10,6 +10,7 @@ from envs.batch import GridBatch, Transition, view_of
 from envs.config import EnvConfig
 from envs.contingency import contingencies
 from envs.features import loading, of_parts, static_line_features, static_node_features
+from envs.futures import Futures
 from envs.load_balancer import LoadBalancer, configure
 from envs.outages import Outage
 from envs.outlook import steps_to_draw
@@ -20,6 +21,7 @@ from envs.vector import LoadBalancerVector
 
 __all__ = [
     "EnvConfig",
+    "Futures",
     "GridBatch",
     "LoadBalancer",
     "LoadBalancerVector",

@@ -75,15 +75,9 @@ class LineOutages:
         left = planned_steps(arrays, planned, known_steps, dt_h)
         back = np.repeat(left[:steps, None, :], len(rngs), axis=1)
         if failing.size:
-            chance = 1.0 - np.exp(-arrays.outage_rate_per_h[failing] * dt_h)
-            repair = np.ceil(arrays.repair_h[failing] / dt_h - ROUNDING)
-            fails = np.stack([rng.random((steps, failing.size)) < chance for rng in rngs], axis=1)
-            left_now = np.zeros(fails.shape[1:])
-            for t in range(steps):
-                is_in_service = (left_now == 0) & (left[t, failing] == 0)
-                left_now = np.where(is_in_service & fails[t], repair, left_now)
-                back[t][:, failing] = np.maximum(back[t][:, failing], left_now)
-                left_now = np.maximum(left_now - 1, 0)
+            fails = np.stack([rng.random((steps, failing.size)) for rng in rngs], axis=1) < chance_frac(arrays, dt_h)
+            random = steps_out(arrays, left[:steps], fails, np.zeros(fails.shape[1:]), dt_h)
+            back[..., failing] = np.maximum(back[..., failing], random)
         return cls(back * dt_h, left * dt_h)
 
     def in_service(self, t: int) -> np.ndarray:
@@ -101,6 +95,34 @@ class LineOutages:
     def expected(self, t: int, leads: np.ndarray, dt_h: float) -> np.ndarray:
         """(K, B, E) whether a line is in service so many steps (K,) after step t, as far as it is known at step t."""
         return np.asarray(self.left_h(t, leads, dt_h) <= SOON_H)
+
+
+def chance_frac(arrays: GridArrays, dt_h: float) -> np.ndarray:
+    """(F,) chance that a line with an outage rate fails in a step that finds it in service."""
+    rate_per_h = arrays.outage_rate_per_h[arrays.outage_rate_per_h > 0]
+    return np.asarray(1.0 - np.exp(-rate_per_h * dt_h))
+
+
+def steps_out(
+    arrays: GridArrays, planned: np.ndarray, fails: np.ndarray, left_now: np.ndarray, dt_h: float
+) -> np.ndarray:
+    """(T, B, F) steps until random outages of the F lines with an outage rate are over.
+
+    Args:
+        arrays: the grid.
+        planned: (T, E) not 0 where a planned outage keeps a line from failing.
+        fails: (T, B, F) whether a line fails, if it is in service.
+        left_now: (B, F) steps that lines are still out from the first step on.
+        dt_h: length of a step in hours.
+    """
+    failing = np.flatnonzero(arrays.outage_rate_per_h > 0)
+    repair = np.ceil(arrays.repair_h[failing] / dt_h - ROUNDING)
+    left = np.zeros(fails.shape)
+    for t, failing_now in enumerate(fails):
+        is_in_service = (left_now == 0) & (planned[t, failing] == 0)
+        left[t] = np.where(is_in_service & failing_now, repair, left_now)
+        left_now = np.maximum(left[t] - 1, 0)
+    return left
 
 
 def line_of(arrays: GridArrays, outage: Outage) -> int:

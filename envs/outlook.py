@@ -87,12 +87,12 @@ class Outlook:
     def load_frac(self, step: Array, lead: Array) -> Array:
         """(..., B, N) or (..., B, 1) forecast / truth of demand at steps (...,), forecast so long before (...,)."""
         own = self.errors.of_nodes(step)
-        return _factor(self.errors.load(step, lead), lead, None if own is None else own[0])
+        return factor_of(self.errors.load(step, lead), None if own is None else own[0], lead)
 
     def avail_factor(self, step: Array, lead: Array) -> Array:
         """(..., B, N) or (..., B, 1) the same of availability, before it is cut at 1."""
         own = self.errors.of_nodes(step)
-        return _factor(self.errors.avail(step, lead), lead, None if own is None else own[1])
+        return factor_of(self.errors.avail(step, lead), None if own is None else own[1], lead)
 
     def known_load_mw(self) -> Array:
         """(T + 1, B, N) demand of each step as known when it is decided."""
@@ -133,7 +133,7 @@ class Outlook:
         return steps, np.broadcast_to(ahead + self.gate, steps.shape)
 
 
-def _factor(error: Array, lead: Array, of_nodes: Array | None) -> Array:
+def factor_of(error: Array, of_nodes: Array | None, lead: Array) -> Array:
     """(..., B, N) or (..., B, 1) forecast / truth, from the common errors (..., B) and those of nodes (..., B, N)."""
     factor = 1.0 + error[..., None]
     if of_nodes is not None:

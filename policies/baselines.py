@@ -10,6 +10,7 @@ import numpy as np
 from envs import GridBatch
 from grid import Setpoint
 from policies.mpc import Mpc
+from policies.smpc import Smpc
 
 MOVES = 16  # of redispatch a step; on the bundled grids 64 are at most half a point of score better
 
@@ -90,6 +91,7 @@ BASELINES: dict[str, Callable[[], Policy]] = {
     "merit": Merit,
     "redispatch": Redispatch,
     "mpc": Mpc,
+    "smpc": Smpc,
     "plan": Plan,
 }
 """Each baseline by its name, in the order in which a table lists them."""

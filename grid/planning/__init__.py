@@ -5,6 +5,7 @@ model predictive control.
 """
 
 from grid.planning.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
+from grid.planning.futures import FirstStep, FuturesProgramme
 from grid.planning.optima import optima
 from grid.planning.optimum import Optimum, optimum
 from grid.planning.programme import Programme, Solution
@@ -14,6 +15,8 @@ __all__ = [
     "COST_TOLERANCE",
     "OPTIONS",
     "CurvedModel",
+    "FirstStep",
+    "FuturesProgramme",
     "Model",
     "Optimum",
     "Programme",

@@ -50,7 +50,8 @@ class Programme:
     The steps of the model form a ring, which is cut before the first step of the episode: no ramp counts there, and
     stored energy jumps from what is left at the end to what there is at the start; these jumps are columns, and what
     they are worth is the settlement. So a plan that is made again an hour later changes the bounds where the ring was
-    cut and where it is now; all else, and the basis, stays in its place.
+    cut and where it is now; all else, and the basis, stays in its place. K futures are one ring, too, which is cut
+    before each of them.
 
     Args:
         arrays: the grid.
@@ -59,6 +60,7 @@ class Programme:
         prices: absent: the defaults; balancing is not charged, because a plan needs none.
         tolerance: what the tangents below quadratic costs may leave out, relative to the cost.
         every_limit: hold the limits of all lines from the beginning, however large the grid.
+        futures: K that start from the same state and are planned beside each other.
 
     Raises:
         GridError: there is no step, or the prices do not fit the grid.
@@ -72,11 +74,13 @@ class Programme:
         prices: Prices | None = None,
         tolerance: float = COST_TOLERANCE,
         every_limit: bool = False,
+        futures: int = 1,
     ) -> None:
         if steps < 1 or not 0 < dt_h < np.inf:
             found = f"{steps} steps of {dt_h:g} h"
             raise GridError("inputs", found, "at least one step, longer than 0 h", "give load_mw as (steps, nodes)")
-        self.arrays, self.steps, self.dt_h = arrays, steps, float(dt_h)
+        self.arrays, self.steps, self.dt_h, self.futures = arrays, steps, float(dt_h), futures
+        places = steps * futures
         self.prices = Prices() if prices is None else prices
         self._step = StepBlock()
         lazily = len(arrays.node_names) > MANY_NODES and not every_limit
@@ -84,19 +88,25 @@ class Programme:
         self._add_lines()
         self._add_sources()
         self._add_stores_and_consumers()
-        self._ring = np.arange(steps)  # (T,) steps of the model in the order of time, the first one's first
-        self._end, self._is_live = steps, np.ones(steps, dtype=bool)  # (T,) whether a step of the model is planned
-        self._in_service = np.ones((steps, len(arrays.line_from)), dtype=bool)  # (T, E) by step of the model
-        bounds = self._step.repeat("low", steps), self._step.repeat("high", steps)
-        row_bounds = self._step.repeat("row_low", steps), self._step.repeat("row_high", steps)
-        self.model = Model(self._cost(), bounds, row_bounds, self._step.matrix(steps))
+        self._ring = np.arange(places)  # (KT,) steps of the model in the order of time, of one future after another
+        self._live = self._ring  # those that are planned
+        self._end, self._is_live = steps, np.ones(places, dtype=bool)  # (KT,) whether a step of the model is planned
+        self._in_service = np.ones((places, len(arrays.line_from)), dtype=bool)  # (KT, E) by step of the model
+        bounds = self._step.repeat("low", places), self._step.repeat("high", places)
+        row_bounds = self._step.repeat("row_low", places), self._step.repeat("row_high", places)
+        self.model = Model(self._cost(), bounds, row_bounds, self._step.matrix(places))
+        self._join_futures()
+        self.model.keep_added()
         if isinstance(self._network, LineLimits):
             self._network.attach(self.model, self._step, self._injections(), self._price("overload"))
         self._curved = CurvedModel(self.model, self._step, self._curved_gen, self._tangents, tolerance)
 
     def _cost(self) -> np.ndarray:
-        """(T, width) of each column; what comes after the end of the episode costs nothing."""
-        return self._step.repeat("cost", self.steps) * self._is_live[:, None]
+        """(KT, width) of each column; what comes after the end of the episode costs nothing."""
+        return self._step.repeat("cost", len(self._is_live)) * self._is_live[:, None]
+
+    def _join_futures(self) -> None:
+        """One future has nothing to be joined with."""
 
     def _price(self, block: Block) -> np.ndarray:
         """(N,) or, of overload, (E,) cost of a MW for one step."""
@@ -155,7 +165,7 @@ class Programme:
         curved = a.gen_cost_per_mw2h[source] > 0
         curve, most_mw = dt_h * a.gen_cost_per_mw2h[source][curved], a.gen_max_mw[source][curved]
         add_segments(step, gen[curved])
-        self._curved_gen, self._tangents = gen[curved], Tangents(curve, most_mw, self.steps)
+        self._curved_gen, self._tangents = gen[curved], Tangents(curve, most_mw, self.steps * self.futures)
 
     def _add_stores_and_consumers(self) -> None:
         """Charging, discharging, energy above the minimum at the end of the step; and demand served."""
@@ -196,8 +206,9 @@ class Programme:
         """Change demand, availability, outages and the start in place.
 
         Args:
-            inputs: demand and available share, (T, N), and lines in service, (T, E). With fewer than T steps the
-                episode ends after them: there what is stored is settled, and the rest of the model costs nothing.
+            inputs: demand and available share, (T, N), and lines in service, (T, E); with K futures (KT, ·), those of
+                one after another. With fewer than T steps the episode ends after them: there what is stored is
+                settled, and the rest of the model costs nothing.
             store_start_mwh: (N,) stored energy before the first step; absent: ``store_init_mwh``.
             gen_before_mw: (N,) output before the first step, from which its ramp counts; absent: no ramp.
             passed: how many steps later these inputs begin than those before; what was planned for the steps that both
@@ -206,55 +217,63 @@ class Programme:
         Raises:
             GridError: an array has the wrong shape or a value that no step could have.
         """
-        a, source, model, step = self.arrays, self._source, self.model, self._step
+        a, source, model, step, futures = self.arrays, self._source, self.model, self._step, self.futures
         self._start_mwh = a.store_init_mwh if store_start_mwh is None else np.asarray(store_start_mwh, dtype=float)
-        self._end = end = min(max(len(inputs.load_mw), 1), self.steps)
-        self._load_mw, avail_frac, in_service = check_inputs(a, inputs, end, self.dt_h, self._start_mwh)
+        self._end = end = min(max(len(inputs.load_mw) // futures, 1), self.steps)
+        self._load_mw, avail_frac, in_service = check_inputs(a, inputs, futures * end, self.dt_h, self._start_mwh)
         if passed:
             self._ring = np.roll(self._ring, -passed)
             model.stay_near()
+        self._live = self._ring.reshape(futures, -1)[:, :end].ravel()
         self._set_in_service(in_service)
-        is_live = np.zeros(self.steps, dtype=bool)
-        is_live[self._ring[:end]] = True
+        is_live = np.zeros(len(self._ring), dtype=bool)
+        is_live[self._live] = True
         if (is_live != self._is_live).any():
             self._is_live = is_live
             model.set_cost(self._cost())
-            self._curved.place(self._ring[:end])
+            self._curved.place(self._live)
         self._start_mwh = np.clip(self._start_mwh, a.store_min_mwh, a.store_max_mwh)  # rounding of a simulated state
         self._shed_all_cost = (self._load_mw @ self._price("shed")).sum()
 
-        high = np.zeros((self.steps, len(source)))
-        high[:end] = a.offered_mw(avail_frac, self._load_mw)[:, source]
+        high = self._in_time(a.offered_mw(avail_frac, self._load_mw)[:, source])
         low = np.minimum(a.gen_min_mw[source], high)
         if gen_before_mw is not None:
             before = gen_before_mw[source]
-            high[0] = np.minimum(high[0], before + self._rise_mw)
-            low[0] = np.minimum(np.maximum(low[0], before - self._fall_mw), high[0])
+            high[:, 0] = np.minimum(high[:, 0], before + self._rise_mw)
+            low[:, 0] = np.minimum(np.maximum(low[:, 0], before - self._fall_mw), high[:, 0])
         # a source that availability has put below its minimum comes back no faster than its ramp
         climb = self._rise_mw * np.arange(self.steps)[:, None]
-        low = np.minimum(np.minimum.accumulate(low - climb) + climb, high)
-        load = np.zeros((self.steps, len(self._consumer)))
-        load[:end] = self._load_mw[:, self._consumer]
+        low = np.minimum(np.minimum.accumulate(low - climb, axis=1) + climb, high)
+        load = self._in_time(self._load_mw[:, self._consumer])
         stored, jump = self._cut_ring()
         spill, served = self._forced(avail_frac, in_service, load)
+        self._bounds_mw = low[:, 0], high[:, 0]
         bounds = {"gen": (low, high), "spill": spill, "served": served, "stored": stored, "jump": jump}
         columns = np.concatenate([step.columns[name] for name in bounds])
-        lows, highs = zip(*bounds.values(), strict=True)
-        model.set_columns(step.columns_at(self._ring, columns), np.hstack(lows), np.hstack(highs))
+        lows, highs = (
+            np.concatenate([np.broadcast_to(bound, (futures, *bound.shape[-2:])) for bound in side], axis=-1)
+            for side in zip(*bounds.values(), strict=True)
+        )
+        model.set_columns(step.columns_at(self._ring, columns), lows, highs)
 
-        fall, rise = np.full((2, self.steps, len(source)), np.inf)  # the first step has no ramp
-        fall[1:], rise[1:] = np.maximum(self._fall_mw, high[:-1] - high[1:]), self._rise_mw
+        fall, rise = np.full((2, *high.shape), np.inf)  # the first step has no ramp
+        fall[:, 1:], rise[:, 1:] = np.maximum(self._fall_mw, high[:, :-1] - high[:, 1:]), self._rise_mw
         rows = step.rows_at(self._ring, step.rows["ramp"])
-        model.set_rows(rows, -fall[:, self._ramped], rise[:, self._ramped])
+        model.set_rows(rows, -fall[..., self._ramped], rise[..., self._ramped])
+
+    def _in_time(self, values: np.ndarray) -> np.ndarray:
+        """(K, T, ...) what is given for the planned steps, and 0 in the others."""
+        whole = np.zeros((self.futures, self.steps, *values.shape[1:]))
+        whole[:, : self._end] = values.reshape(self.futures, self._end, *values.shape[1:])
+        return whole
 
     def _forced(
         self, avail_frac: np.ndarray, in_service: np.ndarray, load: np.ndarray
     ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-        """Bounds (T, spilling) of what is spilled, and (T, consumers) of what is served: no more than must be."""
-        end, least, most = self._end, np.zeros_like(load), np.zeros((self.steps, len(self._spilling)))
+        """Bounds (K, T, spilling) of what is spilled, (K, T, consumers) of what is served: no more than must be."""
         spill, shed = most_forced_mw(self.arrays, avail_frac, self._load_mw, in_service, self.dt_h)
-        most[:end] = spill[:, self._spilling]
-        least[:end] = np.maximum(load[:end] - shed[:, self._consumer], 0.0)
+        most = self._in_time(spill[:, self._spilling])
+        least = np.maximum(load - self._in_time(shed[:, self._consumer]), 0.0)
         return (np.zeros_like(most), most), (least, load)
 
     def _cut_ring(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
@@ -269,10 +288,10 @@ class Programme:
         return (low, high), (jump_low, jump_high)
 
     def _set_in_service(self, in_service: np.ndarray) -> None:
-        """Take lines out and put them back, in the first (T, E) steps; in the others all are in service."""
+        """Take lines out and put them back, in the planned steps (·, E); in the others all are in service."""
         net, model, step = self._network, self.model, self._step
         now = np.ones_like(self._in_service)
-        now[self._ring[: len(in_service)]] = in_service
+        now[self._live] = in_service
         old, self._in_service = self._in_service, now
         changed = np.flatnonzero((now != old).any(axis=1))
         if isinstance(net, LineLimits):
@@ -284,7 +303,7 @@ class Programme:
             rows, columns = (after - before).nonzero()
             model.set_weights(rows + step.height * t, columns + step.width * t, after[rows, columns])
         if net.shifts and changed.size:
-            leaving, bounds, every = net.leaving_mw(now), net.flow_bounds_mw(now), np.arange(self.steps)
+            leaving, bounds, every = net.leaving_mw(now), net.flow_bounds_mw(now), np.arange(len(now))
             model.set_rows(step.rows_at(every, step.rows["balance"]), leaving, leaving)
             model.set_rows(step.rows_at(every, step.rows["capacity"]), *bounds)
 
@@ -294,13 +313,17 @@ class Programme:
         Raises:
             GridError: the solver finds no optimum.
         """
-        step, net, now = self._step, self._network, self._ring[: self._end]
+        cost, x, duals = self._solved()
+        return self._solution(cost - (x[:, self._step.columns["discharge"]] @ self._extra_wear).sum(), x, duals)
+
+    def _solved(self) -> tuple[float, np.ndarray, np.ndarray]:
+        """The least cost, the columns of the planned steps, (·, width), and the dual of each row."""
+        step, net, now = self._step, self._network, self._live
         while True:
             cost, values, duals = self._curved.solve(now, self._shed_all_cost)
-            x = values[: self.steps * step.width].reshape(self.steps, step.width)[now]
+            x = values[: len(self._ring) * step.width].reshape(-1, step.width)[now]
             if not (isinstance(net, LineLimits) and net.add_broken(x, now)):
-                break
-        return self._solution(cost - (x[:, step.columns["discharge"]] @ self._extra_wear).sum(), x, duals)
+                return cost, x, duals
 
     def _solution(self, cost: float, x: np.ndarray, duals: np.ndarray) -> Solution:
         a, step = self.arrays, self._step
@@ -335,8 +358,8 @@ class Programme:
 
     def _line_duals(self, x: np.ndarray, duals: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Flows (T, E), and the duals of each node's balance (T, N) and of each line's limit (T, E)."""
-        net, step, now = self._network, self._step, self._ring[: self._end]
-        own = duals[: self.steps * step.height].reshape(self.steps, step.height)[now]
+        net, step, now = self._network, self._step, self._live
+        own = duals[: len(self._ring) * step.height].reshape(-1, step.height)[now]
         balance = own[:, step.rows["balance"]]
         if isinstance(net, LineLimits):
             nodal, limit = net.duals(duals)

@@ -173,6 +173,10 @@ class Model:
         self._check(self.highs.passModel(model))
         self._check(self.highs.setBasis(basis))
 
+    def keep_added(self) -> None:
+        """What was added up to now stays; ``drop_added`` leaves it in."""
+        self.columns, self.rows = self.highs.getNumCol(), self.highs.getNumRow()
+
     def add_columns(self, cost: np.ndarray) -> np.ndarray:
         """Return the positions of new columns >= 0 that are in no row yet."""
         none, first = np.zeros(0, np.int32), self.highs.getNumCol()

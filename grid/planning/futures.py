@@ -1,0 +1,153 @@
+"""One first step for several futures: a linear programme with two stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from grid.arrays import GridArrays
+from grid.costs import Prices
+from grid.physics import TINY_MW, Outages
+from grid.planning.programme import Programme
+from grid.state import Inputs
+
+
+@dataclass(frozen=True, eq=False)
+class FirstStep:
+    """What is asked for in the first step of all futures."""
+
+    gen_mw: np.ndarray  # (N,) what is spilled in all of them taken off
+    store_mw: np.ndarray  # (N,)
+    cost: float  # mean over the futures, settlement included
+
+
+class FuturesProgramme(Programme):
+    """K futures of T steps that share the setpoint of the first; the later steps are each future's own.
+
+    Where the first step is known, it is the same in all futures. Where it is forecast, its balance differs, and follows
+    the rule of ``physics.balance``: what is missing is shared by the sources in proportion to headroom x
+    gen_reserve_frac, what is too much in proportion to footroom. Both follow from a setpoint that is given, so that the
+    programme stays linear (affine recourse). Sources whose availability varies may stay below the setpoint. Stores do
+    as they are told; the rest is shed or spilled.
+
+    Args:
+        arrays: the grid.
+        steps: T.
+        dt_h: length of a step in hours.
+        prices: absent: the defaults.
+        tolerance: what the tangents below quadratic costs may leave out, relative to the cost.
+        futures: K.
+    """
+
+    def __init__(
+        self, arrays: GridArrays, steps: int, dt_h: float, prices: Prices | None, tolerance: float, futures: int
+    ) -> None:
+        super().__init__(arrays, steps, dt_h, prices, tolerance, futures=futures)
+
+    def _join_futures(self) -> None:
+        """Columns of the common setpoint, and of what each future does otherwise; the rows that say so."""
+        model, k, sources, stores = self.model, self.futures, len(self._source), len(self._store)
+        self._varies = np.array([name is not None for name in self.arrays.gen_profile])[self._source]
+        price = self.prices.balancing_per_mwh * self.dt_h
+        asked = model.add_columns(np.zeros(sources + 2 * stores))
+        self._asked_gen, self._asked_store = asked[:sources], asked[sources:].reshape(2, -1)
+        self._below = model.add_columns(np.zeros(k * sources)).reshape(k, -1)
+        self._moved = model.add_columns(np.full(2 * k * sources, price)).reshape(2, k, -1)  # up and down, by part
+        self._share = np.zeros((2, k, sources, sources))
+        each = sources + 2 * stores
+        rows = np.arange(k * each).reshape(k, each)
+        gen_rows = rows[:, :sources]
+        entries = [(rows, np.tile(asked, (k, 1)), -1.0), (gen_rows, self._below, 1.0)]
+        row, column, value = (
+            np.concatenate([np.broadcast_to(entry[i], entry[0].shape).ravel() for entry in entries]) for i in range(3)
+        )
+        first = model.highs.getNumRow()
+        model.add_rows(np.zeros(k * each), np.zeros(k * each), row, column, value)
+        self._rows = first + rows
+        step = self._step
+        self._steered = np.concatenate([step.columns[name] for name in ("gen", "charge", "discharge")])
+        self._joined = np.zeros(0, dtype=np.intp)  # (K,) first steps of the model
+
+    def set_futures(
+        self,
+        inputs: Inputs,
+        store_start_mwh: np.ndarray,
+        gen_before_mw: np.ndarray | None,
+        passed: int,
+        is_known: bool,
+    ) -> None:
+        """Change demand, availability, outages and the start in place; see ``set_inputs``.
+
+        Args:
+            inputs: of K futures, one after another.
+            store_start_mwh: (N,) stored energy before the first step.
+            gen_before_mw: (N,) output before the first step; None: no ramp.
+            passed: steps since the inputs before.
+            is_known: whether the first step is the same in all futures.
+        """
+        self._is_known = is_known
+        self.set_inputs(inputs, store_start_mwh, gen_before_mw, passed)
+        first = self._ring[:: self.steps]
+        if not np.array_equal(first, self._joined):
+            for steps, weight in ((self._joined, 0.0), (first, 1.0)):
+                columns = self._step.columns_at(steps, self._steered)
+                rows = self._rows[: len(steps)]
+                self.model.set_weights(rows.ravel(), columns.ravel(), np.full(columns.size, weight))
+            self._joined = first
+        most = np.zeros(self._below.shape)
+        if not is_known:
+            most[:, self._varies] = np.inf
+        self.model.set_columns(self._below, np.zeros_like(most), most)
+        most_moved = np.full(self._moved.shape, 0.0 if is_known else np.inf)
+        self.model.set_columns(self._moved, np.zeros_like(most_moved), most_moved)
+        in_service = self._in_service[first]
+        outages = Outages.of(self.arrays, in_service)
+        part = np.tile(self.arrays.part, (self.futures, 1))
+        if outages is not None and outages.islands is not None:
+            part[outages.islands.rows] = outages.islands.cell
+        part = part[:, self._source]
+        self._same_part = part[:, :, None] == part[:, None, :]
+
+    def balance_as_from(self, gen_mw: np.ndarray) -> None:
+        """Share what differs in the first step as it would be shared from this setpoint (N,)."""
+        if self._is_known:
+            return
+        low, high = self._bounds_mw
+        plan = np.clip(gen_mw[self._source], low, high)
+        is_source = self.arrays.is_source[self._source]  # demand is not cut by the balance
+        rooms = (high - plan) * self.arrays.gen_reserve_frac[self._source] * is_source, (plan - low) * is_source
+        leader = self._same_part.argmax(axis=2)  # (K, S) first source of each source's part
+        share = np.zeros_like(self._share)
+        k, s = np.indices(leader.shape)
+        for sign, own, room in zip((-1.0, 1.0), share, rooms, strict=True):
+            total = (self._same_part * room[:, None, :]).sum(axis=2)
+            own[k, s, leader] = sign * room / np.maximum(total, TINY_MW)
+        way, k, s, column = np.nonzero(share != self._share)
+        self.model.set_weights(self._rows[k, s], self._moved[way, k, column], share[way, k, s, column])
+        self._share = share
+
+    def _forced(
+        self, avail_frac: np.ndarray, in_service: np.ndarray, load: np.ndarray
+    ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """As it is; but in a first step that is forecast, anything may be spilled and shed."""
+        spill, served = super()._forced(avail_frac, in_service, load)
+        if not self._is_known:
+            spill[1][:, 0], served[0][:, 0] = np.inf, 0.0
+        return spill, served
+
+    def first_step(self) -> FirstStep:
+        """Solve, from the last basis, for what is asked for.
+
+        Raises:
+            GridError: the solver finds no optimum.
+        """
+        cost, x, _ = self._solved()
+        values = np.array(self.model.highs.getSolution().col_value)
+        gen_mw, store_mw = np.zeros((2, len(self.arrays.node_names)))
+        gen_mw[self._source] = values[self._asked_gen]
+        first = x.reshape(self.futures, self._end, -1)[:, 0]
+        gen_mw[self._spilling] -= first[:, self._step.columns["spill"]].min(axis=0)
+        charge, discharge = values[self._asked_store]
+        store_mw[self._store] = discharge - charge
+        return FirstStep(gen_mw, store_mw, cost / self.futures)
