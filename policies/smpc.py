@@ -68,8 +68,8 @@ class Smpc:
 
         with ThreadPoolExecutor(min(batch.batch_size, cores())) as pool:
             self.plans = plans = list(pool.map(plan, range(batch.batch_size)))
-        now = batch.limits  # the solver may miss them by a rounding
         gen_mw, store_mw = (np.stack([getattr(plan, name) for plan in plans]) for name in ("gen_mw", "store_mw"))
-        return Setpoint(
-            np.clip(gen_mw, now.gen_lo_mw, now.gen_hi_mw), np.clip(store_mw, now.store_lo_mw, now.store_hi_mw)
-        )
+        now = batch.limits  # the solver may miss them by a rounding
+        # weather may offer more than is forecast
+        most_mw = np.where(batch.outlook.profiled & (gate > 0), np.inf, now.gen_hi_mw)
+        return Setpoint(np.clip(gen_mw, now.gen_lo_mw, most_mw), np.clip(store_mw, now.store_lo_mw, now.store_hi_mw))

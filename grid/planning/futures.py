@@ -52,19 +52,25 @@ class FuturesProgramme(Programme):
         price = self.prices.balancing_per_mwh * self.dt_h
         asked = model.add_columns(np.zeros(sources + 2 * stores))
         self._asked_gen, self._asked_store = asked[:sources], asked[sources:].reshape(2, -1)
-        self._below = model.add_columns(np.zeros(k * sources)).reshape(k, -1)
+        self._planned = model.add_columns(np.zeros(k * sources)).reshape(k, -1)  # within limits, before the balance
+        self._below = model.add_columns(np.zeros(k * sources)).reshape(k, -1)  # what availability lacks
         self._moved = model.add_columns(np.full(2 * k * sources, price)).reshape(2, k, -1)  # up and down, by part
         self._share = np.zeros((2, k, sources, sources))
         each = sources + 2 * stores
-        rows = np.arange(k * each).reshape(k, each)
-        gen_rows = rows[:, :sources]
-        entries = [(rows, np.tile(asked, (k, 1)), -1.0), (gen_rows, self._below, 1.0)]
+        self._rows = model.highs.getNumRow() + np.arange(k * each).reshape(k, each)
+        done, within = np.arange(k * each).reshape(k, each), k * each + np.arange(k * sources).reshape(k, sources)
+        entries = [
+            (done[:, :sources], self._planned, -1.0),
+            (done[:, sources:], np.tile(asked[sources:], (k, 1)), -1.0),
+            (within, self._planned, 1.0),
+            (within, self._below, 1.0),
+            (within, np.tile(self._asked_gen, (k, 1)), -1.0),
+        ]
         row, column, value = (
             np.concatenate([np.broadcast_to(entry[i], entry[0].shape).ravel() for entry in entries]) for i in range(3)
         )
-        first = model.highs.getNumRow()
-        model.add_rows(np.zeros(k * each), np.zeros(k * each), row, column, value)
-        self._rows = first + rows
+        none = np.zeros(k * (each + sources))
+        model.add_rows(none, none, row, column, value)
         step = self._step
         self._steered = np.concatenate([step.columns[name] for name in ("gen", "charge", "discharge")])
         self._joined = np.zeros(0, dtype=np.intp)  # (K,) first steps of the model
@@ -99,6 +105,7 @@ class FuturesProgramme(Programme):
         if not is_known:
             most[:, self._varies] = np.inf
         self.model.set_columns(self._below, np.zeros_like(most), most)
+        self.model.set_columns(self._planned, np.zeros_like(most), self._bounds_mw[1])
         most_moved = np.full(self._moved.shape, 0.0 if is_known else np.inf)
         self.model.set_columns(self._moved, np.zeros_like(most_moved), most_moved)
         in_service = self._in_service[first]
