@@ -17,7 +17,8 @@ Split = Literal["train", "test"]
 class Evaluate(CommonJson, Lines):
     """Run baselines and agent on the same episodes and compare them with the optimum.
 
-    redispatch: merit order, then moves that relieve lines. mpc: optimum of the day ahead as forecast.
+    redispatch: merit order, then moves that relieve lines. mpc: optimum of the day ahead as forecast. smpc: of ten
+    futures with one first step.
 
     plan: a faster plan of the same day, and the coming step cleared at its prices.
 
@@ -31,7 +32,8 @@ class Evaluate(CommonJson, Lines):
         tyro.conf.Positional,
         tyro.conf.arg(metavar="RUN|POLICY", help_behavior_hint="(default: all policies)"),
     ] = None
-    """a run: its folder, its name in runs/ or a shipped agent; or a policy: random, merit, redispatch, mpc, plan"""
+    """a run: its folder, its name in runs/ or a shipped agent; or a policy: random, merit, redispatch, mpc, smpc,
+    plan"""
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
     """bundled name or path of another grid file; required without a run"""
     episodes: Count = 20
@@ -47,7 +49,7 @@ class Evaluate(CommonJson, Lines):
         """Print the table and draw the picture."""
         from envs import EnvConfig
         from grid import Grid, GridError
-        from policies import BASELINES, MOST_NODES, Mpc, Plan, Policy, evaluate, find_own_run
+        from policies import BASELINES, MOST_NODES, Mpc, Plan, Policy, Smpc, evaluate, find_own_run
         from scripts.pictures import check_path, draw_comparison
         from scripts.run_page import keep_evaluation
         from scripts.running import is_installed, run_config, tell_of_compiling
@@ -69,7 +71,7 @@ class Evaluate(CommonJson, Lines):
         config = self.with_lines(replace(config, topology=grid, split=self.split))
         too_large = len(policies) > 1 and len(grid.graph) > MOST_NODES
         if too_large:
-            policies.remove(Mpc.name)
+            policies = [name for name in policies if name not in (Mpc.name, Smpc.name)]
         cannot_plan = len(policies) > 1 and not is_installed("numba")
         if cannot_plan:
             policies.remove(Plan.name)
@@ -85,7 +87,8 @@ class Evaluate(CommonJson, Lines):
             except GridError as error:
                 console.say(f"not kept in the run: {error}")
         if too_large:
-            console.say(f"without mpc, which is slow above {MOST_NODES} nodes: load-balancer evaluate mpc --grid GRID")
+            slow = f"without mpc and smpc, which are slow above {MOST_NODES} nodes"
+            console.say(f"{slow}: load-balancer evaluate mpc --grid GRID")
         if cannot_plan:
             console.say("without plan, which needs numba: pip install load-balancer[train]")
         if self.plot is not None:

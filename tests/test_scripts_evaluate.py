@@ -16,7 +16,7 @@ def test_evaluate_compares_an_agent(run: CommandLine, trained: Path) -> None:
     value = run.json("evaluate", trained, "--episodes", 3)
     assert (value["grid"], value["episodes"]) == ("triangle", 3)
     policies = value["policies"]
-    assert list(policies) == ["random", "merit", "redispatch", "mpc", "plan", "agent", "optimum"]
+    assert list(policies) == ["random", "merit", "redispatch", "mpc", "smpc", "plan", "agent", "optimum"]
     for figures in policies.values():
         assert {"unserved_mwh", "overload_mwh", "decision_s", "worst_episode", "worst_gap_frac"} < set(figures)
         for name in ("cost", "gap_frac", "score"):
@@ -63,7 +63,7 @@ def test_evaluate_leaves_mpc_out_on_large_grids_and_says_how_to_have_it(
         ("evaluate", "evaluate: found no grid; allowed: a run, or --grid"),
         ("evaluate merit", "evaluate: found no grid; allowed: a run, or --grid"),
         ("evaluate triangle", "triangle: found no such run; allowed: the folder of a run"),
-        ("evaluate merrit --grid triangle", "or a policy: random, merit, redispatch, mpc, plan; did you mean 'merit'?"),
+        ("evaluate merrit --grid triangle", "or a policy: random, merit, redispatch, mpc, smpc, plan; did you mean 'merit'?"),
         ("evaluate triangle", "for the grid write --grid triangle"),
         ("evaluate --grid triangel", "did you mean 'triangle'?"),
     ],
