@@ -12,7 +12,7 @@ from grid.planning import FirstStep, FuturesProgramme
 from policies.mpc import TOLERANCE
 
 FUTURES = 10
-WINDOW_H = 24.0
+WINDOW_H = 12.0
 ROUNDS = 2  # of planning with shares of the balance that follow from the setpoint before
 
 
@@ -30,8 +30,8 @@ class Smpc:
 
     name = "smpc"
 
-    def __init__(self, futures: int = FUTURES, window_h: float = WINDOW_H, seed: int = 0, rounds: int = ROUNDS) -> None:
-        self.futures, self.window_h, self.seed, self.rounds = futures, window_h, seed, rounds
+    def __init__(self, futures: int = FUTURES, window_h: float = WINDOW_H, seed: int = 0) -> None:
+        self.futures, self.window_h, self.seed = futures, window_h, seed
 
     def reset(self, batch: GridBatch) -> None:
         """Draw the futures, and build one programme for each episode."""
@@ -60,14 +60,14 @@ class Smpc:
             gen_mw = batch.state.gen_mw[i] if started else None
             programme.set_futures(inputs, batch.state.store_mwh[i], gen_mw, int(started), is_known=not gate)
             from_mw = merit_mw[i]
-            for _ in range(self.rounds if gate else 1):
-                programme.balance_as_from(from_mw)
+            for n in range(ROUNDS if gate else 1):
+                programme.balance_as_from(from_mw, is_close=n > 0)
                 first = programme.first_step()
                 from_mw = first.gen_mw
             return first
 
         with ThreadPoolExecutor(min(batch.batch_size, cores())) as pool:
-            self.plans = plans = list(pool.map(plan, range(batch.batch_size)))
+            plans = list(pool.map(plan, range(batch.batch_size)))
         gen_mw, store_mw = (np.stack([getattr(plan, name) for plan in plans]) for name in ("gen_mw", "store_mw"))
         now = batch.limits  # the solver may miss them by a rounding
         # weather may offer more than is forecast
