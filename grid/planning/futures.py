@@ -28,8 +28,8 @@ class FuturesProgramme(Programme):
     Where the first step is known, it is the same in all futures. Where it is forecast, its balance differs, and follows
     the rule of ``physics.balance``: what is missing is shared by the sources in proportion to headroom x
     gen_reserve_frac, what is too much in proportion to footroom. Both follow from a setpoint that is given, so that the
-    programme stays linear (affine recourse). Sources whose availability varies may stay below the setpoint. Stores do as
-    they are told; the rest is shed or spilled.
+    programme stays linear (affine recourse). Sources whose availability varies may stay below the setpoint. Stores
+    do as they are told; the rest is shed or spilled.
 
     Args:
         arrays: the grid.
@@ -125,7 +125,8 @@ class FuturesProgramme(Programme):
             return
         low, high = self._bounds_mw
         if is_close:
-            most = np.where(self._varies, np.maximum(np.maximum(gen_mw[self._source], low.max(axis=0)) - high, 0.0), 0.0)
+            asked = np.maximum(gen_mw[self._source], low.max(axis=0))
+            most = self._varies * np.maximum(asked - high, 0.0)
             self.model.set_columns(self._below, np.zeros_like(most), most)
         plan = np.clip(gen_mw[self._source], low, high)
         is_source = self.arrays.is_source[self._source]  # demand is not cut by the balance
