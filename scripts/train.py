@@ -38,6 +38,8 @@ class Train(CommonJson, Lines):
         str, tyro.conf.arg(metavar="STAGES"), default("gradient; for mlp and extractor optimum,gradient")
     ] = ""
     """ways of learning, in turn: any of optimum, gradient and ppo, joined by commas"""
+    risk: Annotated[str, tyro.conf.arg(metavar="cvar:SHARE"), default("cvar:1, the mean")] = "cvar:1"
+    """what the stage gradient raises: the mean return of this share of the episodes, the worst"""
     start: Annotated[str | None, tyro.conf.arg(metavar="RUN"), default("nothing learned")] = None
     """go on from the network of this agent, a graph run or a shipped one, which fits any grid"""
     steps: Annotated[MaybeCount, default("no limit")] = None
@@ -92,11 +94,13 @@ class Train(CommonJson, Lines):
         if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
         stages = tuple(filter(None, self.stages.split(",")))
-        config = TrainConfig(self.policy, stages, self.steps, self.seconds, self.seed, start=self.start)
+        tail_frac = _tail_frac(self.risk)
+        limits = (self.steps, self.seconds)
+        config = TrainConfig(self.policy, stages, *limits, self.seed, start=self.start, tail_frac=tail_frac)
         env_config = EnvConfig() if task is None else task.config(split="train")
         if self.start is not None:
-            own = replace(find_agent(self.start).env_config, split="train", outages=())
-            env_config = own if task is None else replace(env_config, action=own.action)
+            seen = replace(find_agent(self.start).env_config, split="train", outages=())
+            env_config = seen if task is None else replace(env_config, action=seen.action)
         env_config = self.with_lines(env_config)
         problems = [Problem.of(replace(env_config, topology=source)) for source in sources]
         for problem in problems:
@@ -119,7 +123,7 @@ class Train(CommonJson, Lines):
         from policies import find_own_run, resume
 
         given = {each.name: getattr(self, each.name) != each.default for each in fields(self)}
-        for name in ("grids", "start", "out", "overload", "outages", "policy", "stages", "seed", "overwrite"):
+        for name in ("grids", "start", "out", "overload", "outages", "policy", "stages", "risk", "seed", "overwrite"):
             if given[name]:
                 option = "GRID" if name == "grids" else f"--{name}"
                 mend = f"leave out {option}; what the run began with stays"
@@ -128,3 +132,21 @@ class Train(CommonJson, Lines):
         with console.progress(f"training {run}", 1.0) as report:
             agent = resume(run, self.steps, self.seconds, report, started_s)
         return run, agent.stopped_early
+
+
+def _tail_frac(text: str) -> float:
+    """The share in ``cvar:SHARE``.
+
+    Raises:
+        GridError: another text.
+    """
+    from grid import GridError
+
+    kind, _, share = text.partition(":")
+    try:
+        value = float(share)
+    except ValueError:
+        value = 0.0
+    if kind != "cvar" or not 0 < value <= 1:
+        raise GridError("--risk", repr(text), "cvar: and a share in (0, 1], such as cvar:0.1", "correct it")
+    return value
