@@ -6,13 +6,13 @@ import shlex
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from scripts import console as words
 from scripts.console import Console
-from scripts.options import CommonJson, Lines, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
+from scripts.options import CommonJson, Count, Lines, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
 
 Network = Literal["mlp", "extractor", "graph"]
 
@@ -48,6 +48,8 @@ class Train(CommonJson, Lines):
     """time to train for in seconds, start-up included"""
     seed: Seed = 0
     """of everything random"""
+    seeds: Count = 1
+    """how many agents to train, with this seed and those after it, each in a folder of its own"""
     out: Annotated[MaybePath, default("runs/GRID-POLICY, or runs/many-POLICY")] = None
     """folder of the run"""
     resume: Annotated[MaybePath, default("start a new run")] = None
@@ -57,6 +59,31 @@ class Train(CommonJson, Lines):
 
     def run(self, console: Console) -> int:
         """Train and say how to go on."""
+        if self.seeds == 1:
+            found = self._train(console)
+            console.result([f"run: {found['run']}"], found)
+            return words.EXIT_INTERRUPTED if found["stopped"] else 0
+        results: list[dict[str, Any]] = []
+        for seed in range(self.seed, self.seed + self.seeds):
+            one = replace(self, seed=seed, seeds=1)
+            results.append(replace(one, out=Path(f"{one.folder()}-{seed}"))._train(console))
+            if results[-1]["stopped"]:
+                break
+        console.result([f"run: {found['run']}" for found in results], {"runs": results})
+        return words.EXIT_INTERRUPTED if results[-1]["stopped"] else 0
+
+    def folder(self) -> Path:
+        """Where the run goes, unless ``resume`` says it."""
+        from envs import TASKS
+        from topologies import expand
+
+        name = self.grids[0] if len(self.grids) == 1 else "many"
+        if name not in TASKS and (len(self.grids) > 1 or len(expand(name)) > 1):
+            name = "many"
+        return self.out or Path("runs") / f"{name if name in TASKS else Path(name).stem}-{self.policy}"
+
+    def _train(self, console: Console) -> dict[str, Any]:
+        """Train one agent; its folder, whether Ctrl-C ended it, and what its stages reached."""
         started_s = time.perf_counter()
         if self.resume is not None:
             run, stopped = self._go_on(self.resume, console, started_s)
@@ -79,8 +106,7 @@ class Train(CommonJson, Lines):
         reached = what_stages_reached(read_curve(run))
         if len(reached) == 1 and not stopped:
             console.say("nothing was learned: no update fitted into the time; give it more by --seconds")
-        console.result([f"run: {run}"], {"run": str(run), "stopped": stopped, "stages": reached})
-        return words.EXIT_INTERRUPTED if stopped else 0
+        return {"run": str(run), "stopped": stopped, "stages": reached}
 
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
         from envs import TASKS, EnvConfig, Problem
@@ -107,8 +133,7 @@ class Train(CommonJson, Lines):
             problem.replace(split="test")  # which refuses series too short to test an agent on
         from policies import make_room, train  # before an older run is removed, as torch may be missing
 
-        stem = Path(sources[0]).stem if len(sources) == 1 else "many"
-        run = self.out or Path("runs") / f"{stem if task is None else task.name}-{config.policy}"
+        run = self.folder()
         make_room(run, self.overwrite)
         if config.policy == "graph":
             from scripts.running import tell_of_compiling
@@ -123,7 +148,19 @@ class Train(CommonJson, Lines):
         from policies import find_own_run, resume
 
         given = {each.name: getattr(self, each.name) != each.default for each in fields(self)}
-        for name in ("grids", "start", "out", "overload", "outages", "policy", "stages", "risk", "seed", "overwrite"):
+        for name in (
+            "grids",
+            "start",
+            "out",
+            "overload",
+            "outages",
+            "policy",
+            "stages",
+            "risk",
+            "seed",
+            "seeds",
+            "overwrite",
+        ):
             if given[name]:
                 option = "GRID" if name == "grids" else f"--{name}"
                 mend = f"leave out {option}; what the run began with stays"
