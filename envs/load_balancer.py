@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
 from operator import itemgetter
 from typing import Any
@@ -160,6 +161,8 @@ def of_task(task: str, render_mode: str | None = None, **fields: Any) -> LoadBal
 
 def _episode_number(seed: int | None, options: dict[str, Any] | None) -> int:
     known = ("episode",)
+    if options is not None and not isinstance(options, Mapping):
+        raise GridError("reset.options", repr(options), "a dict", "write options={'episode': 0}")
     for name in options or {}:
         if name not in known:
             raise GridError("reset.options", repr(name), ", ".join(known), nearest(str(name), known))

@@ -31,10 +31,10 @@ PPO_SETTINGS: dict[str, dict[str, Any]] = {
 """What each policy trains with by default: larger networks make smaller, fewer and slower steps."""
 
 WITH_PPO_SETTINGS = {"mlp": {"n_envs": 512}}
-"""What is other where PPO is one of the stages: it learns from samples, of which an update cannot have too many."""
+"""Other defaults where PPO is one of the stages: it learns from samples, and more of them make an update less noisy."""
 
 TUNING_SETTINGS = {"mlp": {"batch_size": 6144, "n_epochs": 2}}
-"""And where PPO follows another stage: fresh samples are worth more there than another look at old ones."""
+"""Further defaults where PPO follows another stage: fresh samples help more there than further passes over old ones."""
 
 OF_POLICY: Any = None
 """Stands for the default of the policy, which takes its place when the config is made."""

@@ -28,7 +28,7 @@ SCORE_FLOOR_FRAC = 1e-3
 """Below this share of the reference between merit and optimum, a score means nothing and is None."""
 
 LEAST_SAID_FRAC = 1e-4
-"""Of the demand: what the optimum alone sheds or spills is said from here on."""
+"""Share of the demand from which the table says how much the optimum sheds or spills where no policy can."""
 
 Report = Callable[[float, str], None]
 """Called with the share of the work that is done, in [0, 1], and what is being done."""
@@ -198,7 +198,7 @@ def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], No
 
 
 def _out_of_reach(merit: Runs, best: Runs, least_mwh: float) -> list[str]:
-    """What the optimum sheds and spills beyond what the merit order must with idle stores: no action asks for it."""
+    """What the optimum sheds and spills beyond what the merit order does; no action of a policy can ask for it."""
     shed_mwh, spill_mwh = (
         float((getattr(best, name) - getattr(merit, name)).mean()) for name in ("unserved_mwh", "spill_mwh")
     )

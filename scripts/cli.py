@@ -159,7 +159,9 @@ def parse(words: list[str]) -> Any:
     given = [word.partition("=")[0].replace("_", "-") for word in rest if word.startswith("--")]
     for option in named:
         if given.count(option) > 1:
-            raise UsageError(f"{option}: found it {given.count(option)} times; allowed: once, with all its values")
+            several = isinstance(getattr(command, option[2:].replace("-", "_"), None), tuple)
+            mend = f"give {option} once{', with all its values' if several else ''}"
+            raise UsageError(f"{option}: found it {given.count(option)} times; allowed: once; {mend}")
 
     def refuse(event: Any) -> None:
         raise UsageError(_reason(event, name, named))

@@ -134,11 +134,11 @@ def test_the_gradient_reaches_every_weight_of_the_mean_action_through_the_market
 
 
 def test_updates_raise_the_return_and_move_the_critic():
-    gradient, network, batch = learner("mlp", episodes=32)
+    gradient, network, batch = learner("mlp", episodes=16)
     start_from_merit(network, batch.problem)
     first = gradient.update(3e-3)
     before = network.value_net.weight.detach().clone()
-    last = [gradient.update(3e-3) for _ in range(60)][-10:]
+    last = [gradient.update(3e-3) for _ in range(30)][-5:]
     assert np.mean(last) > first + 0.1 * abs(first)
     assert not torch.equal(before, network.value_net.weight)
 
