@@ -14,6 +14,7 @@ from envs.batch import GridBatch, Seeds
 from envs.config import EnvConfig
 from envs.features import of_parts
 from envs.load_balancer import configure
+from envs.tasks import find_task
 from grid import GridArrays, GridError
 
 
@@ -94,6 +95,11 @@ class LoadBalancerVector(VectorEnv[Any, np.ndarray, np.ndarray]):
             observation = self.batch.reset()
         ended = np.full(self.num_envs, done)
         return observation, reward, ended, np.zeros(self.num_envs, dtype=bool), info
+
+
+def of_task(task: str, num_envs: int = 1, **fields: Any) -> LoadBalancerVector:
+    """Envs of a task, on the train part; ``fields`` say what is observed, how to act, and may choose the split."""
+    return LoadBalancerVector(num_envs, find_task(task).config(**{"split": "train", **fields}))
 
 
 def _objects(observation: Any, count: int) -> np.ndarray:

@@ -62,6 +62,9 @@ class Row:
     decision_s: float
     worst_episode: int  # the one furthest from the optimum
     worst_gap_frac: float  # its gap / mean reference
+    cvar_gap_frac: float  # mean gap of the worst tenth of the episodes / mean reference
+    episode_cost: tuple[float, ...]  # (episodes,) so that another method can be paired with this one
+    above: dict[str, Interval]  # of what was learned or brought: points of score above each planner beside it
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Evaluation:
     hours: float  # length of an episode
     trips: bool  # whether overloaded lines trip: then the optimum, which knows nothing of it, is no bound
     outages: tuple[Outage, ...]  # planned in every episode
+    task: str | None  # the task, if it is one
     rows: tuple[Row, ...]
     notes: tuple[str, ...]  # on the optimum
 
@@ -96,7 +100,7 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers for ``json.dumps``; score is None where merit and optimum are too close to tell."""
-        about = {name: getattr(self, name) for name in ("grid", "episodes", "seed", "split", "hours", "trips")}
+        about = {name: getattr(self, name) for name in ("task", "grid", "episodes", "seed", "split", "hours", "trips")}
         about |= {"outages": [dataclasses.asdict(each) for each in self.outages]}
         about |= {"optimum_is": self.optimum_is, "notes": list(self.notes)}
         policies = {row.name: dataclasses.asdict(row) for row in self.rows}
@@ -115,7 +119,15 @@ class Evaluation:
             for line in cells
         ]
         title = textwrap.wrap(f"{self.grid}: {self.of} [95 % interval]", TABLE_WIDTH, break_on_hyphens=False)
-        return "\n".join([*title, *(line.rstrip() for line in lines), *self.notes])
+        return "\n".join([*title, *(line.rstrip() for line in lines), *self._above(), *self.notes])
+
+    def _above(self) -> list[str]:
+        """What agents score above the planners beside them, a line for each agent."""
+        return [
+            f"{row.name} above " + ", ".join(f"{name}: {_spread(points)}" for name, points in row.above.items())
+            for row in self.rows
+            if row.above
+        ]
 
 
 def percent(share: Interval) -> Interval:
@@ -127,7 +139,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     """The texts of a row of the table."""
     return (
         row.name,
-        f"{row.cost.mean:,.0f}",
+        f"{row.cost.mean:,.{0 if row.cost.mean >= 100 else 3}f}",
         _spread(percent(row.gap_frac)),
         "-" if row.score is None else _spread(row.score),
         f"{row.unserved_mwh:.1f}",

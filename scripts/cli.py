@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "profiles": ("profiles.Profiles", "check and draw time series: a file's, or the shipped year's"),
     "columns": ("columns.ColumnsCommand", "list what nodes and lines of a grid can say, with units and defaults"),
     "convert": ("convert.Convert", "convert a grid file to another format"),
+    "tasks": ("tasks.Tasks", "list the named decision problems on which results are compared"),
     "train": ("train.Train", "train an agent to run a grid"),
     "evaluate": ("evaluate.Evaluate", "compare policies on the same episodes, up to the optimum"),
     "optimum": ("optimum.OptimumCommand", "compute the provable best of one episode"),

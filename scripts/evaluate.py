@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Literal
 
 import tyro
@@ -34,6 +34,8 @@ class Evaluate(CommonJson, Lines):
     """a run: its folder, its name in runs/ or a shipped agent; or a policy: random, merit, redispatch, mpc, plan"""
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
     """bundled name or path of another grid file; required without a run"""
+    task: Annotated[str | None, tyro.conf.arg(metavar="TASK"), default("the world of the run")] = None
+    """the episodes of a task, see load-balancer tasks; instead of --grid, --episodes, --overload and --outages"""
     episodes: Count = 20
     """how many"""
     seed: Seed = 0
@@ -54,6 +56,9 @@ class Evaluate(CommonJson, Lines):
         from topologies import load
 
         check_path(self.plot)
+        if self.task is not None:
+            self._on_task(self.task, console)
+            return
         policies: list[str | Policy] = list(BASELINES)
         config = EnvConfig()
         if self.source in BASELINES:
@@ -90,3 +95,27 @@ class Evaluate(CommonJson, Lines):
             console.say("without plan, which needs numba: pip install load-balancer[train]")
         if self.plot is not None:
             console.say("", f"picture: {draw_comparison(outcome, policies[-1], config, self.plot)}")
+
+    def _on_task(self, name: str, console: Console) -> None:
+        """Print the table of a task, and keep it in the run."""
+        from envs import find_task
+        from grid import GridError
+        from policies import BASELINES, Policy, evaluate_task, find_own_run
+        from scripts.run_page import keep_evaluation
+        from scripts.running import find_agent, tell_of_compiling
+
+        task = find_task(name)
+        given = {each.name for each in fields(self) if getattr(self, each.name) != each.default}
+        if beside := sorted(given & {"grid", "episodes", "overload", "outages", "plot"}):
+            found = f"--{beside[0]} beside it"
+            raise GridError("--task", found, "the task alone, which says all of that", f"leave out --{beside[0]}")
+        policies: list[str | Policy] = [self.source] if self.source in BASELINES else list(BASELINES)
+        if self.source is not None and self.source not in BASELINES:
+            policies.append(find_agent(self.source, BASELINES))
+        tell_of_compiling(console)
+        with console.progress("evaluating", 1.0) as report:
+            outcome = evaluate_task(policies, task, self.seed, report, self.split)
+        console.result(outcome.table().splitlines(), outcome.to_json())
+        folder = find_own_run(self.source) if self.source else None
+        if folder is not None and self.split == "test":
+            keep_evaluation(folder, outcome)

@@ -31,7 +31,7 @@ class Train(CommonJson, Lines):
         tyro.conf.Positional,
         tyro.conf.arg(name="GRID", metavar="GRID...", help_behavior_hint="(required, but for --resume)"),
     ] = ()
-    """bundled names or paths of grid files; gen:40..60x200 stands for 200 generated grids"""
+    """bundled names or paths of grid files; gen:40..60x200 stands for 200 generated grids; or a task, by its name"""
     policy: Annotated[Network, one_of(Network)] = "graph"
     """network: plain, message passing over the lines of the grid, or one network for any grid"""
     stages: Annotated[
@@ -81,27 +81,30 @@ class Train(CommonJson, Lines):
         return words.EXIT_INTERRUPTED if stopped else 0
 
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
-        from envs import EnvConfig, Problem
+        from envs import TASKS, EnvConfig, Problem
         from grid import GridError
         from policies import TrainConfig
         from scripts.running import find_agent
         from topologies import expand
 
-        sources = [name for each in self.grids for name in expand(each)]
+        task = TASKS.get(self.grids[0]) if len(self.grids) == 1 else None
+        sources = [name for each in self.grids for name in expand(each if task is None else task.train)]
         if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
         stages = tuple(filter(None, self.stages.split(",")))
         config = TrainConfig(self.policy, stages, self.steps, self.seconds, self.seed, start=self.start)
-        env_config = EnvConfig()
+        env_config = EnvConfig() if task is None else task.config(split="train")
         if self.start is not None:
-            env_config = replace(find_agent(self.start).env_config, split="train", outages=())
+            own = replace(find_agent(self.start).env_config, split="train", outages=())
+            env_config = own if task is None else replace(env_config, action=own.action)
         env_config = self.with_lines(env_config)
         problems = [Problem.of(replace(env_config, topology=source)) for source in sources]
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on
         from policies import make_room, train  # before an older run is removed, as torch may be missing
 
-        run = self.out or Path("runs") / f"{Path(sources[0]).stem if len(sources) == 1 else 'many'}-{config.policy}"
+        stem = Path(sources[0]).stem if len(sources) == 1 else "many"
+        run = self.out or Path("runs") / f"{stem if task is None else task.name}-{config.policy}"
         make_room(run, self.overwrite)
         if config.policy == "graph":
             from scripts.running import tell_of_compiling

@@ -77,7 +77,7 @@ class GradientLearner:
         costs, values, outside = [], [], []
         for t in range(batch.horizon):
             known, now = self._as_tensors(batch.inputs, state, batch.limits.outages)
-            day = batch.day if config.action == "bids" else None
+            day = batch.day if config.plans else None
             relays = dataclasses.replace(state, heat=batch.state.heat, lockout_h=batch.state.lockout_h)
             out_h = batch.outlook.out_h(t)
             seen = batch.encoder(view_of(self._action_map, relays, known, now, t, before, out_h, day))
