@@ -30,7 +30,9 @@ def remaining(g: GridArrays, on: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     return matrix, offset, part
 
 
-def slow_optimum(g: GridArrays, inputs: Inputs, prices: Prices, lines: np.ndarray | None = None) -> float:
+def slow_optimum(  # noqa: PLR0915
+    g: GridArrays, inputs: Inputs, prices: Prices, lines: np.ndarray | None = None
+) -> float:
     """Cost of the best schedule, with these lines (T, E) in service or with all.
 
     For grids without quadratic costs and with availability 1 but for profiles.

@@ -85,7 +85,7 @@ def _line(rng: np.random.Generator) -> dict[str, Any]:
 
 @st.composite
 def grids(draw: st.DrawFn) -> Grid:
-    """Valid grids of one to three parts: any kind of node, flexible demand, parallel lines, transformers, shifters, connectors."""
+    """Valid grids of one to three parts: any kind of node and line, flexible demand and connectors."""
     grid = Grid("random")
     wires: list[tuple[str, str]] = []
     parts, most = draw(st.sampled_from([1, 2, 3])), draw(st.integers(1, 3))

@@ -14,7 +14,6 @@ from grid.costs import TERMS, marginal_cost_per_mwh, settlement, step_costs, sto
 from slow_step import SlowOutcome, slow_cost
 from strategies import CHECKED, SEEDS, grids, walk
 
-
 TERM_NAMES = (
     "generation",
     "shed",

@@ -14,7 +14,7 @@ from envs.rendering.canvas import Canvas, fit, text_width
 from envs.rendering.figure import FigureText
 from envs.rendering.layout import Floats
 from envs.rendering.playback import Moment
-from envs.rendering.style import BLUE, INK, LOOKS, MARGIN, MUTED, VERMILION, number, percent, time_of
+from envs.rendering.style import BLUE, CURTAILED, INK, LOOKS, MARGIN, MUTED, VERMILION, number, percent, time_of
 from grid import KIND_NAMES, Episode
 
 VALUE_SIZE, NAME_SIZE = 15, 9
@@ -30,6 +30,13 @@ def plain(name: str, values: Floats) -> tuple[str, list[str], list[str]]:
     return name, [number(value) for value in values.tolist()], [INK] * len(values)
 
 
+def missing(
+    name: str, words: list[str], values: Sequence[float] | Floats, colour: str
+) -> tuple[str, list[str], list[str]]:
+    """A figure of what should be 0 (T,), in its colour where it is not."""
+    return name, words, [colour if value > 0.005 else MUTED for value in values]
+
+
 def right_edges(right: float, columns: Sequence[tuple[str, Sequence[str]]]) -> list[float]:
     """Where each column ends, given its name and all its values; the last one ends at ``right``."""
     edges = []
@@ -41,13 +48,15 @@ def right_edges(right: float, columns: Sequence[tuple[str, Sequence[str]]]) -> l
 
 
 def served_figures(series: Moment) -> Figures:
-    """The served share of the demand, and the power that is not served."""
+    """The served share of the demand, the power that is curtailed, if any is, and what else is not served."""
     demand, served = series.load_mw.tolist(), series.served_mw.tolist()
-    unmet = np.maximum(series.load_mw - series.served_mw, 0.0).tolist()
-    return [
-        ("served", [percent(*pair) for pair in zip(served, demand, strict=True)], [BLUE] * len(demand)),
-        ("unmet", [f"{number(one)} MW" for one in unmet], [VERMILION if one > 0.005 else MUTED for one in unmet]),
-    ]
+    unmet = np.maximum(series.load_mw - series.served_mw - series.curtailed_mw, 0.0).tolist()
+    figures = [("served", [percent(*pair) for pair in zip(served, demand, strict=True)], [BLUE] * len(demand))]
+    if series.curtailed_mw.any():
+        figures.append(
+            missing("curtailed", [f"{number(one)} MW" for one in series.curtailed_mw], series.curtailed_mw, CURTAILED)
+        )
+    return [*figures, missing("unmet", [f"{number(one)} MW" for one in unmet], unmet, VERMILION)]
 
 
 def draw_figures(

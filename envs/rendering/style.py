@@ -30,6 +30,7 @@ STYLE: dict[str, Any] = {
 """What differs from matplotlib's defaults, for ``matplotlib.style.context``; the user's settings do not count."""
 
 INK, MUTED, FAINT, RULE, PAPER = "#1B2733", "#5C6B7A", "#E4E9EE", "#B9C3CD", "#FFFFFF"
+CURTAILED = TERMS["curtailment"].colour
 ORANGE, GREEN, BLUE, VERMILION, GREY = "#E69F00", "#009E73", "#0072B2", "#D55E00", "#8794A1"
 SERVED = "#C7DFEE"
 
