@@ -193,10 +193,10 @@ def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], No
     if reference.mean() < least:
         reference = np.full_like(reference, least)
     decision_s = decided_s / (batch.horizon * batch.batch_size)
-    cost, energies = batch.metrics["cost"], (batch.metrics[name] for name in ENERGIES)
+    cost, energies = batch.metrics["cost"], {name: batch.metrics[name] for name in ENERGIES}
     price = batch.prices.spill_per_mwh
     spill_mwh = batch.metrics["spill"] / price if price else np.zeros_like(cost)
-    return Runs(policy.name, cost, reference, *energies, spill_mwh, decision_s)
+    return Runs(policy.name, cost, reference, **energies, spill_mwh=spill_mwh, decision_s=decision_s)
 
 
 def _out_of_reach(merit: Runs, best: Runs, least_mwh: float) -> list[str]:

@@ -114,7 +114,7 @@ class Evaluation:
         head = ("policy", "cost", "gap %", "score", "unserved", "curtailed", "overload", "decision", "worst")
         units = ("", "mean", "of reference", "0 merit, 100 opt.", "MWh", "MWh", "MWh", "ms", "gap %")
         cells = [head, units, *(_cells(row) for row in self.rows)]
-        if not any(row.curtailed_mwh for row in self.rows):
+        if max(row.curtailed_mwh for row in self.rows) < 0.05:
             cells = [line[:5] + line[6:] for line in cells]
         widths = [max(len(line[k]) for line in cells) for k in range(len(cells[0]))]
         lines = [

@@ -21,6 +21,7 @@ from envs.rendering.style import (
     CURTAILED,
     GIF_SIZE,
     INK,
+    LEAST_MW,
     MARGIN,
     MUTED,
     SIZE,
@@ -138,10 +139,14 @@ def _sums(episode: Episode) -> Figures:
     load, served, cut, unmet, overload = np.cumsum([episode.dt_h * power.sum(1) for power in powers], axis=1).tolist()
     shares = [percent(*pair) for pair in zip(served, load, strict=True)]
     figures = [("served", shares, [BLUE] * len(shares))]
-    rest = [("unmet", unmet, VERMILION), ("overload", overload, VERMILION)]
-    if episode.curtailed_mw.any():
-        rest.insert(0, ("curtailed", cut, CURTAILED))
-    figures += [missing(name, [_energy(e) for e in energies], energies, colour) for name, energies, colour in rest]
+    is_cut = cut[-1] > LEAST_MW  # then units stand in the names, so that all has room
+    unit, words = (" MWh", number) if is_cut else ("", _energy)
+    if is_cut:
+        figures = [missing("curtailed MWh", cut, CURTAILED, number)]
+    figures += [
+        missing("unmet" + unit, unmet, VERMILION, words),
+        missing("overload" + unit, overload, VERMILION, words),
+    ]
     for name, values in (("cost", cost_by_step(episode)), ("return", episode.reward)):
         figures.append(plain(name, np.cumsum(values)))
     return figures

@@ -17,6 +17,7 @@ from envs.rendering.style import (
     FAINT,
     GREEN,
     INK,
+    LEAST_MW,
     MUTED,
     PAPER,
     RULE,
@@ -141,7 +142,7 @@ def demand_plot(series: Moment) -> Plot:
     zero, met = np.zeros_like(series.load_mw), series.served_mw + series.curtailed_mw
     key = [("— demand", INK), ("■ served", "#5F9CC4"), ("▨ unmet", VERMILION)]
     bands = [Band(zero, series.served_mw, SERVED), Band(met, series.load_mw, VERMILION, hatch="////")]
-    if series.curtailed_mw.any():
+    if series.curtailed_mw.max() > LEAST_MW:
         key.insert(2, ("▨ curtailed", CURTAILED))
         bands.append(Band(series.served_mw, met, CURTAILED, hatch="////"))
     return Plot(

@@ -17,6 +17,7 @@ from grid import TERMS, Episode
 
 SIZE = (1280, 800)  # pixels of a picture; lengths in this package are pixels of a picture of this size
 GIF_SIZE = (800, 500)
+LEAST_MW = 1e-6  # less is a rounding of the solver
 MARGIN, LEGEND_WIDTH, STRIP_HEIGHT = 36.0, 214.0, 104.0
 FONT = "DejaVu Sans"  # comes with matplotlib
 

@@ -76,7 +76,7 @@ function wayAt(run, e, t) {
 }
 
 const OUTAGES = ["", "out of service", "tripped"];
-const hasCurtailed = runs.some((run) => run.curtailedTotal.some((mw) => mw > 0));
+const hasCurtailed = runs.some((run) => run.curtailedTotal.some((mw) => mw > 1e-6));
 const hasOutage = (kind) => runs.some((run) => run.outage.some((values) => values.includes(kind)));
 const outageAt = (run, e, t) => run.outage[e][Math.min(Math.floor(t + 1e-9), LAST)];
 const linesOut = (run, now) => run.outage.filter((values) => values[now]).length;
