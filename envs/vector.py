@@ -77,13 +77,17 @@ class LoadBalancerVector(VectorEnv[Any, np.ndarray, np.ndarray]):
         return self.batch.reset(seed), {}
 
     def step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Step all; at the end ``info`` holds final_obs (B objects) and final_info with the episode metrics (B,)."""
+        """Step all.
+
+        ``info`` holds as ``cost`` the violation of constraints (B,) in MWh, as in LoadBalancer; at the end final_obs (B
+        objects) and final_info with the episode metrics (B,), too.
+        """
         observation, reward, done = self.batch.step(actions)
-        info: dict[str, Any] = {}
+        every = np.ones(self.num_envs, dtype=bool)
+        info: dict[str, Any] = {"cost": self.batch.violation_mwh, "_cost": every}
         if done:
-            every = np.ones(self.num_envs, dtype=bool)
             metrics = self.batch.metrics
-            info = {
+            info |= {
                 "final_obs": _objects(observation, self.num_envs),
                 "_final_obs": every,
                 "final_info": {
