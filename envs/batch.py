@@ -211,6 +211,7 @@ class GridBatch:
         self.last = Transition(self.t, before, inputs, outcome, after, terms, reference, reward, done, self.start_hour)
         energies = {
             "unserved_mwh": outcome.shed_mw @ self.arrays.each_node * dt_h,
+            "curtailed_mwh": outcome.curtailed_mw @ self.arrays.each_node * dt_h,
             "overload_mwh": overload_mw(self.arrays, outcome.flow_mw) @ self.arrays.each_line * dt_h,
         }
         self.violation_mwh = energies["unserved_mwh"] + energies["overload_mwh"]

@@ -23,6 +23,7 @@ OPTIMUM = "optimum"
 PLANNERS = ("mpc", "smpc", "plan")
 """Baselines that know what an agent knows: what it scores above them is what was learned."""
 
+ENERGIES = ("unserved_mwh", "curtailed_mwh", "overload_mwh")
 TAIL_FRAC = 0.1  # of the episodes, the worst, whose mean gap is the conditional value at risk
 SCORE_FLOOR_FRAC = 1e-3
 """Below this share of the reference between merit and optimum, a score means nothing and is None."""
@@ -42,6 +43,7 @@ class Runs:
     cost: np.ndarray  # (E,) settlement included
     reference: np.ndarray  # (E,) cost of the merit order on a copper plate; where their mean is too low, a floor
     unserved_mwh: np.ndarray  # (E,)
+    curtailed_mwh: np.ndarray  # (E,)
     overload_mwh: np.ndarray  # (E,)
     spill_mwh: np.ndarray  # (E,), 0 where it is free
     decision_s: float  # time a decision of one episode took
@@ -158,7 +160,7 @@ def _share(runs: Runs, reference: float) -> Runs:
 
 def _joined(runs: Sequence[Runs]) -> Runs:
     """The episodes of several grids."""
-    names = ("cost", "reference", "unserved_mwh", "overload_mwh", "spill_mwh")
+    names = ("cost", "reference", *ENERGIES, "spill_mwh")
     joined = {name: np.concatenate([getattr(each, name) for each in runs]) for name in names}
     return Runs(name=runs[0].name, **joined, decision_s=float(np.mean([each.decision_s for each in runs])))
 
@@ -191,10 +193,10 @@ def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], No
     if reference.mean() < least:
         reference = np.full_like(reference, least)
     decision_s = decided_s / (batch.horizon * batch.batch_size)
-    cost, unserved_mwh, overload_mwh = (batch.metrics[name] for name in ("cost", "unserved_mwh", "overload_mwh"))
+    cost, energies = batch.metrics["cost"], {name: batch.metrics[name] for name in ENERGIES}
     price = batch.prices.spill_per_mwh
     spill_mwh = batch.metrics["spill"] / price if price else np.zeros_like(cost)
-    return Runs(policy.name, cost, reference, unserved_mwh, overload_mwh, spill_mwh, decision_s)
+    return Runs(policy.name, cost, reference, **energies, spill_mwh=spill_mwh, decision_s=decision_s)
 
 
 def _out_of_reach(merit: Runs, best: Runs, least_mwh: float) -> list[str]:
@@ -227,8 +229,7 @@ def compare(runs: Sequence[Runs], merit: Runs, best: Runs, bootstrap: Bootstrap)
                 cost=bootstrap.mean(row.cost),
                 gap_frac=bootstrap.ratio(gap, reference),
                 score=percent(bootstrap.ratio(merit.cost - row.cost, merit.cost - best.cost)) if apart else None,
-                unserved_mwh=float(row.unserved_mwh.mean()),
-                overload_mwh=float(row.overload_mwh.mean()),
+                **{name: float(getattr(row, name).mean()) for name in ENERGIES},
                 decision_s=row.decision_s,
                 worst_episode=worst,
                 worst_gap_frac=float(gap[worst] / reference.mean()),
@@ -288,6 +289,7 @@ def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> tup
         cost=np.array([best.cost for best in solved]),
         reference=batch.reference_cost,
         unserved_mwh=np.array([best.shed_mw.sum() * dt_h for best in solved]),
+        curtailed_mwh=np.array([best.curtailed_mw.sum() * dt_h for best in solved]),
         overload_mwh=np.array([overload_mw(batch.arrays, best.flow_mw).sum() * dt_h for best in solved]),
         spill_mwh=np.array([best.spill_mw.sum() * dt_h for best in solved]) * bool(batch.prices.spill_per_mwh),
         decision_s=(time.perf_counter() - started_s) / steps,

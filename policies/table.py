@@ -58,6 +58,7 @@ class Row:
     gap_frac: Interval  # Σ(cost − optimum) / Σ reference
     score: Interval | None  # 0 is the merit order, 100 the optimum
     unserved_mwh: float  # mean of the episodes
+    curtailed_mwh: float  # mean of the episodes
     overload_mwh: float  # mean of the episodes
     decision_s: float
     worst_episode: int  # the one furthest from the optimum
@@ -110,10 +111,12 @@ class Evaluation:
 
     def table(self) -> str:
         """The same as text of at most ``TABLE_WIDTH`` columns."""
-        head = ("policy", "cost", "gap %", "score", "unserved", "overload", "decision", "worst")
-        units = ("", "mean", "of reference", "0 merit, 100 opt.", "MWh", "MWh", "ms", "gap %")
+        head = ("policy", "cost", "gap %", "score", "unserved", "curtailed", "overload", "decision", "worst")
+        units = ("", "mean", "of reference", "0 merit, 100 opt.", "MWh", "MWh", "MWh", "ms", "gap %")
         cells = [head, units, *(_cells(row) for row in self.rows)]
-        widths = [max(len(line[k]) for line in cells) for k in range(len(head))]
+        if max(row.curtailed_mwh for row in self.rows) < 0.05:
+            cells = [line[:5] + line[6:] for line in cells]
+        widths = [max(len(line[k]) for line in cells) for k in range(len(cells[0]))]
         lines = [
             "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
             for line in cells
@@ -143,6 +146,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         _spread(percent(row.gap_frac)),
         "-" if row.score is None else _spread(row.score),
         f"{row.unserved_mwh:.1f}",
+        f"{row.curtailed_mwh:.1f}",
         f"{row.overload_mwh:.1f}",
         f"{1e3 * row.decision_s:.3f}",
         f"{100 * row.worst_gap_frac:.0f} (#{row.worst_episode})",

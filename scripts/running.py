@@ -38,6 +38,7 @@ class Schedule:
         inputs = [batch.episode_inputs(i) for i in range(batch.batch_size)]
         plans = self._plans or list(optima(batch.arrays, inputs, batch.prices))
         self._powers = {name: np.stack([getattr(plan, name) for plan in plans], axis=1) for name in POWERS}
+        self._powers["gen_mw"] += np.stack([plan.curtailed_mw for plan in plans], axis=1)
 
     def act(self, batch: GridBatch) -> Setpoint:
         """The schedule of the coming step."""

@@ -90,7 +90,7 @@ def test_json_has_the_promised_shape_and_survives_json(evaluation):
     assert {name: content[name] for name in about} == about
     assert list(content["policies"]) == ["random", "merit", "redispatch", "mpc", "plan", "optimum"]
     for row in content["policies"].values():
-        figures = ["cost", "gap_frac", "score", "unserved_mwh", "overload_mwh", "decision_s"]
+        figures = ["cost", "gap_frac", "score", "unserved_mwh", "curtailed_mwh", "overload_mwh", "decision_s"]
         assert list(row) == [*figures, "worst_episode", "worst_gap_frac"]
         for name in ("cost", "gap_frac", "score"):
             assert list(row[name]) == ["mean", "low", "high"]
