@@ -107,6 +107,7 @@ class Evaluation:
         policies = {row.name: dataclasses.asdict(row) for row in self.rows}
         for figures in policies.values():
             del figures["name"]
+            figures["episode_cost"] = list(figures["episode_cost"])
         return {**about, "policies": policies}
 
     def table(self) -> str:
