@@ -67,6 +67,8 @@ def substitutions() -> dict[str, str]:
         "node_columns": columns_table("node"),
         "line_columns": columns_table("line"),
         "env_config": fields_table(EnvConfig),
+        "worlds": worlds_table(),
+        "tasks": tasks_table(),
         "terms": terms_table(),
         "protection": fields_table(Protection),
         "command_help": command_help(),
@@ -103,6 +105,34 @@ def terms_table() -> str:
         default = getattr(Prices(), term.price) if term.price else None
         rows.append((f"`{term.name}`", price, "" if default is None else f"{default:g}", term.unit, term.meaning))
     return table(("term", "price", "default", "unit", "charged for"), rows)
+
+
+def worlds_table() -> str:
+    """What each world of the tasks sets."""
+    from envs import WORLDS
+
+    def text(value: Any) -> str:
+        if not dataclasses.is_dataclass(value):
+            return f"`{value!r}`"
+        own = {field.name: (getattr(value, field.name), field.default) for field in dataclasses.fields(value)}
+        return ", ".join(f"`{name}={found:g}`" for name, (found, default) in own.items() if found != default)
+
+    names = sorted({name for fields in WORLDS.values() for name in fields})
+    rows = [
+        (f"`{name}`", *(text(fields[name]) if name in fields else "" for fields in WORLDS.values())) for name in names
+    ]
+    return table(("field", *WORLDS), rows)
+
+
+def tasks_table() -> str:
+    """The tasks, each with its grids and episodes."""
+    from envs import TASKS
+
+    rows = [
+        (f"`{task.name}`", f"`{task.train}`", ", ".join(f"`{name}`" for name in task.test), str(task.episodes))
+        for task in TASKS.values()
+    ]
+    return table(("task", "trained on", "tested on", "episodes on each"), rows)
 
 
 def entries_table(names: list[str], space: Any) -> str:

@@ -17,9 +17,14 @@ from envs.outlook import steps_to_draw
 from envs.problem import Problem
 from envs.recording import Recorder
 from envs.rewards import scale_floor
+from envs.tasks import TASKS, TEST_SEED, TRAIN_SECONDS, WORLDS, Task, find_task
 from envs.vector import LoadBalancerVector
 
 __all__ = [
+    "TASKS",
+    "TEST_SEED",
+    "TRAIN_SECONDS",
+    "WORLDS",
     "EnvConfig",
     "Futures",
     "GridBatch",
@@ -28,9 +33,11 @@ __all__ = [
     "Outage",
     "Problem",
     "Recorder",
+    "Task",
     "Transition",
     "configure",
     "contingencies",
+    "find_task",
     "loading",
     "of_parts",
     "scale_floor",
@@ -40,6 +47,14 @@ __all__ = [
     "view_of",
 ]
 
+for _task in TASKS.values():
+    if f"LoadBalancer/{_task.name}" not in gymnasium.registry:
+        gymnasium.register(
+            f"LoadBalancer/{_task.name}",
+            entry_point="envs.load_balancer:of_task",
+            vector_entry_point="envs.vector:of_task",
+            kwargs={"task": _task.name},
+        )
 if "LoadBalancer-v0" not in gymnasium.registry:
     gymnasium.register(
         "LoadBalancer-v0",

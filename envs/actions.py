@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -120,24 +120,28 @@ class ActionMap:
         lower), which is the merit order and then ``redispatch_moves``; if absolute, −1..1 spans the limits. With bids,
         an action shifts the price at which its source offers, or the value of its store's energy, by
         MOST_SHIFT_FRAC · (FINE_FRAC · a + (1 − FINE_FRAC) · a³) of the typical price, and the step is cleared: at 0 as
-        the plan has it.
+        the plan has it. With "plan", an action is the deviation of its unit from that: +1 is the upper limit, −1 the
+        lower; a store's is that of discharging, minus the most that it can charge.
 
         Args:
             actions: (B, A) in [−1, 1].
             limits: of the coming step.
             inputs: of the coming step.
-            day: the plan, for bids.
+            day: the plan, for bids and deviations from it.
         """
         xp = namespace(actions)
         arrays = self.arrays
-        if day is not None:
-            from grid.planning.day import clear
-
-            return clear(day, _shift(actions), limits, inputs)
+        if self.kind == "bids":
+            return self._cleared(day, _shift(actions), limits, inputs)
         a = xp.concat([actions, xp.zeros_like(actions[:, :1])], axis=1)[:, self.unit]
         up, down = xp.maximum(a, 0.0), xp.minimum(a, 0.0)
         store = up * arrays.discharge_max_mw + down * arrays.charge_max_mw
         lo, hi = limits.gen_lo_mw, limits.gen_hi_mw
+        if self.kind == "plan":
+            plan = self._cleared(day, xp.zeros_like(actions), limits, inputs)
+            rise, fall = limits.store_hi_mw - plan.store_mw, plan.store_mw - limits.store_lo_mw
+            gen = plan.gen_mw + up * (hi - plan.gen_mw) + down * (plan.gen_mw - lo)
+            return Setpoint(gen, plan.store_mw + up * rise + down * fall)
         if self.kind == "absolute":
             return Setpoint(lo + (a + 1.0) / 2.0 * (hi - lo), store)
         feasible = xp.minimum(xp.maximum(store, limits.store_lo_mw), limits.store_hi_mw)
@@ -150,16 +154,24 @@ class ActionMap:
         Where a unit has no room to move, any action asks for the same; it gets 0. Bids ask for it only nearly, see
         ``grid.planning.day.shift_for``.
         """
-        if day is not None:
+        if self.kind == "bids":
             from grid.planning.day import shift_for
 
             bids = np.linspace(-1.0, 1.0, 2001)
-            return np.interp(shift_for(day, setpoint, limits), _shift(bids), bids)
+            return np.interp(shift_for(cast("Day", day), setpoint, limits), _shift(bids), bids)
         xp = namespace(setpoint.gen_mw)
         arrays = self.arrays
         lo, hi, gen, store = limits.gen_lo_mw, limits.gen_hi_mw, setpoint.gen_mw, setpoint.store_mw
         store_side = xp.where(store >= 0, arrays.discharge_max_mw, arrays.charge_max_mw)
-        if self.kind == "residual":
+        if self.kind == "plan":
+            plan = self._cleared(day, xp.zeros_like(gen[:, arrays.controllable]), limits, inputs)
+            store_side = xp.where(
+                store >= plan.store_mw, limits.store_hi_mw - plan.store_mw, plan.store_mw - limits.store_lo_mw
+            )
+            store = store - plan.store_mw
+            gen_side = xp.where(gen >= plan.gen_mw, hi - plan.gen_mw, plan.gen_mw - lo)
+            gen_share = _ratio(gen - plan.gen_mw, gen_side)
+        elif self.kind == "residual":
             zero = self._zero(store, limits, inputs)
             gen_side = xp.where(gen >= zero, hi - zero, zero - lo)
             gen_share = _ratio(gen - zero, gen_side)
@@ -167,6 +179,11 @@ class ActionMap:
             gen_share = xp.where(hi - lo > ROOM_MW, 2.0 * _ratio(gen - lo, hi - lo) - 1.0, 0.0)
         asked = xp.minimum(xp.maximum(gen_share + _ratio(store, store_side), -1.0), 1.0)
         return asked[:, arrays.controllable]
+
+    def _cleared(self, day: Day | None, shift: Array, limits: Limits, inputs: Inputs) -> Setpoint:
+        from grid.planning.day import clear
+
+        return clear(cast("Day", day), shift, limits, inputs)
 
     def _zero(self, store_mw: Array, limits: Limits, inputs: Inputs) -> Array:
         """(B, N) output that a residual action of 0 stands for, with the stores at ``store_mw`` within their limits."""

@@ -67,6 +67,7 @@ class GridBatch:
         self.seed(seed)
         self.last: Transition | None = None
         self.costs: dict[str, Array] = {}  # of the step that ended last, each (B,), keys as grid.costs.TERMS
+        self.violation_mwh = np.zeros(batch_size)  # (B,) demand unserved and energy above capacity, in that step
         self.metrics: dict[str, Array] = {}  # of the episodes that ended last, each (B,)
         self._history: list[dict[str, Array]] = []
         self._day: Day | None = None  # of the coming step, once it has been asked for
@@ -152,7 +153,7 @@ class GridBatch:
         self._day = None
         self.inputs = self.outlook.known(self.t)
         self.limits = limits(self.arrays, self.state, self.inputs)
-        day = self.day if self.config.action == "bids" else None
+        day = self.day if self.config.plans else None
         out_h = self.outlook.out_h(self.t)
         view = view_of(self.action_map, self.state, self.inputs, self.limits, self.t, self._loading, out_h, day)
         self.observation = self.encoder(view)
@@ -178,7 +179,7 @@ class GridBatch:
         if found:
             mend = "give one action for each source and storage, in the order of arrays.controllable"
             raise GridError("action", found, f"finite numbers of shape {wanted}", mend)
-        day = self.day if self.config.action == "bids" else None
+        day = self.day if self.config.plans else None
         return self.action_map.setpoint(np.clip(given, -1.0, 1.0), self.limits, self.inputs, day)
 
     def step(self, actions: Array) -> tuple[Any, Array, bool]:
@@ -210,8 +211,10 @@ class GridBatch:
         self.last = Transition(self.t, before, inputs, outcome, after, terms, reference, reward, done, self.start_hour)
         energies = {
             "unserved_mwh": outcome.shed_mw @ self.arrays.each_node * dt_h,
+            "curtailed_mwh": outcome.curtailed_mw @ self.arrays.each_node * dt_h,
             "overload_mwh": overload_mw(self.arrays, outcome.flow_mw) @ self.arrays.each_line * dt_h,
         }
+        self.violation_mwh = energies["unserved_mwh"] + energies["overload_mwh"]
         self._history.append({**terms, "cost": cost, "reference": reference, **energies})
         if done:
             self.metrics = {name: np.sum([row[name] for row in self._history], axis=0) for name in self._history[0]}

@@ -16,7 +16,7 @@ MOST_STEPS = 1_000_000  # of an episode: a century of hours; the series of more 
 
 CHOICES = {
     "observation": ("flat", "graph"),
-    "action": ("residual", "absolute", "bids"),
+    "action": ("residual", "absolute", "bids", "plan"),
     "overload": ("penalty", "trip"),
     "split": ("train", "test"),
 }
@@ -34,7 +34,7 @@ class EnvConfig:
     horizon: int = 48  # steps in an episode
     dt_h: float = 1.0  # hours in a step
     observation: Literal["flat", "graph"] = "flat"  # one vector, or features of nodes, lines and the whole grid
-    action: Literal["residual", "absolute", "bids"] = "residual"  # deviations, shares of limits, or shifts of prices
+    action: Literal["residual", "absolute", "bids", "plan"] = "residual"  # what actions mean, see ActionMap.setpoint
     redispatch_moves: int = 4  # of output between sources, in the dispatch that a residual action of 0 keeps
     forecast_h: tuple[float, ...] = (1, 2, 3, 4, 6, 8, 12, 18, 24)  # leads at which forecasts are observed
     forecast_error_frac: float = 0.05  # standard deviation of the error at a lead of 24 h; grows with its root
@@ -47,6 +47,7 @@ class EnvConfig:
     overload: Literal["penalty", "trip"] = "penalty"  # of a line: it costs money, or the line trips as well
     protection: Protection = field(default_factory=Protection)  # how they trip
     outages: tuple[Outage, ...] = ()  # planned; random ones follow the lines' outage_rate_per_h and repair_h
+    outage_rate_per_h: float | None = None  # of every line that has a capacity; None: that of its column
 
     def __post_init__(self) -> None:
         self._require("topology", isinstance(self.topology, str | Path | Grid), "a name, a path or a Grid")
@@ -62,6 +63,8 @@ class EnvConfig:
             value = getattr(self, name)
             if value not in allowed:
                 raise GridError(f"config.{name}", repr(value), " or ".join(allowed), nearest(str(value), allowed))
+        rate = self.outage_rate_per_h
+        self._require("outage_rate_per_h", rate is None or (is_finite(rate) and rate >= 0), "a number >= 0, or None")
         self._require("emergency_shedding", isinstance(self.emergency_shedding, bool), "True or False")
         steps = self.horizon
         self._require("horizon", is_whole(steps) and 1 <= steps <= MOST_STEPS, f"a whole number in 1..{MOST_STEPS:,}")
@@ -89,6 +92,11 @@ class EnvConfig:
     def relays(self) -> Protection | None:
         """The lines' protection, where overloaded lines trip."""
         return self.protection if self.overload == "trip" else None
+
+    @property
+    def plans(self) -> bool:
+        """Whether the day is planned before each step, for actions and observations."""
+        return self.action in ("bids", "plan")
 
     @property
     def gate_steps(self) -> int:

@@ -18,7 +18,7 @@ class FlatEncoder:
     """One vector: time, demand, availability, forecasts, then ramped output, charge and the loading of doing nothing.
 
     With a gate, demand and availability of the coming step are forecasts, and those of the last step follow them.
-    Where lines can be out, their status, heat and days until they are back follow; with ``action="bids"``, the plan.
+    Where lines can be out, their status, heat and days until they are back follow; where the day is planned, the plan.
     What does not depend on the actions comes first and is computed once an episode.
     """
 
@@ -77,7 +77,7 @@ class FlatEncoder:
         yield block("out of service", switched, 0.0, 1.0)
         yield block("heat of the relay", heated, 0.0, HEAT_BOUND)
         yield block("days until it is back", switched, 0.0, DAYS_BOUND)
-        if config.action == "bids":
+        if config.plans:
             shown, low, high = plan_features.UNIT_NAMES, plan_features.UNIT_LOW, plan_features.UNIT_HIGH
             for node, keeps in zip(a.controllable, self._of_plan(), strict=True):
                 names = [f"{name}: {a.node_names[node]}" for name, keep in zip(shown, keeps, strict=True) if keep]

@@ -14,7 +14,7 @@ from grid import Array, GridArrays, namespace
 
 
 class GraphEncoder:
-    """Features of nodes (B, N, F), lines (B, E, G) and the whole grid (B, K); with ``action="bids"``, with the plan.
+    """Features of nodes (B, N, F), lines (B, E, G) and the whole grid (B, K); where the day is planned, with the plan.
 
     With a gate, demand and output of the coming step are forecasts, and nodes have those of the last step, too.
     """
@@ -58,7 +58,7 @@ class GraphEncoder:
                 *((f"total offer_frac {lead}".rstrip(), 0.0, offered) for lead in ("", *leads)),
             ],
         }
-        if config.action == "bids":
+        if config.plans:
             parts["nodes"] += zip(*map(list, (UNIT_NAMES, UNIT_LOW, UNIT_HIGH)), strict=True)
             parts["lines"] += zip(LINE_NAMES, -LINE_HIGH, LINE_HIGH, strict=True)
         self.names = {part: [name for name, _, _ in features] for part, features in parts.items()}

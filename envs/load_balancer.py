@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
 from operator import itemgetter
 from typing import Any
@@ -13,6 +14,7 @@ from envs.batch import GridBatch
 from envs.config import EnvConfig
 from envs.features import of_parts
 from envs.recording import Recorder
+from envs.tasks import find_task
 from grid import Episode, GridArrays, GridError, nearest
 
 
@@ -99,11 +101,16 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
         return observation, {}
 
     def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Run one step; ``info`` holds each cost term in currency, and at the end ``episode_metrics``."""
+        """Run one step.
+
+        ``info`` holds each cost term in currency, as ``cost`` the violation of constraints in MWh (demand unserved and
+        energy above the capacity of lines), as libraries for safe learning read it, and at the end ``episode_metrics``.
+        """
         if self._over:
             raise GridError("step", "a call before reset, or after the end", "a running episode", "call reset first")
         observation, reward, done = self.batch.step([action])
         info: dict[str, Any] = {name: float(value[0]) for name, value in self.batch.costs.items()}
+        info["cost"] = float(self.batch.violation_mwh[0])
         if done:
             info["episode_metrics"] = {name: float(value[0]) for name, value in self.batch.metrics.items()}
         self._over = done
@@ -147,8 +154,15 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
             self._viewer = None
 
 
+def of_task(task: str, render_mode: str | None = None, **fields: Any) -> LoadBalancer:
+    """The env of a task, on the train part; ``fields`` say what is observed, how to act, and may choose the split."""
+    return LoadBalancer(find_task(task).config(**{"split": "train", **fields}), render_mode=render_mode)
+
+
 def _episode_number(seed: int | None, options: dict[str, Any] | None) -> int:
     known = ("episode",)
+    if options is not None and not isinstance(options, Mapping):
+        raise GridError("reset.options", repr(options), "a dict", "write options={'episode': 0}")
     for name in options or {}:
         if name not in known:
             raise GridError("reset.options", repr(name), ", ".join(known), nearest(str(name), known))

@@ -24,7 +24,7 @@ SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers t
 
 TRIP_FACTOR = 1.5  # price of an overload in plans, where lines trip, as a multiple of the dearest demand
 
-COMPILED_FIELDS = {"topology", "horizon", "dt_h", "prices", "emergency_shedding"}
+COMPILED_FIELDS = {"topology", "horizon", "dt_h", "prices", "emergency_shedding", "outage_rate_per_h"}
 """Fields of EnvConfig that the grid, its prices or the scale of the reward depend on."""
 
 
@@ -51,6 +51,9 @@ class Problem:
         """
         grid = config.topology if isinstance(config.topology, Grid) else load(config.topology)
         arrays, prices = grid.compile(config.emergency_shedding), config.prices
+        if config.outage_rate_per_h is not None:
+            rate_per_h = np.where(np.isfinite(arrays.capacity_mw), config.outage_rate_per_h, 0.0)
+            arrays = dataclasses.replace(arrays, outage_rate_per_h=rate_per_h)
         source = _source(arrays, grid.series, config)
         problem = cls(
             config=config,

@@ -14,6 +14,7 @@ from envs.batch import GridBatch, Seeds
 from envs.config import EnvConfig
 from envs.features import of_parts
 from envs.load_balancer import configure
+from envs.tasks import find_task
 from grid import GridArrays, GridError
 
 
@@ -76,13 +77,17 @@ class LoadBalancerVector(VectorEnv[Any, np.ndarray, np.ndarray]):
         return self.batch.reset(seed), {}
 
     def step(self, actions: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Step all; at the end ``info`` holds final_obs (B objects) and final_info with the episode metrics (B,)."""
+        """Step all.
+
+        ``info`` holds as ``cost`` the violation of constraints (B,) in MWh, as in LoadBalancer; at the end final_obs (B
+        objects) and final_info with the episode metrics (B,), too.
+        """
         observation, reward, done = self.batch.step(actions)
-        info: dict[str, Any] = {}
+        every = np.ones(self.num_envs, dtype=bool)
+        info: dict[str, Any] = {"cost": self.batch.violation_mwh, "_cost": every}
         if done:
-            every = np.ones(self.num_envs, dtype=bool)
             metrics = self.batch.metrics
-            info = {
+            info |= {
                 "final_obs": _objects(observation, self.num_envs),
                 "_final_obs": every,
                 "final_info": {
@@ -94,6 +99,11 @@ class LoadBalancerVector(VectorEnv[Any, np.ndarray, np.ndarray]):
             observation = self.batch.reset()
         ended = np.full(self.num_envs, done)
         return observation, reward, ended, np.zeros(self.num_envs, dtype=bool), info
+
+
+def of_task(task: str, num_envs: int = 1, **fields: Any) -> LoadBalancerVector:
+    """Envs of a task, on the train part; ``fields`` say what is observed, how to act, and may choose the split."""
+    return LoadBalancerVector(num_envs, find_task(task).config(**{"split": "train", **fields}))
 
 
 def _objects(observation: Any, count: int) -> np.ndarray:

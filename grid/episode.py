@@ -99,6 +99,11 @@ class Episode:
         return float(self.shed_mw.sum() * self.dt_h)
 
     @property
+    def curtailed_mwh(self) -> float:
+        """Flexible demand cut as asked."""
+        return float(self.curtailed_mw.sum() * self.dt_h)
+
+    @property
     def overload_mwh(self) -> float:
         """Energy carried above capacity."""
         return float(np.clip(np.abs(self.flow_mw) - self.capacity_mw, 0, None).sum() * self.dt_h)

@@ -10,9 +10,9 @@ import networkx as nx
 import numpy as np
 
 from grid.arrays import DENSE_NODES, GridArrays, fingerprint
-from grid.check import find_faults
+from grid.check import GEN_COLUMNS, find_faults
 from grid.errors import Fault, GridError, nearest
-from grid.kinds import KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
+from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
 from grid.numbers import is_finite
 from grid.sensitivities import LINE_FIELDS, LineModel, connected
 
@@ -203,7 +203,10 @@ class Grid:
             added = ~has_unit & (columns["flex_max_frac"] == 0)
             columns["flex_max_frac"] = np.where(added, 1.0, columns["flex_max_frac"])
         columns["flex_max_frac"] = np.where(columns["load_max_mw"] > 0, columns["flex_max_frac"], 0.0)
-        columns["flex_cost_per_mwh"] = np.where(columns["flex_max_frac"] > 0, columns["flex_cost_per_mwh"], 0.0)
+        is_flexible = columns["flex_max_frac"] > 0
+        columns["flex_cost_per_mwh"] = np.where(is_flexible, columns["flex_cost_per_mwh"], 0.0)
+        for name in (*GEN_COLUMNS, "gen_ramp_mw_per_h"):  # of a node without output: a cut stands for it
+            columns[name] = np.where(is_flexible, COLUMNS[name].default, columns[name])
         content = network | columns
         arrays = GridArrays(name=str(self.name), **content, **_derived(content, len(nodes)), fingerprint=mark)
         return arrays.convert(_read_only)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from grid import Episode
 from policies.baselines import BASELINES, Merit, Plan, Policy
 from policies.config import TrainConfig
-from policies.evaluation import evaluate, run_episodes
+from policies.evaluation import evaluate, evaluate_task, run_episodes
 from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
 from policies.rollout import rollout
@@ -49,6 +49,7 @@ __all__ = [
     "TrainConfig",
     "allowed_runs",
     "evaluate",
+    "evaluate_task",
     "find_own_run",
     "find_run",
     "has_train_extra",

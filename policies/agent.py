@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from gymnasium import spaces
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -102,7 +104,25 @@ class Agent:
 
         Returns:
             Actions (B, A) in [−1, 1], or (A,) for the observation of one env, and the state.
+
+        Raises:
+            GridError: an observation of another encoding or, unless the policy is ``graph``, of another grid.
         """
+        space = self.policy.observation_space
+        found, allowed = _shapes(observation), _shapes(space)
+        if isinstance(self.policy, GraphActorCriticPolicy):  # for grids of any size, whose number may be an entry
+            lasts = [
+                {name: shape[-1:] for name, shape in each.items() if name != "grid"} if isinstance(each, dict) else {}
+                for each in (found, allowed)
+            ]
+            fits = lasts[0] == lasts[1]
+        elif isinstance(found, dict) and isinstance(allowed, dict):
+            fits = any({name: shape[own:] for name, shape in found.items()} == allowed for own in (0, 1))
+        else:
+            fits = allowed in (found, found[1:] if isinstance(found, tuple) else None)
+        if not fits:
+            mend = f"make the env with agent.env_config, which has observation={self.env_config.observation!r}"
+            raise GridError(f"agent {self.name!r}", f"an observation of {found}", f"{allowed}, of one or B envs", mend)
         with torch_threads(1):
             return self.policy.predict(observation, state, episode_start, deterministic)
 
@@ -134,6 +154,13 @@ class Agent:
     def act(self, batch: GridBatch) -> Setpoint:
         """Decide the coming step of all B episodes."""
         return batch.setpoint(self.predict(batch.observation)[0])
+
+
+def _shapes(seen: Any) -> Any:
+    """The shape of an observation or of its space; of one with several entries a dict of them."""
+    if isinstance(seen, (Mapping, spaces.Dict)):
+        return {name: _shapes(entry) for name, entry in seen.items()}
+    return tuple(seen.shape or ()) if isinstance(seen, spaces.Space) else np.shape(seen)
 
 
 def _shown_lines(config: EnvConfig, batch: GridBatch) -> tuple[str, set[str]]:

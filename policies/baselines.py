@@ -75,7 +75,7 @@ class Plan:
     name = "plan"
 
     def reset(self, batch: GridBatch) -> None:
-        """Plan once, which compiles what plans: that is no part of a decision's time."""
+        """Plan once, so that the compilation at the first use does not count as time of a decision."""
         self.act(batch)
 
     def act(self, batch: GridBatch) -> Setpoint:

@@ -31,10 +31,10 @@ PPO_SETTINGS: dict[str, dict[str, Any]] = {
 """What each policy trains with by default: larger networks make smaller, fewer and slower steps."""
 
 WITH_PPO_SETTINGS = {"mlp": {"n_envs": 512}}
-"""What is other where PPO is one of the stages: it learns from samples, of which an update cannot have too many."""
+"""Other defaults where PPO is one of the stages: it learns from samples, and more of them make an update less noisy."""
 
 TUNING_SETTINGS = {"mlp": {"batch_size": 6144, "n_epochs": 2}}
-"""And where PPO follows another stage: fresh samples are worth more there than another look at old ones."""
+"""Further defaults where PPO follows another stage: fresh samples help more there than further passes over old ones."""
 
 OF_POLICY: Any = None
 """Stands for the default of the policy, which takes its place when the config is made."""
@@ -64,6 +64,7 @@ class TrainConfig:
     tuning_learning_rate: float = 5e-4  # of PPO after another stage, see PPOLearner
     optimum_learning_rate: float = 3e-3
     gradient_learning_rate: float = OF_POLICY
+    tail_frac: float = 1.0  # of an update's episodes, the worst: the gradient stage raises their mean return (CVaR)
     gamma: float = 0.99
     gae_lambda: float = 0.8
     log_std: float = -1.5  # of the first exploration, in units of the action
@@ -109,8 +110,15 @@ class TrainConfig:
             self._require(name, is_finite(getattr(self, name)), "a finite number")
         for name in ("gamma", "gae_lambda"):
             self._require(name, is_finite(getattr(self, name)) and 0 <= getattr(self, name) <= 1, "a number in [0, 1]")
+        self._check_tail()
         if self.steps is None and self.seconds is None:
             object.__setattr__(self, "seconds", DEFAULT_SECONDS)
+
+    def _check_tail(self) -> None:
+        tail = self.tail_frac
+        self._require("tail_frac", is_finite(tail) and 0 < tail <= 1, "a share in (0, 1]")
+        if tail < 1 and "gradient" not in self.plan:
+            raise GridError("train.tail_frac", f"{tail:g} without the stage gradient", "1", "add the stage gradient")
 
     @property
     def plan(self) -> tuple[str, ...]:

@@ -6,12 +6,13 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Literal
 
 import numpy as np
 
-from envs import EnvConfig, GridBatch, Problem, Recorder, scale_floor
+from envs import TEST_SEED, EnvConfig, GridBatch, Problem, Recorder, Task, find_task, scale_floor
 from grid import Episode, GridError, nearest, overload_mw
 from grid.planning import optima
 from policies.baselines import BASELINES, Merit, Policy
@@ -19,11 +20,16 @@ from policies.rollout import SEEN, as_seen, rollout
 from policies.table import Bootstrap, Evaluation, Row, percent
 
 OPTIMUM = "optimum"
+PLANNERS = ("mpc", "smpc", "plan")
+"""Baselines that know what an agent knows: what it scores above them is what was learned."""
+
+ENERGIES = ("unserved_mwh", "curtailed_mwh", "overload_mwh")
+TAIL_FRAC = 0.1  # of the episodes, the worst, whose mean gap is the conditional value at risk
 SCORE_FLOOR_FRAC = 1e-3
 """Below this share of the reference between merit and optimum, a score means nothing and is None."""
 
 LEAST_SAID_FRAC = 1e-4
-"""Of the demand: what the optimum alone sheds or spills is said from here on."""
+"""Share of the demand from which the table says how much the optimum sheds or spills where no policy can."""
 
 Report = Callable[[float, str], None]
 """Called with the share of the work that is done, in [0, 1], and what is being done."""
@@ -37,6 +43,7 @@ class Runs:
     cost: np.ndarray  # (E,) settlement included
     reference: np.ndarray  # (E,) cost of the merit order on a copper plate; where their mean is too low, a floor
     unserved_mwh: np.ndarray  # (E,)
+    curtailed_mwh: np.ndarray  # (E,)
     overload_mwh: np.ndarray  # (E,)
     spill_mwh: np.ndarray  # (E,), 0 where it is free
     decision_s: float  # time a decision of one episode took
@@ -69,27 +76,93 @@ def evaluate(
         raise GridError("policies", repr(policies), "a list of names and agents", f"write [{policies!r}]")
     deciders = [_decider(policy) for policy in policies]
     report = progress or (lambda done, what: None)
-    parts = len(deciders) + 2
-
     config = config.replace(split=split) if isinstance(config, Problem) else dataclasses.replace(config, split=split)
     batch = GridBatch(config, episodes, seed)
-    config = batch.config
-    merit = run(Merit(), batch, seed)
-    runs = []
+    runs, merit, best, exact = _measure(deciders, batch, seed, report)
+    rows = compare([*runs, best], merit, best, Bootstrap(episodes, seed))
+    notes = _trip_notes(batch.config)
+    demand_mwh = float(batch.outlook.load_mw[: batch.horizon].sum()) * batch.config.dt_h / episodes
+    notes += _out_of_reach(merit, best, LEAST_SAID_FRAC * demand_mwh)
+    if exact < episodes:
+        notes.append(f"in {episodes - exact} of {episodes} episodes no schedule is as cheap as the optimum")
+    return _evaluation(batch.arrays.name, episodes, seed, batch.config, rows, notes)
+
+
+def evaluate_task(
+    policies: Sequence[str | Policy],
+    task: str | Task,
+    seed: int = TEST_SEED,
+    progress: Report | None = None,
+    split: Literal["train", "test"] = "test",
+) -> Evaluation:
+    """Compare policies on a task: on its test grids and as many episodes as it has.
+
+    On several grids, costs are shares of each grid's mean reference cost, so that all grids count alike.
+
+    Args:
+        policies: as ``evaluate`` takes them.
+        task: the task or its name; see ``envs.tasks``.
+        seed: of the episodes; results are published for TEST_SEED.
+        progress: called with the share that is done.
+        split: part of the series that the episodes come from.
+
+    Raises:
+        GridError: unknown task or policy, or an agent that does not fit a grid.
+    """
+    task = task if isinstance(task, Task) else find_task(task)
+    report, parts = progress or (lambda done, what: None), len(task.test)
+    if parts == 1:
+        whole = evaluate(policies, task.config(), task.episodes, seed, progress, split)
+        return dataclasses.replace(whole, task=task.name)
+    deciders, found = [_decider(policy) for policy in policies], []
+    for number, name in enumerate(task.test):
+        batch = GridBatch(task.config(name, split), task.episodes, seed)
+        told = partial(lambda start, done, what: report((start + done) / parts, what), number)
+        runs, merit, best, _ = _measure(deciders, batch, seed, told)
+        found.append([_share(each, merit.reference.mean()) for each in (*runs, merit, best)])
+    *pooled, merit, best = (_joined(each) for each in zip(*found, strict=True))
+    episodes = len(merit.cost)
+    rows = compare([*pooled, best], merit, best, Bootstrap(episodes, seed))
+    whole = _evaluation(f"{parts} grids", episodes, seed, batch.config, rows, _trip_notes(batch.config))
+    return dataclasses.replace(whole, task=task.name)
+
+
+def _evaluation(
+    grid: str, episodes: int, seed: int, config: EnvConfig, rows: tuple[Row, ...], notes: list[str]
+) -> Evaluation:
+    hours, trips = config.horizon * config.dt_h, config.overload == "trip"
+    return Evaluation(grid, episodes, seed, config.split, hours, trips, config.outages, None, rows, tuple(notes))
+
+
+def _trip_notes(config: EnvConfig) -> list[str]:
+    trips = config.overload == "trip"
+    return ["overloaded lines trip: the optimum is a reference for lines that hold, not a bound"] * trips
+
+
+def _measure(
+    deciders: Sequence[Policy], batch: GridBatch, seed: int, report: Report
+) -> tuple[list[Runs], Runs, Runs, int]:
+    """The runs of the policies, of the merit order and of the optimum, and how many optima the step can follow."""
+    parts, merit, runs = len(deciders) + 2, run(Merit(), batch, seed), []
     for k, policy in enumerate(deciders):
         report((k + 1) / parts, policy.name)
         count_step = _step_counter(report, k + 1, parts, policy.name, batch.horizon)
         is_run = isinstance(policy, Merit)
         runs.append(merit if is_run else run(policy, _seen_by(policy, batch, seed), seed, count_step))
     best, exact = _optima(batch, seed, lambda done: report((parts - 1 + done) / parts, OPTIMUM))
-    rows = compare([*runs, best], merit, best, Bootstrap(episodes, seed))
-    hours, trips = config.horizon * config.dt_h, config.overload == "trip"
-    notes = ["overloaded lines trip: the optimum is a reference for lines that hold, not a bound"] * trips
-    demand_mwh = float(batch.outlook.load_mw[: batch.horizon].sum()) * config.dt_h / episodes
-    notes += _out_of_reach(merit, best, LEAST_SAID_FRAC * demand_mwh)
-    if exact < episodes:
-        notes.append(f"in {episodes - exact} of {episodes} episodes no schedule is as cheap as the optimum")
-    return Evaluation(batch.arrays.name, episodes, seed, split, hours, trips, config.outages, rows, tuple(notes))
+    return runs, merit, best, exact
+
+
+def _share(runs: Runs, reference: float) -> Runs:
+    """Costs as shares of a reference cost."""
+    return dataclasses.replace(runs, cost=runs.cost / reference, reference=runs.reference / reference)
+
+
+def _joined(runs: Sequence[Runs]) -> Runs:
+    """The episodes of several grids."""
+    names = ("cost", "reference", *ENERGIES, "spill_mwh")
+    joined = {name: np.concatenate([getattr(each, name) for each in runs]) for name in names}
+    return Runs(name=runs[0].name, **joined, decision_s=float(np.mean([each.decision_s for each in runs])))
 
 
 def run_episodes(policy: str | Policy, config: EnvConfig | Problem, episodes: int = 1, seed: int = 0) -> list[Episode]:
@@ -120,14 +193,14 @@ def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], No
     if reference.mean() < least:
         reference = np.full_like(reference, least)
     decision_s = decided_s / (batch.horizon * batch.batch_size)
-    cost, unserved_mwh, overload_mwh = (batch.metrics[name] for name in ("cost", "unserved_mwh", "overload_mwh"))
+    cost, energies = batch.metrics["cost"], {name: batch.metrics[name] for name in ENERGIES}
     price = batch.prices.spill_per_mwh
     spill_mwh = batch.metrics["spill"] / price if price else np.zeros_like(cost)
-    return Runs(policy.name, cost, reference, unserved_mwh, overload_mwh, spill_mwh, decision_s)
+    return Runs(policy.name, cost, reference, **energies, spill_mwh=spill_mwh, decision_s=decision_s)
 
 
 def _out_of_reach(merit: Runs, best: Runs, least_mwh: float) -> list[str]:
-    """What the optimum sheds and spills beyond what the merit order must with idle stores: no action asks for it."""
+    """What the optimum sheds and spills beyond what the merit order does; no action of a policy can ask for it."""
     shed_mwh, spill_mwh = (
         float((getattr(best, name) - getattr(merit, name)).mean()) for name in ("unserved_mwh", "spill_mwh")
     )
@@ -147,17 +220,25 @@ def compare(runs: Sequence[Runs], merit: Runs, best: Runs, bootstrap: Bootstrap)
     for row in runs:
         gap = row.cost - best.cost
         worst = int(np.argmax(gap))
+        is_own = row.name not in (*BASELINES, OPTIMUM)
+        planners = [other for other in runs if is_own and apart and other.name in PLANNERS]
+        tail = np.sort(gap)[-max(1, round(TAIL_FRAC * len(gap))) :]
         rows.append(
             Row(
                 name=row.name,
                 cost=bootstrap.mean(row.cost),
                 gap_frac=bootstrap.ratio(gap, reference),
                 score=percent(bootstrap.ratio(merit.cost - row.cost, merit.cost - best.cost)) if apart else None,
-                unserved_mwh=float(row.unserved_mwh.mean()),
-                overload_mwh=float(row.overload_mwh.mean()),
+                **{name: float(getattr(row, name).mean()) for name in ENERGIES},
                 decision_s=row.decision_s,
                 worst_episode=worst,
                 worst_gap_frac=float(gap[worst] / reference.mean()),
+                cvar_gap_frac=float(tail.mean() / reference.mean()),
+                episode_cost=tuple(row.cost.tolist()),
+                above={
+                    each.name: percent(bootstrap.ratio(each.cost - row.cost, merit.cost - best.cost))
+                    for each in planners
+                },
             )
         )
     return tuple(rows)
@@ -208,6 +289,7 @@ def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> tup
         cost=np.array([best.cost for best in solved]),
         reference=batch.reference_cost,
         unserved_mwh=np.array([best.shed_mw.sum() * dt_h for best in solved]),
+        curtailed_mwh=np.array([best.curtailed_mw.sum() * dt_h for best in solved]),
         overload_mwh=np.array([overload_mw(batch.arrays, best.flow_mw).sum() * dt_h for best in solved]),
         spill_mwh=np.array([best.spill_mw.sum() * dt_h for best in solved]) * bool(batch.prices.spill_per_mwh),
         decision_s=(time.perf_counter() - started_s) / steps,

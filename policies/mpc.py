@@ -1,4 +1,4 @@
-"""Model predictive control: at each step the optimum of the hours ahead, as they are forecast."""
+"""Model predictive control: before each step, the optimum of the coming hours by their forecasts."""
 
 from __future__ import annotations
 

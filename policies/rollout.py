@@ -38,6 +38,9 @@ def rollout(batch: GridBatch, policy: Policy, after_step: Callable[[], None] = l
 
 def as_seen(problem: Problem, config: EnvConfig) -> Problem:
     """The same problem with the observation and the actions of a config; what it does not know of is not observed."""
-    seen = problem.replace(**{name: getattr(config, name) for name in SEEN})
+    own = {name: getattr(config, name) for name in SEEN}
+    if not (config.observation == "graph" and config.plans):  # else it is a network for any set of units
+        own["emergency_shedding"] = config.emergency_shedding
+    seen = problem.replace(**own)
     known = {name: getattr(config, name) for name in ("gate_h", "overload", "outages")}
     return dataclasses.replace(seen, layout=dataclasses.replace(seen.config, **known))

@@ -58,10 +58,14 @@ class Row:
     gap_frac: Interval  # Σ(cost − optimum) / Σ reference
     score: Interval | None  # 0 is the merit order, 100 the optimum
     unserved_mwh: float  # mean of the episodes
+    curtailed_mwh: float  # mean of the episodes
     overload_mwh: float  # mean of the episodes
     decision_s: float
     worst_episode: int  # the one furthest from the optimum
     worst_gap_frac: float  # its gap / mean reference
+    cvar_gap_frac: float  # mean gap of the worst tenth of the episodes / mean reference
+    episode_cost: tuple[float, ...]  # (episodes,) so that another method can be paired with this one
+    above: dict[str, Interval]  # of what was learned or brought: points of score above each planner beside it
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Evaluation:
     hours: float  # length of an episode
     trips: bool  # whether overloaded lines trip: then the optimum, which knows nothing of it, is no bound
     outages: tuple[Outage, ...]  # planned in every episode
+    task: str | None  # the task, if it is one
     rows: tuple[Row, ...]
     notes: tuple[str, ...]  # on the optimum
 
@@ -96,26 +101,37 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers for ``json.dumps``; score is None where merit and optimum are too close to tell."""
-        about = {name: getattr(self, name) for name in ("grid", "episodes", "seed", "split", "hours", "trips")}
+        about = {name: getattr(self, name) for name in ("task", "grid", "episodes", "seed", "split", "hours", "trips")}
         about |= {"outages": [dataclasses.asdict(each) for each in self.outages]}
         about |= {"optimum_is": self.optimum_is, "notes": list(self.notes)}
         policies = {row.name: dataclasses.asdict(row) for row in self.rows}
         for figures in policies.values():
             del figures["name"]
+            figures["episode_cost"] = list(figures["episode_cost"])
         return {**about, "policies": policies}
 
     def table(self) -> str:
         """The same as text of at most ``TABLE_WIDTH`` columns."""
-        head = ("policy", "cost", "gap %", "score", "unserved", "overload", "decision", "worst")
-        units = ("", "mean", "of reference", "0 merit, 100 opt.", "MWh", "MWh", "ms", "gap %")
+        head = ("policy", "cost", "gap %", "score", "unserved", "curtailed", "overload", "decision", "worst")
+        units = ("", "mean", "of reference", "0 merit, 100 opt.", "MWh", "MWh", "MWh", "ms", "gap %")
         cells = [head, units, *(_cells(row) for row in self.rows)]
-        widths = [max(len(line[k]) for line in cells) for k in range(len(head))]
+        if max(row.curtailed_mwh for row in self.rows) < 0.05:
+            cells = [line[:5] + line[6:] for line in cells]
+        widths = [max(len(line[k]) for line in cells) for k in range(len(cells[0]))]
         lines = [
             "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
             for line in cells
         ]
         title = textwrap.wrap(f"{self.grid}: {self.of} [95 % interval]", TABLE_WIDTH, break_on_hyphens=False)
-        return "\n".join([*title, *(line.rstrip() for line in lines), *self.notes])
+        return "\n".join([*title, *(line.rstrip() for line in lines), *self._above(), *self.notes])
+
+    def _above(self) -> list[str]:
+        """What agents score above the planners beside them, a line for each agent."""
+        return [
+            f"{row.name} above " + ", ".join(f"{name}: {_spread(points)}" for name, points in row.above.items())
+            for row in self.rows
+            if row.above
+        ]
 
 
 def percent(share: Interval) -> Interval:
@@ -127,10 +143,11 @@ def _cells(row: Row) -> tuple[str, ...]:
     """The texts of a row of the table."""
     return (
         row.name,
-        f"{row.cost.mean:,.0f}",
+        f"{row.cost.mean:,.{0 if row.cost.mean >= 100 else 3}f}",
         _spread(percent(row.gap_frac)),
         "-" if row.score is None else _spread(row.score),
         f"{row.unserved_mwh:.1f}",
+        f"{row.curtailed_mwh:.1f}",
         f"{row.overload_mwh:.1f}",
         f"{1e3 * row.decision_s:.3f}",
         f"{100 * row.worst_gap_frac:.0f} (#{row.worst_episode})",

@@ -60,7 +60,7 @@ class GridVecEnv(VecEnv):
 
     ``infos`` holds nothing during an episode: its dicts are reused and not to be written to. At the end of one it
     holds ``terminal_observation``, ``TimeLimit.truncated`` (False), ``episode`` (r, l, t) and ``episode_metrics``
-    (cost terms, cost, reference, unserved_mwh, overload_mwh).
+    (cost terms, cost, reference, unserved_mwh, curtailed_mwh, overload_mwh).
 
     Args:
         batch: the episodes.

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "profiles": ("profiles.Profiles", "check and draw time series: a file's, or the shipped year's"),
     "columns": ("columns.ColumnsCommand", "list what nodes and lines of a grid can say, with units and defaults"),
     "convert": ("convert.Convert", "convert a grid file to another format"),
+    "tasks": ("tasks.Tasks", "list the named decision problems on which results are compared"),
     "train": ("train.Train", "train an agent to run a grid"),
     "evaluate": ("evaluate.Evaluate", "compare policies on the same episodes, up to the optimum"),
     "optimum": ("optimum.OptimumCommand", "compute the provable best of one episode"),
@@ -158,7 +159,9 @@ def parse(words: list[str]) -> Any:
     given = [word.partition("=")[0].replace("_", "-") for word in rest if word.startswith("--")]
     for option in named:
         if given.count(option) > 1:
-            raise UsageError(f"{option}: found it {given.count(option)} times; allowed: once, with all its values")
+            several = isinstance(getattr(command, option[2:].replace("-", "_"), None), tuple)
+            mend = f"give {option} once{', with all its values' if several else ''}"
+            raise UsageError(f"{option}: found it {given.count(option)} times; allowed: once; {mend}")
 
     def refuse(event: Any) -> None:
         raise UsageError(_reason(event, name, named))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from scripts.console import Console
 from scripts.options import CommonJson, Count, Lines, MaybePath, Seed, default, one_of
+
+if TYPE_CHECKING:
+    from policies import Evaluation, Policy
 
 Split = Literal["train", "test"]
 
@@ -27,15 +31,17 @@ class Evaluate(CommonJson, Lines):
     score: 0 for the merit order, 100 for the optimum. Brackets hold 95 % intervals.
     """
 
-    source: Annotated[
-        str | None,
+    sources: Annotated[
+        tuple[str, ...],
         tyro.conf.Positional,
-        tyro.conf.arg(metavar="RUN|POLICY", help_behavior_hint="(default: all policies)"),
-    ] = None
-    """a run: its folder, its name in runs/ or a shipped agent; or a policy: random, merit, redispatch, mpc, smpc,
-    plan"""
+        tyro.conf.arg(name="RUN|POLICY", metavar="RUN|POLICY...", help_behavior_hint="(default: all policies)"),
+    ] = ()
+    """runs, by folder, name in runs/ or that of a shipped agent, beside all policies; or the policies that are named:
+    random, merit, redispatch, mpc, smpc, plan"""
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
     """bundled name or path of another grid file; required without a run"""
+    task: Annotated[str | None, tyro.conf.arg(metavar="TASK"), default("the world of the run")] = None
+    """the episodes of a task, see load-balancer tasks; instead of --grid, --episodes, --overload and --outages"""
     episodes: Count = 20
     """how many"""
     seed: Seed = 0
@@ -47,32 +53,33 @@ class Evaluate(CommonJson, Lines):
 
     def run(self, console: Console) -> None:
         """Print the table and draw the picture."""
+        from dataclasses import replace
+
         from envs import EnvConfig
         from grid import Grid, GridError
-        from policies import BASELINES, MOST_NODES, Mpc, Plan, Policy, Smpc, evaluate, find_own_run
+        from policies import BASELINES, MOST_NODES, Mpc, Plan, Smpc, evaluate
         from scripts.pictures import check_path, draw_comparison
-        from scripts.run_page import keep_evaluation
         from scripts.running import is_installed, run_config, tell_of_compiling
         from topologies import load
 
         check_path(self.plot)
-        policies: list[str | Policy] = list(BASELINES)
-        config = EnvConfig()
-        if self.source in BASELINES:
-            policies = [self.source]
-        elif self.source is not None:
-            config, agent = run_config(self.source, self.grid, BASELINES)
-            policies.append(agent)
-        if self.grid is None and self.source in (None, *BASELINES):
+        if self.task is not None:
+            self._on_task(self.task, console)
+            return
+        runs = [source for source in self.sources if source not in BASELINES]
+        config = run_config(runs[0], self.grid, BASELINES)[0] if runs else EnvConfig()
+        if self.grid is None and not runs:
             raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
+        policies = self._policies()
         grid = config.topology if self.grid is None else load(self.grid)
         grid = grid if isinstance(grid, Grid) else load(grid)
         own = config.overload, config.outages
         config = self.with_lines(replace(config, topology=grid, split=self.split))
-        too_large = len(policies) > 1 and len(grid.graph) > MOST_NODES
+        takes_all = len(runs) == len(self.sources)
+        too_large = takes_all and len(grid.graph) > MOST_NODES
         if too_large:
-            policies = [name for name in policies if name not in (Mpc.name, Smpc.name)]
-        cannot_plan = len(policies) > 1 and not is_installed("numba")
+            policies = [policy for policy in policies if policy not in (Mpc.name, Smpc.name)]
+        cannot_plan = takes_all and not is_installed("numba")
         if cannot_plan:
             policies.remove(Plan.name)
         if Plan.name in policies:
@@ -80,12 +87,8 @@ class Evaluate(CommonJson, Lines):
         with console.progress("evaluating", 1.0) as report:
             outcome = evaluate(policies, config, self.episodes, self.seed, report, self.split)
         console.result(outcome.table().splitlines(), outcome.to_json())
-        folder = find_own_run(self.source) if self.source and self.grid is None else None
-        if folder is not None and self.split == "test" and (config.overload, config.outages) == own:
-            try:
-                keep_evaluation(folder, outcome)
-            except GridError as error:
-                console.say(f"not kept in the run: {error}")
+        if self.grid is None and (config.overload, config.outages) == own:
+            self._keep(outcome, console)
         if too_large:
             slow = f"without mpc and smpc, which are slow above {MOST_NODES} nodes"
             console.say(f"{slow}: load-balancer evaluate mpc --grid GRID")
@@ -93,3 +96,47 @@ class Evaluate(CommonJson, Lines):
             console.say("without plan, which needs numba: pip install load-balancer[train]")
         if self.plot is not None:
             console.say("", f"picture: {draw_comparison(outcome, policies[-1], config, self.plot)}")
+
+    def _on_task(self, name: str, console: Console) -> None:
+        """Print the table of a task, and keep it in the run."""
+        from envs import find_task
+        from grid import GridError
+        from policies import evaluate_task
+        from scripts.running import tell_of_compiling
+
+        task = find_task(name)
+        given = {each.name for each in fields(self) if getattr(self, each.name) != each.default}
+        if beside := sorted(given & {"grid", "episodes", "overload", "outages", "plot"}):
+            found = f"--{beside[0]} beside it"
+            raise GridError("--task", found, "the task alone, which says all of that", f"leave out --{beside[0]}")
+        policies = self._policies()
+        tell_of_compiling(console)
+        with console.progress("evaluating", 1.0) as report:
+            outcome = evaluate_task(policies, task, self.seed, report, self.split)
+        console.result(outcome.table().splitlines(), outcome.to_json())
+        self._keep(outcome, console)
+
+    def _policies(self) -> list[str | Policy]:
+        """The policies that are named, or all of them, and the agents of the runs."""
+        from policies import BASELINES
+        from scripts.running import AGENT, find_agent
+
+        runs = [source for source in self.sources if source not in BASELINES]
+        named = [source for source in self.sources if source in BASELINES]
+        agents = [find_agent(source, BASELINES) for source in runs]
+        for agent, source in zip(agents, runs, strict=True):
+            agent.name = AGENT if len(agents) == 1 else Path(source).name
+        return [*(named or BASELINES), *agents]
+
+    def _keep(self, outcome: Evaluation, console: Console) -> None:
+        """Keep the outcome in the run, if it is one run on the test part."""
+        from grid import GridError
+        from policies import BASELINES, find_own_run
+        from scripts.run_page import keep_evaluation
+
+        folders = [find_own_run(source) for source in self.sources if source not in BASELINES]
+        if len(folders) == 1 and folders[0] is not None and self.split == "test":
+            try:
+                keep_evaluation(folders[0], outcome)
+            except GridError as error:
+                console.say(f"not kept in the run: {error}")

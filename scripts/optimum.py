@@ -59,6 +59,7 @@ class OptimumCommand(CommonJson):
             "horizon_h": self.horizon * inputs.dt_h,
             "seed": self.seed,
             "unserved_mwh": best.shed_mw.sum() * inputs.dt_h,
+            "curtailed_mwh": best.curtailed_mw.sum() * inputs.dt_h,
             "overload_mwh": overload_mw(arrays, best.flow_mw).sum() * inputs.dt_h,
             "nodal_price_per_mwh": _range(best.nodal_price_per_mwh, arrays.node_names),
             "lines": _congested(arrays.line_names, best.flow_mw, arrays.capacity_mw, best.line_rent, inputs.dt_h),
@@ -130,6 +131,8 @@ def _text(value: dict[str, Any]) -> list[str]:
     rows = [[name, _amount(cost)] for name, cost in value["cost_terms"].items()]
     lines = [head, "", *table(("cost term", "currency"), [*rows, ["total", amount(value["cost"])]])]
     lines += ["", f"not served  {_amount(value['unserved_mwh'])} MWh"]
+    if round(value["curtailed_mwh"], 6):
+        lines.append(f"curtailed   {_amount(value['curtailed_mwh'])} MWh")
     return [*lines, f"overload    {_amount(value['overload_mwh'])} MWh", "", *_network_text(value)]
 
 

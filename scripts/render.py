@@ -15,7 +15,7 @@ from scripts.pictures import EPISODE_SUFFIX, PAGE_SUFFIX, Kind, check_file, draw
 if TYPE_CHECKING:
     from grid import Episode
 
-Decider = Literal["agent", "random", "merit", "redispatch", "mpc", "optimum"]
+Decider = Literal["agent", "random", "merit", "redispatch", "mpc", "plan", "optimum"]
 DEFAULT_OUT, DEFAULT_PAGE = Path("grid_state.gif"), Path("replay.html")
 
 OUT = "grid_state.gif, or replay.html with --versus, for a run in its folder renders; no file with --live"

@@ -38,6 +38,7 @@ class Schedule:
         inputs = [batch.episode_inputs(i) for i in range(batch.batch_size)]
         plans = self._plans or list(optima(batch.arrays, inputs, batch.prices))
         self._powers = {name: np.stack([getattr(plan, name) for plan in plans], axis=1) for name in POWERS}
+        self._powers["gen_mw"] += np.stack([plan.curtailed_mw for plan in plans], axis=1)
 
     def act(self, batch: GridBatch) -> Setpoint:
         """The schedule of the coming step."""
@@ -81,7 +82,7 @@ def find_agent(source: str, policies: Collection[str] = ()) -> Agent:
     if folder is None and not Path(source).exists():  # loading what is there says what is wrong with it
         known = [*policies, *shipped()]
         mend = nearest(source, known) if known else "make one by `load-balancer train`"
-        mend = f"for the grid write --grid {shlex.quote(source)}" if source in names() else mend
+        mend = f"for the grid write --grid {shlex.quote(source)}" if policies and source in names() else mend
         allowed = f"{allowed_runs()}{'; or a policy: ' if policies else ''}{', '.join(policies)}"
         raise GridError(source, "no such run", allowed, mend)
     if policies and Path(source).is_file() and Path(source).suffix in (".json", ".graphml", ".m", ".nc"):
@@ -111,6 +112,9 @@ def source_config(source: str, grid: str | None = None) -> tuple[EnvConfig, Agen
     Raises:
         GridError: neither, a run or grid with faults, or a grid beside a grid.
     """
+    if grid is not None and find_run(source) is None and source in (*BASELINES, OPTIMUM):
+        mend = f"write {shlex.quote(grid)} --policy {source}"
+        raise GridError(source, "a policy in place of a run", allowed_runs(), mend)
     is_grid = source in names() or source.startswith(NAME_PREFIXES) or Path(source).exists()
     if find_run(source) is not None or (grid is not None and not is_grid):
         return run_config(source, grid)

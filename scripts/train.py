@@ -6,13 +6,13 @@ import shlex
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from scripts import console as words
 from scripts.console import Console
-from scripts.options import CommonJson, Lines, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
+from scripts.options import CommonJson, Count, Lines, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
 
 Network = Literal["mlp", "extractor", "graph"]
 
@@ -31,13 +31,15 @@ class Train(CommonJson, Lines):
         tyro.conf.Positional,
         tyro.conf.arg(name="GRID", metavar="GRID...", help_behavior_hint="(required, but for --resume)"),
     ] = ()
-    """bundled names or paths of grid files; gen:40..60x200 stands for 200 generated grids"""
+    """bundled names or paths of grid files; gen:40..60x200 stands for 200 generated grids; or a task, by its name"""
     policy: Annotated[Network, one_of(Network)] = "graph"
     """network: plain, message passing over the lines of the grid, or one network for any grid"""
     stages: Annotated[
         str, tyro.conf.arg(metavar="STAGES"), default("gradient; for mlp and extractor optimum,gradient")
     ] = ""
     """ways of learning, in turn: any of optimum, gradient and ppo, joined by commas"""
+    risk: Annotated[str, tyro.conf.arg(metavar="cvar:SHARE"), default("cvar:1, the mean")] = "cvar:1"
+    """what the stage gradient raises: the mean return of this share of the episodes, the worst"""
     start: Annotated[str | None, tyro.conf.arg(metavar="RUN"), default("nothing learned")] = None
     """go on from the network of this agent, a graph run or a shipped one, which fits any grid"""
     steps: Annotated[MaybeCount, default("no limit")] = None
@@ -46,6 +48,8 @@ class Train(CommonJson, Lines):
     """time to train for in seconds, start-up included"""
     seed: Seed = 0
     """of everything random"""
+    seeds: Count = 1
+    """how many agents to train, with this seed and those after it, each in a folder of its own"""
     out: Annotated[MaybePath, default("runs/GRID-POLICY, or runs/many-POLICY")] = None
     """folder of the run"""
     resume: Annotated[MaybePath, default("start a new run")] = None
@@ -55,6 +59,31 @@ class Train(CommonJson, Lines):
 
     def run(self, console: Console) -> int:
         """Train and say how to go on."""
+        if self.seeds == 1:
+            found = self._train(console)
+            console.result([f"run: {found['run']}"], found)
+            return words.EXIT_INTERRUPTED if found["stopped"] else 0
+        results: list[dict[str, Any]] = []
+        for seed in range(self.seed, self.seed + self.seeds):
+            one = replace(self, seed=seed, seeds=1)
+            results.append(replace(one, out=Path(f"{one.folder()}-{seed}"))._train(console))
+            if results[-1]["stopped"]:
+                break
+        console.result([f"run: {found['run']}" for found in results], {"runs": results})
+        return words.EXIT_INTERRUPTED if results[-1]["stopped"] else 0
+
+    def folder(self) -> Path:
+        """Where the run goes, unless ``resume`` says it."""
+        from envs import TASKS
+        from topologies import expand
+
+        name = self.grids[0] if len(self.grids) == 1 else "many"
+        if name not in TASKS and (len(self.grids) > 1 or len(expand(name)) > 1):
+            name = "many"
+        return self.out or Path("runs") / f"{name if name in TASKS else Path(name).stem}-{self.policy}"
+
+    def _train(self, console: Console) -> dict[str, Any]:
+        """Train one agent; its folder, whether Ctrl-C ended it, and what its stages reached."""
         started_s = time.perf_counter()
         if self.resume is not None:
             run, stopped = self._go_on(self.resume, console, started_s)
@@ -77,31 +106,34 @@ class Train(CommonJson, Lines):
         reached = what_stages_reached(read_curve(run))
         if len(reached) == 1 and not stopped:
             console.say("nothing was learned: no update fitted into the time; give it more by --seconds")
-        console.result([f"run: {run}"], {"run": str(run), "stopped": stopped, "stages": reached})
-        return words.EXIT_INTERRUPTED if stopped else 0
+        return {"run": str(run), "stopped": stopped, "stages": reached}
 
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
-        from envs import EnvConfig, Problem
+        from envs import TASKS, EnvConfig, Problem
         from grid import GridError
         from policies import TrainConfig
         from scripts.running import find_agent
         from topologies import expand
 
-        sources = [name for each in self.grids for name in expand(each)]
+        task = TASKS.get(self.grids[0]) if len(self.grids) == 1 else None
+        sources = [name for each in self.grids for name in expand(each if task is None else task.train)]
         if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
         stages = tuple(filter(None, self.stages.split(",")))
-        config = TrainConfig(self.policy, stages, self.steps, self.seconds, self.seed, start=self.start)
-        env_config = EnvConfig()
+        tail_frac = _tail_frac(self.risk)
+        limits = (self.steps, self.seconds)
+        config = TrainConfig(self.policy, stages, *limits, self.seed, start=self.start, tail_frac=tail_frac)
+        env_config = EnvConfig() if task is None else task.config(split="train")
         if self.start is not None:
-            env_config = replace(find_agent(self.start).env_config, split="train", outages=())
+            seen = replace(find_agent(self.start).env_config, split="train", outages=())
+            env_config = seen if task is None else replace(env_config, action=seen.action)
         env_config = self.with_lines(env_config)
         problems = [Problem.of(replace(env_config, topology=source)) for source in sources]
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on
         from policies import make_room, train  # before an older run is removed, as torch may be missing
 
-        run = self.out or Path("runs") / f"{Path(sources[0]).stem if len(sources) == 1 else 'many'}-{config.policy}"
+        run = self.folder()
         make_room(run, self.overwrite)
         if config.policy == "graph":
             from scripts.running import tell_of_compiling
@@ -116,7 +148,19 @@ class Train(CommonJson, Lines):
         from policies import find_own_run, resume
 
         given = {each.name: getattr(self, each.name) != each.default for each in fields(self)}
-        for name in ("grids", "start", "out", "overload", "outages", "policy", "stages", "seed", "overwrite"):
+        for name in (
+            "grids",
+            "start",
+            "out",
+            "overload",
+            "outages",
+            "policy",
+            "stages",
+            "risk",
+            "seed",
+            "seeds",
+            "overwrite",
+        ):
             if given[name]:
                 option = "GRID" if name == "grids" else f"--{name}"
                 mend = f"leave out {option}; what the run began with stays"
@@ -125,3 +169,21 @@ class Train(CommonJson, Lines):
         with console.progress(f"training {run}", 1.0) as report:
             agent = resume(run, self.steps, self.seconds, report, started_s)
         return run, agent.stopped_early
+
+
+def _tail_frac(text: str) -> float:
+    """The share in ``cvar:SHARE``.
+
+    Raises:
+        GridError: another text.
+    """
+    from grid import GridError
+
+    kind, _, share = text.partition(":")
+    try:
+        value = float(share)
+    except ValueError:
+        value = 0.0
+    if kind != "cvar" or not 0 < value <= 1:
+        raise GridError("--risk", repr(text), "cvar: and a share in (0, 1], such as cvar:0.1", "correct it")
+    return value

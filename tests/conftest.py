@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
-import pytest
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # read when numpy and torch are imported
+    os.environ.setdefault(name, "1")  # the workers share the cores: threads of their own only make them wait
 
-from command_line import CommandLine
-from scripts.cli import main
+import pytest  # noqa: E402
+
+from command_line import CommandLine  # noqa: E402
+from scripts.cli import main  # noqa: E402
 
 
 @pytest.fixture
@@ -19,9 +24,15 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     return CommandLine(capsys)
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def first_trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a few hundred steps on the triangle."""
     folder = tmp_path_factory.mktemp("runs") / "small"
     assert main(["train", "triangle", "--policy", "mlp", "--steps", "300", "--out", str(folder)]) == 0
     return folder
+
+
+@pytest.fixture
+def trained(first_trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of it, for one test."""
+    return shutil.copytree(first_trained, tmp_path_factory.mktemp("runs") / "small")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from grid.costs import TERMS
-from grid.episode import Episode
+from grid.episode import SHAPES, Episode
 from grid.kinds import KIND_NAMES
 
 SOURCE, STORAGE, CONSUMER, JUNCTION = range(4)
@@ -116,6 +116,7 @@ def make_episode(
         gen_mw=gen,
         served_mw=load - shed,
         shed_mw=shed,
+        curtailed_mw=np.zeros((steps, nodes)),
         spill_mw=np.zeros((steps, nodes)),
         charge_mw=charge,
         discharge_mw=discharge,
@@ -130,7 +131,7 @@ def make_episode(
 
 def first_steps(episode: Episode, steps: int) -> Episode:
     """The same episode as it was recorded after the given number of steps."""
-    by_step = ("gen_avail_mw", "load_mw", "gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw")
+    by_step = SHAPES["TN"]
     cut = {
         name: getattr(episode, name)[:steps] for name in (*by_step, "flow_mw", "line_status", "balancing_mw", "reward")
     }

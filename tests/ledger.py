@@ -46,7 +46,7 @@ def ledger(arrays: GridArrays, before: State, outcome: Outcome, after: State, dt
 
 def episode_totals(episode: Episode) -> dict[str, float]:
     """Energy of a whole episode in MWh, by account."""
-    powers = ("gen", "served", "shed", "spill", "charge", "discharge")
+    powers = ("gen", "served", "shed", "curtailed", "spill", "charge", "discharge")
     totals = {f"{name}_mwh": float(getattr(episode, f"{name}_mw").sum() * episode.dt_h) for name in powers}
     totals["balancing_mwh"] = float(episode.balancing_mw.sum() * episode.dt_h)
     totals["overload_mwh"] = episode.overload_mwh

@@ -30,7 +30,9 @@ def remaining(g: GridArrays, on: np.ndarray) -> tuple[np.ndarray, np.ndarray, np
     return matrix, offset, part
 
 
-def slow_optimum(g: GridArrays, inputs: Inputs, prices: Prices, lines: np.ndarray | None = None) -> float:
+def slow_optimum(  # noqa: PLR0915
+    g: GridArrays, inputs: Inputs, prices: Prices, lines: np.ndarray | None = None
+) -> float:
     """Cost of the best schedule, with these lines (T, E) in service or with all.
 
     For grids without quadratic costs and with availability 1 but for profiles.
@@ -59,9 +61,11 @@ def slow_optimum(g: GridArrays, inputs: Inputs, prices: Prices, lines: np.ndarra
             charge = variable(0, 0, g.charge_max_mw[n])
             discharge = variable(prices.wear_per_mwh * dt_h, 0, g.discharge_max_mw[n])
             shed = variable(g.shed_cost_per_mwh[n] * dt_h, 0, inputs.load_mw[t, n])
-            injection[n] = {gen[n]: 1.0, spill: -1.0, charge: -1.0, discharge: 1.0, shed: 1.0}
+            cut = variable(g.flex_cost_per_mwh[n] * dt_h, 0, g.flex_max_frac[n] * inputs.load_mw[t, n])
+            injection[n] = {gen[n]: 1.0, spill: -1.0, charge: -1.0, discharge: 1.0, shed: 1.0, cut: 1.0}
             fixed[n] = -inputs.load_mw[t, n]
             at_most.append(({spill: 1.0, gen[n]: -1.0}, 0.0))
+            at_most.append(({shed: 1.0, cut: 1.0}, inputs.load_mw[t, n]))
             if t > 0 and isfinite(g.gen_ramp_mw_per_h[n]):
                 at_most.append(({gen[n]: 1.0, gen_before[n]: -1.0}, g.gen_ramp_mw_per_h[n] * dt_h))
                 if g.gen_profile[n] is None:

@@ -13,7 +13,8 @@ from grid.physics import step
 from grid.planning import Optimum
 from grid.state import Inputs, Setpoint, State
 
-RECORDED = ("gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw", "flow_mw", "balancing_mw")
+RECORDED = ("gen_mw", "served_mw", "shed_mw", "curtailed_mw", "spill_mw", "charge_mw", "discharge_mw")
+RECORDED += ("flow_mw", "balancing_mw")
 
 
 def replay(

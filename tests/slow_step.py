@@ -11,7 +11,7 @@ import numpy as np
 from grid.arrays import GridArrays
 from grid.physics.protection import Protection
 
-PER_NODE = ("injection_mw", "gen_mw", "served_mw", "shed_mw", "spill_mw", "charge_mw", "discharge_mw")
+PER_NODE = ("injection_mw", "gen_mw", "served_mw", "shed_mw", "curtailed_mw", "spill_mw", "charge_mw", "discharge_mw")
 
 
 @dataclass
@@ -33,6 +33,7 @@ class SlowOutcome:
     gen_mw: list[float]
     served_mw: list[float]
     shed_mw: list[float]
+    curtailed_mw: list[float]
     spill_mw: list[float]
     charge_mw: list[float]
     discharge_mw: list[float]
@@ -42,7 +43,13 @@ class SlowOutcome:
 
 
 def slow_limits(
-    g: GridArrays, store_mwh: list[float], gen_mw: list[float], t: int, avail: list[float], dt_h: float
+    g: GridArrays,
+    store_mwh: list[float],
+    gen_mw: list[float],
+    t: int,
+    avail: list[float],
+    load_mw: list[float],
+    dt_h: float,
 ) -> SlowLimits:
     """Limits before anything acts."""
     out = SlowLimits()
@@ -55,6 +62,8 @@ def slow_limits(
             hi = min(hi, gen_mw[n] + ramp)
             if not profiled:
                 lo = max(lo, gen_mw[n] - ramp)
+        if g.flex_max_frac[n] > 0:  # a cut of demand stands for output, and has no ramp
+            lo, hi = 0.0, g.flex_max_frac[n] * load_mw[n]
         out.gen_hi_mw.append(hi)
         out.gen_lo_mw.append(min(lo, hi))
         low = g.store_min_mwh[n]
@@ -150,7 +159,7 @@ def _balance(
     surplus = sum(gen[n] - spill[n] + discharge[n] - charge[n] - load_mw[n] + shed[n] for n in nodes)
     short = -surplus
     if short > 0:
-        reserve = {n: (lim.gen_hi_mw[n] - gen[n]) * g.gen_reserve_frac[n] for n in nodes}
+        reserve = {n: (lim.gen_hi_mw[n] - gen[n]) * g.gen_reserve_frac[n] for n in nodes if g.gen_max_mw[n] > 0}
         for amounts, sign, unit in ((reserve, 1, gen), ({n: charge[n] for n in nodes}, -1, charge)):
             for n, change in _share(amounts, short).items():
                 unit[n] += sign * change
@@ -189,20 +198,23 @@ def slow_step(
 ) -> tuple[list[float], list[float], SlowOutcome, SlowLimits]:
     """One step of one env: (store_mwh, gen_mw, outcome, limits)."""
     count = len(g.node_names)
-    lim = slow_limits(g, store_mwh, gen_mw, t, avail, dt_h)
-    gen, charge, discharge, shed, spill = ([0.0] * count for _ in range(5))
+    lim = slow_limits(g, store_mwh, gen_mw, t, avail, load_mw, dt_h)
+    gen, charge, discharge, shed, spill, curtailed = ([0.0] * count for _ in range(6))
     clipped = []
     for n in range(count):
         gen[n] = min(max(ask_gen_mw[n], lim.gen_lo_mw[n]), lim.gen_hi_mw[n])
+        if g.flex_max_frac[n] > 0:
+            gen[n], curtailed[n] = 0.0, gen[n]
         power = min(max(ask_store_mw[n], lim.store_lo_mw[n]), lim.store_hi_mw[n])
         charge[n], discharge[n] = max(-power, 0.0), max(power, 0.0)
         if plan_shed_mw is not None:
-            shed[n] = min(max(plan_shed_mw[n], 0.0), load_mw[n])
+            shed[n] = min(max(plan_shed_mw[n], 0.0), load_mw[n] - curtailed[n])
         if plan_spill_mw is not None:
             spill[n] = min(max(plan_spill_mw[n], 0.0), gen[n])
         if n in g.controllable:
-            clipped.append(ask_gen_mw[n] - gen[n] + ask_store_mw[n] - power)
+            clipped.append(ask_gen_mw[n] - gen[n] - curtailed[n] + ask_store_mw[n] - power)
 
+    load_mw = [load_mw[n] - curtailed[n] for n in range(count)]
     moved = sum(_balance(g, nodes, lim, load_mw, gen, charge, discharge, shed, spill) for nodes in parts_of(g, out=out))
     injection = [gen[n] - spill[n] + discharge[n] - charge[n] - load_mw[n] + shed[n] for n in range(count)]
     end = [
@@ -214,6 +226,7 @@ def slow_step(
         gen_mw=gen,
         served_mw=[load_mw[n] - shed[n] for n in range(count)],
         shed_mw=shed,
+        curtailed_mw=curtailed,
         spill_mw=spill,
         charge_mw=charge,
         discharge_mw=discharge,
@@ -283,7 +296,9 @@ def slow_cost(g: GridArrays, o: SlowOutcome, dt_h: float, co2_per_t: float = 0.0
         "generation": dt_h
         * sum(g.gen_cost_per_mwh[n] * o.gen_mw[n] + g.gen_cost_per_mw2h[n] * o.gen_mw[n] ** 2 for n in nodes),
         "shed": dt_h * sum(g.shed_cost_per_mwh[n] * o.shed_mw[n] for n in nodes),
+        "curtailment": dt_h * sum(g.flex_cost_per_mwh[n] * o.curtailed_mw[n] for n in nodes),
         "overload": dt_h * 300 * over,
+        "trips": 0.0,
         "spill": dt_h * 10 * sum(o.spill_mw),
         "balancing": dt_h * 2 * o.balancing_mw,
         "wear": dt_h * sum(o.discharge_mw),

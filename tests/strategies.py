@@ -66,6 +66,14 @@ def _load(rng: np.random.Generator) -> dict[str, Any]:
     return columns
 
 
+def _flex(rng: np.random.Generator) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    if rng.random() < 0.5:
+        columns["flex_max_frac"] = float(rng.choice([0.1, 0.5, 1]))
+        _maybe(rng, 0.8, columns, "flex_cost_per_mwh", float(rng.choice([0, 20, 50, 300, 3000])))
+    return columns
+
+
 def _line(rng: np.random.Generator) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     _maybe(rng, 0.8, columns, "reactance_pu", float(rng.uniform(0.02, 0.6)))
@@ -77,11 +85,12 @@ def _line(rng: np.random.Generator) -> dict[str, Any]:
 
 @st.composite
 def grids(draw: st.DrawFn) -> Grid:
-    """Valid grids of one to three parts: any kind of node, parallel lines, transformers, shifters and connectors."""
+    """Valid grids of one to three parts: any kind of node and line, flexible demand and connectors."""
     grid = Grid("random")
     wires: list[tuple[str, str]] = []
     parts, most = draw(st.sampled_from([1, 2, 3])), draw(st.integers(1, 3))
-    rng = np.random.default_rng(draw(SEEDS))
+    seed = draw(SEEDS)
+    rng, own = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     counts = rng.integers(0, [most, most, most, most, most + 2], (parts, 5), endpoint=True)
     counts[0, 0] = max(1, counts[0, 0])
     for part, (sources, stores, consumers, junctions, chords) in enumerate(counts.tolist()):
@@ -95,7 +104,7 @@ def grids(draw: st.DrawFn) -> Grid:
             names.append(f"B{part}{i}")
         for i in range(consumers if sources else 0):  # a consumer needs a source it can reach
             extra = _store(rng) if rng.random() < 0.2 else {}
-            grid.add_consumer(f"C{part}{i}", **_load(rng), **extra)
+            grid.add_consumer(f"C{part}{i}", **_load(rng), **(extra or _flex(own)))
             names.append(f"C{part}{i}")
         for i in range(junctions):
             grid.add_junction(f"J{part}{i}")
@@ -129,7 +138,7 @@ def random_inputs(arrays: GridArrays, rng: np.random.Generator, rows: int, dt_h:
 def random_setpoint(arrays: GridArrays, rng: np.random.Generator, rows: int, planned: bool = False) -> Setpoint:
     """(rows, N) anything that could be asked, inside the limits and outside; shed and spill only if planned."""
     size = (rows, len(arrays.node_names))
-    gen = arrays.gen_max_mw * rng.uniform(-0.3, 1.4, size)
+    gen = arrays.most_mw * rng.uniform(-0.3, 1.4, size)
     store = rng.uniform(-1.4, 1.4, size)
     store = np.where(store > 0, store * arrays.discharge_max_mw, store * arrays.charge_max_mw)
     if not planned:

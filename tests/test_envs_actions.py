@@ -51,7 +51,7 @@ def test_the_merit_order_meets_demand_in_every_part_where_it_can(grid, seed):
     arrays = grid.compile()
     rng = np.random.default_rng(seed)
     lo = arrays.gen_min_mw * np.ones((3, 1))
-    hi = np.maximum(arrays.gen_max_mw * rng.uniform(0, 1, (3, len(arrays.node_names))), lo)
+    hi = np.maximum(arrays.most_mw * rng.uniform(0, 1, (3, len(arrays.node_names))), lo)
     need = arrays.load_max_mw * rng.uniform(0, 1, lo.shape)
     gen = MeritOrder.of(arrays, Prices()).dispatch(need, lo, hi)
     assert (gen >= lo - 1e-9).all()

@@ -215,6 +215,7 @@ def test_an_episode_with_a_high_number_needs_none_of_those_before_it():
     ("seed", "options", "message"),
     [
         (-1, None, "seed: found -1; allowed: a whole number >= 0, or None; correct the value"),
+        (0, 5, "reset.options: found 5; allowed: a dict; write options={'episode': 0}"),
         (0, {"episod": 1}, "reset.options: found 'episod'; allowed: episode; did you mean 'episode'?"),
         (0, {"episode": -1}, "reset.options: episode: found -1; allowed: a whole number >= 0; correct the value"),
         (

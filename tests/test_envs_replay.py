@@ -96,6 +96,7 @@ def test_numbers_are_right_to_a_thousandth_of_their_peak_and_flows_to_two(tmp_pa
     true = {
         "output": episode.gen_mw - episode.spill_mw,
         "unmet": episode.shed_mw,
+        "curtailed": episode.curtailed_mw,
         "discharge": episode.discharge_mw - episode.charge_mw,
         "stored": episode.store_mwh[1:],
         "flow": episode.flow_mw,

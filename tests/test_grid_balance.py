@@ -157,15 +157,17 @@ def test_parts_do_not_help_each_other():
 
 
 def plan_of(w, arrays: GridArrays) -> dict[str, np.ndarray]:
-    """What was asked, inside the limits."""
+    """What was asked, inside the limits; the load is what cuts leave of the demand."""
     store = np.clip(w.setpoint.store_mw, w.limits.store_lo_mw, w.limits.store_hi_mw)
-    gen = np.clip(w.setpoint.gen_mw, w.limits.gen_lo_mw, w.limits.gen_hi_mw)
+    output = np.clip(w.setpoint.gen_mw, w.limits.gen_lo_mw, w.limits.gen_hi_mw)
+    gen, load = output * arrays.is_source, w.inputs.load_mw - output * (arrays.flex_max_frac > 0)
     none = np.zeros_like(gen)
-    shed = none if w.setpoint.shed_mw is None else np.minimum(w.setpoint.shed_mw, w.inputs.load_mw)
+    shed = none if w.setpoint.shed_mw is None else np.minimum(w.setpoint.shed_mw, load)
     spill = none if w.setpoint.spill_mw is None else np.minimum(w.setpoint.spill_mw, gen)
     charge, discharge = np.clip(-store, 0, None), np.clip(store, 0, None)
-    surplus = (gen - spill + discharge - charge - w.inputs.load_mw + shed) @ arrays.part_matrix @ arrays.part_matrix.T
-    return {"gen": gen, "charge": charge, "discharge": discharge, "shed": shed, "spill": spill, "surplus": surplus}
+    surplus = (gen - spill + discharge - charge - load + shed) @ arrays.part_matrix @ arrays.part_matrix.T
+    plan = {"gen": gen, "charge": charge, "discharge": discharge, "shed": shed, "spill": spill}
+    return plan | {"surplus": surplus, "load": load, "most": w.limits.gen_hi_mw * arrays.is_source}
 
 
 @CHECKED
@@ -174,7 +176,7 @@ def test_a_later_means_is_used_only_when_all_earlier_ones_are_spent(grid, seed):
     arrays = grid.compile()
     for w in walk(arrays, seed):
         p, o, lim = plan_of(w, arrays), w.outcome, w.limits
-        reserve = (lim.gen_hi_mw - p["gen"]) * arrays.gen_reserve_frac
+        reserve = (p["most"] - p["gen"]) * arrays.gen_reserve_frac
         unused = p["gen"] + reserve - o.gen_mw
         footroom = np.minimum(p["gen"] - lim.gen_lo_mw, p["gen"] - p["spill"])
         kept = o.gen_mw - (p["gen"] - footroom)
@@ -212,14 +214,14 @@ def test_each_means_is_shared_in_proportion(grid, seed):
         rise = np.clip(o.gen_mw - p["gen"], 0, None)
         fall = np.clip(p["gen"] - o.gen_mw, 0, None)
         pairs = [
-            (rise, (w.limits.gen_hi_mw - p["gen"]) * arrays.gen_reserve_frac),
+            (rise, (p["most"] - p["gen"]) * arrays.gen_reserve_frac),
             (fall, np.minimum(p["gen"] - w.limits.gen_lo_mw, p["gen"] - p["spill"])),
             (p["charge"] - o.charge_mw, p["charge"]),
             (p["discharge"] - o.discharge_mw, p["discharge"]),
             (o.spill_mw - p["spill"], o.gen_mw - p["spill"]),
         ]
         groups = [(arrays.part == part, pairs) for part in range(arrays.part_matrix.shape[1])]
-        shed = (o.shed_mw - p["shed"], w.inputs.load_mw - p["shed"])
+        shed = (o.shed_mw - p["shed"], p["load"] - p["shed"])
         groups += [
             (here & (arrays.shed_cost_per_mwh == c), [shed])
             for here, _ in groups

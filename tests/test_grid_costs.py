@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from math import inf, nan
 
 import numpy as np
@@ -13,6 +13,19 @@ from grid import Grid, GridArrays, GridError, Outcome, Prices
 from grid.costs import TERMS, marginal_cost_per_mwh, settlement, step_costs, store_value_per_mwh
 from slow_step import SlowOutcome, slow_cost
 from strategies import CHECKED, SEEDS, grids, walk
+
+TERM_NAMES = (
+    "generation",
+    "shed",
+    "curtailment",
+    "overload",
+    "trips",
+    "spill",
+    "balancing",
+    "wear",
+    "co2",
+    "settlement",
+)
 
 
 def arrays_of(*sources: dict[str, float], stores: tuple[float, ...] = ()) -> GridArrays:
@@ -34,8 +47,11 @@ def arrays_of(*sources: dict[str, float], stores: tuple[float, ...] = ()) -> Gri
 def outcome(arrays: GridArrays, rows: int = 1, **given_mw: object) -> Outcome:
     """An outcome of zeros with some fields given."""
     shape = {"flow_mw": (rows, len(arrays.line_names)), "balancing_mw": (rows,)}
-    zero = {f.name: np.zeros(shape.get(f.name, (rows, len(arrays.node_names)))) for f in fields(Outcome)}
-    return Outcome(**zero | {name: np.array(value, float) for name, value in given_mw.items()})
+    known = (f.name for f in fields(Outcome) if f.name not in ("in_service", "tripped"))
+    zero = {name: np.zeros(shape.get(name, (rows, len(arrays.node_names)))) for name in known}
+    return Outcome(
+        **zero | {name: np.array(value, None if name == "tripped" else float) for name, value in given_mw.items()}
+    )
 
 
 def costs(arrays: GridArrays, prices: Prices, dt_h: float, **given_mw: object) -> dict[str, float]:
@@ -54,6 +70,7 @@ def message(call, *args, **kwargs) -> str:
 def test_the_default_prices_are_the_documented_ones():
     assert Prices() == Prices(
         overload_per_mwh=300,
+        trip_per_mwh=0,
         spill_per_mwh=10,
         balancing_per_mwh=2,
         wear_per_mwh=1,
@@ -67,7 +84,7 @@ def test_the_default_prices_are_the_documented_ones():
 
 def test_the_terms_and_their_order():
     arrays = arrays_of({})
-    assert tuple(TERMS) == ("generation", "shed", "overload", "spill", "balancing", "wear", "co2", "settlement")
+    assert tuple(TERMS) == TERM_NAMES
     assert tuple(step_costs(arrays, Prices(), outcome(arrays), 1.0)) == tuple(TERMS)[:-1]
 
 
@@ -85,6 +102,14 @@ def test_output_that_is_spilled_is_paid_for_as_well():
 
 def test_demand_not_served_costs_its_own_price():
     assert costs(arrays_of({}), Prices(), 0.5, shed_mw=[[0, 2, 3]]) == {"shed": (2 * 700 + 3 * 1000) / 2}
+
+
+def test_a_cut_costs_what_its_consumer_asks_for_and_a_tripped_line_by_its_capacity():
+    arrays = arrays_of({}).convert(lambda a: a)
+    arrays = replace(arrays, flex_cost_per_mwh=np.array([0.0, 90, 200]))
+    terms = costs(arrays, Prices(), 0.5, curtailed_mw=[[0, 2, 3]], shed_mw=[[0, 0, 1]])
+    assert terms == {"curtailment": (2 * 90 + 3 * 200) / 2, "shed": 1000 / 2}
+    assert costs(arrays, Prices(trip_per_mwh=7), 0.5, tripped=[[True, False]]) == {"trips": 20 * 7 / 2}
 
 
 def test_only_flow_above_capacity_is_priced_in_both_directions():

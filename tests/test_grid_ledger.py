@@ -90,11 +90,11 @@ def test_the_ledger_sees_what_is_wrong():
 def test_the_totals_of_an_episode():
     episode = make_episode(nodes=8, steps=6, dt_h=0.5)
     totals = episode_totals(episode)
-    for name in ("gen", "served", "shed", "spill", "charge", "discharge", "balancing"):
+    for name in ("gen", "served", "shed", "curtailed", "spill", "charge", "discharge", "balancing"):
         assert totals[f"{name}_mwh"] == pytest.approx(0.5 * getattr(episode, f"{name}_mw").sum())
     assert totals["overload_mwh"] == pytest.approx(
         0.5 * sum(max(0, abs(f) - c) for row in episode.flow_mw for f, c in zip(row, episode.capacity_mw, strict=True))
     )
     assert totals["store_change_mwh"] == pytest.approx(episode.store_mwh[6].sum() - episode.store_mwh[0].sum())
-    assert len(totals) == 9
+    assert len(totals) == 10
     assert {type(value) for value in totals.values()} == {float}

@@ -33,7 +33,8 @@ PRICES = st.builds(
     co2_per_t=st.sampled_from([0.0, 25.0]),
 )
 
-SITUATIONS = ("congestion", "shortage", "surplus", "full store", "empty store")
+POWERS = ("gen_mw", "charge_mw", "discharge_mw", "shed_mw", "curtailed_mw", "spill_mw")
+SITUATIONS = ("congestion", "shortage", "surplus", "cut", "full store", "empty store")
 
 
 def run(arrays: GridArrays, inputs: Inputs, prices: Prices, ask, rows: int) -> tuple[np.ndarray, dict[str, bool]]:
@@ -48,6 +49,7 @@ def run(arrays: GridArrays, inputs: Inputs, prices: Prices, ask, rows: int) -> t
         cost += sum(step_costs(arrays, prices, outcome, inputs.dt_h).values())
         seen["congestion"] |= bool((np.abs(outcome.flow_mw) > arrays.capacity_mw + 1e-6)[::4].any())
         seen["shortage"] |= bool((outcome.shed_mw > 1e-6)[::4].any())
+        seen["cut"] |= bool((outcome.curtailed_mw > 1e-6)[::4].any())
         seen["surplus"] |= bool((outcome.spill_mw > 1e-6)[::4].any())
         seen["full store"] |= bool((state.store_mwh > arrays.store_max_mwh - 1e-6)[::4, stores].any())
         seen["empty store"] |= bool((state.store_mwh < arrays.store_min_mwh + 1e-6)[::4, stores].any())
@@ -62,7 +64,7 @@ def askers(arrays: GridArrays, best: Optimum, rng: np.random.Generator, rows: in
     def ask(t: int) -> Setpoint:
         wild = random_setpoint(arrays, rng, rows, planned=True)
         far = wild.gen_mw, wild.store_mw, wild.shed_mw * (kind == 1), wild.spill_mw * (kind == 1)
-        near = (getattr(best, f"{name}_mw")[t] for name in ("gen", "store", "shed", "spill"))
+        near = (best.gen_mw[t] + best.curtailed_mw[t], best.store_mw[t], best.shed_mw[t], best.spill_mw[t])
         return Setpoint(
             *(
                 np.where(kind < 2, there, here * (1 + noise * rng.normal(size=there.shape)))
@@ -109,7 +111,7 @@ def test_the_schedule_replayed_through_the_step_costs_what_the_optimum_says():
         exact.append(best.exact)
         if best.exact:
             assert episode.cost == pytest.approx(best.cost, abs=margin)
-            for name in ("gen_mw", "charge_mw", "discharge_mw", "shed_mw", "spill_mw", "store_mwh", "flow_mw"):
+            for name in (*POWERS, "store_mwh", "flow_mw"):
                 assert np.allclose(getattr(episode, name), getattr(best, name), atol=1e-4), name
 
     check()
@@ -131,7 +133,7 @@ def test_flows_and_balance_of_the_plan_are_those_of_the_step(grid, seed):
     arrays = grid.compile()
     inputs = random_inputs(arrays, np.random.default_rng(seed), 3, 1.0)
     best = optimum(arrays, inputs)
-    served = inputs.load_mw - best.shed_mw
+    served = inputs.load_mw - best.shed_mw - best.curtailed_mw
     injection = best.gen_mw - best.spill_mw + best.discharge_mw - best.charge_mw - served
     assert np.abs(injection @ arrays.part_matrix).max() < 1e-7
     assert np.allclose(best.flow_mw, flows(arrays, injection), atol=1e-6)
@@ -159,7 +161,7 @@ def test_with_lines_out_of_service_a_formulation_by_parts_gives_the_same_cost(gr
     assert (best.flow_mw[~in_service] == 0).all()
     for t, on in enumerate(in_service):
         matrix, offset, part = remaining(arrays, on)
-        served = inputs.load_mw[t] - best.shed_mw[t]
+        served = inputs.load_mw[t] - best.shed_mw[t] - best.curtailed_mw[t]
         injection = best.gen_mw[t] - best.spill_mw[t] + best.discharge_mw[t] - best.charge_mw[t] - served
         assert np.abs(np.bincount(part, injection)).max() < 1e-7
         assert best.flow_mw[t] == pytest.approx(matrix @ injection + offset, abs=1e-5)
@@ -188,7 +190,7 @@ def test_the_rents_of_lines_are_what_consumers_pay_above_what_is_earned(grid, se
     arrays = replace(arrays, shift_deg=np.zeros(lines))
     inputs = random_inputs(arrays, np.random.default_rng(seed), 3, (1.0, 0.5)[seed % 2])
     best = optimum(arrays, inputs)
-    served = inputs.load_mw - best.shed_mw
+    served = inputs.load_mw - best.shed_mw - best.curtailed_mw
     injection = best.gen_mw - best.spill_mw + best.discharge_mw - best.charge_mw - served
     surplus = -(injection * best.nodal_price_per_mwh).sum(axis=1) * inputs.dt_h
     assert best.line_rent.sum(axis=1) == pytest.approx(surplus, abs=1e-6 * scale(best, inputs))

@@ -59,8 +59,9 @@ def test_no_limit_is_ever_broken(grid, seed):
         o, lim = w.outcome, w.limits
         for name in PER_NODE[1:]:
             assert (getattr(o, name) >= -TOLERANCE).all(), name
-        assert (o.gen_mw >= lim.gen_lo_mw - TOLERANCE).all()
-        assert (o.gen_mw <= lim.gen_hi_mw + TOLERANCE).all()
+        output = o.gen_mw + o.curtailed_mw
+        assert (output >= lim.gen_lo_mw - TOLERANCE).all()
+        assert (output <= lim.gen_hi_mw + TOLERANCE).all()
         assert (o.gen_mw <= arrays.gen_max_mw * w.inputs.gen_avail_frac + TOLERANCE).all()
         assert (o.charge_mw <= -lim.store_lo_mw + TOLERANCE).all()
         assert (o.charge_mw <= arrays.charge_max_mw + TOLERANCE).all()
@@ -71,7 +72,9 @@ def test_no_limit_is_ever_broken(grid, seed):
         assert (w.after.store_mwh <= arrays.store_max_mwh + TOLERANCE).all()
         assert (o.shed_mw <= w.inputs.load_mw + TOLERANCE).all()
         assert (o.spill_mw <= o.gen_mw + TOLERANCE).all()
-        np.testing.assert_allclose(o.served_mw + o.shed_mw, w.inputs.load_mw, rtol=0, atol=TOLERANCE)
+        assert (o.curtailed_mw <= arrays.flex_max_frac * w.inputs.load_mw + TOLERANCE).all()
+        met = o.served_mw + o.shed_mw + o.curtailed_mw
+        np.testing.assert_allclose(met, w.inputs.load_mw, rtol=0, atol=TOLERANCE)
 
 
 @CHECKED
@@ -102,9 +105,10 @@ def test_planned_shed_and_spill_are_kept(grid, seed):
     for w in walk(arrays, seed):
         if w.setpoint.shed_mw is None:
             continue
-        assert (w.outcome.shed_mw >= np.minimum(w.setpoint.shed_mw, w.inputs.load_mw) - TOLERANCE).all()
+        left = w.inputs.load_mw - w.outcome.curtailed_mw
+        assert (w.outcome.shed_mw >= np.minimum(w.setpoint.shed_mw, left) - TOLERANCE).all()
         feasible = np.clip(w.setpoint.gen_mw, w.limits.gen_lo_mw, w.limits.gen_hi_mw)
-        assert (w.outcome.spill_mw >= np.minimum(w.setpoint.spill_mw, feasible) - TOLERANCE).all()
+        assert (w.outcome.spill_mw >= np.minimum(w.setpoint.spill_mw, feasible * arrays.is_source) - TOLERANCE).all()
 
 
 @CHECKED
@@ -114,7 +118,7 @@ def test_limits_do_not_depend_on_what_is_asked(grid, seed):
     here = arrays.controllable
     for w in walk(arrays, seed):
         lim = w.limits
-        most = 2 * (arrays.gen_max_mw + arrays.discharge_max_mw + arrays.charge_max_mw) + 1
+        most = 2 * (arrays.most_mw + arrays.discharge_max_mw + arrays.charge_max_mw) + 1
         for sign, gen, store in ((1, lim.gen_hi_mw, lim.store_hi_mw), (-1, lim.gen_lo_mw, lim.store_lo_mw)):
             asked = Setpoint(sign * most + 0 * gen, sign * most + 0 * gen)
             _, outcome = step(arrays, w.before, asked, w.inputs)

@@ -98,7 +98,7 @@ def test_gradients_equal_finite_differences_away_from_kinks():
             value(*x, theirs, torch.tensor).backward()
             at, h = [v.detach().numpy() for v in x], 1e-5
             middle = value(*at, arrays, np.asarray)
-            for which, has_unit in enumerate((arrays.is_source, arrays.is_store, arrays.is_store)):
+            for which, has_unit in enumerate((arrays.most_mw > 0, arrays.is_store, arrays.is_store)):
                 for n in np.flatnonzero(has_unit):
                     up, down = ([v.copy() for v in at] for _ in range(2))
                     up[which][0, n] += h

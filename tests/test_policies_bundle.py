@@ -1,5 +1,6 @@
 """Runs on disk: what is loaded acts as what was saved, and nothing foreign, cut off or executable gets in."""
 
+import dataclasses
 import json
 import pickle
 import shutil
@@ -89,6 +90,24 @@ def test_sb3_evaluates_a_loaded_agent_as_a_rollout_does(trained, policy):
     actions, state = agent.predict(batch.reset(), state="kept", episode_start=None, deterministic=False)
     assert (actions.shape, state) == ((4, 6), "kept")
     assert not np.array_equal(actions, agent.predict(batch.observation)[0])
+
+
+@pytest.mark.parametrize(
+    ("policy", "env", "found"),
+    [
+        ("mlp", {"observation": "graph"}, r"an observation of \{'globals'"),
+        ("mlp", {"topology": "triangle"}, r"an observation of \(1, \d+\); allowed: \(\d+,\), of one or B envs"),
+        ("extractor", {"observation": "flat"}, r"an observation of \(1, \d+\); allowed: \{'"),
+        ("extractor", {"topology": "triangle"}, r"an observation of \{'"),
+        ("graph", {"observation": "flat"}, r"an observation of \(1, \d+\); allowed: \{'"),
+        ("graph", {"action": "absolute"}, r"an observation of \{'"),
+    ],
+)
+def test_sb3_is_told_when_an_agent_is_shown_what_it_cannot_read(trained, policy, env, found):
+    agent = trained[policy][1]
+    other = Monitor(LoadBalancer(dataclasses.replace(agent.env_config, **env)))
+    with pytest.raises(GridError, match=f"agent 'agent': found {found}.*; make the env with agent.env_config, which"):
+        evaluate_policy(agent, other, n_eval_episodes=1)
 
 
 def test_the_settings_of_the_env_come_back(run):

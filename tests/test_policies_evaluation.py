@@ -85,13 +85,23 @@ def test_the_split_is_test_unless_told_otherwise(evaluation):
 def test_json_has_the_promised_shape_and_survives_json(evaluation):
     content = evaluation.to_json()
     assert json.loads(json.dumps(content, allow_nan=False)) == content
-    about = {"grid": "congested", "episodes": EPISODES, "seed": SEED, "split": "test", "hours": 24.0, "trips": False}
+    about = {
+        "task": None,
+        "grid": "congested",
+        "episodes": EPISODES,
+        "seed": SEED,
+        "split": "test",
+        "hours": 24.0,
+        "trips": False,
+    }
     assert list(content) == [*about, "outages", "optimum_is", "notes", "policies"]
     assert {name: content[name] for name in about} == about
     assert list(content["policies"]) == ["random", "merit", "redispatch", "mpc", "plan", "optimum"]
     for row in content["policies"].values():
-        figures = ["cost", "gap_frac", "score", "unserved_mwh", "overload_mwh", "decision_s"]
-        assert list(row) == [*figures, "worst_episode", "worst_gap_frac"]
+        figures = ["cost", "gap_frac", "score", "unserved_mwh", "curtailed_mwh", "overload_mwh", "decision_s"]
+        of_episodes = ["worst_episode", "worst_gap_frac", "cvar_gap_frac", "episode_cost", "above"]
+        assert list(row) == [*figures, *of_episodes]
+        assert np.mean(row["episode_cost"]) == pytest.approx(row["cost"]["mean"])
         for name in ("cost", "gap_frac", "score"):
             assert list(row[name]) == ["mean", "low", "high"]
             assert row[name]["low"] <= row[name]["mean"] <= row[name]["high"]
@@ -170,7 +180,7 @@ def runs(name, cost, reference=None):
     cost = np.asarray(cost, dtype=float)
     nothing = np.zeros_like(cost)
     reference = np.full_like(cost, 100.0) if reference is None else np.asarray(reference, dtype=float)
-    return Runs(name, cost, reference, nothing, nothing, nothing, 0.0)
+    return Runs(name, cost, reference, nothing, nothing, nothing, nothing, 0.0)
 
 
 def test_hand_made_costs_give_hand_made_figures():

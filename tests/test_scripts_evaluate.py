@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -104,3 +105,20 @@ def test_a_plain_network_takes_the_outages_of_no_other_line(run: CommandLine) ->
     assert run("evaluate", "runs/cut", "--episodes", 1, "--outages", "plant-town,9,2") == 0, run.err
     said = run.fault("evaluate", "runs/cut", "--episodes", 1, "--outages", "plant-battery,5,6")
     assert "found outages or trips other than in its training" in said
+
+
+def test_several_seeds_are_trained_and_stand_in_one_table(run: CommandLine) -> None:
+    said = run.json("train", "triangle", "--policy", "mlp", "--steps", 300, "--seed", 4, "--seeds", 2, "--out", "small")
+    assert [Path(each["run"]).name for each in said["runs"]] == ["small-4", "small-5"]
+    configs = [json.loads(Path(each["run"], "config.json").read_text()) for each in said["runs"]]
+    assert [config["train"]["seed"] for config in configs] == [4, 5]
+    value = run.json("evaluate", "small-4", "small-5", "merit", "--episodes", 2)
+    assert list(value["policies"]) == ["merit", "small-4", "small-5", "optimum"]
+    assert value["policies"]["small-4"]["episode_cost"] != value["policies"]["small-5"]["episode_cost"]
+    assert not Path("small-4", "evaluation.json").exists()  # a table of several runs belongs to none of them
+
+
+@pytest.mark.parametrize("risk", ["cvar", "cvar:0", "cvar:1.5", "mean", "cvar:x"])
+def test_a_risk_that_cannot_be_read_is_refused(run: CommandLine, risk: str) -> None:
+    said = run.fault("train", "triangle", "--risk", risk)
+    assert said.startswith(f"--risk: found '{risk}'; allowed: cvar: and a share in (0, 1], such as cvar:0.1")

@@ -26,10 +26,12 @@ def test_render_lets_the_policy_run_a_test_episode(
 def test_render_shows_the_first_episode_that_evaluate_runs(run: CommandLine, tmp_path: Path) -> None:
     value = run.json("evaluate", "merit", "--grid", "triangle", "--episodes", 1, "--seed", 7)
     costs = {}
-    for policy in ("merit", "mpc", "optimum"):
+    for policy in ("merit", "mpc", "plan", "optimum"):
         run.ok("render", "triangle", "--policy", policy, "--seed", 7, "--out", "episode.npz")
         costs[policy] = Episode.load(tmp_path / "episode.npz").cost
-    value["policies"] |= run.json("evaluate", "mpc", "--grid", "triangle", "--episodes", 1, "--seed", 7)["policies"]
+    for policy in ("mpc", "plan"):
+        words = ("evaluate", policy, "--grid", "triangle", "--episodes", 1, "--seed", 7)
+        value["policies"] |= run.json(*words)["policies"]
     expected = {name: figures["cost"]["mean"] for name, figures in value["policies"].items()}
     assert costs == pytest.approx(expected, rel=1e-6)
 
@@ -96,11 +98,16 @@ def test_live_prints_one_line_a_step(run: CommandLine, tmp_path: Path) -> None:
         ("render nowhere", "nowhere: found nothing of that name"),
         ("render nowhere.npz", "nowhere.npz: found no such file"),
         ("render triangle --policy agent", "found a grid without an agent"),
-        ("render triangle --policy best", "found 'best'; allowed: agent, random, merit, redispatch, mpc, optimum"),
+        (
+            "render triangle --policy best",
+            "allowed: agent, random, merit, redispatch, mpc, plan, optimum",
+        ),
         ("render triangle --out grid_state.bmp", "grid_state.bmp: found the suffix '.bmp'"),
         ("render nowhere --out grid_state.bmp", "grid_state.bmp: found the suffix '.bmp'"),  # before any work
         ("render triangle --out grid_state.bmp", "allowed: .gif, .mp4, .png, .html, .npz"),
         ("render triangle --what sim_results --out a.html", "--what: found a.html, which holds all"),
+        ("render plan --grid triangle", "plan: found a policy in place of a run"),
+        ("render mpc --grid triangle", "; write triangle --policy mpc"),
         ("render best.npz --policy merit", "an episode that has already happened"),
         ("render triangle --out replay.html --versus marit", "--versus: found 'marit'; allowed: "),
         ("render triangle --out replay.html --versus agent", "--versus agent: found a grid without an agent"),

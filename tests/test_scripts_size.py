@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import COMMAND, ROOT
+from command_line import COMMAND, ROOT, CommandLine
 from topologies import names
 
 MOST_MEMORY_MB = 400
@@ -32,8 +32,8 @@ def test_an_animation_for_a_readme_is_small_and_takes_little_memory(tmp_path: Pa
 
 
 @pytest.mark.parametrize("words", [("--policy", "random"), ("--policy", "redispatch", "--versus", "optimum")])
-def test_a_replay_of_118_buses_is_small(tmp_path: Path, words: tuple[str, ...]) -> None:
-    render(tmp_path, "case118", *words, "--out", "a.html")
+def test_a_replay_of_118_buses_is_small(run: CommandLine, tmp_path: Path, words: tuple[str, ...]) -> None:
+    run.ok("render", "case118", *words, "--out", "a.html")
     assert (tmp_path / "a.html").stat().st_size <= 200_000
 
 
@@ -68,8 +68,14 @@ def test_a_terminal_shows_a_bar_with_the_time_left_and_then_the_result_alone(tmp
     assert text.count("\n") == 1
 
 
-@pytest.mark.skipif(os.name != "posix", reason="needs terminals")
-def test_errors_are_red_on_a_terminal_unless_colour_is_refused(tmp_path: Path) -> None:
-    said = [on_a_terminal(tmp_path, "render nowhere", NO_COLOR=refused) for refused in ("", "1")]
+def test_errors_are_red_on_a_terminal_unless_colour_is_refused(
+    run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = []
+    for refused in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", refused)
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+        run("render", "nowhere")
+        said.append(run.err)
     assert said[0].startswith("\033[31merror:\033[0m nowhere: found")
     assert said[1].startswith("error: nowhere: found")

@@ -123,6 +123,11 @@ def test_train_and_render_answer_in_json(run: CommandLine, trained: Path) -> Non
             "allowed: the folder of a run or its name in runs/; name a run",
         ),
         ("train --resume .", ".: found no config.json in it; allowed: the folder of a run or its name in runs/; give"),
+        (
+            "train triangle --start classic",
+            "classic: found no such run; allowed: the folder of a run",
+        ),
+        ("train triangle --start classic", "or a shipped agent: universal; use one of: universal"),
         ("train triangle --policy mlp --start universal", "train.policy: found 'mlp' beside start; allowed: 'graph'"),
         ("train triangle --outages plant-town,48,2", "found hour 48 of an episode of 48 h; allowed: a start before"),
     ],
@@ -143,7 +148,7 @@ def test_without_torch_train_names_the_extra_and_spares_the_old_run(tmp_path: Pa
 
 
 def test_train_takes_many_grids_and_the_agent_runs_any_other(run: CommandLine, tmp_path: Path) -> None:
-    text = run.ok("train", "triangle", "gen:6..7x2", "--steps", 4000, "--stages", "gradient")
+    text = run.ok("train", "triangle", "gen:6..7x2", "--steps", 1)
     assert "compare  load-balancer evaluate runs/many-graph --grid GRID" in text
     value = run.json("evaluate", "many-graph", "--grid", "gen:8:3", "--episodes", 2)
     assert value["grid"] == "gen:8:3"
@@ -151,7 +156,7 @@ def test_train_takes_many_grids_and_the_agent_runs_any_other(run: CommandLine, t
     run.ok("render", "many-graph", "--grid", "gen:8:3", "--out", "episode.npz")
     episode = Episode.load(tmp_path / "episode.npz")
     assert (episode.policy, episode.grid_name) == ("agent", "gen:8:3")
-    run.ok("train", "gen:8:3", "--start", "many-graph", "--steps", 3072)
+    run.ok("train", "gen:8:3", "--start", "many-graph", "--steps", 1)
     assert (tmp_path / "runs" / "gen:8:3-graph" / "grid.json").exists()
     for line, said in (
         ("evaluate many-graph", "many-graph: found an agent of 3 grids; allowed: one grid to run; add --grid"),
@@ -167,13 +172,9 @@ def test_train_takes_many_grids_and_the_agent_runs_any_other(run: CommandLine, t
         assert said in run.fault(*line.split())
 
 
-def test_a_shipped_agent_goes_by_its_name(
-    run: CommandLine, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_shipped_agent_goes_by_its_name(run: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "SHIPPED", tmp_path / "agents")
-    run.ok(
-        "train", "triangle", "--policy", "graph", "--steps", 1500, "--stages", "gradient", "--out", "agents/everywhere"
-    )
+    run.ok("train", "triangle", "--steps", 1, "--out", "agents/everywhere")
     value = run.json("evaluate", "everywhere", "--grid", "gen:6:1", "--episodes", 1)
     assert list(value["policies"])[-2:] == ["agent", "optimum"]
     run.ok("render", "everywhere", "--grid", "gen:6:1", "--out", "grid_state.png")

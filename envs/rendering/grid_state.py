@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 from envs.rendering import header, video
 from envs.rendering.canvas import Canvas, Image, fit
 from envs.rendering.layout import Box
-from envs.rendering.legend import draw_fullest_lines, draw_legend, draw_outage_legend
+from envs.rendering.legend import draw_event_legend, draw_fullest_lines, draw_legend
 from envs.rendering.network import Network
 from envs.rendering.playback import Playback, rows
 from envs.rendering.strip import Strip, plots_of
@@ -34,8 +34,8 @@ def grid_state(
     Args:
         episode: what to show.
         path: the file to write; its suffix says what.
-        step: of a picture, counted from 0; None: the step with the most unserved demand or, where all demand is
-            served, with the highest demand.
+        step: of a picture, counted from 0; None: the step with the most unserved demand; where there is none,
+            with the most curtailed, or else with the highest demand.
         versus: what another policy did in the same episode, to be shown beside it.
         progress: called after each frame of an animation with the number of frames done and of all frames.
 
@@ -58,9 +58,9 @@ def grid_state(
 
 
 def _telling_step(episode: Episode) -> int:
-    """The step with the most unserved demand; where all demand is served, the step with the highest demand."""
-    unserved_mw, load_mw = rows(episode.shed_mw).sum(1), rows(episode.load_mw).sum(1)
-    return int((unserved_mw if unserved_mw.max() > 1e-6 else load_mw).argmax())
+    """The step with the most unserved demand; where there is none, with the most curtailed, else the most demand."""
+    powers_mw = [rows(power).sum(1) for power in (episode.shed_mw, episode.curtailed_mw, episode.load_mw)]
+    return int(next(power for power in powers_mw if power.max() > 1e-6 or power is powers_mw[-1]).argmax())
 
 
 def _renderer(
@@ -133,7 +133,7 @@ class GridStateRenderer:
         with context(["default", STYLE]):
             self._canvas.restore(self._background)
             self._strip.draw_background(plots_of(self._playback))
-            end = draw_outage_legend(self._canvas, self.network, episode, self._legend_x, self._legend_end) - 8
+            end = draw_event_legend(self._canvas, self.network, [episode], self._legend_x, self._legend_end) - 8
             low = self._box.bottom
             self._below = Box(self._legend_x, low, self._canvas.width - MARGIN - self._legend_x, end - low)
             self._canvas.keep()

@@ -5,7 +5,7 @@ Each figure has room for its widest value, so that none moves when it changes an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -14,20 +14,38 @@ from envs.rendering.canvas import Canvas, fit, text_width
 from envs.rendering.figure import FigureText
 from envs.rendering.layout import Floats
 from envs.rendering.playback import Moment
-from envs.rendering.style import BLUE, INK, LOOKS, MARGIN, MUTED, VERMILION, number, percent, time_of
+from envs.rendering.style import (
+    BLUE,
+    CURTAILED,
+    INK,
+    LEAST_MW,
+    LOOKS,
+    MARGIN,
+    MUTED,
+    VERMILION,
+    number,
+    percent,
+    time_of,
+)
 from grid import KIND_NAMES, Episode
 
 VALUE_SIZE, NAME_SIZE = 15, 9
 TITLE, NOTE = 38, 63  # from the upper edge down to the middles of the two rows
 GAP = 28.0
 
-Figures: TypeAlias = list[tuple[str, list[str], list[str]]]
-"""Name of each figure, its values (T,) and their colours (T,)."""
+Figure: TypeAlias = tuple[str, list[str], list[str]]
+"""Its name, its values (T,) and their colours (T,)."""
+Figures: TypeAlias = list[Figure]
 
 
-def plain(name: str, values: Floats) -> tuple[str, list[str], list[str]]:
+def plain(name: str, values: Floats) -> Figure:
     """A figure of numbers (T,), all in the same colour."""
     return name, [number(value) for value in values.tolist()], [INK] * len(values)
+
+
+def missing(name: str, values: Sequence[float], colour: str, words: Callable[[float], str]) -> Figure:
+    """A figure of what should be 0 (T,), in its colour where it is not."""
+    return name, [words(value) for value in values], [colour if value > 0.005 else MUTED for value in values]
 
 
 def right_edges(right: float, columns: Sequence[tuple[str, Sequence[str]]]) -> list[float]:
@@ -41,13 +59,13 @@ def right_edges(right: float, columns: Sequence[tuple[str, Sequence[str]]]) -> l
 
 
 def served_figures(series: Moment) -> Figures:
-    """The served share of the demand, and the power that is not served."""
-    demand, served = series.load_mw.tolist(), series.served_mw.tolist()
-    unmet = np.maximum(series.load_mw - series.served_mw, 0.0).tolist()
-    return [
-        ("served", [percent(*pair) for pair in zip(served, demand, strict=True)], [BLUE] * len(demand)),
-        ("unmet", [f"{number(one)} MW" for one in unmet], [VERMILION if one > 0.005 else MUTED for one in unmet]),
-    ]
+    """The served share of the demand or, where demand is curtailed, how much; and the power that is not met."""
+    demand, served, cut = series.load_mw.tolist(), series.served_mw.tolist(), series.curtailed_mw.tolist()
+    unmet = np.maximum(series.load_mw - series.served_mw - series.curtailed_mw, 0.0).tolist()
+    if max(cut) > LEAST_MW:
+        return [missing("curtailed MW", cut, CURTAILED, number), missing("unmet MW", unmet, VERMILION, number)]
+    shares = [percent(*pair) for pair in zip(served, demand, strict=True)]
+    return [("served", shares, [BLUE] * len(shares)), missing("unmet", unmet, VERMILION, lambda mw: f"{number(mw)} MW")]
 
 
 def draw_figures(

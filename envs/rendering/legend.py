@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -89,11 +90,15 @@ def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> float:
     return pen.y
 
 
-def draw_outage_legend(canvas: Canvas, network: Network, episode: Episode, x: float, y: float) -> float:
-    """Rows from (x, y) downwards for lines out of service in this episode; returns where they end."""
+def draw_event_legend(canvas: Canvas, network: Network, episodes: Sequence[Episode], x: float, y: float) -> float:
+    """Rows from (x, y) downwards for lines out of service and demand curtailed in these episodes; where they end."""
     pen = _Pen(canvas, x, y)
+    if any(episode.curtailed_mw.max(initial=0.0) > style.LEAST_MW for episode in episodes):
+        pen.shape(style.CIRCLE, 8, style.LOOKS["consumer"].colour, style.PAPER, 1)
+        pen.line(style.arc(0.4) * 11.5 + [pen.x + 13, pen.y], style.CURTAILED, 3.4, "butt")
+        pen.word("demand curtailed")
     for status, words in OUTAGE_WORDS.items():
-        if (episode.line_status == status).any():
+        if any((episode.line_status == status).any() for episode in episodes):
             draw_outages(canvas, [pen.ruler], pen.ruler.mean(0, keepdims=True), np.array([status]), 2.5, 6.5)
             pen.word(words)
     return pen.y

@@ -139,9 +139,10 @@ class Network:
         chevrons: Any = self.chevrons(moment, seconds_per_step)  # Any: matplotlib's types know no arrays
         rim = 0.9 if len(self.segments) <= 60 else 0.7
         canvas.stamp(PolyCollection(chevrons, facecolors=style.INK, edgecolors=style.PAPER, linewidths=rim))
-        arcs = self.arcs(moment.unmet_frac)
-        self._draw_paths(arcs, style.PAPER, self.arc_width + 1.6, "butt")
-        self._draw_paths(arcs, style.VERMILION, self.arc_width, "butt")
+        short, unmet = self.arcs(moment.short_frac), self.arcs(moment.unmet_frac)
+        self._draw_paths(short, style.PAPER, self.arc_width + 1.6, "butt")
+        self._draw_paths(short, style.CURTAILED, self.arc_width, "butt")
+        self._draw_paths(unmet, style.VERMILION, self.arc_width, "butt")
         canvas.draw(under)
         gauges = self.gauges(moment.fill_frac)
         canvas.stamp(PolyCollection(gauges, facecolors=self._gauge_colours, edgecolors="none"))

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 
 from envs.rendering.figure import time_axes
 from envs.rendering.layout import Box, Floats
-from envs.rendering.style import GREEN, INK, MUTED, PAPER, SERVED, VERMILION, frac, literal, tints
+from envs.rendering.style import CURTAILED, GREEN, INK, MUTED, PAPER, SERVED, VERMILION, frac, literal, tints
 from grid import TERMS, Episode
 
 MOST_PARTS = 7  # of a stack that are shown by name
@@ -35,11 +35,15 @@ class Part(NamedTuple):
 
 
 def demand(axes: Axes, episode: Episode) -> None:
-    """Demand of the grid: served and unserved."""
+    """Demand of the grid: served, curtailed and unserved."""
     axes.set_title("Demand (MW)")
     parts = [Part("served", episode.served_mw.sum(1), SERVED)]
-    if episode.shed_mw.max(initial=0.0) > 1e-9:
-        parts.append(Part("unmet", episode.shed_mw.sum(1), VERMILION, "////"))
+    for name, missing_mw, colour in (
+        ("curtailed", episode.curtailed_mw, CURTAILED),
+        ("unmet", episode.shed_mw, VERMILION),
+    ):
+        if missing_mw.max(initial=0.0) > 1e-9:
+            parts.append(Part(name, missing_mw.sum(1), colour, "////"))
     _stack(axes, parts)
     line = _outline(axes, episode.load_mw.sum(1), "demand")
     _limits(axes, 0.0, float(episode.load_mw.sum(1).max()))

@@ -20,11 +20,13 @@ class Moment:
 
     fill_frac: Floats  # (N,) source: output ÷ available; storage: charge after the step
     unmet_frac: Floats  # (N,) share of the demand that is not served
+    short_frac: Floats  # (N,) the same, what is curtailed counted as well
     flow_frac: Floats  # (E,) flow ÷ capacity, signed; without a capacity: ÷ the largest node of the grid
     line_status: NDArray[np.int64]  # (E,) as of the finished step: OUT, IN_SERVICE or TRIPPED
     way: Floats  # (E,) how far the flow has moved on; 1 is one step at full loading; signed
     load_mw: Floats  # () of the grid
     served_mw: Floats  # () of the grid
+    curtailed_mw: Floats  # () of the grid
     stored_frac: Floats  # () mean of all stores
     reward: Floats  # ()
     reward_sum: Floats  # () of all steps so far
@@ -54,11 +56,13 @@ class Playback:
         self.series = Moment(
             fill_frac=np.where(is_source, output, np.where(is_storage, charge, 0.0)),
             unmet_frac=frac(rows(episode.shed_mw), rows(episode.load_mw)),
+            short_frac=frac(rows(episode.shed_mw + episode.curtailed_mw), rows(episode.load_mw)),
             flow_frac=flow_frac,
             line_status=status,
             way=np.vstack([np.zeros((1, flow_frac.shape[1])), way]),
             load_mw=rows(episode.load_mw).sum(1),
             served_mw=rows(episode.served_mw).sum(1),
+            curtailed_mw=rows(episode.curtailed_mw).sum(1),
             stored_frac=self.stored_frac.mean(1) if stores.any() else np.zeros(steps),
             reward=rows(episode.reward),
             reward_sum=np.cumsum(rows(episode.reward)),

@@ -12,11 +12,24 @@ from matplotlib.style import context
 
 from envs.rendering.canvas import Canvas, Image, fit
 from envs.rendering.figure import DPI, PLOTS, FigureText, new_figure, number_ticks, time_axes, written_figure
-from envs.rendering.header import NAME_SIZE, NOTE, TITLE, Figures, draw_figures, plain, right_edges
+from envs.rendering.header import NAME_SIZE, NOTE, TITLE, Figures, draw_figures, missing, plain, right_edges
 from envs.rendering.layout import Box
 from envs.rendering.panels import PANELS, cost, draw_pair, generation, pair_boxes, storage
 from envs.rendering.playback import check_same_episode, cost_by_step
-from envs.rendering.style import BLUE, GIF_SIZE, INK, MARGIN, MUTED, SIZE, VERMILION, number, percent, time_of
+from envs.rendering.style import (
+    BLUE,
+    CURTAILED,
+    GIF_SIZE,
+    INK,
+    LEAST_MW,
+    MARGIN,
+    MUTED,
+    SIZE,
+    VERMILION,
+    number,
+    percent,
+    time_of,
+)
 from envs.rendering.video import ANIMATIONS, MP4_FPS, SUFFIXES, Clip, Progress, check_suffix, write_animation
 from grid import Episode, GridError
 
@@ -122,12 +135,18 @@ class _Header:
 def _sums(episode: Episode) -> Figures:
     """Each sum as of the end of each step."""
     over = np.clip(np.abs(episode.flow_mw) - episode.capacity_mw, 0, None)
-    powers = (episode.load_mw, episode.served_mw, episode.shed_mw, over)
-    load, served, unmet, overload = np.cumsum([episode.dt_h * power.sum(1) for power in powers], axis=1).tolist()
+    powers = (episode.load_mw, episode.served_mw, episode.curtailed_mw, episode.shed_mw, over)
+    load, served, cut, unmet, overload = np.cumsum([episode.dt_h * power.sum(1) for power in powers], axis=1).tolist()
     shares = [percent(*pair) for pair in zip(served, load, strict=True)]
     figures = [("served", shares, [BLUE] * len(shares))]
-    for name, energies in (("unmet", unmet), ("overload", overload)):
-        figures.append((name, [_energy(e) for e in energies], [VERMILION if e > 0.005 else MUTED for e in energies]))
+    is_cut = cut[-1] > LEAST_MW  # then units stand in the names, so that all has room
+    unit, words = (" MWh", number) if is_cut else ("", _energy)
+    if is_cut:
+        figures = [missing("curtailed MWh", cut, CURTAILED, number)]
+    figures += [
+        missing("unmet" + unit, unmet, VERMILION, words),
+        missing("overload" + unit, overload, VERMILION, words),
+    ]
     for name, values in (("cost", cost_by_step(episode)), ("return", episode.reward)):
         figures.append(plain(name, np.cumsum(values)))
     return figures

@@ -11,7 +11,21 @@ from matplotlib.ticker import MaxNLocator
 from envs.rendering.canvas import Canvas, text_width
 from envs.rendering.layout import Box, Floats
 from envs.rendering.playback import Moment, Playback
-from envs.rendering.style import CIRCLE, FAINT, GREEN, INK, MUTED, PAPER, RULE, SERVED, VERMILION, number, time_ticks
+from envs.rendering.style import (
+    CIRCLE,
+    CURTAILED,
+    FAINT,
+    GREEN,
+    INK,
+    LEAST_MW,
+    MUTED,
+    PAPER,
+    RULE,
+    SERVED,
+    VERMILION,
+    number,
+    time_ticks,
+)
 from grid import Episode
 
 LEAST_REWARD_SPAN = 0.04  # of the axis: smaller rewards are drawn as what they are, next to nothing
@@ -124,13 +138,18 @@ def plots_of(playback: Playback) -> list[Plot]:
 
 
 def demand_plot(series: Moment) -> Plot:
-    """Demand over time: served and unserved."""
-    zero = np.zeros_like(series.load_mw)
+    """Demand over time: served, curtailed where any is, and unserved."""
+    zero, met = np.zeros_like(series.load_mw), series.served_mw + series.curtailed_mw
+    key = [("— demand", INK), ("■ served", "#5F9CC4"), ("▨ unmet", VERMILION)]
+    bands = [Band(zero, series.served_mw, SERVED), Band(met, series.load_mw, VERMILION, hatch="////")]
+    if series.curtailed_mw.max() > LEAST_MW:
+        key.insert(2, ("▨ curtailed", CURTAILED))
+        bands.append(Band(series.served_mw, met, CURTAILED, hatch="////"))
     return Plot(
         title="Demand (MW)",
-        key=(("— demand", INK), ("■ served", "#5F9CC4"), ("▨ unmet", VERMILION)),
+        key=tuple(key),
         lines=((series.load_mw, INK),),
-        bands=(Band(zero, series.served_mw, SERVED), Band(series.served_mw, series.load_mw, VERMILION, hatch="////")),
+        bands=tuple(bands),
         low=0.0,
         high=1.1 * float(series.load_mw.max()) or 1.0,
     )

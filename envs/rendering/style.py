@@ -17,6 +17,7 @@ from grid import TERMS, Episode
 
 SIZE = (1280, 800)  # pixels of a picture; lengths in this package are pixels of a picture of this size
 GIF_SIZE = (800, 500)
+LEAST_MW = 1e-6  # less is a rounding of the solver
 MARGIN, LEGEND_WIDTH, STRIP_HEIGHT = 36.0, 214.0, 104.0
 FONT = "DejaVu Sans"  # comes with matplotlib
 
@@ -30,6 +31,7 @@ STYLE: dict[str, Any] = {
 """What differs from matplotlib's defaults, for ``matplotlib.style.context``; the user's settings do not count."""
 
 INK, MUTED, FAINT, RULE, PAPER = "#1B2733", "#5C6B7A", "#E4E9EE", "#B9C3CD", "#FFFFFF"
+CURTAILED = TERMS["curtailment"].colour
 ORANGE, GREEN, BLUE, VERMILION, GREY = "#E69F00", "#009E73", "#0072B2", "#D55E00", "#8794A1"
 SERVED = "#C7DFEE"
 

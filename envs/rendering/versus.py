@@ -10,13 +10,13 @@ from matplotlib.style import context
 from envs.rendering import header
 from envs.rendering.canvas import Canvas, Image, fit, text_width
 from envs.rendering.layout import Box, Floats
-from envs.rendering.legend import draw_legend, draw_outage_legend
+from envs.rendering.legend import draw_event_legend, draw_legend
 from envs.rendering.network import Network
 from envs.rendering.playback import Playback, check_same_episode, cost_by_step
 from envs.rendering.strip import STORAGE_TITLE, Plot, Strip, demand_plot
 from envs.rendering.style import INK, LEGEND_WIDTH, MARGIN, MUTED, STRIP_HEIGHT, STYLE
 from envs.rendering.video import SECONDS_PER_STEP
-from grid import IN_SERVICE, Episode
+from grid import Episode
 
 PAIR_SIZE = (1600, 800)  # pixels; as in all pictures, lengths are those of one 800 high
 PAIR_GIF_SIZE = (1000, 500)
@@ -59,8 +59,7 @@ class VersusRenderer:
             self._networks = [Network(canvas, one, box) for one, box in zip(self._episodes, self._boxes, strict=True)]
             x = canvas.width - LEGEND_WIDTH
             end = draw_legend(canvas, self._networks[0], x, canvas.height - 100)
-            worst = max(self._episodes, key=lambda one: int((one.line_status != IN_SERVICE).sum()))
-            draw_outage_legend(canvas, self._networks[0], worst, x, end)
+            draw_event_legend(canvas, self._networks[0], self._episodes, x, end)
             header.draw_title(canvas, episode, self._networks[0].kinds)
             strip = Box(MARGIN + 34, 46, canvas.width - 2 * MARGIN - 34, STRIP_HEIGHT)
             plots = self._plots()

@@ -125,7 +125,8 @@ def cut(arrays: GridArrays, setpoint: Setpoint, now: Limits, inputs: Inputs) -> 
     if arrays.flexible.shape[0]:
         is_flexible = arrays.flex_max_frac > 0
         gen, curtailed = xp.where(is_flexible, 0.0, gen), xp.where(is_flexible, gen, 0.0)
-    shed = zero if setpoint.shed_mw is None else xp.minimum(xp.maximum(setpoint.shed_mw, 0.0), inputs.load_mw)
+    left = inputs.load_mw - curtailed
+    shed = zero if setpoint.shed_mw is None else xp.minimum(xp.maximum(setpoint.shed_mw, 0.0), left)
     spill = zero if setpoint.spill_mw is None else xp.minimum(xp.maximum(setpoint.spill_mw, 0.0), gen)
     return Dispatch(gen, xp.maximum(-store, 0.0), xp.maximum(store, 0.0), shed, spill, curtailed)
 

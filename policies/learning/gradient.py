@@ -37,10 +37,11 @@ class GradientLearner:
         policy: reads the batch's observations; its own optimizer is used.
         batch: the envs; reset here before each update.
         gamma: discount of the returns that the critic learns.
+        tail_frac: share of the episodes of an update, the worst, whose mean return is raised.
     """
 
-    def __init__(self, policy: ActorCriticPolicy, batch: GridBatch, gamma: float) -> None:
-        self.policy, self.batch, self.gamma = policy, batch, gamma
+    def __init__(self, policy: ActorCriticPolicy, batch: GridBatch, gamma: float, tail_frac: float = 1.0) -> None:
+        self.policy, self.batch, self.gamma, self.tail_frac = policy, batch, gamma, tail_frac
         self._action_map = batch.action_map.convert(_tensor)
         self._is_graph = isinstance(policy, GraphActorCriticPolicy)
         self._judged = range(0, batch.horizon, GRAPH_JUDGED if self._is_graph else 1)
@@ -55,12 +56,13 @@ class GradientLearner:
         self.batch.reset()
         rewards, values, outside = self.episode()
         returns = discounted(rewards.detach().float(), self.gamma)[list(self._judged)]
-        gain = rewards.sum(0).mean()
+        total = rewards.sum(0)
+        worst = torch.topk(total, max(1, round(self.tail_frac * len(total))), largest=False).values
         critic = (values - returns).square().mean()
         if self._is_graph:  # whose rewards are in parts of what there is to gain, so that returns are large
             critic = critic / returns.var().clamp(min=1.0)
-        loss = OUTSIDE_WEIGHT * outside + CRITIC_WEIGHT * critic - gain / self.batch.horizon
-        yield loss, float(gain.detach())
+        loss = OUTSIDE_WEIGHT * outside + CRITIC_WEIGHT * critic - worst.mean() / self.batch.horizon
+        yield loss, float(total.detach().mean())
 
     def episode(self) -> tuple[Tensor, Tensor, Tensor]:
         """Run the batch's episodes from their first step.
@@ -77,7 +79,7 @@ class GradientLearner:
         costs, values, outside = [], [], []
         for t in range(batch.horizon):
             known, now = self._as_tensors(batch.inputs, state, batch.limits.outages)
-            day = batch.day if config.action == "bids" else None
+            day = batch.day if config.plans else None
             relays = dataclasses.replace(state, heat=batch.state.heat, lockout_h=batch.state.lockout_h)
             out_h = batch.outlook.out_h(t)
             seen = batch.encoder(view_of(self._action_map, relays, known, now, t, before, out_h, day))

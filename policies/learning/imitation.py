@@ -93,7 +93,7 @@ class ImitationLearner:
                 np.clip(gen, now.gen_lo_mw, now.gen_hi_mw), np.clip(store, now.store_lo_mw, now.store_hi_mw)
             )
             seen.append(of_parts(observation, itemgetter(solved)))
-            day = batch.day if batch.config.action == "bids" else None
+            day = batch.day if batch.config.plans else None
             actions.append(batch.action_map.actions(setpoint, now, batch.inputs, day)[solved])
             observation, reward, *_ = batch.step_setpoint(setpoint)
             rewards.append(reward[solved])

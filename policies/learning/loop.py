@@ -169,7 +169,7 @@ class Training:
         self._rows.append(dict(zip(COLUMNS, values, strict=True)))
 
     def _is_due(self, updates: int, since_s: float) -> bool:
-        """Whether to write a checkpoint; without a limit on time, the clock has no say in it."""
+        """Whether to write a checkpoint; without a limit on time, only the number of updates decides."""
         most = ceil(min(CHECKPOINT_UPDATES, CHECKPOINT_FRAC * self.budget.steps / self._update_steps))
         least_s = max(min(CHECKPOINT_FRAC * self.budget.seconds, CHECKPOINT_S), CHECKPOINT_TIMES * self._checkpoint_s)
         return updates >= most or (self.budget.seconds < inf and since_s >= least_s)

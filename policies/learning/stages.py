@@ -63,7 +63,9 @@ def make_learner(
     has_time: Callable[[], bool],
 ) -> Learner:
     """The learner of the stage optimum or gradient; ``has_time`` tells whether the running update may go on."""
-    kind: Any = partial(ImitationLearner, has_time=has_time) if stage == "optimum" else GradientLearner
+    kind: Any = partial(GradientLearner, tail_frac=config.tail_frac)
+    if stage == "optimum":
+        kind = partial(ImitationLearner, has_time=has_time)
     kind = partial(kind, gamma=config.gamma)
     if isinstance(envs, SideBySide):
         return ManyGridsLearner(kind, cast(GraphActorCriticPolicy, policy), envs)

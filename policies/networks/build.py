@@ -59,7 +59,9 @@ def observed(env_config: EnvConfig, config: TrainConfig) -> EnvConfig:
     seen = dataclasses.replace(env_config, observation=OBSERVATIONS[config.policy])
     if config.policy != "graph":
         return seen
-    return dataclasses.replace(seen, action="bids")
+    if seen.plans:
+        return seen
+    return dataclasses.replace(seen, action="plan" if seen.gate_h else "bids")
 
 
 def _kwargs(config: TrainConfig, grids: Sequence[GridArrays]) -> dict[str, Any]:

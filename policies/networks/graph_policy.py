@@ -59,7 +59,7 @@ class GraphActorCriticPolicy(ActorCriticPolicy):
     """Decides by message passing over the lines; weights and log-std are shared by all units of a kind.
 
     Relabelling nodes and lines permutes the actions, no parameter's shape depends on a grid, and the constants of grids
-    are not saved with the weights. Untrained, every action is 0: with ``action="bids"`` the plan of the env.
+    are not saved with the weights. Untrained, every action is 0: which is the plan of the env.
     Observations of several grids hold one more entry, ``grid`` (B, 1), the position of each row's grid. They are padded
     at the end to the largest; each grid's rows run without the padding. Without that entry, all rows are of the grid
     last turned to.

@@ -29,6 +29,7 @@ function makePanel(run) {
   const panel = { run, section };
   figure("policy", "policy").textContent = run.policy;
   panel.served = figure("served", "served");
+  if (hasCurtailed) panel.curtailed = figure("curtailed");
   panel.unmet = figure("unmet");
   if (hasOutage(1) || hasOutage(2)) panel.out = figure("lines out");
   panel.cost = figure("cost so far");
@@ -100,7 +101,12 @@ function show() {
     const { pen, place, run } = panel;
     drawNetwork(pen, place, page.colours, run, t, marked);
     const unmet = run.unmetTotal[now];
-    write(panel.served, percent(total - unmet, total));
+    write(panel.served, percent(run.servedTotal[now], total));
+    if (panel.curtailed) {
+      const cut = run.curtailedTotal[now];
+      write(panel.curtailed, `${number(cut)} MW`);
+      panel.curtailed.className = cut > 0.005 ? "cut" : "none";
+    }
     write(panel.unmet, `${number(unmet)} MW`);
     panel.unmet.className = unmet > 0.005 ? "bad" : "none";
     if (panel.out) {

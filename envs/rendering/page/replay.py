@@ -33,7 +33,7 @@ SCRIPTS = [f"replay{part}.js" for part in ("_model", "_layout", "_network", "_ch
 
 LIGHT: dict[str, str] = {
     **{name: getattr(style, name.upper()) for name in ("ink", "muted", "faint", "rule", "paper", "halo", "served")},
-    **{name: getattr(style, name.upper()) for name in ("vermilion", "unlimited", "green", "blue")},
+    **{name: getattr(style, name.upper()) for name in ("vermilion", "curtailed", "unlimited", "green", "blue")},
     **{f"{kind}-full": look.colour for kind, look in LOOKS.items()},
     **{f"{kind}-empty": look.empty for kind, look in LOOKS.items()},
     **{f"{kind}-edge": look.edge for kind, look in LOOKS.items()},
@@ -43,7 +43,7 @@ LIGHT: dict[str, str] = {
 }
 DARK: dict[str, str] = LIGHT | {
     **{"ink": "#E8EDF2", "muted": "#9DABB9", "faint": "#222B35", "rule": "#43505D", "paper": "#11161C"},
-    **{"halo": "#7D4A26", "served": "#24506E", "vermilion": "#FF7A33", "unlimited": "#74818D"},
+    **{"halo": "#7D4A26", "served": "#24506E", "vermilion": "#FF7A33", "curtailed": "#D9A93A", "unlimited": "#74818D"},
     **{"green": "#2BC49A", "blue": "#56AEE8", "other": "#EE8CC6", "band": "#1B4A3E"},
     **{"source-empty": "#4A3A14", "source-edge": "#F0C050"},
     **{"storage-full": "#19A981", "storage-empty": "#123D33", "storage-edge": "#63D6B6"},
@@ -136,11 +136,13 @@ def _run(episode: Episode) -> dict[str, Any]:
         "output": _packed(rows(episode.gen_mw - episode.spill_mw)),
         "spilled": _packed(rows(episode.spill_mw)),
         "unmet": _packed(rows(episode.shed_mw)),
+        "curtailed": _packed(rows(episode.curtailed_mw)),
         "discharge": _packed(rows(episode.discharge_mw - episode.charge_mw)),
         "stored": _packed(episode.store_mwh[-max(episode.steps, 1) :]),
         "flow": _packed(rows(episode.flow_mw), episode.capacity_mw),
         "outage": _packed(rows(np.select([episode.line_status == status for status in OUTAGES], (1.0, 2.0)))),
         "unmet_total": _numbers(rows(episode.shed_mw).sum(1)),
+        "curtailed_total": _numbers(rows(episode.curtailed_mw).sum(1)),
         "charge_frac": [_numbers(part, 3) for part in (charge.mean(1), charge.min(1), charge.max(1))]
         if charge.size
         else [],

@@ -157,7 +157,8 @@ function stripPlots() {
     }
     return plotOf("Demand (MW)", [{ values: total, colour: colours.ink, name: "demand" }], [
       { low: zero, high: only.servedTotal, colour: colours.served, name: "served" },
-      { low: only.servedTotal, high: total, colour: colours.vermilion, name: "unmet" },
+      { low: only.servedTotal, high: only.metTotal, colour: colours.curtailed, name: "curtailed" },
+      { low: only.metTotal, high: total, colour: colours.vermilion, name: "unmet" },
     ]);
   };
   const storagePlot = (colours) => {
@@ -189,8 +190,7 @@ function plotsOf({ kind, index: i }) {
     plots.push((colours) => plotOf("Output (MW)", [limit(available[i], colours, "available"), ...byRun((run) => run.output[i], colours)]));
   }
   if (data.load_max[i] > 0) {
-    const served = (run) => demand[i].map((mw, t) => Math.max(mw - run.unmet[i][t], 0));
-    plots.push((colours) => plotOf("Served (MW)", [limit(demand[i], colours, "demand"), ...byRun(served, colours, colours.blue)]));
+    plots.push((colours) => plotOf("Served (MW)", [limit(demand[i], colours, "demand"), ...byRun((run) => run.served[i], colours, colours.blue)]));
   }
   if (data.store_max[i] > 0) {
     const room = level(data.store_max[i]);

@@ -19,12 +19,14 @@ function legendRows() {
   if (has("storage")) rows.push([node("storage", 0.5), "storage: charge"]);
   if (has("consumer")) rows.push([node("consumer", 0), "consumer: size is peak demand"]);
   if (data.load_max.some((mw) => mw > 0)) {
-    rows.push([(pen, c) => {
+    const arc = (colour) => (pen, c) => {
       const path = new Path2D();
       node("consumer", 0, 5)(pen, c);
       addArc(path, 20, 11, 8.5, 0.4);
-      stroke(pen, path, c.vermilion, 3);
-    }, "share of demand not met"]);
+      stroke(pen, path, c[colour], 3);
+    };
+    rows.push([arc("vermilion"), "share of demand not met"]);
+    if (hasCurtailed) rows.push([arc("curtailed"), "share of demand curtailed"]);
   }
   if (has("junction")) rows.push([node("junction", 0, 4.5), "junction"]);
   if (data.capacity.some((mw) => mw !== null)) {

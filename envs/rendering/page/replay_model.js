@@ -33,10 +33,13 @@ const demand = unpack(data.demand, NODES), available = unpack(data.available, NO
 
 const runs = data.runs.map((raw) => {
   const run = { policy: raw.policy, reward: raw.reward, charge: raw.charge_frac, unmetTotal: raw.unmet_total };
-  for (const name of ["output", "spilled", "unmet", "discharge", "stored"]) run[name] = unpack(raw[name], NODES);
+  run.curtailedTotal = raw.curtailed_total;
+  for (const name of ["output", "spilled", "unmet", "curtailed", "discharge", "stored"]) run[name] = unpack(raw[name], NODES);
   run.flow = unpack(raw.flow, LINES);
   run.outage = unpack(raw.outage, LINES);
-  run.servedTotal = data.demand_total.map((mw, t) => Math.max(mw - raw.unmet_total[t], 0));
+  run.metTotal = data.demand_total.map((mw, t) => Math.max(mw - raw.unmet_total[t], 0)); // served or curtailed
+  run.servedTotal = run.metTotal.map((mw, t) => Math.max(mw - raw.curtailed_total[t], 0));
+  run.served = demand.map((mw, n) => mw.map((value, t) => Math.max(value - run.unmet[n][t] - run.curtailed[n][t], 0)));
   run.returnSum = sums(raw.reward);
   run.costSum = sums(raw.cost);
   run.fill = data.kinds.map((kind, n) => {
@@ -45,6 +48,7 @@ const runs = data.runs.map((raw) => {
     return NOTHING;
   });
   run.unmetShare = run.unmet.map((mw, n) => ratios(mw, demand[n]));
+  run.shortShare = run.served.map((mw, n) => ratios(mw.map((value, t) => demand[n][t] - value), demand[n]));
   run.loading = run.flow.map((mw, e) => mw.map((value) => value / (data.capacity[e] ?? LARGEST_MW)));
   run.pace = run.loading.map((shares) => shares.map((share) => Math.min(Math.max(share, -FASTEST), FASTEST)));
   run.way = run.pace.map((pace) => {
@@ -72,6 +76,7 @@ function wayAt(run, e, t) {
 }
 
 const OUTAGES = ["", "out of service", "tripped"];
+const hasCurtailed = runs.some((run) => run.curtailedTotal.some((mw) => mw > 1e-6));
 const hasOutage = (kind) => runs.some((run) => run.outage.some((values) => values.includes(kind)));
 const outageAt = (run, e, t) => run.outage[e][Math.min(Math.floor(t + 1e-9), LAST)];
 const linesOut = (run, now) => run.outage.filter((values) => values[now]).length;
@@ -144,7 +149,8 @@ function facts(thing, run, t) {
     if (run.spilled[i][now] > 0) said.push(["spilled", mw(run.spilled[i][now])]);
   }
   if (data.load_max[i] > 0) {
-    said.push(["demand", mw(demand[i][now])], ["served", percent(demand[i][now] - run.unmet[i][now], demand[i][now])]);
+    said.push(["demand", mw(demand[i][now])], ["served", percent(run.served[i][now], demand[i][now])]);
+    if (run.curtailed[i][now] > 0) said.push(["curtailed", mw(run.curtailed[i][now])]);
     if (run.unmet[i][now] > 0) said.push(["unmet", mw(run.unmet[i][now])]);
   }
   if (data.store_max[i] > 0) {

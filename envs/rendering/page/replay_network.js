@@ -12,7 +12,7 @@ const FONT = '"DejaVu Sans", Verdana, system-ui, sans-serif';
 function readColours() {
   const css = getComputedStyle(document.documentElement), colour = (name) => css.getPropertyValue(`--${name}`).trim();
   const found = { loading: mix([0, 1, 2, 3, 4].map((part) => colour(`loading-${part}`))) };
-  const plain = "ink muted faint rule paper halo served vermilion unlimited green blue other band";
+  const plain = "ink muted faint rule paper halo served vermilion curtailed unlimited green blue other band";
   for (const name of plain.split(" ")) found[name] = colour(name);
   for (const kind of KIND_NAMES) {
     found[kind] = { full: colour(`${kind}-full`), empty: colour(`${kind}-empty`), edge: colour(`${kind}-edge`) };
@@ -228,14 +228,18 @@ function drawChevrons(pen, place, colours, run, t) {
 }
 
 function drawArcs(pen, place, colours, run, t) {
-  const path = new Path2D();
-  for (let n = 0; n < NODES; n++) {
-    const share = at(run.unmetShare[n], t);
-    if (share > LEAST_SHOWN) addArc(path, place.x[n], place.y[n], place.radius[n] + place.gap, share);
-  }
+  const [short, unmet] = [run.shortShare, run.unmetShare].map((shares) => {
+    const path = new Path2D();
+    for (let n = 0; n < NODES; n++) {
+      const share = at(shares[n], t);
+      if (share > LEAST_SHOWN) addArc(path, place.x[n], place.y[n], place.radius[n] + place.gap, share);
+    }
+    return path;
+  });
   pen.lineCap = "butt";
-  stroke(pen, path, colours.paper, place.arc + 2);
-  stroke(pen, path, colours.vermilion, place.arc);
+  stroke(pen, short, colours.paper, place.arc + 2);
+  stroke(pen, short, colours.curtailed, place.arc);
+  stroke(pen, unmet, colours.vermilion, place.arc);
 }
 
 function drawGauges(pen, place, colours, run, t) {

@@ -1,9 +1,10 @@
 """A small interior point method for linear and convex quadratic programmes, compiled by numba.
 
 Mehrotra's predictor and corrector (SIAM J. Optimization 2, 1992) on the normal equations, whose Cholesky factor keeps
-to the profile of the matrix: with rows in the order of time, it is thin. Made for many small programmes of which a few
-digits suffice; ``planning.programme`` is for all digits. Programmes with entries in the same places are solved side by
-side, one in each lane, and none of them depends on the others. Symbols: C columns, R rows, E entries, K lanes.
+to the profile of the matrix, which is narrow when rows are in the order of time. It suits many small programmes that
+need a few digits; ``planning.programme`` solves one to full precision. Programmes with entries in the same places are
+solved side by side, one in each lane, and none of them depends on the others.
+Symbols: C columns, R rows, E entries, K lanes.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Day:
 
     @property
     def constants(self) -> Constants:
-        """Of the grid; what depends on the lines that are out is that of the first rows."""
+        """Constants of the grid; where lines are out, with those that are out in the first rows."""
         return self.groups[0][1].constants[0]
 
 

@@ -1,7 +1,7 @@
 """The programme of the day ahead: its columns and rows, for ``grid.planning.day.interior_point``.
 
-It is that of ``planning.programme``, with the lines alone that may fill up, and in periods of whole hours from now on
-whatever the steps are. Eight rows make one programme, with as many places for lines as the row has that needs most.
+It is the programme of ``planning.programme``, but only with the lines that may fill up, and in periods of whole hours,
+however long a step is. Eight rows are solved as one programme, with places for as many lines as any of them needs.
 Symbols as in ``grid.planning.day.market``; G sources, S stores, T periods, K lanes.
 """
 
