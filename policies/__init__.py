@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from grid import Episode
-from policies.baselines import BASELINES, Merit, Plan, Policy
+from policies.baselines import BASELINES, QUICK, Merit, Plan, Policy
 from policies.config import TrainConfig
 from policies.evaluation import evaluate, evaluate_task, run_episodes
 from policies.extras import has_train_extra, train_extra
@@ -32,6 +32,7 @@ __all__ = [
     "EVALUATION",
     "MOST_NODES",
     "PAGE",
+    "QUICK",
     "RENDERS",
     "RUN_FILES",
     "TOLERANCE",

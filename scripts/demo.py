@@ -34,7 +34,7 @@ class Demo(Common):
         started_s = time.perf_counter()
         console.say(f"1/3 training on {GRID} for {self.seconds:g} s")
         from envs import EnvConfig
-        from policies import BASELINES, TrainConfig, evaluate, make_room, train
+        from policies import QUICK, TrainConfig, evaluate, make_room, train
         from scripts.run_page import explain, keep_evaluation
         from scripts.running import record
 
@@ -49,7 +49,7 @@ class Demo(Common):
         config = replace(agent.env_config, split="test")
         console.say(f"2/3 evaluating on {EPISODES} episodes that the training has not seen")
         with console.progress("evaluating", 1.0) as report:
-            outcome = evaluate([*BASELINES, agent], config, EPISODES, progress=report)
+            outcome = evaluate([*QUICK, agent], config, EPISODES, progress=report)
         keep_evaluation(run, outcome)
         console.say("3/3 drawing the first of them")
         episode = record(agent, config, seed=0)

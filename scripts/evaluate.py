@@ -34,9 +34,9 @@ class Evaluate(CommonJson, Lines):
     sources: Annotated[
         tuple[str, ...],
         tyro.conf.Positional,
-        tyro.conf.arg(name="RUN|POLICY", metavar="RUN|POLICY...", help_behavior_hint="(default: all policies)"),
+        tyro.conf.arg(name="RUN|POLICY", metavar="RUN|POLICY...", help_behavior_hint="(default: all but smpc)"),
     ] = ()
-    """runs, by folder, name in runs/ or that of a shipped agent, beside all policies; or the policies that are named:
+    """runs, by folder, name in runs/ or that of a shipped agent, beside the policies; or the policies that are named:
     random, merit, redispatch, mpc, smpc, plan"""
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
     """bundled name or path of another grid file; required without a run"""
@@ -57,7 +57,7 @@ class Evaluate(CommonJson, Lines):
 
         from envs import EnvConfig
         from grid import Grid, GridError
-        from policies import BASELINES, MOST_NODES, Mpc, Plan, Smpc, evaluate
+        from policies import BASELINES, MOST_NODES, Mpc, Plan, evaluate
         from scripts.pictures import check_path, draw_comparison
         from scripts.running import is_installed, run_config, tell_of_compiling
         from topologies import load
@@ -78,7 +78,7 @@ class Evaluate(CommonJson, Lines):
         takes_all = len(runs) == len(self.sources)
         too_large = takes_all and len(grid.graph) > MOST_NODES
         if too_large:
-            policies = [policy for policy in policies if policy not in (Mpc.name, Smpc.name)]
+            policies.remove(Mpc.name)
         cannot_plan = takes_all and not is_installed("numba")
         if cannot_plan:
             policies.remove(Plan.name)
@@ -90,8 +90,7 @@ class Evaluate(CommonJson, Lines):
         if self.grid is None and (config.overload, config.outages) == own:
             self._keep(outcome, console)
         if too_large:
-            slow = f"without mpc and smpc, which are slow above {MOST_NODES} nodes"
-            console.say(f"{slow}: load-balancer evaluate mpc --grid GRID")
+            console.say(f"without mpc, which is slow above {MOST_NODES} nodes: load-balancer evaluate mpc --grid GRID")
         if cannot_plan:
             console.say("without plan, which needs numba: pip install load-balancer[train]")
         if self.plot is not None:
@@ -118,7 +117,7 @@ class Evaluate(CommonJson, Lines):
 
     def _policies(self) -> list[str | Policy]:
         """The policies that are named, or all of them, and the agents of the runs."""
-        from policies import BASELINES
+        from policies import BASELINES, QUICK
         from scripts.running import AGENT, find_agent
 
         runs = [source for source in self.sources if source not in BASELINES]
@@ -126,7 +125,7 @@ class Evaluate(CommonJson, Lines):
         agents = [find_agent(source, BASELINES) for source in runs]
         for agent, source in zip(agents, runs, strict=True):
             agent.name = AGENT if len(agents) == 1 else Path(source).name
-        return [*(named or BASELINES), *agents]
+        return [*(named or (BASELINES if self.task else QUICK)), *agents]
 
     def _keep(self, outcome: Evaluation, console: Console) -> None:
         """Keep the outcome in the run, if it is one run on the test part."""

@@ -17,7 +17,7 @@ def test_evaluate_compares_an_agent(run: CommandLine, trained: Path) -> None:
     value = run.json("evaluate", trained, "--episodes", 3)
     assert (value["grid"], value["episodes"]) == ("triangle", 3)
     policies = value["policies"]
-    assert list(policies) == ["random", "merit", "redispatch", "mpc", "smpc", "plan", "agent", "optimum"]
+    assert list(policies) == ["random", "merit", "redispatch", "mpc", "plan", "agent", "optimum"]
     for figures in policies.values():
         assert {"unserved_mwh", "overload_mwh", "decision_s", "worst_episode", "worst_gap_frac"} < set(figures)
         for name in ("cost", "gap_frac", "score"):
