@@ -18,7 +18,6 @@ from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
 from policies.rollout import rollout
 from policies.runs import EVALUATION, PAGE, RENDERS, RUN_FILES, allowed_runs, find_own_run, find_run, make_room, shipped
-from policies.smpc import Smpc
 from policies.table import Evaluation
 
 if TYPE_CHECKING:
@@ -46,7 +45,6 @@ __all__ = [
     "Mpc",
     "Plan",
     "Policy",
-    "Smpc",
     "TrainConfig",
     "allowed_runs",
     "evaluate",
