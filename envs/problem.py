@@ -75,7 +75,7 @@ class Problem:
             GridError: a field that does not exist or does not fit, or outages of lines that the grid lacks.
         """
         config = EnvConfig.from_fields({**vars(self.config), **fields})
-        if fields.keys() & COMPILED_FIELDS:
+        if any(fields[name] != getattr(self.config, name) for name in fields.keys() & COMPILED_FIELDS):
             made = Problem.of(dataclasses.replace(config, topology=fields.get("topology", self.grid)))
             return dataclasses.replace(made, config=config, layout=config)
         action_map = dataclasses.replace(self.action_map, kind=config.action, redispatch_moves=config.redispatch_moves)

@@ -94,6 +94,7 @@ def evaluate_task(
     seed: int = TEST_SEED,
     progress: Report | None = None,
     split: Literal["train", "test"] = "test",
+    episodes: int | None = None,
 ) -> Evaluation:
     """Compare policies on a task: on its test grids and as many episodes as it has.
 
@@ -105,25 +106,27 @@ def evaluate_task(
         seed: of the episodes; results are published for TEST_SEED.
         progress: called with the share that is done.
         split: part of the series that the episodes come from.
+        episodes: on each grid; None: as many as the task has, which is what is published.
 
     Raises:
         GridError: unknown task or policy, or an agent that does not fit a grid.
     """
     task = task if isinstance(task, Task) else find_task(task)
     report, parts = progress or (lambda done, what: None), len(task.test)
+    each = task.episodes if episodes is None else episodes
     if parts == 1:
-        whole = evaluate(policies, task.config(), task.episodes, seed, progress, split)
+        whole = evaluate(policies, task.config(), each, seed, progress, split)
         return dataclasses.replace(whole, task=task.name)
     deciders, found = [_decider(policy) for policy in policies], []
     for number, name in enumerate(task.test):
-        batch = GridBatch(task.config(name, split), task.episodes, seed)
+        batch = GridBatch(task.config(name, split), each, seed)
         told = partial(lambda start, done, what: report((start + done) / parts, what), number)
         runs, merit, best, _ = _measure(deciders, batch, seed, told)
-        found.append([_share(each, merit.reference.mean()) for each in (*runs, merit, best)])
-    *pooled, merit, best = (_joined(each) for each in zip(*found, strict=True))
-    episodes = len(merit.cost)
-    rows = compare([*pooled, best], merit, best, Bootstrap(episodes, seed))
-    whole = _evaluation(f"{parts} grids", episodes, seed, batch.config, rows, _trip_notes(batch.config))
+        found.append([_share(some, merit.reference.mean()) for some in (*runs, merit, best)])
+    *pooled, merit, best = (_joined(some) for some in zip(*found, strict=True))
+    total = len(merit.cost)
+    rows = compare([*pooled, best], merit, best, Bootstrap(total, seed))
+    whole = _evaluation(f"{parts} grids", total, seed, batch.config, rows, _trip_notes(batch.config))
     return dataclasses.replace(whole, task=task.name)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from scripts.console import Console
-from scripts.options import CommonJson, Count, Lines, MaybePath, Seed, default, one_of
+from scripts.options import CommonJson, Lines, MaybeCount, MaybePath, Seed, default, one_of
 
 if TYPE_CHECKING:
     from policies import Evaluation, Policy
@@ -21,8 +21,9 @@ Split = Literal["train", "test"]
 class Evaluate(CommonJson, Lines):
     """Run baselines and agent on the same episodes and compare them with the optimum.
 
-    redispatch: merit order, then moves that relieve lines. mpc: optimum of the day ahead as forecast. smpc: of ten
-    futures with one first step.
+    redispatch: merit order, then moves that relieve lines. mpc: optimum of the day ahead as forecast.
+
+    smpc: the same for ten futures with one first step; slow, so only if it is named, or on a task.
 
     plan: a faster plan of the same day, and the coming step cleared at its prices.
 
@@ -41,9 +42,9 @@ class Evaluate(CommonJson, Lines):
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
     """bundled name or path of another grid file; required without a run"""
     task: Annotated[str | None, tyro.conf.arg(metavar="TASK"), default("the world of the run")] = None
-    """the episodes of a task, see load-balancer tasks; instead of --grid, --episodes, --overload and --outages"""
-    episodes: Count = 20
-    """how many"""
+    """the episodes of a task, see load-balancer tasks; instead of --grid, --overload and --outages"""
+    episodes: Annotated[MaybeCount, default("20, or those of the task")] = None
+    """how many; of a task with several grids, on each"""
     seed: Seed = 0
     """of the episodes"""
     split: Annotated[Split, one_of(Split)] = "test"
@@ -85,7 +86,7 @@ class Evaluate(CommonJson, Lines):
         if Plan.name in policies:
             tell_of_compiling(console)
         with console.progress("evaluating", 1.0) as report:
-            outcome = evaluate(policies, config, self.episodes, self.seed, report, self.split)
+            outcome = evaluate(policies, config, self.episodes or 20, self.seed, report, self.split)
         console.result(outcome.table().splitlines(), outcome.to_json())
         if self.grid is None and (config.overload, config.outages) == own:
             self._keep(outcome, console)
@@ -105,13 +106,13 @@ class Evaluate(CommonJson, Lines):
 
         task = find_task(name)
         given = {each.name for each in fields(self) if getattr(self, each.name) != each.default}
-        if beside := sorted(given & {"grid", "episodes", "overload", "outages", "plot"}):
+        if beside := sorted(given & {"grid", "overload", "outages", "plot"}):
             found = f"--{beside[0]} beside it"
             raise GridError("--task", found, "the task alone, which says all of that", f"leave out --{beside[0]}")
         policies = self._policies()
         tell_of_compiling(console)
         with console.progress("evaluating", 1.0) as report:
-            outcome = evaluate_task(policies, task, self.seed, report, self.split)
+            outcome = evaluate_task(policies, task, self.seed, report, self.split, self.episodes)
         console.result(outcome.table().splitlines(), outcome.to_json())
         self._keep(outcome, console)
 

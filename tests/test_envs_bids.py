@@ -12,7 +12,7 @@ import topologies
 from days import steep
 from envs import EnvConfig, GridBatch, Outage, Problem
 from grid import Grid, GridError
-from grid.physics import SOON_H
+from grid.physics import SOON_H, Protection
 from grid.physics.step import Limits
 from grid.planning import Programme
 from grid.planning.day import DayPlanner
@@ -365,7 +365,7 @@ def test_a_problem_with_other_fields_shares_what_they_leave_as_it_is(monkeypatch
         {"observation": "graph"},
         {"action": "absolute", "redispatch_moves": 0},
         {"forecast_h": (1, 2), "forecast_error_frac": 0.3},
-        {"split": "test", "overload": "trip"},
+        {"split": "test", "protection": Protection(heat_limit=2.0)},
         {"outages": (Outage("6-11", start_h=5, duration_h=6),)},
     ):
         other = problem.replace(**fields)
@@ -376,6 +376,8 @@ def test_a_problem_with_other_fields_shares_what_they_leave_as_it_is(monkeypatch
         assert other.reward_scale == problem.reward_scale
         GridBatch(other, 2).reset()
     assert calls == []
+    monkeypatch.undo()
+    assert problem.replace(overload="trip").planner is not planner  # where lines trip, plans hold them
 
 
 def test_a_problem_with_other_steps_is_made_anew_of_the_same_grid(monkeypatch):

@@ -19,8 +19,8 @@ from grid import GridError, Prices
         ),
         (
             {"action": "relative"},
-            "config.action: found 'relative'; allowed: residual or absolute or bids; "
-            "use one of: absolute, bids, residual",
+            "config.action: found 'relative'; allowed: residual or absolute or bids or plan; "
+            "use one of: absolute, bids, plan, residual",
         ),
         ({"horizon": 0}, "config.horizon: found 0; allowed: a whole number in 1..1,000,000; correct the value"),
         ({"dt_h": 0.0}, "config.dt_h: found 0.0; allowed: a number of hours > 0; correct the value"),
@@ -55,7 +55,7 @@ from grid import GridError, Prices
             {"prices": {"shed": 3.0}},
             "prices.shed: found an unknown field; allowed: the fields of the config; "
             "use one of: balancing_per_mwh, co2_per_t, overload_per_mwh, spill_per_mwh, store_value_per_mwh, "
-            "wear_per_mwh",
+            "trip_per_mwh, wear_per_mwh",
         ),
     ],
 )

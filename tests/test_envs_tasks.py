@@ -87,11 +87,10 @@ def test_the_cost_in_info_is_unserved_demand_and_overload() -> None:
     assert told > 0
 
 
-def test_a_family_is_evaluated_on_all_its_grids_with_equal_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_family_is_evaluated_on_all_its_grids_with_equal_weight() -> None:
     task = find_task("gen-calm-v1")
-    monkeypatch.setattr("envs.tasks.TEST_EPISODES", 4)
     small = type(task)(task.name, task.world, task.train, ("gen:9:1", "gen:12:2"))
-    pooled = evaluate_task(["merit", "redispatch"], small)
+    pooled = evaluate_task(["merit", "redispatch"], small, episodes=2)
     assert (pooled.task, pooled.episodes, pooled.grid) == (task.name, 4, "2 grids")
     shares = []
     for name in small.test:

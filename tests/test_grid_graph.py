@@ -83,17 +83,20 @@ def test_every_column_can_be_given_and_comes_back():
     line = {
         "capacity_mw": 1, "reactance_pu": 2, "tap": 3, "shift_deg": 4, "outage_rate_per_h": 5, "repair_h": 6,
     }  # fmt: skip
-    assert {*given_columns, *store, *line, "gen_profile"} == set(COLUMNS)
+    flexible = {"load_max_mw": 4, "flex_max_frac": 0.5, "flex_cost_per_mwh": 30}
+    assert {*given_columns, *store, *line, *flexible, "gen_profile"} == set(COLUMNS)
     grid = Grid()
     grid.add_source("s", **given_columns)
     grid.add_storage("b", **store)
     grid.add_source("wind", gen_max_mw=1, gen_profile="w")
+    grid.add_consumer("f", **flexible)
     grid.add_line("s", "b", **line)
+    grid.add_line("s", "f")
     arrays = grid.compile()
-    for columns, row in ((given_columns, 0), (store, 1), (line, 0)):
+    for columns, row in ((given_columns, 0), (store, 1), (line, 0), (flexible, 3)):
         assert {name: getattr(arrays, name)[row] for name in columns} == columns
-    assert arrays.gen_profile == (None, None, "w")
-    assert arrays.gen_ramp_down_mw_per_h.tolist() == [2, np.inf, np.inf]
+    assert arrays.gen_profile == (None, None, "w", None)
+    assert arrays.gen_ramp_down_mw_per_h.tolist() == [2, np.inf, np.inf, np.inf]
 
 
 def test_what_is_derived_from_the_columns():
@@ -214,10 +217,12 @@ def test_the_fingerprint_changes_with_every_column_of_the_physics(name):
             "b"
             if name.startswith(("store", "charge", "discharge"))
             else "c"
-            if name.startswith(("load", "shed"))
+            if name.startswith(("load", "shed", "flex"))
             else "s"
         )
         grid.graph.nodes[node][name] = "profile" if COLUMNS[name].is_text else 0.5
+        if name == "flex_cost_per_mwh":  # which says nothing where no demand is flexible
+            grid.graph.nodes[node]["flex_max_frac"] = before.flex_max_frac[2] or 0.5
         if name == "store_min_mwh":  # leave the derived start where it was
             grid.graph.nodes[node]["store_init_mwh"] = 20
     assert grid.compile().fingerprint != before.fingerprint

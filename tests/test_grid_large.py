@@ -107,7 +107,7 @@ def test_limits_that_come_when_they_are_needed_give_the_same_optimum(grid, seed)
     assert sum(ours.cost_terms.values()) == pytest.approx(ours.cost, abs=2e-6 * scale)
     if ours.exact:
         np.testing.assert_allclose(replay(solved, ours, inputs).flow_mw, ours.flow_mw, rtol=0, atol=1e-5)
-    injection = ours.gen_mw - ours.spill_mw + ours.store_mw - (inputs.load_mw - ours.shed_mw)
+    injection = ours.gen_mw - ours.spill_mw + ours.store_mw - (inputs.load_mw - ours.shed_mw - ours.curtailed_mw)
     earned = (injection * ours.nodal_price_per_mwh).sum()
     if not dense.shift_deg.any():
         assert -earned == pytest.approx(ours.line_rent.sum(), abs=2e-6 * scale)

@@ -192,7 +192,7 @@ def test_plans_charge_for_a_mwh_what_the_step_charges(block):
     arrays, prices = grid_of_all(), Prices(co2_per_t=30)
     lines, nodes = len(arrays.line_names), len(arrays.node_names)
     size = lines if block == "overload" else nodes
-    names = ("injection", "gen", "served", "shed", "spill", "charge", "discharge", "clipped")
+    names = ("injection", "gen", "served", "shed", "curtailed", "spill", "charge", "discharge", "clipped")
     outcome = {f"{name}_mw": np.zeros((size, nodes)) for name in names}
     outcome |= {"flow_mw": np.zeros((size, lines)), "balancing_mw": np.zeros(size)}
     changed, value = (

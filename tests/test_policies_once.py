@@ -23,9 +23,9 @@ def counted(monkeypatch):
         counts["read"] += 1
         return read(path)
 
-    def compiling(grid):
+    def compiling(grid, *options):
         counts["compiled"] += 1
-        return compiled(grid)
+        return compiled(grid, *options)
 
     monkeypatch.setitem(READERS, ".json", reading)
     monkeypatch.setattr(Grid, "compile", compiling)

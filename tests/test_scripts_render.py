@@ -138,7 +138,8 @@ def test_demo_trains_evaluates_and_renders(run: CommandLine, tmp_path: Path, mon
     monkeypatch.setattr(demo, "PICTURES", {"the grid": "grid_state.png", "its course": "sim_results.png"})
     text = run.ok("demo", "--out", "shown", "--seconds", 2)
     assert [line[:3] for line in text.splitlines() if line[1:2] == "/"] == ["1/3", "2/3", "3/3"]
-    assert [line.split()[0] for line in text.splitlines() if line[:5] in ("agent", "optim")] == ["agent", "optimum"]
+    named = [line.split()[0] for line in text.splitlines() if line[:5] in ("agent", "optim")]
+    assert named == ["agent", "optimum", "agent"]  # the table, and what the agent scores above the planners
     for path in ("shown/grid_state.png", "shown/sim_results.png", "shown/run"):
         assert f"  {path}\n" in text
         assert (tmp_path / path).exists()
