@@ -2,9 +2,9 @@
 
 The step, the action map and the observation are the same code that runs on numpy; only the arrays differ. Demand and
 weather do not depend on the actions, so nothing has to be estimated: the gradient is exact wherever the cost has one.
-Beside it the batch takes the same steps on numpy. It tells which lines are out and which have tripped, which is
-constant almost everywhere; how hot relays are, which is seen without its gradient; and, with bids, the plan. With a
-gate, forecasts are seen and the truth is stepped.
+Where lines can be out or the day is planned, the batch takes the same steps on numpy beside it. It tells which lines
+are out and which have tripped, which is constant almost everywhere, how hot relays are, whose gradient is left out, and
+the plan. With a gate, forecasts are seen and the truth is stepped.
 The critic is fitted to the same episodes' returns, so that PPO can go on from here.
 """
 
@@ -77,8 +77,9 @@ class GradientLearner:
         start_mwh = state.store_mwh
         before = torch.zeros((batch.batch_size, len(arrays.line_names)), dtype=torch.float64)
         costs, values, outside = [], [], []
+        goes_along = config.plans or config.relays is not None or batch.outlook.lines is not None
         for t in range(batch.horizon):
-            known, now = self._as_tensors(batch.inputs, state, batch.limits.outages)
+            known, now = self._as_tensors(batch.outlook.known(t), state, batch.limits.outages)
             day = batch.day if config.plans else None
             relays = dataclasses.replace(state, heat=batch.state.heat, lockout_h=batch.state.lockout_h)
             out_h = batch.outlook.out_h(t)
@@ -89,12 +90,17 @@ class GradientLearner:
             if t in self._judged:
                 values.append(self.policy.predict_values(of_parts(seen, Tensor.detach)).squeeze(-1))
             setpoint = self._action_map.setpoint(actions, now, known, day)
-            batch.step_setpoint(Setpoint(setpoint.gen_mw.detach().numpy(), setpoint.store_mw.detach().numpy()))
-            done = cast(Transition, batch.last).outcome
-            lines_out = None if done.in_service is None else Outages.of(batch.arrays, done.in_service)
-            true, actual = self._as_tensors(batch.outlook.inputs(t), state, lines_out)
+            lines_out = tripped = None
+            if goes_along:
+                batch.step_setpoint(Setpoint(setpoint.gen_mw.detach().numpy(), setpoint.store_mw.detach().numpy()))
+                done = cast(Transition, batch.last).outcome
+                lines_out = None if done.in_service is None else Outages.of(batch.arrays, done.in_service)
+                tripped = None if done.tripped is None else _tensor(done.tripped)
+            true, actual = known, now
+            if goes_along or batch.outlook.gate:
+                true, actual = self._as_tensors(batch.outlook.inputs(t), state, lines_out)
             state, outcome = step(arrays, state, setpoint, true, actual)
-            outcome = dataclasses.replace(outcome, tripped=None if done.tripped is None else _tensor(done.tripped))
+            outcome = dataclasses.replace(outcome, tripped=tripped)
             before = loading(arrays, outcome.flow_mw)
             terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())
             costs.append(torch.stack(terms).sum(0))
