@@ -19,7 +19,7 @@ PLAN_H = 24.0  # as far ahead as plans look
 
 
 class Errors(Protocol):
-    """Errors of B episodes; ``of`` gives forecast / truth − 1 at steps (...,), forecast so many steps (...,) before."""
+    """Errors of B episodes: forecast / truth − 1 at steps (...,), forecast so many steps (...,) before."""
 
     def load(self, step: Array, lead: Array) -> Array:
         """(..., B) of demand, the same at every node."""

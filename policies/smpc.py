@@ -38,7 +38,7 @@ class Smpc:
         steps = min(max(1, round(self.window_h / batch.config.dt_h)), batch.horizon)
         prices = batch.problem.planning_prices
         self._programmes = [
-            FuturesProgramme(batch.arrays, steps, batch.config.dt_h, prices, TOLERANCE, self.futures)
+            FuturesProgramme(batch.arrays, steps, batch.config.dt_h, prices, TOLERANCE, futures=self.futures)
             for _ in range(batch.batch_size)
         ]
         self._drawn = Futures.draw(batch, self.futures, self.seed)

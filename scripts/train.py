@@ -59,7 +59,7 @@ class Train(CommonJson, Lines):
 
     def run(self, console: Console) -> int:
         """Train and say how to go on."""
-        if self.seeds == 1:
+        if self.seeds == 1 or self.resume is not None:  # which refuses --seeds
             found = self._train(console)
             console.result([f"run: {found['run']}"], found)
             return words.EXIT_INTERRUPTED if found["stopped"] else 0

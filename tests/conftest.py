@@ -9,10 +9,10 @@ from pathlib import Path
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # read when numpy and torch are imported
     os.environ.setdefault(name, "1")  # the workers share the cores: threads of their own only make them wait
 
-import pytest  # noqa: E402
+import pytest  # noqa: E402 - after the threads are set
 
-from command_line import CommandLine  # noqa: E402
-from scripts.cli import main  # noqa: E402
+from command_line import CommandLine  # noqa: E402 - likewise
+from scripts.cli import main  # noqa: E402 - likewise
 
 
 @pytest.fixture

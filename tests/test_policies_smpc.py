@@ -60,7 +60,7 @@ def test_it_stores_for_the_future_that_is_short_of_energy() -> None:
     prices = Prices(wear_per_mwh=0, store_value_per_mwh=0)
     cheap, town, store = (arrays.node_names.index(name) for name in ("cheap", "town", "store"))
     for loads_mw, charged_mw in (([[10.0, 5.0], [10.0, 40.0]], 10.0), ([[10.0, 22.5]] * 2, 2.5)):
-        programme = FuturesProgramme(arrays, 2, 1.0, prices, 1e-9, 2)
+        programme = FuturesProgramme(arrays, 2, 1.0, prices, 1e-9, futures=2)
         programme.set_futures(futures_of(loads_mw, 4, town), arrays.store_init_mwh, None, 0, is_known=True)
         first = programme.first_step()
         assert first.store_mw[store] == pytest.approx(-charged_mw)
@@ -79,7 +79,7 @@ def test_it_asks_for_what_is_cheap_to_take_back_where_the_coming_step_is_forecas
     grid.add_line("gas", "town")
     arrays = grid.compile()
     inputs = futures_of([[10.0], [30.0]], 3, arrays.node_names.index("town"))
-    programme = FuturesProgramme(arrays, 1, 1.0, Prices(), 1e-9, 2)
+    programme = FuturesProgramme(arrays, 1, 1.0, Prices(), 1e-9, futures=2)
     programme.set_futures(inputs, arrays.store_init_mwh, None, 0, is_known=False)
     merit_mw = np.where(np.array(arrays.node_names) == "coal", 20.0, 0.0)
     programme.balance_as_from(merit_mw)

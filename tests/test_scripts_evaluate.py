@@ -122,3 +122,8 @@ def test_several_seeds_are_trained_and_stand_in_one_table(run: CommandLine) -> N
 def test_a_risk_that_cannot_be_read_is_refused(run: CommandLine, risk: str) -> None:
     said = run.fault("train", "triangle", "--risk", risk)
     assert said.startswith(f"--risk: found '{risk}'; allowed: cvar: and a share in (0, 1], such as cvar:0.1")
+
+
+def test_a_run_that_is_resumed_has_one_seed(run: CommandLine, trained: Path) -> None:
+    said = run.fault("train", "--resume", trained, "--seeds", 2)
+    assert said.startswith("train --resume: found --seeds beside it")

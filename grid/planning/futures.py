@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grid.arrays import GridArrays
-from grid.costs import Prices
 from grid.physics import TINY_MW, Outages
 from grid.planning.programme import Programme
 from grid.state import Inputs
@@ -30,20 +28,7 @@ class FuturesProgramme(Programme):
     gen_reserve_frac, what is too much in proportion to footroom. Both follow from a setpoint that is given, so that the
     programme stays linear (affine recourse). Sources whose availability varies may stay below the setpoint. Stores
     do as they are told; the rest is shed or spilled.
-
-    Args:
-        arrays: the grid.
-        steps: T.
-        dt_h: length of a step in hours.
-        prices: absent: the defaults.
-        tolerance: what the tangents below quadratic costs may leave out, relative to the cost.
-        futures: K.
     """
-
-    def __init__(
-        self, arrays: GridArrays, steps: int, dt_h: float, prices: Prices | None, tolerance: float, futures: int
-    ) -> None:
-        super().__init__(arrays, steps, dt_h, prices, tolerance, futures=futures)
 
     def _join_futures(self) -> None:
         """Columns of the common setpoint, and of what each future does otherwise; the rows that say so."""
