@@ -93,7 +93,9 @@ class GridArrays(Columns):
 
 
 def fingerprint(network: dict[str, Any], columns: dict[str, Any], absent: dict[str, Array]) -> str:
-    """Hash names, lines, and all values of columns that differ from what absent ones have; positions are left out.
+    """Hash names, lines, and all values of columns that differ from what absent ones have.
+
+    Positions and nominal voltages are left out.
 
     So a column that is new to the table changes the fingerprints of those grids alone that give it.
 
@@ -104,9 +106,10 @@ def fingerprint(network: dict[str, Any], columns: dict[str, Any], absent: dict[s
     """
     plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in network.items()}
     digest = hashlib.sha256(repr(sorted(plain.items())).encode())
-    for name in sorted(columns.keys() - {"x", "y"}):
+    for name in sorted(columns.keys() - {"x", "y", "base_kv"}):
         values = np.array(columns[name], dtype=object if COLUMNS[name].is_text else float)
-        given = np.flatnonzero(values != absent.get(name, COLUMNS[name].default))
+        is_given = values != absent.get(name, COLUMNS[name].default)
+        given = np.flatnonzero(is_given if COLUMNS[name].is_text else is_given & ~np.isnan(values.astype(float)))
         if given.size:
             digest.update(repr((name, given.tolist(), values[given].tolist())).encode())
     return digest.hexdigest()[:16]

@@ -41,7 +41,7 @@ def columns_of(grid: Grid) -> dict[str, object]:
     return {
         name: value.tolist() if isinstance(value, np.ndarray) else value
         for name, value in vars(arrays).items()
-        if name not in ("x", "y", "line_model")
+        if name not in ("x", "y", "voltage_set_pu", "base_kv", "line_model")  # not a number where absent
     }
 
 
