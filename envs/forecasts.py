@@ -125,6 +125,24 @@ def most_frac(config: EnvConfig) -> float:
     return 1.0 + ERROR_CUT * (float(days**0.5) * config.forecast_error_frac + config.node_error_frac)
 
 
+def flow_error_mw(arrays: GridArrays, config: EnvConfig) -> Array:
+    """(E,) standard deviation of flows about their forecast at gate closure, at full demand and output.
+
+    Sources answer as they share out reserve: in proportion to their size.
+    """
+    reserve_mw = arrays.gen_max_mw * arrays.gen_reserve_frac + 1e-9
+    answer = arrays.part_matrix * (reserve_mw / (reserve_mw @ arrays.part_matrix)[arrays.part])[:, None]
+    flow = arrays.line_model.matrix()
+    flow = flow - (flow @ answer)[:, arrays.part]  # (E, N) of 1 MW at a node that sources take up
+    weather_mw = np.where([name is not None for name in arrays.gen_profile], arrays.gen_max_mw, 0.0)
+    root = (config.gate_h / 24.0) ** 0.5
+    kinds = (config.forecast_error_frac, arrays.load_max_mw), (config.weather_frac, weather_mw)
+    variance = np.zeros(len(flow))
+    for frac, size_mw in kinds:
+        variance += (root * frac * (flow @ size_mw)) ** 2 + config.node_error_frac**2 * (flow**2 @ size_mw**2)
+    return np.sqrt(variance)
+
+
 def draw_errors(
     arrays: GridArrays, config: EnvConfig, draw: Draw, rngs: Sequence[np.random.Generator]
 ) -> Common | Revisions:

@@ -11,6 +11,7 @@ import numpy as np
 
 from envs.actions import ActionMap, MeritOrder
 from envs.config import EnvConfig
+from envs.forecasts import flow_error_mw
 from envs.outages import line_of
 from envs.outlook import steps_to_draw
 from envs.rewards import SCALE_EPISODES, reference_cost, scale_floor
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers that share nothing
 
+SAFE_SIGMAS = 1.25  # of a flow's error at gate closure, that plans keep free on lines that trip
+LEAST_CAPACITY = 0.8  # share of a line's capacity that they use in any case
 TRIP_FACTOR = 1.5  # price of an overload in plans, where lines trip, as a multiple of the dearest demand
 
 COMPILED_FIELDS = {"topology", "horizon", "dt_h", "prices", "emergency_shedding", "outage_rate_per_h"}
@@ -107,6 +110,15 @@ class Problem:
         return dataclasses.replace(self.prices, overload_per_mwh=overload)
 
     @cached_property
+    def planning_arrays(self) -> GridArrays:
+        """The grid that plans and mpc go by: where lines trip, they leave room for errors of forecasts."""
+        if self.config.overload != "trip" or not self.config.gate_h:
+            return self.arrays
+        room_mw = SAFE_SIGMAS * flow_error_mw(self.arrays, self.config)
+        capacity_mw = np.maximum(self.arrays.capacity_mw - room_mw, LEAST_CAPACITY * self.arrays.capacity_mw)
+        return dataclasses.replace(self.arrays, capacity_mw=capacity_mw)
+
+    @cached_property
     def planner(self) -> DayPlanner:
         """What plans the day ahead.
 
@@ -118,7 +130,7 @@ class Problem:
         except ModuleNotFoundError as error:
             allowed = "an installation that can plan a day ahead"
             raise GridError(str(error.name), "no such package", allowed, "pip install load-balancer[train]") from error
-        return DayPlanner(self.arrays, self.planning_prices, self.config.dt_h)
+        return DayPlanner(self.planning_arrays, self.planning_prices, self.config.dt_h)
 
     @cached_property
     def load_high_mw(self) -> Array:

@@ -38,7 +38,7 @@ class Mpc:
         """Build one programme for each episode; it keeps its last basis from step to step."""
         steps = min(max(1, round(self.window_h / batch.config.dt_h)), batch.horizon)
         self._programmes = [
-            Programme(batch.arrays, steps, batch.config.dt_h, batch.problem.planning_prices, TOLERANCE)
+            Programme(batch.problem.planning_arrays, steps, batch.config.dt_h, batch.problem.planning_prices, TOLERANCE)
             for _ in range(batch.batch_size)
         ]
 

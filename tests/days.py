@@ -51,7 +51,7 @@ def changed_planner(batch, change):
 
 def with_swing(value):
     """Every line may fill up in a first plan (infinite), or none (minus infinite)."""
-    return lambda c: dataclasses.replace(c, fleet=c.fleet._replace(swing=np.full_like(c.fleet.swing, value)))
+    return lambda c: dataclasses.replace(c, swing=np.full_like(c.swing, value))
 
 
 def hourly(monkeypatch, tolerance):

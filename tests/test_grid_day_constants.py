@@ -38,7 +38,7 @@ def test_flows_without_lines_are_those_of_the_physics(topology):
         for name in ("unit_mw", "typical_price_per_mwh", "sources", "stores", "limited", "gen_max"):
             np.testing.assert_array_equal(getattr(left, name), getattr(whole, name))
         np.testing.assert_array_equal(left.network.capacity, whole.network.capacity)
-        for name in set(left.fleet._fields) - {"swing"}:
+        for name in left.fleet._fields:
             np.testing.assert_array_equal(getattr(left.fleet, name), getattr(whole.fleet, name))
     assert has_split or topology == "triangle"
 
@@ -90,7 +90,7 @@ def test_rows_with_other_lines_out_are_planned_each_with_its_own():
         return planner.plan(own, now, batch.state.gen_mw[rows], False, batch.horizon - batch.t)
 
     together = plan(np.arange(9))
-    assert sorted(len(own) for own, _ in together.groups) == [1, 1, 1, 3, 3]
+    assert sorted(len(own) for own, _ in together.groups) == [1, 1, 7]  # two rows are split
     for row in range(9):
         for name, alone in rows_of(plan(np.array([row])), [0]).items():
             np.testing.assert_allclose(rows_of(together, [row])[name], alone, atol=1e-9, err_msg=name)
@@ -125,7 +125,7 @@ def test_what_is_planned_with_are_the_lines_that_the_env_expects(steps, dt_h):
         seen += rows.tolist()
         for place, b in enumerate(rows):
             out = [tuple(np.flatnonzero(~expected[hour, b]).tolist()) for hour in range(HOURS)]
-            now = statuses.constants[0]
+            now = statuses.constants[statuses.hour[place, 0]]
             assert now is kept.without(out[0])
             for hour in range(HOURS):
                 later = kept.without(out[hour])

@@ -18,6 +18,7 @@ from grid.physics import Limits
 from grid.planning.day.constants import Constants
 from grid.planning.day.market import LEAST_RISE, dispatch
 from grid.planning.day.planner import Day
+from grid.planning.day.statuses import Statuses
 from grid.state import Array, Inputs, Setpoint
 
 HOLD = 2.0  # rise of a source's price over its range, in parts of what its output now costs later by ramps
@@ -44,7 +45,7 @@ def clear(day: Day, shift: Array, now: Limits, inputs: Inputs) -> Setpoint:
     xp, c = namespace(shift), day.constants
     units = np.concatenate([c.sources, c.stores])
     shift = shift[:, np.searchsorted(np.sort(units), units)]
-    cleared = [_clear(day, status.constants[0], own, shift, now, inputs) for own, status in day.groups]
+    cleared = [_clear(day, status, own, shift, now, inputs) for own, status in day.groups]
     if len(cleared) == 1:
         output = cleared[0]
     else:
@@ -78,11 +79,12 @@ def offers(day: Day, c: Constants, own: Any, shift: Array, stored: Array) -> tup
     return cost, xp.concat([xp.asarray(fleet.rise) + hold, rise], axis=1)
 
 
-def _clear(day: Day, c: Constants, own: Any, shift: Array, now: Limits, inputs: Inputs) -> Array:
-    """(b, U) output of rows that have the same lines out."""
+def _clear(day: Day, status: Statuses, own: Any, shift: Array, now: Limits, inputs: Inputs) -> Array:
+    """(b, U) output of rows that are in the same connected parts."""
+    c = status.constants[0]
     xp, unit_mw, sources = namespace(shift), c.unit_mw, len(c.sources)
     load = constant(inputs.load_mw[own]) / unit_mw
-    need, load_flow = load @ c.part, c.offset - load @ c.flow
+    need, load_flow = load @ c.part, status.now(lambda w, at: w.offset - load[at] @ w.flow)
     low, high = (mw[own][:, c.sources] / unit_mw for mw in (now.gen_lo_mw, now.gen_hi_mw))
     least, most = (mw[own][:, c.stores] / unit_mw for mw in (now.store_lo_mw, now.store_hi_mw))
     stored = now.store_mwh[own][:, c.stores] / unit_mw
@@ -97,15 +99,24 @@ def _clear(day: Day, c: Constants, own: Any, shift: Array, now: Limits, inputs: 
     output, full = np.zeros(near.shape), np.zeros(load_flow.shape)
     bids = [np.ascontiguousarray(constant(each)) for each in (cost, rise, low, high)]
     line_price = np.ascontiguousarray(day.line_price[own][:, 0])
-    dispatch(*bids, need, np.ascontiguousarray(load_flow), c.market, line_price, near, MOVES, output, full)
+    reaches, state = status.market_reaches
+    dispatch(*bids, need, load_flow, c.market, reaches, state, line_price, near, MOVES, output, full)
     cleared = xp.asarray(output)
     if not isinstance(cleared, np.ndarray):
-        cleared = cleared + _response(c, cost + rise * cleared, rise, low, high, output, full)
+        cleared = cleared + _response(c, reaches, state, cost + rise * cleared, rise, low, high, output, full)
     return cleared[:, : near.shape[1] - surplus.shape[1]]
 
 
 def _response(
-    c: Constants, price: Array, rise: Array, low: Array, high: Array, output: np.ndarray, full: np.ndarray
+    c: Constants,
+    reaches: np.ndarray,
+    state: np.ndarray,
+    price: Array,
+    rise: Array,
+    low: Array,
+    high: Array,
+    output: np.ndarray,
+    full: np.ndarray,
 ) -> Array:
     """(b, U + P) zero, with the gradient of the output."""
     xp = namespace(price)
@@ -116,7 +127,7 @@ def _response(
     most = int((full != 0).sum(1).max(initial=0))
     line = np.argsort(-np.abs(full), axis=1, kind="stable")[:, :most]
     is_full = np.take_along_axis(np.abs(full), line, axis=1)
-    at_lines = c.market.reach.T[line] * is_full[..., None]
+    at_lines = reaches[state[:, None], :, line] * is_full[..., None]
     rows = np.concatenate([np.broadcast_to(c.own, (len(full), *c.own.shape)), at_lines], axis=1)
     normal = (rows * give[:, None]) @ rows.swapaxes(1, 2)
     scale = np.maximum(normal.diagonal(axis1=1, axis2=2).max(1), 1e-6)

@@ -42,6 +42,7 @@ class Constants:
     network: Network  # for the plan
     market: Network  # for the clearing: with the curtailment of each part as one more unit
     fleet: Fleet
+    swing: np.ndarray  # (L,) by which stores change a line's flow, the root of the sum of their squares
 
 
 def constants_of(arrays: GridArrays, prices: Prices, out: tuple[int, ...] = ()) -> Constants:
@@ -81,19 +82,26 @@ def constants_of(arrays: GridArrays, prices: Prices, out: tuple[int, ...] = ()) 
             part=np.concatenate([network.part, np.arange(len(parts))]),
             reach=np.concatenate([network.reach, curtailed @ flow]),
         ),
-        fleet=_fleet(a, prices, price, part, flow),
+        fleet=_fleet(a, prices, price),
+        swing=_swing(a, part, flow),
     )
 
 
-def _fleet(a: GridArrays, prices: Prices, price: float, part: np.ndarray, flow: np.ndarray) -> Fleet:
+def _swing(a: GridArrays, part: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    sto = np.flatnonzero(a.is_store)
+    power = np.maximum(a.discharge_max_mw, a.charge_max_mw)[sto] / a.unit_mw
+    share = part * (a.load_max_mw + 1e-9)[:, None]
+    spread = part @ ((share / share.sum(0)).T @ flow)  # (N, L) flow if demand of the node's part takes a MW
+    swing: np.ndarray = SWING * np.sqrt(power**2 @ ((flow - spread)[sto]) ** 2)
+    return swing
+
+
+def _fleet(a: GridArrays, prices: Prices, price: float) -> Fleet:
     unit_mw, src, sto = a.unit_mw, a.dispatched.copy(), np.flatnonzero(a.is_store)
     fall, rise = (
         np.minimum(ramp[src] / unit_mw, MOST_RAMP) for ramp in (a.gen_ramp_down_mw_per_h, a.gen_ramp_mw_per_h)
     )
-    share = part * (a.load_max_mw + 1e-9)[:, None]
-    spread = part @ ((share / share.sum(0)).T @ flow)  # (N, L) flow if demand of the node's part takes a MW
     discharge, charge = a.discharge_max_mw[sto] / unit_mw, a.charge_max_mw[sto] / unit_mw
-    power = np.maximum(discharge, charge)
     shed = linear_cost_per_mwh(a, prices, "shed")[a.load_max_mw > 0]
     return Fleet(
         cost=np.minimum(marginal_cost_per_mwh(a, prices)[src] / price, MOST_SHED),
@@ -109,7 +117,6 @@ def _fleet(a: GridArrays, prices: Prices, price: float, part: np.ndarray, flow: 
         store_max=a.store_max_mwh[sto] / unit_mw,
         hourly_keep=1 - a.store_loss_frac_per_h[sto],
         end_value=store_value_per_mwh(a, prices)[sto] / price,
-        swing=SWING * np.sqrt(power**2 @ ((flow - spread)[sto]) ** 2),
         wear=_highest(a, prices, "discharge", sto) / price,
         shed=min(float(shed.min(initial=np.inf)) / price, MOST_SHED),
         spill=_highest(a, prices, "spill", src) / price,

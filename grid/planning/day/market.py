@@ -200,6 +200,8 @@ def dispatch(
     need: Array,
     load_flow: Array,
     network: Network,
+    reaches: Array,
+    state: Array,
     line_price: Array,
     near: Array,
     moves: int,
@@ -218,33 +220,36 @@ def dispatch(
         high: (B, U) most output.
         need: (B, P) demand.
         load_flow: (B, L) by demand alone.
-        network: of the grid.
+        network: of the grid, whose reach is that of the row:
+        reaches: (M, U, L) flow for each unit's output, which differs from row to row.
+        state: (B,) which of them.
         line_price: (B, L) prices of lines near the right ones.
         near: (B, U) an output near the right one.
         moves: of redispatch, at the most.
         output: (B, U), filled here.
         full: (B, L), filled here: 1 or −1 where a line is just full, else 0.
     """
-    units, lines = network.reach.shape
+    _, units, lines = reaches.shape
     price, asked, flow = np.empty(need.shape[1]), np.empty(units), np.empty(lines)
     other, other_flow, alike = np.empty(units), np.empty(lines), np.ones(units)
     for b in range(len(cost)):
         bids = (cost[b], rise[b], low[b], high[b])
+        own = Network(network.part, reaches[state[b]], network.capacity, network.overload)
         asked[:] = cost[b]
         for line in range(lines):
             if line_price[b, line] != 0.0:
-                asked += line_price[b, line] * network.reach[:, line]
-        share(asked, rise[b], low[b], high[b], network.part, need[b], output[b], price)
-        flows(output[b], load_flow[b], network.reach, flow)
-        relieve(*bids, network, moves, output[b], flow)
-        share(-near[b], alike, low[b], high[b], network.part, need[b], other, price)
-        flows(other, load_flow[b], network.reach, other_flow)
-        relieve(*bids, network, moves, other, other_flow)
-        saved = _paid(cost[b], rise[b], network, output[b], flow) - _paid(cost[b], rise[b], network, other, other_flow)
+                asked += line_price[b, line] * own.reach[:, line]
+        share(asked, rise[b], low[b], high[b], own.part, need[b], output[b], price)
+        flows(output[b], load_flow[b], own.reach, flow)
+        relieve(*bids, own, moves, output[b], flow)
+        share(-near[b], alike, low[b], high[b], own.part, need[b], other, price)
+        flows(other, load_flow[b], own.reach, other_flow)
+        relieve(*bids, own, moves, other, other_flow)
+        saved = _paid(cost[b], rise[b], own, output[b], flow) - _paid(cost[b], rise[b], own, other, other_flow)
         if saved > LEAST_SAVED:
             output[b], flow[:] = other, other_flow
         for line in range(lines):
-            is_full = abs(abs(flow[line]) - network.capacity[line]) <= 10 * TOLERANCE_PU
+            is_full = abs(abs(flow[line]) - own.capacity[line]) <= 10 * TOLERANCE_PU
             full[b, line] = np.sign(flow[line]) if is_full else 0.0
 
 

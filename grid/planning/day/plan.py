@@ -39,6 +39,7 @@ def plan_days(
     started: Array,
     stored: Array,
     reaches: Array,
+    swings: Array,
     leads: Array,
     status: Array,
     spans_h: Array,
@@ -57,6 +58,7 @@ def plan_days(
         started: (B,) whether there was one; else there is no ramp.
         stored: (B, S) energy, less what the coming hour loses of it.
         reaches: (M, U, L) flow for each unit's output, in M statuses of the lines.
+        swings: (M, L) by which stores change a line's flow.
         leads: (M, P) the first part that each is connected with.
         status: (B, H) which of them.
         spans_h: (T,) of the periods, of which the first is an hour; H hours in sum.
@@ -75,13 +77,16 @@ def plan_days(
         need,
         load_flow,
         reaches,
+        swings,
         leads,
         status[:, begins_h],  # that of a period is the one that it begins with
         before,
         started,
         stored,
     )
-    plans = _new_plans(ends_h, len(offer), len(network.reach), len(fleet.store_max), need.shape[2], len(fleet.swing))
+    plans = _new_plans(
+        ends_h, len(offer), len(network.reach), len(fleet.store_max), need.shape[2], len(network.capacity)
+    )
     near, overloads = np.zeros(load_flow.shape, np.bool_), np.zeros(len(offer), np.bool_)
     idle_days(fleet, network, forecast, plans, near)
     ramped = np.flatnonzero(np.minimum(fleet.hourly_rise, fleet.hourly_fall) < STEEP)
@@ -157,9 +162,10 @@ def idle_days(fleet: Fleet, network: Network, forecast: Forecast, plans: Plans, 
                 rise[g] = max(fleet.rise[g], LEAST_RISE / max(offer[b, t, g] - low[g], 1e-3))
             part, output = network.part[:sources], plans.output[b, t, :sources]
             share(fleet.cost, rise, low, offer[b, t], part, need[b, t], output, plans.price[b, t])
-            flows(output, forecast.load_flow[b, t], forecast.reaches[forecast.status[b, t]], flow)
+            status = forecast.status[b, t]
+            flows(output, forecast.load_flow[b, t], forecast.reaches[status], flow)
             for line in range(len(flow)):
-                near[b, t, line] = abs(flow[line]) + fleet.swing[line] > network.capacity[line]
+                near[b, t, line] = abs(flow[line]) + forecast.swings[status, line] > network.capacity[line]
         mean = np.mean(plans.price[b])
         for t in range(periods):
             for s in range(stores):

@@ -37,7 +37,7 @@ class Day:
     ramp_price: np.ndarray  # (B, G) what output now costs the next hours by ramps
     value_slope: np.ndarray  # (B, S, S) change of the first value for each unit more that is stored
     power_slope: np.ndarray  # (B, 2S, S) and of the stores' first output
-    groups: list[tuple[Any, Statuses]]  # rows with the same lines out
+    groups: list[tuple[Any, Statuses]]  # rows in the same connected parts
 
     @property
     def constants(self) -> Constants:
@@ -85,7 +85,7 @@ class DayPlanner:
     def _plan(
         self, own: Any, status: Statuses, ahead: Inputs, now: Limits, before_mw: Array, is_first: bool, left_h: float
     ) -> dict[str, np.ndarray]:
-        """The fields of a Day for rows that have the same lines out."""
+        """The fields of a Day for rows that are in the same connected parts."""
         c = status.constants[0]
         fleet, unit_mw = c.fleet, c.unit_mw
         load = ahead.load_mw[:, own].swapaxes(0, 1) / unit_mw
@@ -107,6 +107,7 @@ class DayPlanner:
             np.full(len(stored), not is_first),
             stored,
             status.reaches,
+            status.swings,
             status.joined,
             status.hour,
             SPANS_H,

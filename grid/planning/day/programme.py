@@ -36,7 +36,6 @@ class Fleet(NamedTuple):
     store_max: Array  # (S,) energy
     hourly_keep: Array  # (S,) share of the energy above the minimum that is left after an hour
     end_value: Array  # (S,) of stored energy when the plan ends
-    swing: Array  # (L,) by which stores change a line's flow, the root of the sum of their squares
     wear: float
     shed: float
     spill: float
@@ -64,6 +63,7 @@ class Forecast(NamedTuple):
     need: Array  # (B, T, P) demand
     load_flow: Array  # (B, T, L) by demand alone
     reaches: Array  # (M, U, L) flow for each unit's output, in M statuses of the lines
+    swings: Array  # (M, L) by which stores change a line's flow, the root of the sum of their squares
     leads: Array  # (M, P) the first part that each is connected with
     status: Array  # (B, T) which of them
     before: Array  # (B, G) output of the last step

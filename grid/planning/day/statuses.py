@@ -13,9 +13,12 @@ from grid.planning.day.constants import Constants, KeptConstants
 
 @dataclass(frozen=True, eq=False)
 class Statuses:
-    """The states of lines in the hours of b plans, which start with the same lines out."""
+    """The states of lines in the hours of b plans, which start in the same connected parts.
 
-    constants: list[Constants]  # M, one for each state; the first is that of the coming hour
+    The constants of all states of the coming hour differ in flows alone.
+    """
+
+    constants: list[Constants]  # M, one for each state; the first is one of the coming hour's
     hour: np.ndarray  # (b, H) which of them
     joined: np.ndarray  # (M, P) the first of the connected parts of the coming hour to which each of them belongs then
 
@@ -24,8 +27,23 @@ class Statuses:
         """(M, U, L) flow of each unit's output."""
         return np.stack([each.network.reach for each in self.constants])
 
+    @property
+    def swings(self) -> np.ndarray:
+        """(M, L) by which stores change the flow of each line."""
+        return np.stack([each.swing for each in self.constants])
+
+    @property
+    def market_reaches(self) -> tuple[np.ndarray, np.ndarray]:
+        """(M, U, L) as the clearing needs them, of states of the coming hour, and (b,) which of them."""
+        states, state = np.unique(self.hour[:, 0], return_inverse=True)
+        return np.stack([self.constants[m].market.reach for m in states]), state
+
+    def now(self, work: Callable[[Constants, Any], np.ndarray]) -> np.ndarray:
+        """(b, ·) what the work makes of the coming hour, for rows (b,) of each state."""
+        return Statuses(self.constants, self.hour[:, 0], self.joined).each(work)
+
     def each(self, work: Callable[[Constants, Any], np.ndarray]) -> np.ndarray:
-        """(b, H, ·) what the work makes of all hours, and then of those (b, H) that have another state."""
+        """(b, H, ·) what the work makes of all hours, and of those (b, H) in another state."""
         made = work(self.constants[0], ...)
         for m in range(1, len(self.constants)):
             chosen = self.hour == m
@@ -34,9 +52,9 @@ class Statuses:
 
 
 def groups_of(kept: KeptConstants, in_service: np.ndarray | None, rows: int, hours: int) -> list[tuple[Any, Statuses]]:
-    """Rows with the same lines out in the coming hour, and the states of the lines in their hours.
+    """Rows with the same connected parts in the coming hour, and the states of the lines in their hours.
 
-    Parts that are apart may come together; where one would fall apart, a state is taken to last.
+    Parts that are apart may come together; where one would fall apart, the state of the coming hour is taken to last.
 
     Args:
         kept: of the grid.
@@ -45,35 +63,33 @@ def groups_of(kept: KeptConstants, in_service: np.ndarray | None, rows: int, hou
         hours: H.
     """
     if in_service is None or in_service.all():
-        none = Statuses([kept.without(())], np.zeros((rows, hours), np.int64), _alone(kept.without(())))
-        return [(slice(None), none)]
-    is_out = ~in_service.swapaxes(0, 1)
-    now, group = np.unique(is_out[:, 0], axis=0, return_inverse=True)
+        intact = kept.without(())
+        joined = np.arange(intact.part.shape[1])[None]
+        return [(slice(None), Statuses([intact], np.zeros((rows, hours), np.int64), joined))]
+    packed = np.packbits(~in_service.swapaxes(0, 1), axis=2).reshape(rows * hours, -1)
+    states, state = np.unique(packed, axis=0, return_inverse=True)
+    is_out = np.unpackbits(states, axis=1, count=in_service.shape[2])
+    constants = [kept.without(tuple(np.flatnonzero(lines).tolist())) for lines in is_out]
+    state = state.reshape(rows, hours)
+    part = np.array([each.node_part for each in constants])
+    parts, group = np.unique(part[state[:, 0]], axis=0, return_inverse=True)
     found: list[tuple[Any, Statuses]] = []
-    for number, lines in enumerate(now):
+    for number, now in enumerate(parts):
         own = np.flatnonzero(group.ravel() == number)
-        found.append((own, _statuses(kept, tuple(np.flatnonzero(lines).tolist()), is_out[own])))
+        found.append((own, _statuses(constants, now, state[own])))
     return found
 
 
-def _statuses(kept: KeptConstants, out: tuple[int, ...], is_out: np.ndarray) -> Statuses:
-    """Of rows (b, H, E) that all have these lines out in the coming hour."""
-    first, (rows, hours, lines) = kept.without(out), is_out.shape
-    packed = np.packbits(is_out, axis=2).reshape(rows * hours, -1)
-    kinds, kind = np.unique(packed, axis=0, return_inverse=True)
-    constants, joined, place = [first], [_alone(first)[0]], np.zeros(len(kinds), np.int64)
-    for number, state in enumerate(np.unpackbits(kinds, axis=1, count=lines)):
-        other = kept.without(tuple(np.flatnonzero(state).tolist()))
-        parts = None if other is first else _joined(first.node_part, other.node_part)
-        if parts is not None:
-            place[number] = len(constants)
-            constants.append(other)
-            joined.append(parts)
-    return Statuses(constants, place[kind.reshape(rows, hours)], np.stack(joined))
-
-
-def _alone(constants: Constants) -> np.ndarray:
-    return np.arange(constants.part.shape[1])[None]
+def _statuses(constants: list[Constants], part: np.ndarray, state: np.ndarray) -> Statuses:
+    """Of rows (b, H) of states, that are in these parts (N,) in the coming hour."""
+    joined = {m: _joined(part, constants[m].node_part) for m in np.unique(state).tolist()}
+    falls_apart = np.isin(state, [m for m, parts in joined.items() if parts is None])
+    lasting = np.where(falls_apart, state[:, :1], state)
+    used, first, hour = np.unique(lasting.T, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    hour = np.argsort(order)[hour].reshape(lasting.T.shape).T
+    used = used[order]
+    return Statuses([constants[m] for m in used], hour, np.array([joined[m] for m in used.tolist()]))
 
 
 def _joined(part: np.ndarray, later: np.ndarray) -> np.ndarray | None:
