@@ -121,7 +121,8 @@ class ActionMap:
         an action shifts the price at which its source offers, or the value of its store's energy, by
         MOST_SHIFT_FRAC · (FINE_FRAC · a + (1 − FINE_FRAC) · a³) of the typical price, and the step is cleared: at 0 as
         the plan has it. With "plan", an action is the deviation of its unit from that: +1 is the upper limit, −1 the
-        lower; a store's is that of discharging, minus the most that it can charge.
+        lower; a store's is that of discharging, minus the most that it can charge. A cut of demand is so dear that its
+        share is FINE_FRAC · a + (1 − FINE_FRAC) · a³.
 
         Args:
             actions: (B, A) in [−1, 1].
@@ -139,6 +140,8 @@ class ActionMap:
         lo, hi = limits.gen_lo_mw, limits.gen_hi_mw
         if self.kind == "plan":
             plan = self._cleared(day, xp.zeros_like(actions), limits, inputs)
+            if arrays.flexible.shape[0]:
+                up, down = (xp.where(arrays.flex_max_frac > 0, _fine(side), side) for side in (up, down))
             rise, fall = limits.store_hi_mw - plan.store_mw, plan.store_mw - limits.store_lo_mw
             gen = plan.gen_mw + up * (hi - plan.gen_mw) + down * (plan.gen_mw - lo)
             return Setpoint(gen, plan.store_mw + up * rise + down * fall)
@@ -177,6 +180,9 @@ class ActionMap:
             gen_share = _ratio(gen - zero, gen_side)
         else:
             gen_share = xp.where(hi - lo > ROOM_MW, 2.0 * _ratio(gen - lo, hi - lo) - 1.0, 0.0)
+        if self.kind == "plan":
+            every = np.linspace(-1.0, 1.0, 2001)
+            gen_share = xp.where(arrays.flex_max_frac > 0, np.interp(gen_share, _fine(every), every), gen_share)
         asked = xp.minimum(xp.maximum(gen_share + _ratio(store, store_side), -1.0), 1.0)
         return asked[:, arrays.controllable]
 
@@ -200,7 +206,12 @@ class ActionMap:
 
 def _shift(bids: Array) -> Array:
     """What bids add to prices, in parts of the typical price."""
-    return MOST_SHIFT_FRAC * (FINE_FRAC * bids + (1.0 - FINE_FRAC) * bids**3)
+    return MOST_SHIFT_FRAC * _fine(bids)
+
+
+def _fine(actions: Array) -> Array:
+    """Actions as they act where a little matters much: finer about 0, the same at -1 and 1."""
+    return FINE_FRAC * actions + (1.0 - FINE_FRAC) * actions**3
 
 
 def _ratio(part: Array, whole: Array) -> Array:

@@ -37,10 +37,13 @@ class Mpc:
     def reset(self, batch: GridBatch) -> None:
         """Build one programme for each episode; it keeps its last basis from step to step."""
         steps = min(max(1, round(self.window_h / batch.config.dt_h)), batch.horizon)
-        self._programmes = [
-            Programme(batch.problem.planning_arrays, steps, batch.config.dt_h, batch.problem.planning_prices, TOLERANCE)
-            for _ in range(batch.batch_size)
-        ]
+        problem, dt_h = batch.problem, batch.config.dt_h
+        given = problem.planning_arrays, steps, dt_h, problem.planning_prices, TOLERANCE
+        self._programmes = [Programme(*given, n1=self.security(batch)) for _ in range(batch.batch_size)]
+
+    def security(self, batch: GridBatch) -> np.ndarray | None:
+        """(E,) share of the price of an overload that counts after the outage of each line; None: no outage counts."""
+        return None
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Plan each episode from its state; threads, as the solver lets go of the interpreter."""
@@ -64,3 +67,19 @@ class Mpc:
         return Setpoint(
             np.clip(gen_mw, now.gen_lo_mw, now.gen_hi_mw), np.clip(store_mw, now.store_lo_mw, now.store_hi_mw)
         )
+
+
+class SecureMpc(Mpc):
+    """Mpc that keeps flows within capacity after the outage of any single line, as far as the grid stays whole.
+
+    Where lines fail at random, an overload after an outage counts by the odds that the line fails before the next
+    decision can answer; elsewhere in full.
+    """
+
+    name = "mpc-n1"
+
+    def security(self, batch: GridBatch) -> np.ndarray:
+        """(E,)."""
+        rate_per_h, hours = batch.arrays.outage_rate_per_h, batch.config.gate_h + batch.config.dt_h
+        risk: np.ndarray = 1.0 - np.exp(-rate_per_h * hours) if rate_per_h.any() else np.ones(len(rate_per_h))
+        return risk

@@ -62,7 +62,8 @@ class LineLimits:
         return np.zeros((len(in_service), 0)), np.zeros((len(in_service), 0))
 
     def _forget(self) -> None:
-        self._row_step, self._row_line = np.zeros((2, 0), dtype=np.intp)  # (R,) step and line of each row; −1: balance
+        # (R,) step, line and outage of each row; −1: it is a balance, and every line that was in service still is
+        self._row_step, self._row_line, self._row_out = np.zeros((3, 0), dtype=np.intp)
         self._row_weight = np.zeros((0, len(self._arrays.node_names)))  # (R, N)
 
     def start(self, in_service: np.ndarray, steps: int) -> None:
@@ -81,19 +82,24 @@ class LineLimits:
             for t, cell in zip(islands.rows, islands.cell, strict=True):
                 apart = np.setdiff1d(cell, cell[first])  # the others follow from the balances of the whole parts
                 weight = (cell == apart[:, None]).astype(float)
-                self._add(np.full(len(apart), t), np.full(len(apart), -1), weight)
+                none = np.full(len(apart), -1)
+                self._add(np.full(len(apart), t), none, none, weight, np.zeros(len(apart)))
 
     def flow_mw(self, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """(L, E) for the columns (L, width) of these steps (L,)."""
+        flow_mw: np.ndarray = flows(self._arrays, self.injection_mw(x, steps), self._outages)[steps]
+        return flow_mw
+
+    def injection_mw(self, x: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """(T, N) by the columns (L, width) of these steps (L,); 0 in the others."""
         injection_mw = np.zeros((len(self._in_service), len(self._arrays.node_names)))
         injection_mw[steps] = x @ self._injected
-        flow_mw: np.ndarray = flows(self._arrays, injection_mw, self._outages)[steps]
-        return flow_mw
+        return injection_mw
 
     def add_broken(self, x: np.ndarray, steps: np.ndarray) -> bool:
         """Add the limits that the columns x (L, width) of these steps (L,) break; whether there are any."""
         known = np.zeros(self._in_service.shape, dtype=bool)
-        limits = self._row_line >= 0
+        limits = (self._row_line >= 0) & (self._row_out < 0)
         known[self._row_step[limits], self._row_line[limits]] = True
         above_mw = np.where(known[steps], -np.inf, np.abs(self.flow_mw(x, steps)) - self._arrays.capacity_mw)
         broken = above_mw > BROKEN_MW
@@ -101,16 +107,16 @@ class LineLimits:
             return False
         near = (above_mw > (NEAR_FRAC - 1.0) * self._arrays.capacity_mw) & broken.any(axis=0)
         row, line = np.nonzero(broken | near)
-        self._add(steps[row], line, self._weights(steps[row], line))
+        step, none = steps[row], np.full(len(line), -1)
+        outages = None if self._outages is None else Outages.of(self._arrays, self._in_service[step])
+        self._add(step, line, none, self._weights(line, outages), self._offset_mw[step, line])
         return True
 
-    def _weights(self, step: np.ndarray, line: np.ndarray) -> np.ndarray:
-        """(R, N) what each line carries of a MW injected at each node."""
-        which, outages = np.arange(len(line)), None
-        if self._outages is None:
+    def _weights(self, line: np.ndarray, outages: Outages | None) -> np.ndarray:
+        """(R, N) what each line carries of a MW injected at each node, with the outages of R rows."""
+        which = np.arange(len(line))
+        if outages is None:
             line, which = np.unique(line, return_inverse=True)
-        else:
-            outages = Outages.of(self._arrays, self._in_service[step])
         one = np.zeros((len(line), len(self._arrays.line_names)))
         one[np.arange(len(line)), line] = 1.0
         weight = ptdf(self._arrays, one, outages)[which]
@@ -119,11 +125,13 @@ class LineLimits:
         weight[np.abs(weight) < ZERO] = 0.0
         return weight
 
-    def _add(self, step: np.ndarray, line: np.ndarray, weight: np.ndarray) -> None:
+    def _add(
+        self, step: np.ndarray, line: np.ndarray, out: np.ndarray, weight: np.ndarray, offset_mw: np.ndarray
+    ) -> None:
         arrays, limits = self._arrays, line >= 0
         capacity_mw = np.where(limits, arrays.capacity_mw[line], 0.0)
-        offset_mw = np.where(limits, self._offset_mw[step, line], 0.0) if limits.any() else np.zeros(len(line))
-        above = self._model.add_columns(np.tile(self._overload_cost[line[limits]], 2)).reshape(2, -1)
+        cost = self._overload_cost[line[limits]] * self._risk_of(out[limits])
+        above = self._model.add_columns(np.tile(cost, 2)).reshape(2, -1)
         entries = csr_array(weight @ self._injected.T).tocoo()
         slack = np.flatnonzero(limits)
         rows = np.concatenate([entries.row, slack, slack])
@@ -132,12 +140,17 @@ class LineLimits:
         self._model.add_rows(-capacity_mw - offset_mw, capacity_mw - offset_mw, rows, columns, values)
         self._row_step = np.concatenate([self._row_step, step])
         self._row_line = np.concatenate([self._row_line, line])
+        self._row_out = np.concatenate([self._row_out, out])
         self._row_weight = np.concatenate([self._row_weight, weight])
+
+    def _risk_of(self, out: np.ndarray) -> np.ndarray:
+        """(R,) share of the price of an overload that counts where these lines are out; −1: none is."""
+        return np.ones(len(out))
 
     def duals(self, duals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the rows add to the dual of each node's balance (T, N), and the dual of each line's limit (T, E)."""
         own, limits = duals[self._base :], self._row_line >= 0
         nodal, limit = np.zeros((len(self._in_service), self._row_weight.shape[1])), np.zeros(self._in_service.shape)
         np.add.at(nodal, self._row_step, own[:, None] * self._row_weight)
-        limit[self._row_step[limits], self._row_line[limits]] = own[limits]
+        np.add.at(limit, (self._row_step[limits], self._row_line[limits]), own[limits])
         return nodal, limit

@@ -16,6 +16,7 @@ from grid.planning.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segm
 from grid.planning.forced import most_forced_mw
 from grid.planning.line_limits import Injections, LineLimits
 from grid.planning.line_rows import Network
+from grid.planning.security import SecureLimits
 from grid.planning.solver import Model, StepBlock
 from grid.state import Inputs
 
@@ -60,6 +61,8 @@ class Programme:
         prices: absent: the defaults; balancing is not charged, because a plan needs none.
         tolerance: what the tangents below quadratic costs may leave out, relative to the cost.
         every_limit: hold the limits of all lines from the beginning, however large the grid.
+        n1: (E,) hold them after the outage of any single line, too, as far as no part falls apart: share of the price
+            of an overload that counts then; None: no outage counts.
         futures: K that start from the same state and are planned beside each other.
 
     Raises:
@@ -75,6 +78,7 @@ class Programme:
         tolerance: float = COST_TOLERANCE,
         every_limit: bool = False,
         futures: int = 1,
+        n1: np.ndarray | None = None,
     ) -> None:
         if steps < 1 or not 0 < dt_h < np.inf:
             found = f"{steps} steps of {dt_h:g} h"
@@ -85,6 +89,8 @@ class Programme:
         self._step = StepBlock()
         lazily = len(arrays.node_names) > MANY_NODES and not every_limit
         self._network: Network | LineLimits = LineLimits(arrays) if lazily else Network(arrays)
+        if n1 is not None:
+            self._network = SecureLimits(arrays, n1)
         self._add_lines()
         self._add_sources()
         self._add_stores_and_consumers()

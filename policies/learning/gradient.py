@@ -20,13 +20,16 @@ from torch import Tensor
 
 from envs import GridBatch, Transition, loading, of_parts, view_of
 from grid import Inputs, Setpoint, State, settlement, step_costs
-from grid.physics import Limits, Outages, initial_state, limits, step
+from grid.physics import SOON_H, Limits, Outages, initial_state, limits, step
 from policies.learning.descent import Losses, descend
 from policies.learning.lines_out import TensorOutages
 from policies.networks import GraphActorCriticPolicy
 
 OUTSIDE_WEIGHT = 0.5  # of the mean square by which raw actions leave [−1, 1], where clipping would stop all learning
 CRITIC_WEIGHT = 0.1
+TRIP_WEIGHT = 3.0
+KAPPA = 1.0
+QUANTILE = 0.9
 GRAPH_JUDGED = 8  # the critic of a graph network, which takes its time, learns from every so many steps
 
 
@@ -85,12 +88,15 @@ class GradientLearner:
             out_h = batch.outlook.out_h(t)
             seen = batch.encoder(view_of(self._action_map, relays, known, now, t, before, out_h, day))
             asked = mean_action(self.policy, seen).double()
+            if asked.requires_grad and QUANTILE < 1.0:
+                asked.register_hook(_tamed)
             actions = asked.clamp(-1.0, 1.0)
             outside.append((asked - actions).square().mean())
             if t in self._judged:
                 values.append(self.policy.predict_values(of_parts(seen, Tensor.detach)).squeeze(-1))
             setpoint = self._action_map.setpoint(actions, now, known, day)
             lines_out = tripped = None
+            was_locked = batch.state.lockout_h
             if goes_along:
                 batch.step_setpoint(Setpoint(setpoint.gen_mw.detach().numpy(), setpoint.store_mw.detach().numpy()))
                 done = cast(Transition, batch.last).outcome
@@ -99,14 +105,35 @@ class GradientLearner:
             true, actual = known, now
             if goes_along or batch.outlook.gate:
                 true, actual = self._as_tensors(batch.outlook.inputs(t), state, lines_out)
+            before_step = state
             state, outcome = step(arrays, state, setpoint, true, actual)
             outcome = dataclasses.replace(outcome, tripped=tripped)
             before = loading(arrays, outcome.flow_mw)
-            terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())
+            by_term = step_costs(arrays, batch.prices, outcome, config.dt_h)
+            if config.relays is not None:
+                by_term["overload"] = KAPPA * by_term["overload"]
+            terms: list[Tensor] = list(by_term.values())
+            if tripped is not None and was_locked is not None:
+                trips = np.asarray(done.tripped) & ~(was_locked > SOON_H)
+                if trips.any():
+                    terms.append(
+                        TRIP_WEIGHT * self._overload_before(before_step, setpoint, true, trips, done.in_service)
+                    )
             costs.append(torch.stack(terms).sum(0))
         costs[-1] = costs[-1] + settlement(self._value_per_mwh, start_mwh, state.store_mwh)
         rewards = (_tensor(batch.references) - torch.stack(costs)) / batch.problem.reward_scale
         return rewards, torch.stack(values), torch.stack(outside).mean()
+
+    def _overload_before(
+        self, state: State, setpoint: Setpoint, true: Inputs, trips: np.ndarray, in_service: np.ndarray
+    ) -> Tensor:
+        """(B,) cost of the overload, in the envs where lines trip (B, E), before they did."""
+        batch, arrays = self.batch, self._action_map.arrays
+        lines_out = Outages.of(batch.arrays, in_service | trips)
+        _, actual = self._as_tensors(true, state, lines_out)
+        _, outcome = step(arrays, state, setpoint, true, actual)
+        cost = step_costs(arrays, batch.problem.planning_prices, outcome, batch.config.dt_h)["overload"]
+        return cost * _tensor(trips.any(1))
 
     def _as_tensors(self, inputs: Inputs, state: State, outages: Outages | None) -> tuple[Inputs, Limits]:
         """Inputs and the limits that follow from them, with these lines out."""
@@ -114,6 +141,12 @@ class GradientLearner:
         now = limits(self._action_map.arrays, state, given)
         lines: Any = TensorOutages.of(outages)  # which offers the same on tensors
         return given, dataclasses.replace(now, outages=lines)
+
+
+def _tamed(slope: Tensor) -> Tensor:
+    """(B, A) slopes of the loss by the actions of a step, cut at what nine in ten stay below."""
+    most = torch.quantile(slope.abs(), QUANTILE)
+    return slope.clamp(-most, most)
 
 
 def discounted(rewards: Tensor, gamma: float) -> Tensor:
