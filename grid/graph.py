@@ -179,9 +179,7 @@ class Grid:
         )
         if not has_voltage and not has_demand and len(absent) == len(lossy):
             return ["no data for AC power flow: no reactive demand, no resistance, and every source holds 1 pu"]
-        notes = (
-            [] if has_voltage else ["ideal voltages in AC: every source holds 1 pu, whatever reactive power it takes"]
-        )
+        notes = [] if has_voltage else ["ideal voltages in AC: every source holds 1 pu without limits"]
         notes += [] if has_demand or not any(_amount(data, "load_max_mw") for data in nodes) else ["no reactive demand"]
         if absent:
             notes.append(f"no resistance, so no losses, for {len(absent)} of {len(lines)} lines: {_short(absent)}")
