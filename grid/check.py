@@ -72,7 +72,7 @@ def _line_faults(where: str, start: object, ends: list[str], data: dict[str, Any
         if data.get("shift_deg") or data.get("tap") not in (None, 1):
             found = "a tap or a phase shift at reactance_pu 0"
             faults.append(Fault(where, found, "neither", "give the line a reactance"))
-        if data.get("resistance_pu") or data.get("charging_pu"):
+        if any(data.get(name) for name in ("resistance_pu", "charging_pu", "conductance_pu")):
             found, mend = "a resistance or charging at reactance_pu 0", "give the line a reactance, or drop them"
             faults.append(Fault(where, found, "neither: it is an ideal connector", mend))
     return faults

@@ -106,6 +106,7 @@ class Columns:
     reactance_pu: Array = _line("pu", 0.1, -inf, inf, "series reactance; 0: an ideal connector")
     resistance_pu: Array = _line("pu", 0.0, -inf, inf, "series resistance")
     charging_pu: Array = _line("pu", 0.0, -inf, inf, "shunt susceptance, of both ends together")
+    conductance_pu: Array = _line("pu", 0.0, -inf, inf, "shunt conductance, of both ends together: iron losses")
     tap: Array = _line("1", 1.0, 0.0, inf, "transformer ratio at the from end", above=True)
     shift_deg: Array = _line("degree", 0.0, -360.0, 360.0, "phase shift at the from end")
     outage_rate_per_h: Array = _line("1/h", 0.0, 0.0, inf, "rate of random outages")

@@ -22,7 +22,8 @@ from topologies.json_text import parse
 
 PREFIX = "pandapower:"
 UNLIMITED = 9999.0  # kA or MVA; pandapower writes 99999 where a limit is missing
-FROM, TO, R, X, B, TAP, SHIFT, STATUS = 0, 1, 2, 3, 4, 8, 9, 10  # columns of a branch
+FROM, TO, R, X, B, TAP, SHIFT, STATUS, G = 0, 1, 2, 3, 4, 8, 9, 10, 23  # columns of a branch
+ASYMMETRIES = [21, 22, 24, 25]  # what differs at its to end
 SIDES = ("hv", "mv", "lv")
 
 
@@ -71,12 +72,14 @@ def _networks(module: Any) -> dict[str, Any]:
 
 def _to_grid(network: Network, pandapower: Any) -> Grid:
     from pandapower.converter.pypower.to_ppc import to_ppc
+    from pandapower.pd2ppc import _pd2ppc
 
     net, filled = _net(network, pandapower)
     case = to_ppc(net, mode="pf", calculate_voltage_angles=True, init="flat", check_connectivity=False)
     in_service, lookup = case["internal"]["branch_is"], net._pd2ppc_lookups
-    branch = np.zeros((len(in_service), case["branch"].shape[1]))  # a row a branch, zeros where it is out of service
-    branch[in_service] = np.real(case["branch"])
+    whole = _pd2ppc(net)[0]["branch"]  # with the columns that the format of PYPOWER lacks
+    branch = np.zeros(whole.shape)  # a row a branch, zeros where it is out of service
+    branch[in_service] = np.real(whole[in_service])
     number = {int(bus): int(lookup["bus"][bus]) for bus in net.bus.index[net.bus.in_service.astype(bool)]}
     named = _names(net, number)
     name_of = {bus: named[place] for bus, place in number.items()}  # of the node, by the index of the bus
@@ -200,10 +203,11 @@ def _add_lines(grid: Grid, net: Any, branch: np.ndarray, named: dict[int, str], 
             if start == end:
                 buses.note("left out: both ends at one bus", name)
                 continue
-            _note_branch(net, kind, element, buses)
+            if any(data[ASYMMETRIES]):
+                buses.note("taken alike from both ends, as it is from its first one", name)
             limit_mw = _limit_mw(net, kind, element, block, name, buses)
             columns: dict[str, float] = {"reactance_pu": float(data[X])}
-            columns |= buses.impedance(float(data[X]), float(data[R]), float(data[B]), name)
+            columns |= buses.impedance(float(data[X]), float(data[R]), float(data[B]), name, float(data[G]))
             columns |= {} if limit_mw is None else {"capacity_mw": limit_mw}
             columns |= {"tap": float(data[TAP])} if data[TAP] not in (0.0, 1.0) else {}
             columns |= {"shift_deg": float(data[SHIFT])} if data[SHIFT] else {}
@@ -213,16 +217,6 @@ def _add_lines(grid: Grid, net: Any, branch: np.ndarray, named: dict[int, str], 
 def _impedant(net: Any) -> np.ndarray:
     switch = net.switch
     return ((switch.et == "b") & switch.closed.astype(bool) & (switch.z_ohm > 0)).to_numpy()
-
-
-def _note_branch(net: Any, kind: str, element: int, buses: Buses) -> None:
-    """Note what the model of a branch has no place for."""
-    row = net[kind].loc[element]
-    if value(row, "pfe_kw") or value(row, "g_us_per_km") or value(row, "gf_pu") or value(row, "gt_pu"):
-        buses.note("iron losses and conductance to earth left out", f"{kind} {element}")
-    pairs = (("rft_pu", "rtf_pu"), ("xft_pu", "xtf_pu"), ("bf_pu", "bt_pu"))
-    if kind == "impedance" and any(value(row, there) != value(row, back) for there, back in pairs):
-        buses.note("taken alike from both ends, as from its first one", f"{kind} {element}")
 
 
 def _limit_mw(net: Any, kind: str, element: int, block: int, name: str, buses: Buses) -> float | None:

@@ -101,11 +101,12 @@ def _read_units(reading: _Reading) -> None:
         other = reading.name_of.get(int(row.get("to_bus")))
         buses.note("a DC line taken as demand at its one end and infeed at the other, both constant", f"dcline {key}")
         constant_mw[node] += power_mw
-        buses.add_condenser(node, *_held(row, "vm_from_pu", "q_from_mvar"), f"dcline {key}")
         if other is not None:
             constant_mw[other] -= arrives_mw
-            buses.add_condenser(other, *_held(row, "vm_to_pu", "q_to_mvar"), f"dcline {key}")
     _generators(reading, demand_mw=sum(max(power_mw, 0.0) for power_mw in constant_mw.values()))
+    for end in ("from", "to"):
+        for key, row, node in reading.rows("dcline", f"{end}_bus"):
+            buses.add_condenser(node, *_held(row, f"vm_{end}_pu", f"q_{end}_mvar"), f"dcline {key}")
     _stores(reading)
     for node, power_mw in constant_mw.items():
         if power_mw < 0:

@@ -70,8 +70,7 @@ def read_lines(reading: Reading, grid: Grid) -> None:
             line |= {"charging_pu": there.b_pu / base_mva} if there.b_pu else {}
             line |= {"tap": there.tap} if there.tap != 1 else {}
             line |= {"shift_deg": there.shift_deg} if there.shift_deg else {}
-            if there.g_pu:
-                reading.buses.note("iron losses and conductance to earth left out", f"{component} {name}")
+            line |= {"conductance_pu": there.g_pu / base_mva} if there.g_pu else {}
             if there.tap != 1 and there.tap_side:
                 reading.buses.note("ratio of the tap at bus1 taken at bus0", f"{component} {name}")
             key = f"{component} {name}" if name in taken else name

@@ -25,7 +25,8 @@ PLACED = {
     *("x", "y", "gen_max_mw", "gen_min_mw", "gen_ramp_mw_per_h", "gen_cost_per_mwh", "gen_cost_per_mw2h"),
     *("load_max_mw", "store_max_mwh", "store_init_mwh", "store_loss_frac_per_h"),
     *("charge_max_mw", "discharge_max_mw", "charge_eff_frac", "discharge_eff_frac"),
-    *("capacity_mw", "reactance_pu", "resistance_pu", "charging_pu", "tap", "shift_deg"),
+    *("capacity_mw", "reactance_pu", "resistance_pu", "charging_pu", "conductance_pu"),
+    *("tap", "shift_deg"),
     *("load_max_mvar", "voltage_set_pu", "voltage_min_pu", "voltage_max_pu", "shunt_mvar", "base_kv"),
 }
 """Columns that PyPSA has a place for, and ``base_kv``, which is of a bus; every other one keeps its name."""
@@ -138,10 +139,10 @@ def _values(rows: list[dict[str, Any]], name: str) -> np.ndarray:
 def _add_buses(network: Any, grid: Grid, kept: list[str], host: dict[str, str]) -> None:
     nodes = grid.graph.nodes
     set_pu = {host.get(name, name): row["voltage_set_pu"] for name, row in nodes.items() if _holds(row)}
-    columns = {"x": ("x", 0.0), "y": ("y", 0.0), "v_mag_pu_min": ("voltage_min_pu", nan)}
-    columns |= {"v_mag_pu_max": ("voltage_max_pu", inf), "base_kv": ("base_kv", nan)}
-    given = {there: [_value(nodes[node], *of) for node in kept] for there, of in columns.items()}
-    network.add("Bus", kept, v_nom=1.0, v_mag_pu_set=[float(set_pu.get(node, 1.0)) for node in kept], **given)
+    own = {name: [_value(nodes[node], name, 0.0) for node in kept] for name in "xy"}
+    own |= {f"v_mag_pu_{end}": [_value(nodes[node], f"voltage_{end}_pu") for node in kept] for end in ("min", "max")}
+    own["base_kv"] = [_value(nodes[node], "base_kv") for node in kept]
+    network.add("Bus", kept, v_nom=1.0, v_mag_pu_set=[float(set_pu.get(node, 1.0)) for node in kept], **own)
 
 
 def _holds(row: dict[str, Any]) -> bool:
@@ -303,16 +304,16 @@ def _add_lines(network: Any, grid: Grid, host: dict[str, str]) -> None:
             continue
         names, starts, ends, rows = map(list, zip(*lines, strict=True))
         x_pu, limit = _values(rows, "reactance_pu"), _values(rows, "capacity_mw")
-        r_pu, b_pu = _values(rows, "resistance_pu"), _values(rows, "charging_pu")
+        r_pu, b_pu, g_pu = (_values(rows, f"{name}_pu") for name in ("resistance", "charging", "conductance"))
         columns: dict[str, Any] = {"bus0": starts, "bus1": ends, **_own(LINE_COLUMNS, component, rows)}
         if component == "Line":
             columns |= {"x": np.where(x_pu == 0, IDEAL_PU, x_pu) / base, "s_nom": limit}
-            columns |= {"r": r_pu / base, "b": b_pu * base}
+            columns |= {"r": r_pu / base, "b": b_pu * base, "g": g_pu * base}
             if (x_pu == 0).any():
                 columns["reactance_pu"] = np.where(x_pu == 0, 0.0, np.nan)
         else:
             nominal = np.where(limit < inf, limit, base)
-            columns |= {"r": r_pu * nominal / base, "b": b_pu * base / nominal}
+            columns |= {"r": r_pu * nominal / base, "b": b_pu * base / nominal, "g": g_pu * base / nominal}
             columns |= {"x": x_pu * nominal / base, "s_nom": nominal, "s_max_pu": np.where(limit < inf, 1.0, inf)}
             columns |= {"tap_ratio": _values(rows, "tap"), "phase_shift": _values(rows, "shift_deg"), "model": "pi"}
         network.add(component, names, **columns)

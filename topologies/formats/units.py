@@ -99,11 +99,14 @@ class Buses:
         if high_pu is not None:
             shared["voltage_max_pu"] = min(high_pu, shared.get("voltage_max_pu", high_pu))
 
-    def impedance(self, reactance_pu: float, resistance_pu: float, charging_pu: float, whom: str) -> dict[str, float]:
-        """Resistance and charging of a line; an ideal connector has neither."""
+    def impedance(
+        self, reactance_pu: float, resistance_pu: float, charging_pu: float, whom: str, conductance_pu: float = 0.0
+    ) -> dict[str, float]:
+        """Resistance, charging and iron losses of a line; an ideal connector has none."""
         if reactance_pu:
-            return {"resistance_pu": resistance_pu} | ({"charging_pu": charging_pu} if charging_pu else {})
-        if resistance_pu or charging_pu:
+            shunt = {"charging_pu": charging_pu, "conductance_pu": conductance_pu}
+            return {"resistance_pu": resistance_pu} | {name: value for name, value in shunt.items() if value}
+        if resistance_pu or charging_pu or conductance_pu:
             self.note("resistance and charging left out: a reactance of 0 is an ideal connector", whom)
         return {}
 
