@@ -222,7 +222,7 @@ def test_the_fingerprint_changes_with_every_column_of_the_physics(name):
             if name.startswith(("load", "shed", "flex", "shunt"))
             else "s"
         )
-        grid.graph.nodes[node][name] = "profile" if COLUMNS[name].is_text else 0.95
+        grid.graph.nodes[node][name] = "profile" if COLUMNS[name].is_text else 0.94
         if name == "flex_cost_per_mwh":  # which says nothing where no demand is flexible
             grid.graph.nodes[node]["flex_max_frac"] = before.flex_max_frac[2] or 0.5
         if name == "store_min_mwh":  # leave the derived start where it was

@@ -162,6 +162,7 @@ def _read_loads(reading: Reading) -> None:
             reading.buses.note("negative hours of demand taken as 0", f"load {name}")
         high_mw = own.pop("load_max_mw", float(course_mw.max()))
         if high_mw <= 0:
+            reading.buses.add_constant(bus, 0.0, name, power_mvar)
             reading.buses.note("left out: no demand", f"load {name}")
             continue
         if power_mvar and course_mw.mean() > 0:

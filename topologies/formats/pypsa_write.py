@@ -6,19 +6,16 @@ the bus it hangs on. Columns that PyPSA has no place for are written under their
 
 from __future__ import annotations
 
-import os
-import tempfile
 from math import inf, nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from grid import COLUMNS, LINE_COLUMNS, NODE_COLUMNS, Column, Grid, GridError, atomic_path
+from grid import COLUMNS, LINE_COLUMNS, NODE_COLUMNS, Column, Grid, atomic_path
 from topologies.formats.library import library
+from topologies.formats.pypsa_folder import exchange_folder
 from topologies.formats.pypsa_lines import IDEAL_PU
-from topologies.formats.pypsa_tables import COMPONENTS
-from topologies.formats.units import some
 from topologies.series import TimedSeries, start_hour
 
 PLACED = {
@@ -36,8 +33,6 @@ PREFIXES = {
     "storage_units": ("store_", "charge_", "discharge_", "gen_min_mvar", "gen_max_mvar"),
 }
 """What columns of one kind of unit begin with; others are written for each unit of a node."""
-OTHER_TABLES = ("network", "snapshots", "investment_periods", "shapes", "sub_networks")  # beside the components we read
-JSON_FILES = ("meta.json", "crs.json")
 
 
 def write_netcdf(grid: Grid, path: str | Path) -> None:
@@ -57,57 +52,8 @@ def write_folder(grid: Grid, path: str | Path) -> None:
         GridError: the grid has faults, the folder is in use or holds anything else than what PyPSA writes, it cannot be
             written, or PyPSA is not installed.
     """
-    path = Path(path)
-    try:
-        place = Path(os.path.realpath(path))  # of what a link names, which stays a link
-        _check_free(path, place)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            library("pypsa", "PyPSA", str(path)) as pypsa,
-            tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as made,
-        ):
-            new = Path(made) / "new"
-            new.mkdir()  # as the umask says, which the temporary folder does not
-            _network(grid, pypsa).export_to_csv_folder(new)
-            _swap(place, new, Path(made) / "old")
-    except OSError as error:
-        mend = "free some space or choose another folder"
-        raise GridError(str(path), error.strerror or str(error), "a path that can be written", mend) from error
-
-
-def _check_free(path: Path, place: Path) -> None:
-    """Refuse a place that holds anything which is not of PyPSA, or that a rename would pull away under the caller."""
-    if Path.cwd().is_relative_to(place):
-        found, allowed = "the folder that this runs in, or one around it", "another folder"
-        raise GridError(str(path), found, allowed, "give the name of a new one")
-    if not place.exists():
-        return
-    if not place.is_dir():
-        raise GridError(str(path), "a file of that name", "a new folder or one of PyPSA", "choose another name")
-    items = sorted(place.iterdir())
-    foreign = [item.name for item in items if not (item.is_file() and _is_of_pypsa(item.name))]
-    if items and not (place / "buses.csv").exists():
-        foreign = [item.name for item in items]
-    if foreign:
-        found, allowed = f"a folder that holds {some(foreign)}", "a new folder, or one with files of PyPSA only"
-        raise GridError(str(path), found, allowed, "choose another name")
-
-
-def _is_of_pypsa(name: str) -> bool:
-    table = name.removesuffix(".csv").split("-", 1)[0]
-    return name in JSON_FILES or (name.endswith(".csv") and table in (*COMPONENTS, *OTHER_TABLES))
-
-
-def _swap(place: Path, new: Path, old: Path) -> None:
-    """Put a new folder in the place of what is there, which goes aside; on any error it comes back."""
-    try:
-        if place.exists():
-            place.rename(old)
-        new.rename(place)
-    except BaseException:
-        if old.exists() and not place.exists():
-            old.rename(place)
-        raise
+    with library("pypsa", "PyPSA", str(path)) as pypsa:
+        exchange_folder(Path(path), lambda new: _network(grid, pypsa).export_to_csv_folder(new))
 
 
 def _network(grid: Grid, pypsa: Any) -> Any:
