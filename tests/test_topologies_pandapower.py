@@ -188,6 +188,18 @@ def test_reactive_power_and_voltages_of_every_element(tmp_path):
     assert lines["trafo 0"]["charging_pu"] < 0
 
 
+def test_a_branch_that_differs_between_its_ends_is_taken_alike(tmp_path):
+    net = pandapower.create_empty_network()
+    for _ in range(2):
+        pandapower.create_bus(net, 20)
+    pandapower.create_ext_grid(net, 0, max_p_mw=9)
+    pandapower.create_load(net, 1, 8)
+    pandapower.create_impedance(net, 0, 1, 0.01, 0.2, 1, rtf_pu=0.03, xtf_pu=0.2)
+    grid = load(saved(net, tmp_path))
+    assert "taken alike from both ends, as it is from its first one: impedance 0" in grid.notes
+    assert grid.lines()[0][3]["resistance_pu"] == pytest.approx(0.01)
+
+
 BANDS = ("base_kv", "voltage_min_pu", "voltage_max_pu")
 
 

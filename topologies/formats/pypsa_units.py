@@ -113,8 +113,8 @@ def _read_buses(reading: Reading) -> None:
         v_nom_kv = table.number(row, "v_nom", UNSAID_KV)
         base_kv = table.number(row, "base_kv", nan)  # in files of ours, whose buses all have 1 kV
         base_kv = base_kv if v_nom_kv == UNSAID_KV else v_nom_kv
-        band = table.number(row, "v_mag_pu_min", nan), table.number(row, "v_mag_pu_max", inf, endless=True)
-        reading.buses.rate(name, base_kv, *band)
+        low_pu, high_pu = table.number(row, "v_mag_pu_min", 0.0), table.number(row, "v_mag_pu_max", inf, endless=True)
+        reading.buses.rate(name, base_kv, low_pu or None, high_pu)  # PyPSA's defaults, 0 and inf, say nothing
 
 
 def _held(reading: Reading, table: Table, row: int, bus: str, own: dict[str, Any]) -> tuple[Any, ...] | None:
