@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import inf
+from math import inf, isinf
 from numbers import Real
 from typing import Any
 
@@ -19,6 +19,14 @@ LARGEST = 1e12
 
 GEN_COLUMNS = ("gen_max_mw", "gen_cost_per_mwh", "gen_cost_per_mw2h", "co2_t_per_mwh")
 """Columns of output that would say something else of a cut of demand, which stands for output."""
+
+PAIRS = (
+    ("gen_min_mw", "gen_max_mw"),
+    ("store_min_mwh", "store_max_mwh"),
+    ("gen_min_mvar", "gen_max_mvar"),
+    ("voltage_min_pu", "voltage_max_pu"),
+)
+"""Columns of which the first is at most the second."""
 
 LEAST_REACTANCE_PU = 1e-10
 LEAST_CAPACITY_MW = 1e-6
@@ -53,20 +61,24 @@ def _line_faults(where: str, start: object, ends: list[str], data: dict[str, Any
         faults.append(Fault(where, f"both ends at {ends[0]!r}", "two different nodes", "remove the line"))
     if start not in ends:
         faults.append(Fault(where, f"line_from {start!r}", "one of the line's two ends", "correct it"))
-    if not faults and _line_value(data, "capacity_mw") < LEAST_CAPACITY_MW:
+    if not faults and _value(data, "capacity_mw") < LEAST_CAPACITY_MW:
         found, mend = f"capacity_mw {data['capacity_mw']!r}", "correct the value or remove the line"
         faults.append(Fault(where, found, f"{LEAST_CAPACITY_MW:g} or more", mend))
-    if not faults and 0 < abs(_line_value(data, "reactance_pu") * _line_value(data, "tap")) < LEAST_REACTANCE_PU:
-        found = f"reactance_pu {data['reactance_pu']!r} with a tap of {_line_value(data, 'tap'):g}"
+    if not faults and 0 < abs(_value(data, "reactance_pu") * _value(data, "tap")) < LEAST_REACTANCE_PU:
+        found = f"reactance_pu {data['reactance_pu']!r} with a tap of {_value(data, 'tap'):g}"
         allowed = f"a product of {LEAST_REACTANCE_PU:g} or more in size, or reactance_pu 0"
         faults.append(Fault(where, found, allowed, "give 0 for an ideal connector"))
-    if not faults and data.get("reactance_pu") == 0 and (data.get("shift_deg") or data.get("tap") not in (None, 1)):
-        found = "a tap or a phase shift at reactance_pu 0"
-        faults.append(Fault(where, found, "neither", "give the line a reactance"))
+    if not faults and data.get("reactance_pu") == 0:
+        if data.get("shift_deg") or data.get("tap") not in (None, 1):
+            found = "a tap or a phase shift at reactance_pu 0"
+            faults.append(Fault(where, found, "neither", "give the line a reactance"))
+        if any(data.get(name) for name in ("resistance_pu", "charging_pu", "conductance_pu")):
+            found, mend = "a resistance or charging at reactance_pu 0", "give the line a reactance, or drop them"
+            faults.append(Fault(where, found, "neither: it is an ideal connector", mend))
     return faults
 
 
-def _line_value(data: dict[str, Any], name: str) -> float:
+def _value(data: dict[str, Any], name: str) -> float:
     value = data.get(name)
     return float(COLUMNS[name].default or 0.0) if value is None else float(value)
 
@@ -129,7 +141,7 @@ def _is_allowed(value: Any, column: Column) -> bool:
         number = float(value)
     except OverflowError:
         return False
-    if column.default == inf and number == inf:
+    if isinf(number) and number == column.default:
         return True
     return (
         abs(number) <= LARGEST and column.low <= number <= column.high and not (column.above and number == column.low)
@@ -140,20 +152,22 @@ def _node_rule_faults(where: str, data: dict[str, Any]) -> list[Fault]:
     def value(name: str) -> float:
         return float(data.get(name) or 0.0)
 
-    faults = []
-    if value("gen_min_mw") > value("gen_max_mw"):
-        faults.append(Fault(where, "gen_min_mw above gen_max_mw", "gen_min_mw <= gen_max_mw", "correct one of them"))
+    faults = [
+        Fault(where, f"{low} above {high}", f"{low} <= {high}", "correct one of them")
+        for low, high in PAIRS
+        if _value(data, low) > _value(data, high)
+    ]
+    if value("shunt_mw") > value("load_max_mw"):
+        found = f"shunt_mw {data['shunt_mw']!r} above load_max_mw {value('load_max_mw'):g}"
+        mend = "add it to load_max_mw: it is the part of that demand that a shunt draws at 1 pu"
+        faults.append(Fault(where, found, "shunt_mw <= load_max_mw", mend))
     if data.get("gen_profile") and value("gen_min_mw") > 0:
         faults.append(
             Fault(where, "gen_min_mw together with gen_profile", "one of the two", "drop gen_min_mw or gen_profile")
         )
-    if value("store_min_mwh") > value("store_max_mwh"):
-        faults.append(
-            Fault(where, "store_min_mwh above store_max_mwh", "store_min_mwh <= store_max_mwh", "correct one of them")
-        )
-    elif data.get("store_init_mwh") is not None and not (
-        value("store_min_mwh") <= value("store_init_mwh") <= value("store_max_mwh")
-    ):
+    low_mwh, high_mwh = value("store_min_mwh"), value("store_max_mwh")
+    initial_mwh = low_mwh if data.get("store_init_mwh") is None else value("store_init_mwh")
+    if low_mwh <= high_mwh and not low_mwh <= initial_mwh <= high_mwh:
         found = f"store_init_mwh {data['store_init_mwh']!r}"
         faults.append(Fault(where, found, "between store_min_mwh and store_max_mwh", "correct the value"))
     units = [name for name in (*GEN_COLUMNS, "store_max_mwh") if value(name) > 0]
@@ -180,12 +194,20 @@ def _whole_grid_faults(graph: nx.MultiGraph[str], lines: list[Line]) -> list[Fau
         for n in nodes
         if n not in supplied and nodes[n].get("load_max_mw")
     ]
-    connected: nx.utils.UnionFind[str] = nx.utils.UnionFind()
+    joined: nx.utils.UnionFind[str] = nx.utils.UnionFind(nodes)
     for name, start, end, data in lines:
         if data.get("reactance_pu") != 0:
             continue
-        if connected[start] == connected[end]:
+        if joined[start] == joined[end]:
             found = "a loop of lines with reactance_pu 0, in which the flow is undefined"
             faults.append(Fault(f"line {name!r}", found, "no such loop", "give one of them a reactance"))
-        connected.union(start, end)
+        joined.union(start, end)
+    set_by: dict[str, str] = {}  # the first node of each bus that gives a voltage
+    for n in (n for n in nodes if nodes[n].get("voltage_set_pu") is not None):
+        first = set_by.setdefault(joined[n], n)
+        set_pu, other_pu = nodes[n]["voltage_set_pu"], nodes[first]["voltage_set_pu"]
+        if set_pu != other_pu:
+            found = f"voltage_set_pu {set_pu!r}, but {other_pu!r} at node {first!r} of the same bus"
+            mend = "give both the same one: lines with reactance_pu 0 make their nodes one bus"
+            faults.append(Fault(f"node {n!r}", found, "one voltage for a bus", mend))
     return faults

@@ -167,6 +167,22 @@ class Grid:
             absent = [name for name, _, _, data in lines if data.get(column) is None]
             if absent:
                 notes.append(f"{text} for {len(absent)} of {len(lines)} lines: {_short(absent)}")
+        return notes + self._assumed_in_ac(lines)
+
+    def _assumed_in_ac(self, lines: list[tuple[str, str, str, dict[str, Any]]]) -> list[str]:
+        """What AC power flow has to assume."""
+        nodes = [data for _, data in self.graph.nodes(data=True)]
+        lossy = [row for row in lines if row[3].get("reactance_pu") != 0]
+        absent = [name for name, _, _, data in lossy if data.get("resistance_pu") is None]
+        has_voltage, has_demand = (
+            any(data.get(name) is not None for data in nodes) for name in ("voltage_set_pu", "load_max_mvar")
+        )
+        if not has_voltage and not has_demand and len(absent) == len(lossy):
+            return ["no data for AC power flow: no reactive demand, no resistance, and every source holds 1 pu"]
+        notes = [] if has_voltage else ["ideal voltages in AC: every source holds 1 pu without limits"]
+        notes += [] if has_demand or not any(_amount(data, "load_max_mw") for data in nodes) else ["no reactive demand"]
+        if absent:
+            notes.append(f"no resistance, so no losses, for {len(absent)} of {len(lines)} lines: {_short(absent)}")
         return notes
 
     def compile(self, emergency_shedding: bool = False) -> GridArrays:

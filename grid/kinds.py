@@ -45,7 +45,7 @@ class Column:
     def row(self) -> dict[str, Any]:
         """The column as tables show it; the default is a number, "unlimited", or None where the meaning says it."""
         finite = self.default is not None and isfinite(self.default)
-        default = self.default if finite else "unlimited" if self.default == inf else None
+        default = self.default if finite else "unlimited" if self.default in (inf, -inf) else None
         shown = {"name": self.name, "table": self.table, "unit": self.unit, "default": default}
         return shown | {"allowed": self.allowed, "meaning": self.meaning, "required_for": list(self.required_for)}
 
@@ -106,6 +106,7 @@ class Columns:
     reactance_pu: Array = _line("pu", 0.1, -inf, inf, "series reactance; 0: an ideal connector")
     resistance_pu: Array = _line("pu", 0.0, -inf, inf, "series resistance")
     charging_pu: Array = _line("pu", 0.0, -inf, inf, "shunt susceptance, of both ends together")
+    conductance_pu: Array = _line("pu", 0.0, -inf, inf, "shunt conductance, of both ends together: iron losses")
     tap: Array = _line("1", 1.0, 0.0, inf, "transformer ratio at the from end", above=True)
     shift_deg: Array = _line("degree", 0.0, -360.0, 360.0, "phase shift at the from end")
     outage_rate_per_h: Array = _line("1/h", 0.0, 0.0, inf, "rate of random outages")

@@ -52,6 +52,13 @@ def parallel_connectors(grid: Grid) -> None:
     grid.add_line("c", "s", "bypass", reactance_pu=0.0)
 
 
+def two_voltages(grid: Grid) -> None:
+    for edge in grid.graph.edges:
+        grid.graph.edges[edge]["reactance_pu"] = 0
+    for node, set_pu in (("s", 1.02), ("b", 1.01)):
+        grid.graph.nodes[node]["voltage_set_pu"] = set_pu
+
+
 def island(grid: Grid) -> None:
     grid.add_storage("far", store_max_mwh=1, charge_max_mw=1, discharge_max_mw=1)
     grid.add_consumer("isle", load_max_mw=3)
@@ -152,7 +159,8 @@ BAD = [
     (
         at_line(qqq=5),
         "line 's-c': found the unknown field 'qqq'; allowed: the fields of its table; use one of: "
-        "capacity_mw, outage_rate_per_h, reactance_pu, repair_h, shift_deg, tap",
+        "capacity_mw, charging_pu, conductance_pu, outage_rate_per_h, reactance_pu, repair_h, resistance_pu, "
+        "shift_deg, tap",
     ),
     # values of columns
     (
@@ -240,6 +248,28 @@ BAD = [
         "node 'b': found a source and a store in one node; allowed: one controllable unit a node; "
         "make two nodes and join them by a line with reactance_pu 0",
     ),
+    (
+        at_node("s", gen_min_mvar=3, gen_max_mvar=2),
+        "node 's': found gen_min_mvar above gen_max_mvar; allowed: gen_min_mvar <= gen_max_mvar; correct one of them",
+    ),
+    (
+        at_node("s", gen_min_mvar=inf),
+        "node 's': found gen_min_mvar inf; allowed: any finite number; correct the value",
+    ),
+    (
+        at_node("b", voltage_max_pu=0.85),  # the lower end is 0.9 where none is given
+        "node 'b': found voltage_min_pu above voltage_max_pu; allowed: voltage_min_pu <= voltage_max_pu; "
+        "correct one of them",
+    ),
+    (
+        at_node("b", voltage_set_pu=0),
+        "node 'b': found voltage_set_pu 0; allowed: a number > 0; correct the value",
+    ),
+    (
+        at_node("c", shunt_mw=50.5),
+        "node 'c': found shunt_mw 50.5 above load_max_mw 50; allowed: shunt_mw <= load_max_mw; "
+        "add it to load_max_mw: it is the part of that demand that a shunt draws at 1 pu",
+    ),
     # rules of a line
     (
         lambda grid: grid.add_line("s", "s"),
@@ -265,7 +295,17 @@ BAD = [
         at_line(reactance_pu=0.0, tap=0.98),
         "line 's-c': found a tap or a phase shift at reactance_pu 0; allowed: neither; give the line a reactance",
     ),
+    (
+        at_line(reactance_pu=0, charging_pu=0.01),
+        "line 's-c': found a resistance or charging at reactance_pu 0; allowed: neither: it is an ideal connector; "
+        "give the line a reactance, or drop them",
+    ),
     # rules of the whole grid
+    (
+        two_voltages,
+        "node 'b': found voltage_set_pu 1.01, but 1.02 at node 's' of the same bus; allowed: one voltage for a bus; "
+        "give both the same one: lines with reactance_pu 0 make their nodes one bus",
+    ),
     (
         uncontrollable,
         "grid: found nothing to control; allowed: a source or storage above 0 MW; add one, or give it power",
@@ -302,3 +342,11 @@ def test_each_fault_has_its_message(spoil, wanted):
             call()
         assert str(caught.value) == wanted
         assert "\n" not in wanted
+
+
+def test_reactive_limits_may_be_endless_and_buses_hold_voltages_of_their_own():
+    grid = sound()
+    grid.graph.nodes["s"].update(gen_min_mvar=-inf, gen_max_mvar=inf, voltage_set_pu=1.02)
+    grid.graph.nodes["b"].update(voltage_set_pu=1.01)
+    assert grid.faults() == []
+    assert grid.compile().gen_min_mvar.tolist() == [-inf] * 3

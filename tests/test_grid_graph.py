@@ -74,7 +74,8 @@ def test_every_column_can_be_given_and_comes_back():
     given_columns = {
         "gen_max_mw": 5, "gen_min_mw": 1, "gen_ramp_mw_per_h": 2, "gen_cost_per_mwh": -3, "gen_cost_per_mw2h": 4,
         "gen_reserve_frac": 0.5, "co2_t_per_mwh": 0.25, "load_max_mw": 6, "shed_cost_per_mwh": 7, "load_profile": "l",
-        "x": 8, "y": 9,
+        "load_max_mvar": -2, "gen_min_mvar": -3, "gen_max_mvar": 4, "voltage_set_pu": 1.02, "voltage_min_pu": 0.95,
+        "voltage_max_pu": 1.05, "shunt_mw": 0.5, "shunt_mvar": -0.25, "base_kv": 110, "x": 8, "y": 9,
     }  # fmt: skip
     store = {
         "store_max_mwh": 10, "store_min_mwh": 1, "store_init_mwh": 2, "charge_max_mw": 3, "discharge_max_mw": 4,
@@ -82,6 +83,7 @@ def test_every_column_can_be_given_and_comes_back():
     }  # fmt: skip
     line = {
         "capacity_mw": 1, "reactance_pu": 2, "tap": 3, "shift_deg": 4, "outage_rate_per_h": 5, "repair_h": 6,
+        "resistance_pu": 0.5, "charging_pu": 0.25, "conductance_pu": 0.125,
     }  # fmt: skip
     flexible = {"load_max_mw": 4, "flex_max_frac": 0.5, "flex_cost_per_mwh": 30}
     assert {*given_columns, *store, *line, *flexible, "gen_profile"} == set(COLUMNS)
@@ -203,7 +205,7 @@ def test_convert_passes_every_array_through_and_leaves_the_rest():
     assert arrays.gen_max_mw[0] == 100
 
 
-PHYSICS = [c.name for c in COLUMNS.values() if c.name not in ("x", "y")]
+PHYSICS = [c.name for c in COLUMNS.values() if c.name not in ("x", "y", "base_kv")]
 
 
 @pytest.mark.parametrize("name", PHYSICS)
@@ -217,10 +219,10 @@ def test_the_fingerprint_changes_with_every_column_of_the_physics(name):
             "b"
             if name.startswith(("store", "charge", "discharge"))
             else "c"
-            if name.startswith(("load", "shed", "flex"))
+            if name.startswith(("load", "shed", "flex", "shunt"))
             else "s"
         )
-        grid.graph.nodes[node][name] = "profile" if COLUMNS[name].is_text else 0.5
+        grid.graph.nodes[node][name] = "profile" if COLUMNS[name].is_text else 0.94
         if name == "flex_cost_per_mwh":  # which says nothing where no demand is flexible
             grid.graph.nodes[node]["flex_max_frac"] = before.flex_max_frac[2] or 0.5
         if name == "store_min_mwh":  # leave the derived start where it was
@@ -281,23 +283,48 @@ def test_a_copy_through_networkx_compiles_to_the_same_arrays(grid):
     np.testing.assert_array_equal(ours.flow_matrix, theirs.flow_matrix)
 
 
+NOTHING_FOR_AC = "no data for AC power flow: no reactive demand, no resistance, and every source holds 1 pu"
+
+
 def test_what_was_assumed_is_said():
     grid = small()
     assert grid.assumed() == [
         "reactance 0.1 pu for 2 of 3 lines: s-j, c-j",
         "unlimited capacity for 2 of 3 lines: b-j, c-j",
+        NOTHING_FOR_AC,
     ]
     grid.notes.append("a reader's own note")
     nx.set_edge_attributes(grid.graph, 1.0, "reactance_pu")
     nx.set_edge_attributes(grid.graph, 1.0, "capacity_mw")
-    assert grid.assumed() == ["a reader's own note"]
+    assert grid.assumed() == ["a reader's own note", NOTHING_FOR_AC]
     assert grid.notes == ["a reader's own note"]
     many = Grid()
     many.add_source("s", gen_max_mw=1)
     for i in range(7):
         many.add_junction(f"j{i}")
         many.add_line("s", f"j{i}", capacity_mw=1)
-    assert many.assumed() == ["reactance 0.1 pu for 7 of 7 lines: s-j0, s-j1, s-j2, s-j3, s-j4 and 2 more"]
+    assert many.assumed() == [
+        "reactance 0.1 pu for 7 of 7 lines: s-j0, s-j1, s-j2, s-j3, s-j4 and 2 more",
+        NOTHING_FOR_AC,
+    ]
+
+
+def test_what_ac_has_to_assume_is_said_a_line_each_and_only_where_it_is_true():
+    grid = small()
+    nx.set_edge_attributes(grid.graph, 1.0, "reactance_pu")
+    nx.set_edge_attributes(grid.graph, 1.0, "capacity_mw")
+    ideal = "ideal voltages in AC: every source holds 1 pu without limits"
+    lines = [name for name, *_ in grid.lines()]
+    grid.lines()[0][3]["resistance_pu"] = 0.0  # given, if only as nothing
+    less = f"no resistance, so no losses, for 2 of 3 lines: {lines[1]}, {lines[2]}"
+    assert grid.assumed() == [ideal, "no reactive demand", less]
+    grid.graph.nodes["c"]["load_max_mvar"] = 3.0
+    assert grid.assumed() == [ideal, less]
+    grid.graph.nodes["j"]["voltage_set_pu"] = 1.01
+    assert grid.assumed() == [less]
+    grid.lines()[1][3].update(reactance_pu=0.0)  # an ideal connector has none
+    grid.lines()[2][3].update(resistance_pu=0.02)
+    assert grid.assumed() == []
 
 
 def test_the_table_of_columns_is_sound():

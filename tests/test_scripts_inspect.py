@@ -176,6 +176,11 @@ def test_inspect_tells_what_it_assumes(run: CommandLine, tmp_path: Path) -> None
     facts = run.json("inspect", "open.json")
     assert any("unlimited capacity for 1 of 3 lines" in note for note in facts["assumed"])
     assert facts["limited_lines"] == 2
+    for row in graph["nodes"] + graph["edges"]:
+        for name in ("load_max_mvar", "voltage_set_pu", "resistance_pu"):
+            row.pop(name, None)
+    (tmp_path / "open.json").write_text(json.dumps(graph), encoding="utf-8")
+    assert "assumed          no data for AC power flow: no reactive demand, no res" in run.ok("inspect", "open.json")
 
 
 def test_inspect_lists_faults_as_json_too(run: CommandLine, tmp_path: Path) -> None:

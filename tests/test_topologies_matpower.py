@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ac import IN_AC, without
 from grid import GridError
 from topologies.formats import matpower
 
@@ -44,7 +45,7 @@ def read(tmp_path):
 
 
 def node_columns(grid, name: str) -> dict:
-    return dict(grid.graph.nodes[name])
+    return without(dict(grid.graph.nodes[name]))
 
 
 def test_buses_with_one_unit_become_that_unit(read):
@@ -100,11 +101,9 @@ def test_shunts_are_demand_and_negative_demand_is_a_fixed_source(read):
     grid = read(case(bus=["1 3 0 0 0", "2 1 30 0 4.5", "3 1 -20 0 0"]))
     assert node_columns(grid, "2") == {"kind": "consumer", "load_max_mw": 34.5}
     assert node_columns(grid, "3") == {"kind": "source", "gen_max_mw": 20, "gen_min_mw": 20}
-    assert grid.notes == [
-        "shunt conductance Gs taken as constant demand at 1 pu: bus 2",
-        "negative demand taken as a source of that constant output, free of cost: bus 3",
-    ]
-    assert grid.assumed()[:2] == grid.notes
+    assert grid.notes == ["negative demand taken as a source of that constant output, free of cost: bus 3"]
+    assert grid.assumed()[:1] == grid.notes
+    assert grid.graph.nodes["2"]["shunt_mw"] == 4.5
 
 
 def test_dispatchable_loads_are_shed_at_their_price(read):
@@ -116,6 +115,85 @@ def test_dispatchable_loads_are_shed_at_their_price(read):
         "a dispatchable load (Pmax <= 0), taken as demand of -Pmin that is shed at its price: generator 2",
         "left out: Pmax and Pmin are 0: generator 3",
     ]
+
+
+WHOLE = """mpc.baseMVA = 100;
+mpc.bus = [
+    1 3  0 0 0   0 1 1 0 220 1 1.1  0.95;
+    2 2 30 9 2  -4 1 1 0 220 1 1.05 0.9;
+    3 1 -5 3 0   6 1 1 0 110 1 1.05 0.9;
+    4 1  0 7 0   0 1 1 0   0 1 1.05 1.2;
+    5 2 10 1 0   0 1 1 0 110 1 1.05 0.9;
+    6 1  4 0 -1  0 1 1 0 110 1 1.05 0.9;
+];
+mpc.gen = [
+    1 50  0 Inf -Inf 1.02 100 1 90 0;
+    2 10  0 20 -10 1.01 100 1 30 0;
+    2 10  0 30 -15 1.03 100 1 40 0;
+    2  0  0  5  -5 1.01 100 1  0 0;
+    3 10  4 50 -50 1.05 100 1 25 0;
+    3  0  2 50 -50 1.05 100 1  0 0;
+    5  0  0 12   0 0.99 100 1  0 0;
+    6 -8  0  0  -6 1.00 100 1  0 -8;
+    5  0  0  3  -3 0    100 1 20 0;
+    1  0  0  2   6 1.02 100 1 10 0;
+    4  9  1  9  -9 1.2  100 0 10 0;
+];
+mpc.branch = [
+    1 2 0.01 0.1 0.05 0 0 0 0 0 1;
+    2 3 0    0.2 0    0 0 0 0 0 1;
+    3 4 0.02 0.3 0.01 0 0 0 0.97 2 1;
+    4 5 0.03 0   0.02 0 0 0 0 0 1;
+    5 6 0.02 0.2 0    0 0 0 0 0 1;
+];
+"""
+
+
+def test_reactive_power_and_voltages_of_every_kind_of_bus_and_unit(read):
+    grid = read(WHOLE)
+    in_ac = {
+        node: {name: value for name, value in data.items() if name in IN_AC and name not in BANDS}
+        for node, data in grid.graph.nodes(data=True)
+    }
+    assert {node: columns for node, columns in in_ac.items() if columns} == {
+        "1:gen1": {"voltage_set_pu": 1.02},
+        "1:gen2": {"voltage_set_pu": 1.02},  # its limits are upside down
+        "2": {"shunt_mvar": -4, "voltage_set_pu": 1.01, "gen_min_mvar": -5, "gen_max_mvar": 5},  # the third one
+        "2:load": {"load_max_mvar": 9, "shunt_mw": 2},
+        "2:gen1": {"voltage_set_pu": 1.01, "gen_min_mvar": -10, "gen_max_mvar": 20},
+        "2:gen2": {"voltage_set_pu": 1.01, "gen_min_mvar": -15, "gen_max_mvar": 30},
+        "3": {"load_max_mvar": 3 - 2, "shunt_mvar": 6},  # no voltage is held at a PQ bus: what is given is fixed
+        "3:gen2": {"load_max_mvar": -4},
+        "4": {"load_max_mvar": 7},
+        "5": {"voltage_set_pu": 0.99, "gen_min_mvar": 0, "gen_max_mvar": 12},
+        "5:load": {"load_max_mvar": 1},
+        "6:load2": {"load_max_mvar": 6},  # 8 MW at a constant power factor
+    }
+    bands = {node: [grid.graph.nodes[node].get(name) for name in BANDS] for node in ("1:gen1", "2", "2:load", "4")}
+    assert bands == {
+        "1:gen1": [220, 0.95, 1.1], "2": [220, 0.9, 1.05], "2:load": [220, 0.9, 1.05], "4": [None, None, None],
+    }  # fmt: skip
+    lines = {
+        name: [data.get(column) for column in ("resistance_pu", "charging_pu")] for name, _, _, data in grid.lines()
+    }
+    assert [lines[name] for name in ("1-2", "2-3", "3-4", "4-5", "5-6")] == [
+        [0.01, 0.05], [0, None], [0.02, 0.01], [None, None], [0.02, None],
+    ]  # fmt: skip
+    assert set(grid.notes) == {
+        "negative demand taken as a source of that constant output, free of cost: bus 3",
+        "shunt conductance beyond the demand of its bus taken as constant power: 6",
+        "band of voltage left out: not above 0, or upside down: bus 4",
+        "cost of 0: the file has no mpc.gencost: all generators",
+        "voltage set-point left out: the bus has another one already: generator 3",
+        "voltage set-point left out: not above 0: generator 9",
+        "reactive limits left out: the lower one is above the upper one: generator 10",
+        "a dispatchable load (Pmax <= 0), taken as demand of -Pmin that is shed at its price: generator 8",
+        "left out as out of service: generator 11",
+        "resistance and charging left out: a reactance of 0 is an ideal connector: branch 4-5",
+    }
+
+
+BANDS = ("base_kv", "voltage_min_pu", "voltage_max_pu")
 
 
 @pytest.mark.parametrize(
@@ -203,11 +281,15 @@ Sbase = mpc.baseMVA * 1e6;              %% in VA
 mpc.branch(:, [BR_R BR_X]) = mpc.branch(:, [BR_R BR_X]) / (Vbase^2 / Sbase);
 mpc.bus(:, [PD, QD]) = mpc.bus(:, [PD, QD]) / 1e3;
 """
-    grid = read(case(gen=["1 1 Inf 0"], tail=tail))
+    branch = ["1 2 0 0.1 0 60 0 0 0 0 1", "2 3 0.05 0.2 0.03 0 0 0 0 0 1"]
+    grid = read(case(bus=["1 3 0 0 0", "2 1 30 4 0", "3 1 20 0 0"], gen=["1 1 Inf 0"], branch=branch, tail=tail))
     arrays = grid.compile()
     assert arrays.load_max_mw.tolist() == pytest.approx([0, 0.03, 0.02])
     assert arrays.gen_max_mw.tolist() == pytest.approx([0.05, 0, 0])
     assert arrays.reactance_pu.tolist() == pytest.approx([0.1 * 100 / 135**2, 0.2 * 100 / 135**2])
+    assert arrays.load_max_mvar.tolist() == pytest.approx([0, 0.004, 0])
+    assert arrays.resistance_pu.tolist() == pytest.approx([0, 0.05 * 100 / 135**2])
+    assert arrays.charging_pu.tolist() == pytest.approx([0, 0.03])
     assert grid.notes == [
         "infinite output limits replaced by all demand, 0.05 MW: generator 1",
         "loads converted from kW to MW, as the file says",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ac import IN_AC, without
 from grid import GridError
 from grid.kinds import KIND_NAMES
 from topologies import load
@@ -98,7 +99,7 @@ def made() -> Any:
 def test_every_kind_of_element_finds_its_place(tmp_path):
     grid = load(saved(made(), tmp_path))
     arrays = grid.compile()
-    units = {name: {c: v for c, v in grid.graph.nodes[name].items() if c not in ("x", "y")} for name in grid.graph}
+    units = {name: without(grid.graph.nodes[name], "x", "y") for name in grid.graph}
     assert grid.base_mva == 50
     assert units["bus 0:ext_grid 0"] == {"kind": "source", "gen_max_mw": 90, "gen_min_mw": 0, "gen_cost_per_mwh": 4}
     assert units["bus 0:load"] == {"kind": "consumer", "load_max_mw": 4}  # the DC line's start
@@ -121,16 +122,85 @@ def test_every_kind_of_element_finds_its_place(tmp_path):
     assert KIND_NAMES[arrays.node_kind[list(arrays.node_names).index("bus 1")]] == "junction"
     assert grid.notes == [
         "joined to another bus by closed switches: bus 5",
-        "a ward equivalent taken as constant demand at 1 pu: ward 0",
         "a DC line taken as demand at its one end and infeed at the other, both constant: dcline 0",
         "constant cost left out: every generator is always on: gen 0",
         "piecewise linear cost replaced by its mean slope: ext_grid 0",
         "negative min_p_mw taken as 0: ext_grid 0",
         "cost of 0: the file has none: sgen 1",
         "efficiency of 0.95 each way assumed: pandapower knows none: storage 0",
-        "not read, as it is about reactive power, voltage or short circuits: shunt.vn_kv, dcline.vm_from_pu, dcline.vm_to_pu",
         "limit at 100 % loading, as the file states no other: line",
     ]
+
+
+def test_reactive_power_and_voltages_of_every_element(tmp_path):
+    net = pandapower.create_empty_network(sn_mva=100)
+    for kv, low, high in ((110, 0.9, 1.1), (110, 0.95, 1.05), (110, math.nan, math.nan), (20, 0.9, 1.2), (20, 1, 0.9)):
+        pandapower.create_bus(net, kv, min_vm_pu=low, max_vm_pu=high)
+    pandapower.create_switch(net, 0, 1, "b")  # bus 1 is bus 0
+    pandapower.create_ext_grid(net, 0, vm_pu=1.03, max_p_mw=90, min_p_mw=0, min_q_mvar=-40, max_q_mvar=50)
+    pandapower.create_gen(net, 1, 5, vm_pu=1.03, max_p_mw=9, min_p_mw=0)
+    pandapower.create_gen(net, 2, 0, vm_pu=1.01, max_p_mw=0, min_p_mw=0, min_q_mvar=-6, max_q_mvar=8)
+    pandapower.create_load(net, 2, 10, q_mvar=4, scaling=0.5)
+    pandapower.create_sgen(net, 2, 1, q_mvar=0.25)
+    pandapower.create_sgen(net, 3, 3, q_mvar=0.5, scaling=2, controllable=True, max_p_mw=8, min_p_mw=0)
+    pandapower.create_storage(net, 3, 1, 9, q_mvar=0.75, max_p_mw=2, min_p_mw=-2)
+    pandapower.create_shunt(net, 3, q_mvar=-2, p_mw=0.5, vn_kv=10, step=2)
+    pandapower.create_ward(net, 3, 1, 0.5, 2, 3)
+    pandapower.create_motor(net, 4, 3, cos_phi=0.6, efficiency_percent=100, loading_percent=100)
+    pandapower.create_asymmetric_load(net, 4, 1, 1, 1, 0.1, 0.2, 0.3)
+    pandapower.create_xward(net, 4, 0, 0.2, 0, 0.3, 0.1, 0.3, 1.02)
+    pandapower.create_dcline(
+        net, 0, 3, 0, 0, 0, vm_from_pu=1.04, vm_to_pu=1.0, min_q_to_mvar=-1, max_q_to_mvar=2, min_q_from_mvar=-3
+    )
+    for start, end in ((0, 2), (3, 4)):
+        pandapower.create_line_from_parameters(net, start, end, 10, 0.1, 0.4, 10, 0.5)
+    pandapower.create_transformer_from_parameters(net, 2, 3, 40, 110, 20, 0.5, 12, 30, 0.2)
+    grid = load(saved(net, tmp_path))
+    held = {
+        node: {name: round(value, 9) for name, value in data.items() if name in IN_AC and name not in BANDS}
+        for node, data in grid.graph.nodes(data=True)
+    }
+    assert {node: columns for node, columns in held.items() if columns} == {
+        "0": {"voltage_set_pu": 1.03, "gen_min_mvar": -3},  # the end of the DC line
+        "0:ext_grid 0": {"voltage_set_pu": 1.03, "gen_min_mvar": -40, "gen_max_mvar": 50},
+        "0:gen 0": {"voltage_set_pu": 1.03},
+        "2": {"load_max_mvar": 2 - 0.25, "voltage_set_pu": 1.01, "gen_min_mvar": -6, "gen_max_mvar": 8},
+        "3": {"shunt_mvar": 2 * 2 * 4 - 3, "voltage_set_pu": 1.0, "gen_min_mvar": -1, "gen_max_mvar": 2},
+        "3:load": {"load_max_mvar": 0.5, "shunt_mw": 0.5 * 2 * 4 + 2},
+        "3:sgen 1": {"load_max_mvar": -1},
+        "3:storage 0": {"load_max_mvar": 0.75},
+        "4": {"load_max_mvar": 4 + 0.6 + 0.2, "shunt_mvar": -0.3},
+        "inner 4": {"voltage_set_pu": 1.02},
+    }
+    nodes = grid.graph.nodes
+    assert [nodes["0"][name] for name in BANDS] == [110, 0.95, 1.05]  # the tightest
+    assert [nodes["3:load"][name] for name in BANDS] == [20, 0.9, 1.2]
+    assert [nodes["4"].get(name) for name in BANDS] == [20, None, None]
+    assert {
+        "voltage set-point left out: the bus has another one already: dcline 0",
+        "band of voltage left out: not above 0, or upside down: bus 4",
+    } < set(grid.notes)
+    assert not any("not read" in note for note in grid.notes)
+    lines = {name: data for name, _, _, data in grid.lines()}
+    assert lines["line 0"]["resistance_pu"] == pytest.approx(1 / 121)
+    assert lines["line 0"]["charging_pu"] == pytest.approx(2 * math.pi * 50 * 100e-9 * 121)
+    assert lines["trafo 0"]["conductance_pu"] == pytest.approx(30e-3 / 100, rel=0.01)
+    assert lines["trafo 0"]["charging_pu"] < 0
+
+
+def test_a_branch_that_differs_between_its_ends_is_taken_alike(tmp_path):
+    net = pandapower.create_empty_network()
+    for _ in range(2):
+        pandapower.create_bus(net, 20)
+    pandapower.create_ext_grid(net, 0, max_p_mw=9)
+    pandapower.create_load(net, 1, 8)
+    pandapower.create_impedance(net, 0, 1, 0.01, 0.2, 1, rtf_pu=0.03, xtf_pu=0.2)
+    grid = load(saved(net, tmp_path))
+    assert "taken alike from both ends, as it is from its first one: impedance 0" in grid.notes
+    assert grid.lines()[0][3]["resistance_pu"] == pytest.approx(0.01)
+
+
+BANDS = ("base_kv", "voltage_min_pu", "voltage_max_pu")
 
 
 def test_whatever_is_set_and_not_read_is_said(tmp_path):
@@ -153,8 +223,8 @@ def test_whatever_is_set_and_not_read_is_said(tmp_path):
         "gen.sn_mva not read: gen 0",
         "left out, as the model has no place for it: 1 rows of measurement, 2 rows of profiles.load",
         "load.max_p_mw not read: load 1",
-        "not read, as it is about reactive power, voltage or short circuits: load.const_z_p_percent, shunt.vn_kv, "
-        "ext_grid.s_sc_max_mva, dcline.vm_from_pu, dcline.vm_to_pu",
+        "not read, as it is about reactive power, voltage or short circuits: load.const_z_p_percent, "
+        "ext_grid.s_sc_max_mva",
         "storage.controllable not read: storage 0",
     ]
 
@@ -216,6 +286,7 @@ def test_what_is_missing_is_assumed_and_said(tmp_path):
         "no limit: pandapower's rating is missing, 0 or 99999: line 0",
         "left out, as no source reaches it: node 2",
         "unlimited capacity for 5 of 5 lines: 0-0:ext_grid 0, 0-0:load, line 0, 1-1:gen 0, 1-1:load",
+        "no reactive demand",
     ]
 
 

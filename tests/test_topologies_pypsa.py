@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ac import without
 from grid import Grid, GridError
 from topologies import load
 from topologies.formats import pypsa_tables, pypsa_write
@@ -179,7 +180,8 @@ def test_what_has_no_place_is_left_out_and_said(tmp_path):
     network = network_with_everything()
     network.export_to_csv_folder(tmp_path / "all")
     grid = load(tmp_path / "all")
-    units = {name: dict(grid.graph.nodes[name]) for name in grid.graph}
+    units = {name: without(grid.graph.nodes[name]) for name in grid.graph}
+    assert grid.graph.nodes["coil"]["shunt_mw"] == pytest.approx(1e-5 * 380**2)
     assert units["gas"] == {
         "kind": "source", "gen_max_mw": 100, "gen_cost_per_mwh": 30, "gen_ramp_mw_per_h": 20, "co2_t_per_mwh": 0.4,
     }  # fmt: skip
@@ -200,7 +202,6 @@ def test_what_has_no_place_is_left_out_and_said(tmp_path):
         "infinite p_nom taken as all demand, 60 MW: generator shed",
         "starts half full: it is cyclic, and says no other: storage unit pumped",
         "power of a store has no limit in PyPSA: taken as its whole energy in an hour: store tank",
-        "shunt conductance taken as constant demand at 1 pu: shunt coil",
         "left out: its flow is set by a controller, which the model has no place for: links cable",
         "left out as not active: lines off",
         "no limit: its s_nom is 0 or missing: lines l23",
@@ -232,7 +233,7 @@ def test_whatever_is_set_and_not_read_is_said(tmp_path, suffix):
         "generators.ramp_limit_up over time not read: plant",
         "lines.v_ang_max not read: l",
         "not read, as it is about investment: generators.capital_cost",
-        "not read, as it is about reactive power or voltage: buses.v_mag_pu_set, loads.q_set",
+        "not read, as it is about reactive power or voltage: buses.v_mag_pu_set",
         "storage_units.marginal_cost not read: pump",
         "stores.e_max_pu over time not read: tank",
         "stores.marginal_cost not read: tank",

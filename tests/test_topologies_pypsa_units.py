@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ac import IN_AC
 from grid import Grid
 from topologies import load
 from topologies.formats import WRITERS
@@ -94,3 +95,57 @@ def test_a_network_without_a_name_has_that_of_its_file(tmp_path, monkeypatch, su
     made.name = "dale"
     (made.export_to_netcdf if suffix else made.export_to_csv_folder)(path)
     assert load(path).name == "dale"
+
+
+def test_reactive_power_and_voltages_of_every_component(tmp_path):
+    made = network()
+    made.add("Bus", "b2", v_nom=20, v_mag_pu_set=1.04, v_mag_pu_min=0.97, v_mag_pu_max=1.06)
+    made.add("Bus", "b3", v_nom=110, v_mag_pu_set=1.02)
+    made.add("Generator", "held", bus="b2", p_nom=4, control="PV", q_set=9)
+    made.add("Generator", "condenser", bus="b3", control="Slack")
+    made.add("Generator", "fixed", bus="b2", p_nom=4, q_set=0.5)
+    made.add("StorageUnit", "pump", bus="b2", p_nom=2, control="PV")
+    made.add("Load", "coil", bus="b3", q_set=3)
+    made.add("Load", "feed", bus="b2", p_set=-2, q_set=-0.25)
+    made.add("Load", ["steady", "follows", "swings"], bus="b2", q_set=[1, 0, 0], p_set=[0, 0, 6])
+    course = np.array([1.0, 2, 3, 4, 5])
+    made.loads_t.p_set = made.loads_t.p_set.assign(steady=course, follows=course)
+    made.loads_t.q_set = made.loads_t.q_set.assign(follows=course / 4, swings=course)
+    made.add("ShuntImpedance", "bank", bus="b2", g=1e-3, b=-2e-3)
+    made.add("Line", "l", bus0="b2", bus1="b2x", x=4, r=2, b=1e-3, g=1e-4)
+    made.add("Bus", "b2x", v_nom=20)
+    made.add("Transformer", ["t", "u"], bus0="b3", bus1="b2", model="pi", x=0.1, r=0.01, b=-0.02, s_nom=50)
+    made.transformers["tap_ratio"] = [0.95, 1.0]
+    made.transformers["tap_side"] = 1
+    grid = load(export(made, tmp_path))
+    kept = {
+        name: {column: round(value, 9) for column, value in data.items() if column in IN_AC and column not in BANDS}
+        for name, data in grid.graph.nodes(data=True)
+    }
+    assert {name: columns for name, columns in kept.items() if columns} == {
+        "held": {"voltage_set_pu": 1.04},
+        "pump": {"voltage_set_pu": 1.04},
+        "fixed": {"load_max_mvar": -0.5},
+        "b3": {"voltage_set_pu": 1.02, "load_max_mvar": 3},
+        "b2": {"load_max_mvar": -0.25, "shunt_mvar": -0.8},
+        "bank": {"shunt_mw": 0.4},
+        "steady": {"load_max_mvar": pytest.approx(5 / 3)},
+        "follows": {"load_max_mvar": 1.25},
+        "swings": {"load_max_mvar": 3},
+    }
+    assert [grid.graph.nodes["held"][name] for name in BANDS] == [20, 0.97, 1.06]
+    assert not set(grid.graph.nodes["plant"]) & set(BANDS)  # 1 kV is what PyPSA gives a bus of which nothing is said
+    lines = {name: data for name, _, _, data in grid.lines()}
+    ours = [lines["l"][f"{name}_pu"] for name in ("reactance", "resistance", "charging", "conductance")]
+    assert ours == pytest.approx([4 / 4, 2 / 4, 1e-3 * 4, 1e-4 * 4])  # 20 kV and 100 MVA: 4 ohm
+    assert lines["t"]["resistance_pu"] == pytest.approx(0.02)
+    assert lines["t"]["charging_pu"] == pytest.approx(-0.01)
+    assert {
+        "reactive demand taken in step with demand: load steady",
+        "reactive demand over time replaced by its mean: load swings",
+        "ratio of the tap at bus1 taken at bus0: transformers t",
+    } < set(grid.notes)
+    assert not any("voltage" in note for note in grid.notes)
+
+
+BANDS = ("base_kv", "voltage_min_pu", "voltage_max_pu")

@@ -7,7 +7,9 @@ order alone. Names depend on nothing but the uniform numbers of PCG64; every fig
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -40,7 +42,30 @@ PROFILES = ("household", "household", "commerce", "industry")
 
 CONGESTED_FRAC = 0.9  # share of the grids whose lines the merit order overloads
 OVERLOAD_COST_FRAC = 0.02, 0.09  # price of the merit order's overloads in the sample, as a share of what it burns
-REACTANCE_PU = 0.08  # of a line of length 1, the distance between neighbours
+REACTANCE_PU = 0.08  # of a line of length 1, the distance between neighbours: 10 ohm at any voltage level
+MVAR_PER_MW = 0.329  # a power factor of 0.95
+PLANT_PU = 1.02
+PLANT_MVAR_PER_MW = -0.329, 0.484  # of the largest output: power factors of 0.95 underexcited and 0.9 overexcited
+COILS_LEAVE = 0.2  # of the charging of lines above 110 kV
+
+
+@dataclass(frozen=True)
+class _Level:
+    """A voltage level and its overhead lines, at 50 Hz."""
+
+    base_kv: float
+    base_mva: float  # of which REACTANCE_PU is 10 ohm
+    rated_mw: float  # of a line of one circuit
+    r_per_x: float
+    b_us_per_ohm: float  # of reactance; what coils at the ends of the line leave of it
+
+
+LEVELS = (
+    _Level(110.0, 100.0, 123.0, 0.1188 / 0.39, 2.83 / 0.39),  # 243-AL1/39-ST1A
+    _Level(220.0, 400.0, 366.0, 0.059 / 0.285, COILS_LEAVE * 3.14 / 0.285),  # 490-AL1/64-ST1A
+    _Level(380.0, 1200.0, math.inf, 0.03 / 0.246, COILS_LEAVE * 4.34 / 0.246),  # Al/St 240/40, bundles of four
+)
+"""Standard types of pandapower and PyPSA; Heuck, Dettmann, Schulz and Oeding, Oswald have the same figures."""
 
 
 def expand(name: str) -> list[str]:
@@ -88,7 +113,29 @@ def generate(name: str) -> Grid:
     for a, b, long in zip(start.tolist(), end.tolist(), length.tolist(), strict=True):
         grid.add_line(units[a], units[b], reactance_pu=_rounded(REACTANCE_PU * long * _between(rng, 0.8, 1.2)))
     size_lines(grid, rng, _between(rng, *OVERLOAD_COST_FRAC) if tight else 0.0)
+    _add_reactive(grid)
     return grid
+
+
+def _add_reactive(grid: Grid) -> None:
+    """Give lines the resistance and charging of their voltage level, towns reactive demand, and plants a voltage.
+
+    The level is that whose lines carry the largest capacity. Sun, wind and stores run at unity power factor.
+    """
+    most_mw = max(line["capacity_mw"] for *_, line in grid.lines())
+    level = next(each for each in LEVELS if most_mw <= each.rated_mw)
+    base_ohm = level.base_kv**2 / level.base_mva
+    grid.base_mva = level.base_mva
+    for *_, line in grid.lines():
+        line["resistance_pu"] = _rounded(line["reactance_pu"] * level.r_per_x)
+        line["charging_pu"] = _rounded(line["reactance_pu"] * level.b_us_per_ohm * 1e-6 * base_ohm**2)
+    for _, node in grid.graph.nodes(data=True):
+        node["base_kv"] = level.base_kv
+        if "load_max_mw" in node:
+            node["load_max_mvar"] = _rounded(node["load_max_mw"] * MVAR_PER_MW)
+        elif "gen_max_mw" in node and "gen_profile" not in node:
+            low, high = (_rounded(node["gen_max_mw"] * frac) for frac in PLANT_MVAR_PER_MW)
+            node.update(voltage_set_pu=PLANT_PU, gen_min_mvar=low, gen_max_mvar=high)
 
 
 def _parse(name: str) -> tuple[int, int]:

@@ -8,7 +8,8 @@ said in ``Grid.notes``. A generator's RAMP_30, where above 0, limits its ramp.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import inf
+from functools import partial
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from topologies.formats.matpower_text import Case, Row, parse
 from topologies.formats.units import Buses, some
 
 # columns of the manual's tables, counted from 0
-BUS, BUS_TYPE, PD, GS = 0, 1, 2, 4
-GEN_BUS, GEN_STATUS, PMAX, PMIN, RAMP_30 = 0, 7, 8, 9, 18
-FROM, TO, X, RATE_A, RATIO, ANGLE, BR_STATUS = 0, 1, 3, 5, 8, 9, 10
+BUS, BUS_TYPE, PD, QD, GS, BS, BASE_KV, VMAX, VMIN = 0, 1, 2, 3, 4, 5, 9, 11, 12
+GEN_BUS, QG, QMAX, QMIN, VG, GEN_STATUS, PMAX, PMIN, RAMP_30 = 0, 2, 3, 4, 5, 7, 8, 9, 18
+FROM, TO, R, X, B, RATE_A, RATIO, ANGLE, BR_STATUS = 0, 1, 2, 3, 4, 5, 8, 9, 10
 MODEL, NCOST, COST = 0, 3, 4
-ISOLATED = 4
+HOLDING, ISOLATED = (2, 3), 4
+"""Types of buses: of a voltage that generators hold (PV and reference), and out of service."""
 
 
 @dataclass(kw_only=True)
@@ -32,6 +34,7 @@ class _Reading(Buses):
 
     case: Case
     isolated: set[str] = field(default_factory=set)  # buses
+    holding: set[str] = field(default_factory=set)  # buses whose generators hold their voltage
     faults: Faults = field(default_factory=Faults)
 
     def add_unit(self, bus: str, kind: str, **columns: float) -> None:
@@ -80,10 +83,10 @@ def read(path: str | Path) -> Grid:
 
 
 def _read_bus(reading: _Reading, row: Row) -> None:
-    number = reading.case.number(row, "bus", BUS, "bus_i")
-    name = f"{number:.0f}"
-    if number != float(name):
-        raise reading.case.fail(row, "bus", f"bus_i {number:g}", "a whole number", "correct it")
+    bus = reading.case.number(row, "bus", BUS, "bus_i")
+    name = f"{bus:.0f}"
+    if bus != float(name):
+        raise reading.case.fail(row, "bus", f"bus_i {bus:g}", "a whole number", "correct it")
     if name in reading.units or name in reading.isolated:
         raise reading.case.fail(row, "bus", f"bus {name} twice", "each bus once", "remove one of the rows")
     if row.cells[BUS_TYPE] == ISOLATED:
@@ -91,15 +94,19 @@ def _read_bus(reading: _Reading, row: Row) -> None:
         reading.note("left out as isolated (type 4)", f"bus {name}")
         return
     reading.units[name] = []
-    shunt_mw = reading.case.number(row, "bus", GS, "Gs")
-    if shunt_mw:
-        reading.note("shunt conductance Gs taken as constant demand at 1 pu", f"bus {name}")
-    load_mw = reading.case.number(row, "bus", PD, "Pd") * reading.case.load_unit_mw + shunt_mw
+    number = partial(reading.case.number, row, "bus")
+    if row.cells[BUS_TYPE] in HOLDING:
+        reading.holding.add(name)
+    unit_mw = reading.case.load_unit_mw
+    load_mw = number(PD, "Pd") * unit_mw + number(GS, "Gs")
     if load_mw < 0:
         reading.note("negative demand taken as a source of that constant output, free of cost", f"bus {name}")
-        reading.add_unit(name, "source", gen_max_mw=-load_mw, gen_min_mw=-load_mw)
-    elif load_mw > 0:
-        reading.add_unit(name, "consumer", load_max_mw=load_mw)
+    label = f"{name}:{'gen1' if load_mw < 0 else 'load'}"
+    reading.add_constant(name, load_mw, label, number(QD, "Qd") * unit_mw, number(GS, "Gs"))
+    shunt_mvar = number(BS, "Bs")
+    if shunt_mvar:
+        reading.add_to(name, shunt_mvar=shunt_mvar)
+    reading.rate(name, row.cells[BASE_KV], row.cells[VMIN], row.cells[VMAX])
 
 
 def _read_generators(reading: _Reading) -> None:
@@ -120,25 +127,40 @@ def _read_generator(reading: _Reading, row: Row, cost_row: Row | None, whom: str
     if bus is None or not row.cells[GEN_STATUS] > 0:
         reading.note("left out as out of service", whom)
         return
-    high = reading.case.number(row, "gen", PMAX, "Pmax", unlimited_mw)
-    low = reading.case.number(row, "gen", PMIN, "Pmin", -unlimited_mw)
+    number = partial(reading.case.number, row, "gen")
+    high, low = number(PMAX, "Pmax", unlimited_mw), number(PMIN, "Pmin", -unlimited_mw)
     if inf in (abs(row.cells[PMAX]), abs(row.cells[PMIN])):
         reading.note(f"infinite output limits replaced by all demand, {unlimited_mw:g} MW", whom)
     cost = (0.0, 0.0) if cost_row is None else _cost(reading, cost_row, whom, low, high)
     if low > high:
         found = f"Pmin {low:g} above Pmax {high:g}"
         raise reading.case.fail(row, "gen", found, "Pmin <= Pmax", "correct one of them")
-    if high <= 0:
-        if low == 0:
-            reading.note("left out: Pmax and Pmin are 0", whom)
-            return
+    least_mvar, most_mvar = number(QMIN, "Qmin", -inf), number(QMAX, "Qmax", inf)
+    if high <= 0 and low < 0:
         worth = max(cost[0] + cost[1] * low, 0.0)
         reading.note("a dispatchable load (Pmax <= 0), taken as demand of -Pmin that is shed at its price", whom)
-        reading.add_unit(bus, "consumer", load_max_mw=-low, shed_cost_per_mwh=worth)
+        # MATPOWER's manual, "Dispatchable Loads": one reactive limit is 0, and the other one goes with Pmin
+        reactive = sum(mvar for mvar, other in ((least_mvar, most_mvar), (most_mvar, least_mvar)) if other == 0)
+        demand = {"load_max_mvar": -reactive} if reactive and isfinite(reactive) else {}
+        reading.add_unit(bus, "consumer", load_max_mw=-low, shed_cost_per_mwh=worth, **demand)
+        return
+    holds, given_mvar = bus in reading.holding, number(QG, "Qg")
+    held = (bus, number(VG, "Vg"), least_mvar, most_mvar, whom)
+    if high <= 0:
+        if holds:
+            reading.add_condenser(*held)
+        elif given_mvar:
+            reading.add_to(bus, load_max_mvar=-given_mvar)
+        else:
+            reading.note("left out: Pmax and Pmin are 0", whom)
         return
     if low < 0:
         reading.note("negative Pmin taken as 0", whom)
     columns = {"gen_max_mw": high, "gen_min_mw": max(low, 0.0), "gen_cost_per_mwh": cost[0]}
+    if holds:
+        columns |= reading.hold(*held)
+    elif given_mvar:  # a bus of type PQ: what its generators give is fixed
+        columns["load_max_mvar"] = -given_mvar
     columns |= {"gen_cost_per_mw2h": cost[1]} if cost[1] else {}
     ramp_30_mw = row.cells[RAMP_30] if len(row.cells) > RAMP_30 else 0.0
     if 0 < ramp_30_mw < inf:
@@ -179,12 +201,9 @@ def _slope(points_mw: np.ndarray, points_cost: np.ndarray) -> float:
 
 def _place_units(reading: _Reading, grid: Grid) -> None:
     for bus, units in reading.units.items():
-        if len(units) == 1:
-            grid.graph.add_node(bus, kind=units[0].kind, **units[0].columns)
-            continue
-        grid.add_junction(bus)
-        for unit in units:
-            grid.graph.add_node(unit.label, kind=unit.kind, **unit.columns)
+        grid.graph.add_node(bus, **reading.node(bus, units[0] if len(units) == 1 else None, is_bus=True))
+        for unit in units if len(units) > 1 else ():
+            grid.graph.add_node(unit.label, **reading.node(bus, unit, is_bus=False))
             grid.add_line(bus, unit.label, reactance_pu=0.0)
 
 
@@ -193,11 +212,11 @@ def _read_branch(reading: _Reading, row: Row, grid: Grid) -> None:
     if start is None or end is None or not row.cells[BR_STATUS] > 0:
         reading.note("left out as out of service", f"branch {row.cells[FROM]:g}-{row.cells[TO]:g}")
         return
-    reactance_pu = reading.case.number(row, "branch", X, "x") * reading.case.pu_per_ohm
+    number = partial(reading.case.number, row, "branch")
+    reactance_pu, resistance_pu = (number(*cell) * reading.case.pu_per_ohm for cell in ((X, "x"), (R, "r")))
+    rate_mw, tap, shift_deg = number(RATE_A, "rateA", 0.0), number(RATIO, "ratio"), number(ANGLE, "angle")
     columns: dict[str, Any] = {"reactance_pu": reactance_pu}
-    rate_mw = reading.case.number(row, "branch", RATE_A, "rateA", 0.0)
-    tap = reading.case.number(row, "branch", RATIO, "ratio")
-    shift_deg = reading.case.number(row, "branch", ANGLE, "angle")
+    columns |= reading.impedance(reactance_pu, resistance_pu, number(B, "b"), f"branch {start}-{end}")
     columns |= {"capacity_mw": rate_mw} if rate_mw else {}
     columns |= {"tap": tap} if tap not in (0.0, 1.0) else {}
     columns |= {"shift_deg": shift_deg} if shift_deg else {}

@@ -26,6 +26,7 @@ TEXTS = ("name", "std_type", "type", "zone", "geo", "et", "tap_side", "tap_chang
 NUMBERS = (
     *("p_mw", "max_p_mw", "min_p_mw", "scaling", "vn_kv", "x_ohm_per_km", "length_km", "max_i_ka", "sn_mva"),
     *("vk_percent", "max_e_mwh", "min_e_mwh", "soc_percent", "cp1_eur_per_mw", "cp2_eur_per_mw2", "xft_pu", "xtf_pu"),
+    *("q_mvar", "vm_pu", "max_q_mvar", "min_q_mvar", "max_vm_pu", "min_vm_pu", "r_ohm_per_km", "c_nf_per_km"),
 )
 MOST_ROWS = 200_000
 LARGEST_KEY = 100_000_000

@@ -7,7 +7,7 @@ tables. Its sign is that of ours for generation; loads and stores count what the
 from __future__ import annotations
 
 import json
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from topologies.json_text import parse
 
 PREFIX = "pandapower:"
 UNLIMITED = 9999.0  # kA or MVA; pandapower writes 99999 where a limit is missing
-FROM, TO, X, TAP, SHIFT, STATUS = 0, 1, 3, 8, 9, 10  # columns of a branch
+FROM, TO, R, X, B, TAP, SHIFT, STATUS, G = 0, 1, 2, 3, 4, 8, 9, 10, 23  # columns of a branch
+ASYMMETRIES = [21, 22, 24, 25]  # what differs at its to end
 SIDES = ("hv", "mv", "lv")
 
 
@@ -71,17 +72,19 @@ def _networks(module: Any) -> dict[str, Any]:
 
 def _to_grid(network: Network, pandapower: Any) -> Grid:
     from pandapower.converter.pypower.to_ppc import to_ppc
+    from pandapower.pd2ppc import _pd2ppc
 
     net, filled = _net(network, pandapower)
     case = to_ppc(net, mode="pf", calculate_voltage_angles=True, init="flat", check_connectivity=False)
     in_service, lookup = case["internal"]["branch_is"], net._pd2ppc_lookups
-    branch = np.zeros((len(in_service), case["branch"].shape[1]))  # a row a branch, zeros where it is out of service
-    branch[in_service] = np.real(case["branch"])
+    whole = _pd2ppc(net)[0]["branch"]  # with the columns that the format of PYPOWER lacks
+    branch = np.zeros(whole.shape)  # a row a branch, zeros where it is out of service
+    branch[in_service] = np.real(whole[in_service])
     number = {int(bus): int(lookup["bus"][bus]) for bus in net.bus.index[net.bus.in_service.astype(bool)]}
     named = _names(net, number)
     name_of = {bus: named[place] for bus, place in number.items()}  # of the node, by the index of the bus
     buses = Buses({name: [] for name in dict.fromkeys(name_of.values())})
-    _note_buses(buses, net, number)
+    _rate_buses(buses, net, number, name_of)
     buses.places = _places(net, name_of)
     read_units(net, name_of, buses, pandapower, filled)
     for what in network.ignored:
@@ -90,6 +93,7 @@ def _to_grid(network: Network, pandapower: Any) -> Grid:
         if place not in named:
             named[place] = f"inner {place}"
             buses.units[named[place]] = []
+    _hold_wards(buses, net, named)
     grid = Grid(network.name or network.path.stem, origin=f"pandapower file {network.path.name}")
     grid.base_mva = float(net.sn_mva)
     buses.place(grid)
@@ -151,13 +155,25 @@ def _names(net: Any, number: dict[int, int]) -> dict[int, str]:
     return named
 
 
-def _note_buses(buses: Buses, net: Any, number: dict[int, int]) -> None:
+def _rate_buses(buses: Buses, net: Any, number: dict[int, int], name_of: dict[int, str]) -> None:
     first: dict[int, int] = {}
+    rows = net.bus.to_dict("index")
     for bus, place in number.items():
         if first.setdefault(place, bus) != bus:
             buses.note("joined to another bus by closed switches", f"bus {bus}")
+        base_kv, low_pu, high_pu = (value(rows[bus], name, np.nan) for name in ("vn_kv", "min_vm_pu", "max_vm_pu"))
+        buses.rate(name_of[bus], base_kv, low_pu, high_pu)
     for bus in net.bus.index.difference(list(number)):
         buses.note("left out as out of service", f"bus {bus}")
+
+
+def _hold_wards(buses: Buses, net: Any, named: dict[int, str]) -> None:
+    """Let the inner nodes of extended wards hold their voltages."""
+    lookup = net._pd2ppc_lookups
+    for bus, (key, row) in zip(lookup["aux"].get("xward", ()), net.xward.iterrows(), strict=True):
+        place = int(lookup["bus"][int(bus)])
+        if place in named:
+            buses.add_condenser(named[place], value(row, "vm_pu", 1.0), -inf, inf, f"xward {key}")
 
 
 def _places(net: Any, name_of: dict[int, str]) -> dict[str, tuple[float, float]]:
@@ -187,8 +203,11 @@ def _add_lines(grid: Grid, net: Any, branch: np.ndarray, named: dict[int, str], 
             if start == end:
                 buses.note("left out: both ends at one bus", name)
                 continue
+            if any(data[ASYMMETRIES]):
+                buses.note("taken alike from both ends, as it is from its first one", name)
             limit_mw = _limit_mw(net, kind, element, block, name, buses)
             columns: dict[str, float] = {"reactance_pu": float(data[X])}
+            columns |= buses.impedance(float(data[X]), float(data[R]), float(data[B]), name, float(data[G]))
             columns |= {} if limit_mw is None else {"capacity_mw": limit_mw}
             columns |= {"tap": float(data[TAP])} if data[TAP] not in (0.0, 1.0) else {}
             columns |= {"shift_deg": float(data[SHIFT])} if data[SHIFT] else {}

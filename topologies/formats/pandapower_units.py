@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isfinite, isnan
+from math import acos, inf, isfinite, isnan, tan
 from typing import Any
 
 from topologies.formats.pandapower_json import TEXTS
@@ -46,6 +46,8 @@ class _Reading:
     buses: Buses
     read: dict[str, set[str]]  # columns of each table that were asked for
     constant_mw: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # taken from each node
+    constant_mvar: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    shunt_mw: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # part of constant_mw
 
     def rows(self, table: str, column: str = "bus") -> Iterator[tuple[int, _Row, str]]:
         """Each row in service with its key and the node that it stands at."""
@@ -65,7 +67,7 @@ def read_units(net: Any, name_of: dict[int, str], buses: Buses, pandapower: Any,
     ``name_of`` has the node of each bus in service, ``filled`` the columns of each table that are not of the file.
     """
     read: dict[str, set[str]] = {table: set() for table in (*CONSTANT, *GENERATORS, "storage", "dcline", *COSTS)}
-    read["xward"] |= {"r_ohm", "x_ohm"}  # a branch, by pandapower
+    read["xward"] |= {"r_ohm", "x_ohm", "vm_pu"}  # a branch, by pandapower, and its inner node
     _read_units(_Reading(net, name_of, buses, read))
     for table, asked in read.items():
         usual = inspect.signature(getattr(pandapower, f"create_{table}")).parameters
@@ -84,7 +86,13 @@ def _read_units(reading: _Reading) -> None:
     buses, constant_mw = reading.buses, reading.constant_mw
     for table, parts in CONSTANT.items():
         for key, row, node in reading.rows(table):
-            constant_mw[node] += parts(row)
+            power_mw, power_mvar = parts(row)
+            drawn_mw, drawn_mvar = _shunt(reading, table, row)
+            constant_mw[node] += power_mw + drawn_mw
+            reading.constant_mvar[node] += power_mvar
+            reading.shunt_mw[node] += drawn_mw
+            if drawn_mvar:
+                buses.add_to(node, shunt_mvar=-drawn_mvar)
             if table in NOTES:
                 buses.note(NOTES[table], f"{table} {key}")
     for key, row, node in reading.rows("dcline", "from_bus"):
@@ -96,38 +104,65 @@ def _read_units(reading: _Reading) -> None:
         if other is not None:
             constant_mw[other] -= arrives_mw
     _generators(reading, demand_mw=sum(max(power_mw, 0.0) for power_mw in constant_mw.values()))
+    for end in ("from", "to"):
+        for key, row, node in reading.rows("dcline", f"{end}_bus"):
+            buses.add_condenser(node, *_held(row, f"vm_{end}_pu", f"q_{end}_mvar"), f"dcline {key}")
     _stores(reading)
     for node, power_mw in constant_mw.items():
         if power_mw < 0:
             buses.note("constant infeed taken as a source of that output, free of cost", f"node {node}")
-        buses.add_constant(node, power_mw, f"{node}:load" if power_mw > 0 else f"{node}:infeed")
+        label = f"{node}:load" if power_mw > 0 else f"{node}:infeed"
+        buses.add_constant(node, power_mw, label, reading.constant_mvar[node], reading.shunt_mw[node])
 
 
-def _phases(row: dict[str, Any]) -> float:
-    return sum(value(row, f"p_{phase}_mw") for phase in "abc") * value(row, "scaling", 1.0)
+def _scaled(row: dict[str, Any]) -> tuple[float, float]:
+    scaling = value(row, "scaling", 1.0)
+    return value(row, "p_mw") * scaling, value(row, "q_mvar") * scaling
 
 
-def _motor(row: dict[str, Any]) -> float:
-    efficiency = value(row, "efficiency_percent", 100.0) / 100
+def _phases(row: dict[str, Any], sign: float = 1.0) -> tuple[float, float]:
+    scaling = sign * value(row, "scaling", 1.0)
+    power_mw, power_mvar = (sum(value(row, f"{kind}_{phase}_{unit}") for phase in "abc") for kind, unit in POWERS)
+    return power_mw * scaling, power_mvar * scaling
+
+
+def _motor(row: dict[str, Any]) -> tuple[float, float]:
+    efficiency, cos_phi = value(row, "efficiency_percent", 100.0) / 100, value(row, "cos_phi", 1.0)
     drawn_mw = value(row, "pn_mech_mw") / efficiency if efficiency > 0 else 0.0
-    return drawn_mw * value(row, "loading_percent", 100.0) / 100 * value(row, "scaling", 1.0)
+    power_mw = drawn_mw * value(row, "loading_percent", 100.0) / 100 * value(row, "scaling", 1.0)
+    return power_mw, power_mw * tan(acos(cos_phi)) if 0 < cos_phi < 1 else 0.0
 
 
-CONSTANT = {  # MW taken from the bus
-    "load": lambda row: value(row, "p_mw") * value(row, "scaling", 1.0),
+def _ward(row: dict[str, Any]) -> tuple[float, float]:
+    return value(row, "ps_mw"), value(row, "qs_mvar")
+
+
+def _shunt(reading: _Reading, table: str, row: dict[str, Any]) -> tuple[float, float]:
+    """MW and Mvar that an element takes at 1 pu and that go with the square of the voltage."""
+    if table in ("ward", "xward"):
+        return value(row, "pz_mw"), value(row, "qz_mvar")
+    if table != "shunt":
+        return 0.0, 0.0
+    base_kv = float(reading.net.bus.vn_kv.at[int(row["bus"])])
+    rated_kv = value(row, "vn_kv", base_kv)
+    share = value(row, "step", 1.0) * ((base_kv / rated_kv) ** 2 if rated_kv > 0 else 1.0)
+    return value(row, "p_mw") * share, value(row, "q_mvar") * share
+
+
+POWERS = (("p", "mw"), ("q", "mvar"))
+CONSTANT = {  # MW and Mvar taken from the bus at any voltage
+    "load": _scaled,
     "motor": _motor,
     "asymmetric_load": _phases,
-    "asymmetric_sgen": lambda row: -_phases(row),
-    "shunt": lambda row: value(row, "p_mw") * value(row, "step", 1.0),
-    "ward": lambda row: value(row, "ps_mw") + value(row, "pz_mw"),
-    "xward": lambda row: value(row, "ps_mw") + value(row, "pz_mw"),
+    "asymmetric_sgen": lambda row: _phases(row, sign=-1.0),
+    "shunt": lambda _: (0.0, 0.0),
+    "ward": _ward,
+    "xward": _ward,
 }
 NOTES = {
     "motor": "a motor taken as constant demand",
     "asymmetric_load": "the three phases summed up",
     "asymmetric_sgen": "the three phases summed up",
-    "ward": "a ward equivalent taken as constant demand at 1 pu",
-    "xward": "a ward equivalent taken as constant demand at 1 pu",
 }
 
 
@@ -137,32 +172,33 @@ def value(row: dict[str, Any], column: str, default: float = 0.0) -> float:
     return default if found is None or isnan(found) else float(found)
 
 
+def _held(row: dict[str, Any], set_pu: str = "vm_pu", power: str = "q_mvar") -> tuple[float, float, float]:
+    """The voltage that an element holds, and its reactive limits."""
+    return value(row, set_pu, 1.0), value(row, f"min_{power}", -inf), value(row, f"max_{power}", inf)
+
+
 def _generators(reading: _Reading, demand_mw: float) -> None:
     buses, costs = reading.buses, _costs(reading)
     asked = set()
     for table in GENERATORS:
         for key, row, node in reading.rows(table):
             whom = f"{table} {key}"
-            scaling = value(row, "scaling", 1.0)
-            power_mw = value(row, "p_mw") * scaling
+            power_mw, power_mvar = _scaled(row) if table != "ext_grid" else (0.0, 0.0)
             if table == "sgen" and row.get("controllable") is not True:
                 reading.constant_mw[node] -= power_mw
+                reading.constant_mvar[node] -= power_mvar
                 continue
-            high, low = value(row, "max_p_mw", float("nan")), value(row, "min_p_mw", float("nan"))
-            if table == "gen" and row.get("controllable") is False:
-                high = low = power_mw
-            elif (table == "ext_grid" or row.get("slack") is True) and not high > 0:
-                high = demand_mw
-                buses.note(f"no max_p_mw above 0: taken as all demand, {demand_mw:g} MW", whom)
-            elif not isfinite(high):
-                high = max(power_mw, 0.0)
-                buses.note("no max_p_mw: its present output taken as its largest", whom)
-            if not isfinite(low):
-                low = 0.0
-                buses.note("no min_p_mw: taken as 0", whom)
+            low, high = _limits(reading, table, row, whom, power_mw, demand_mw)
             if high <= 0:
-                buses.note("left out: its largest output is 0 or below", whom)
+                if low < 0 or table == "sgen":
+                    buses.note("left out: its largest output is 0 or below", whom)
+                if table == "sgen":
+                    reading.constant_mvar[node] -= power_mvar
+                else:
+                    buses.add_condenser(node, *_held(row), whom)
                 continue
+            fixed = table == "sgen"
+            reactive = {"load_max_mvar": -power_mvar} if fixed else buses.hold(node, *_held(row), whom)
             if low < 0:
                 buses.note("negative min_p_mw taken as 0", whom)
             asked.add((table, key))
@@ -177,10 +213,30 @@ def _generators(reading: _Reading, demand_mw: float) -> None:
                 gen_min_mw=min(max(low, 0.0), high),
                 gen_cost_per_mwh=linear,
                 gen_cost_per_mw2h=square or None,
+                **reactive,
             )
     for element, cost in costs.items():
         if element not in asked and any(cost):
             buses.note("cost left out: not of a source that is dispatched", " ".join(map(str, element)))
+
+
+def _limits(
+    reading: _Reading, table: str, row: dict[str, Any], whom: str, power_mw: float, demand_mw: float
+) -> tuple[float, float]:
+    """Least and largest output in MW of a generator, with notes of what is missing."""
+    high, low = value(row, "max_p_mw", float("nan")), value(row, "min_p_mw", float("nan"))
+    if table == "gen" and row.get("controllable") is False:
+        high = low = power_mw
+    elif (table == "ext_grid" or row.get("slack") is True) and not high > 0:
+        high = demand_mw
+        reading.buses.note(f"no max_p_mw above 0: taken as all demand, {demand_mw:g} MW", whom)
+    elif not isfinite(high):
+        high = max(power_mw, 0.0)
+        reading.buses.note("no max_p_mw: its present output taken as its largest", whom)
+    if not isfinite(low):
+        low = 0.0
+        reading.buses.note("no min_p_mw: taken as 0", whom)
+    return low, high
 
 
 def _costs(reading: _Reading) -> dict[tuple[str, int], tuple[float, float]]:
@@ -215,10 +271,11 @@ def _stores(reading: _Reading) -> None:
     for key, row, node in reading.rows("storage"):
         whom = f"storage {key}"
         energy_mwh, least_mwh = value(row, "max_e_mwh"), max(value(row, "min_e_mwh"), 0.0)
-        power_mw = value(row, "p_mw") * value(row, "scaling", 1.0)
+        power_mw, power_mvar = _scaled(row)
         if energy_mwh <= least_mwh:
             buses.note("no max_e_mwh: taken as constant demand or infeed of its present power", whom)
             reading.constant_mw[node] += power_mw
+            reading.constant_mvar[node] += power_mvar
             continue
         charge_mw, discharge_mw = value(row, "max_p_mw"), -value(row, "min_p_mw")
         if charge_mw <= 0 or discharge_mw <= 0:
@@ -236,4 +293,5 @@ def _stores(reading: _Reading) -> None:
             store_init_mwh=min(max(state * energy_mwh, least_mwh), energy_mwh) if isfinite(state) else None,
             charge_max_mw=charge_mw,
             discharge_max_mw=discharge_mw,
+            load_max_mvar=power_mvar or None,
         )

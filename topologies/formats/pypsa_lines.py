@@ -1,7 +1,8 @@
-"""The passive branches of a PyPSA network; PyPSA itself gives their reactances, standard types included."""
+"""The passive branches of a PyPSA network; PyPSA itself gives their impedances, standard types included."""
 
 from __future__ import annotations
 
+from dataclasses import astuple, dataclass
 from math import inf, isfinite
 from typing import Any
 
@@ -29,12 +30,13 @@ ATTRIBUTES = {  # what PyPSA is given
         *("f_nom", "s_nom", "v_nom_0", "v_nom_1", "vsc", "vscr", "pfe", "i0", "phase_shift"),
         *("tap_side", "tap_neutral", "tap_min", "tap_max", "tap_step"),
     ),
-    "lines": ("bus0", "bus1", "type", "x", "r", "s_nom", "length", "num_parallel"),
+    "lines": ("bus0", "bus1", "type", "x", "r", "b", "g", "s_nom", "length", "num_parallel"),
     "transformers": (
-        *("bus0", "bus1", "type", "model", "x", "r", "s_nom", "num_parallel", "tap_ratio", "tap_side"),
+        *("bus0", "bus1", "type", "model", "x", "r", "b", "g", "s_nom", "num_parallel", "tap_ratio", "tap_side"),
         *("tap_position", "phase_shift"),
     ),
 }
+PER_UNIT = ("x_pu", "r_pu", "b_pu", "g_pu")
 DEFAULTS = {"v_nom": 1.0, "num_parallel": 1.0, "tap_ratio": 1.0}
 
 
@@ -51,7 +53,8 @@ def read_lines(reading: Reading, grid: Grid) -> None:
     columns = {component: _columns(network.table(component), ATTRIBUTES[component]) for component in KINDS}
     if network.faults:
         raise GridError.of(network.faults)
-    reactances = _reactances(network, columns)
+    impedances = _impedances(network, columns)
+    base_mva = float(grid.base_mva)
     taken: set[str] = set()
     for component in BRANCHES:
         table = network.table(component)
@@ -59,12 +62,17 @@ def read_lines(reading: Reading, grid: Grid) -> None:
             if not table.flag(row, "active", True):
                 reading.buses.note("left out as not active", f"{component} {name}")
                 continue
-            x_pu, tap, shift_deg = reactances[component, name]
+            there = impedances[component, name]
             limit_mw = _limit_mw(reading, component, table, row)
             line: dict[str, Any] = {"capacity_mw": limit_mw} if 0 < limit_mw < inf else {}
-            line |= {"reactance_pu": x_pu * float(grid.base_mva)} if x_pu else {}
-            line |= {"tap": tap} if tap != 1 else {}
-            line |= {"shift_deg": shift_deg} if shift_deg else {}
+            line |= {"reactance_pu": there.x_pu * base_mva} if there.x_pu else {}
+            line |= {"resistance_pu": there.r_pu * base_mva} if there.r_pu else {}
+            line |= {"charging_pu": there.b_pu / base_mva} if there.b_pu else {}
+            line |= {"tap": there.tap} if there.tap != 1 else {}
+            line |= {"shift_deg": there.shift_deg} if there.shift_deg else {}
+            line |= {"conductance_pu": there.g_pu / base_mva} if there.g_pu else {}
+            if there.tap != 1 and there.tap_side:
+                reading.buses.note("ratio of the tap at bus1 taken at bus0", f"{component} {name}")
             key = f"{component} {name}" if name in taken else name
             taken.add(name)
             line |= own_columns(table, row, LINE_COLUMNS)
@@ -105,11 +113,22 @@ def _limit_mw(reading: Reading, component: str, table: Table, row: int) -> float
     return limit_mva * share
 
 
-def _reactances(
-    network: Network, columns: dict[str, dict[str, list[Any]]]
-) -> dict[tuple[str, str], tuple[float, float, float]]:
-    """Reactance on 1 MVA, tap and shift in degrees of each passive branch, by PyPSA."""
-    found: dict[tuple[str, str], tuple[float, float, float]] = {}
+@dataclass(frozen=True)
+class _Impedance:
+    """What PyPSA makes of a branch, on 1 MVA."""
+
+    x_pu: float
+    r_pu: float
+    b_pu: float
+    g_pu: float
+    tap: float = 1.0
+    shift_deg: float = 0.0
+    tap_side: float = 0.0
+
+
+def _impedances(network: Network, columns: dict[str, dict[str, list[Any]]]) -> dict[tuple[str, str], _Impedance]:
+    """Impedance, tap and shift of each passive branch, by PyPSA."""
+    found: dict[tuple[str, str], _Impedance] = {}
     with library("pypsa", "PyPSA", str(network.path)) as pypsa:
         theirs = pypsa.Network()
         for component, kind in KINDS.items():
@@ -121,18 +140,19 @@ def _reactances(
                 theirs.add(kind, names, **given)
         theirs.calculate_dependent_values()
         for name, row in theirs.lines.iterrows():
-            found["lines", str(name)] = (float(row.x_pu), 1.0, 0.0)
+            found["lines", str(name)] = _Impedance(*(float(row[column]) for column in PER_UNIT))
         for name, row in theirs.transformers.iterrows():
-            found["transformers", str(name)] = (float(row.x_pu), float(row.tap_ratio), float(row.phase_shift))
+            values = (float(row[column]) for column in (*PER_UNIT, "tap_ratio", "phase_shift", "tap_side"))
+            found["transformers", str(name)] = _Impedance(*values)
     faults = [
         Fault(
             f"{network.path}: {component} {name!r}",
-            "no finite reactance",
+            "no finite impedance",
             "a finite one",
             "give the bus its v_nom and the branch its x and s_nom",
         )
         for (component, name), numbers in found.items()
-        if not all(map(isfinite, numbers))
+        if not all(map(isfinite, astuple(numbers)))
     ]
     if faults:
         raise GridError.of(faults)

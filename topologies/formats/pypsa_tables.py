@@ -28,7 +28,13 @@ COMPONENTS = (
     *("shunt_impedances", "line_types", "transformer_types", "global_constraints", "processes"),
 )
 SERIES = {  # what is read of the values over time
-    *(("loads", "p_set"), ("generators", "p_max_pu"), ("generators", "p_min_pu"), ("generators", "marginal_cost")),
+    *(
+        ("loads", "p_set"),
+        ("loads", "q_set"),
+        ("generators", "p_max_pu"),
+        ("generators", "p_min_pu"),
+        ("generators", "marginal_cost"),
+    ),
     *(("lines", "s_max_pu"), ("transformers", "s_max_pu")),
 }
 LONGEST_NAME = 1000

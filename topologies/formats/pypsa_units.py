@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import inf
+from math import inf, nan
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from grid import NODE_COLUMNS, Column, GridError, nearest
 from topologies.formats.pypsa_snapshots import Snapshots, read_snapshots
 from topologies.formats.pypsa_tables import Network, Table
 from topologies.formats.units import Buses
+
+UNSAID_KV = 1.0
+"""PyPSA's nominal voltage of a bus that gives none."""
 
 
 @dataclass
@@ -32,6 +35,15 @@ class Reading:
         except GridError as error:
             self.network.faults += error.faults
             return Snapshots()
+
+    @cached_property
+    def bus_rows(self) -> dict[str, int]:
+        """The row of each bus in their table."""
+        return {name: row for row, name in enumerate(self.network.table("buses").names)}
+
+    def of_bus(self, bus: str, column: str, default: float) -> float:
+        """A number of a bus."""
+        return self.network.table("buses").number(self.bus_rows[bus], column, default)
 
     def rows(self, component: str) -> Iterator[tuple[Table, int, str, str]]:
         """Each active row of a component, with its table, name and bus."""
@@ -76,7 +88,7 @@ def own_columns(table: Table, row: int, columns: tuple[Column, ...]) -> dict[str
 
 def read_units(reading: Reading) -> None:
     """Put the units of a network at its buses, and note what is left out."""
-    _read_places(reading)
+    _read_buses(reading)
     _read_loads(reading)
     demand_mw = sum(unit.columns.get("load_max_mw", 0.0) for units in reading.buses.units.values() for unit in units)
     _read_generators(reading, demand_mw)
@@ -92,12 +104,38 @@ def read_units(reading: Reading) -> None:
             reading.buses.note(why, f"{component} {name}")
 
 
-def _read_places(reading: Reading) -> None:
+def _read_buses(reading: Reading) -> None:
     table = reading.network.table("buses")
     for row, name in enumerate(table.names):
         place = tuple(table.number(row, axis, 0.0) for axis in "xy")
         if any(place):
             reading.buses.places[name] = (place[0], place[1])
+        v_nom_kv = table.number(row, "v_nom", UNSAID_KV)
+        base_kv = table.number(row, "base_kv", nan)  # in files of ours, whose buses all have 1 kV
+        base_kv = base_kv if v_nom_kv == UNSAID_KV else v_nom_kv
+        low_pu, high_pu = table.number(row, "v_mag_pu_min", 0.0), table.number(row, "v_mag_pu_max", inf, endless=True)
+        reading.buses.rate(name, base_kv, low_pu or None, high_pu)  # PyPSA's defaults, 0 and inf, say nothing
+
+
+def _held(reading: Reading, table: Table, row: int, bus: str, own: dict[str, Any]) -> tuple[Any, ...] | None:
+    """What ``Buses.hold`` needs of a unit that holds the voltage of its bus; None for another one."""
+    if table.text(row, "control") not in ("PV", "Slack"):
+        return None
+    return (
+        bus,
+        reading.of_bus(bus, "v_mag_pu_set", 1.0),
+        own.pop("gen_min_mvar", -inf),
+        own.pop("gen_max_mvar", inf),
+        table.names[row],
+    )
+
+
+def _reactive(reading: Reading, table: Table, row: int, held: tuple[Any, ...] | None) -> dict[str, float]:
+    """Columns of a unit that holds the voltage of its bus, or gives constant reactive power."""
+    if held is not None:
+        return reading.buses.hold(*held)
+    given_mvar = table.number(row, "q_set", 0.0) * table.number(row, "sign", 1.0)
+    return {"load_max_mvar": -given_mvar} if given_mvar else {}
 
 
 def _read_loads(reading: Reading) -> None:
@@ -105,13 +143,18 @@ def _read_loads(reading: Reading) -> None:
         own = own_columns(table, row, NODE_COLUMNS)
         drawn = -table.number(row, "sign", -1.0)
         power_mw, course_mw = table.number(row, "p_set", 0.0) * drawn, reading.series("loads", "p_set", name)
+        power_mvar, course_mvar = table.number(row, "q_set", 0.0) * drawn, reading.series("loads", "q_set", name)
+        if course_mvar is not None:
+            power_mvar = float(course_mvar.mean()) * drawn
         if course_mw is None:
+            if course_mvar is not None:
+                reading.buses.note("reactive demand over time replaced by its mean", f"load {name}")
             if power_mw < 0:
                 reading.buses.note("negative demand taken as a source of that constant output, free of cost", name)
+            reading.buses.add_constant(bus, power_mw, name, power_mvar)
             if power_mw:
-                reading.buses.add_constant(bus, power_mw, name)
                 reading.buses.units[bus][-1].columns.update(own | {"load_max_mw": power_mw} if power_mw > 0 else {})
-            else:
+            elif not power_mvar:
                 reading.buses.note("left out: no demand", f"load {name}")
             continue
         course_mw = course_mw * drawn
@@ -119,8 +162,14 @@ def _read_loads(reading: Reading) -> None:
             reading.buses.note("negative hours of demand taken as 0", f"load {name}")
         high_mw = own.pop("load_max_mw", float(course_mw.max()))
         if high_mw <= 0:
+            reading.buses.add_constant(bus, 0.0, name, power_mvar)
             reading.buses.note("left out: no demand", f"load {name}")
             continue
+        if power_mvar and course_mw.mean() > 0:
+            per_mw = power_mvar / float(course_mw.mean())
+            own["load_max_mvar"] = per_mw * high_mw
+            if course_mvar is None or not np.allclose(course_mvar * drawn, per_mw * course_mw, rtol=1e-6):
+                reading.buses.note("reactive demand taken in step with demand", f"load {name}")
         profile = reading.profile(own.pop("load_profile", name), np.clip(course_mw, 0.0, None) / high_mw)
         reading.buses.add(bus, "consumer", name, load_max_mw=high_mw, load_profile=profile, **own)
 
@@ -137,7 +186,11 @@ def _read_generators(reading: Reading, demand_mw: float) -> None:
             note(f"infinite p_nom taken as all demand, {demand_mw:g} MW", whom)
         own = own_columns(table, row, NODE_COLUMNS)
         columns = _limits(reading, table, row, nominal_mw, own)
+        held = _held(reading, table, row, bus, own)
         if table.number(row, "sign", 1.0) < 0 or columns["gen_max_mw"] <= 0:
+            if held is not None:
+                reading.buses.add_condenser(*held)
+                continue
             note("left out: its largest output is 0 or its sign negative", whom)
             continue
         columns["gen_cost_per_mwh"] = table.number(row, "marginal_cost", 0.0)
@@ -155,6 +208,7 @@ def _read_generators(reading: Reading, demand_mw: float) -> None:
         emissions = co2.get(table.text(row, "carrier"), 0.0)
         efficiency = table.number(row, "efficiency", 1.0, 0.0)
         columns |= {"co2_t_per_mwh": emissions / efficiency} if emissions and efficiency else {}
+        columns |= _reactive(reading, table, row, held)
         reading.buses.add(bus, "source", name, **columns | own)
 
 
@@ -215,6 +269,7 @@ def _read_storage_units(reading: Reading) -> None:
             charge_eff_frac=table.number(row, "efficiency_store", 1.0),
             discharge_eff_frac=table.number(row, "efficiency_dispatch", 1.0),
             store_loss_frac_per_h=table.number(row, "standing_loss", 0.0) or None,
+            **_reactive(reading, table, row, _held(reading, table, row, bus, own)),
             **own,
         )
 
@@ -246,8 +301,7 @@ def _read_stores(reading: Reading) -> None:
 
 def _read_shunts(reading: Reading) -> None:
     for table, row, name, bus in reading.rows("shunt_impedances"):
-        buses = reading.network.table("buses")
-        kv = buses.number(buses.names.index(bus), "v_nom", 1.0)
-        drawn_mw = table.number(row, "g", 0.0) * kv**2
-        reading.buses.add_constant(bus, drawn_mw, name)
-        reading.buses.note("shunt conductance taken as constant demand at 1 pu", f"shunt {name}")
+        mw, mvar = (table.number(row, part, 0.0) * reading.of_bus(bus, "v_nom", UNSAID_KV) ** 2 for part in "gb")
+        reading.buses.add_constant(bus, mw, name, shunt_mw=mw)
+        if mvar:
+            reading.buses.add_to(bus, shunt_mvar=mvar)

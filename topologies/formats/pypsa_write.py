@@ -6,36 +6,33 @@ the bus it hangs on. Columns that PyPSA has no place for are written under their
 
 from __future__ import annotations
 
-import os
-import tempfile
-from math import inf
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from grid import COLUMNS, LINE_COLUMNS, NODE_COLUMNS, Column, Grid, GridError, atomic_path
+from grid import COLUMNS, LINE_COLUMNS, NODE_COLUMNS, Column, Grid, atomic_path
 from topologies.formats.library import library
+from topologies.formats.pypsa_folder import exchange_folder
 from topologies.formats.pypsa_lines import IDEAL_PU
-from topologies.formats.pypsa_tables import COMPONENTS
-from topologies.formats.units import some
 from topologies.series import TimedSeries, start_hour
 
 PLACED = {
     *("x", "y", "gen_max_mw", "gen_min_mw", "gen_ramp_mw_per_h", "gen_cost_per_mwh", "gen_cost_per_mw2h"),
     *("load_max_mw", "store_max_mwh", "store_init_mwh", "store_loss_frac_per_h"),
     *("charge_max_mw", "discharge_max_mw", "charge_eff_frac", "discharge_eff_frac"),
-    *("capacity_mw", "reactance_pu", "tap", "shift_deg"),
+    *("capacity_mw", "reactance_pu", "resistance_pu", "charging_pu", "conductance_pu"),
+    *("tap", "shift_deg"),
+    *("load_max_mvar", "voltage_set_pu", "voltage_min_pu", "voltage_max_pu", "shunt_mvar", "base_kv"),
 }
-"""Columns that PyPSA has a place for; every other one keeps its name."""
+"""Columns that PyPSA has a place for, and ``base_kv``, which is of a bus; every other one keeps its name."""
 PREFIXES = {
     "generators": ("gen_", "co2_"),
-    "loads": ("load_", "shed_", "flex_"),
-    "storage_units": ("store_", "charge_", "discharge_"),
+    "loads": ("load_", "shed_", "flex_", "shunt_"),
+    "storage_units": ("store_", "charge_", "discharge_", "gen_min_mvar", "gen_max_mvar"),
 }
 """What columns of one kind of unit begin with; others are written for each unit of a node."""
-OTHER_TABLES = ("network", "snapshots", "investment_periods", "shapes", "sub_networks")  # beside the components we read
-JSON_FILES = ("meta.json", "crs.json")
 
 
 def write_netcdf(grid: Grid, path: str | Path) -> None:
@@ -55,57 +52,8 @@ def write_folder(grid: Grid, path: str | Path) -> None:
         GridError: the grid has faults, the folder is in use or holds anything else than what PyPSA writes, it cannot be
             written, or PyPSA is not installed.
     """
-    path = Path(path)
-    try:
-        place = Path(os.path.realpath(path))  # of what a link names, which stays a link
-        _check_free(path, place)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            library("pypsa", "PyPSA", str(path)) as pypsa,
-            tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}-") as made,
-        ):
-            new = Path(made) / "new"
-            new.mkdir()  # as the umask says, which the temporary folder does not
-            _network(grid, pypsa).export_to_csv_folder(new)
-            _swap(place, new, Path(made) / "old")
-    except OSError as error:
-        mend = "free some space or choose another folder"
-        raise GridError(str(path), error.strerror or str(error), "a path that can be written", mend) from error
-
-
-def _check_free(path: Path, place: Path) -> None:
-    """Refuse a place that holds anything which is not of PyPSA, or that a rename would pull away under the caller."""
-    if Path.cwd().is_relative_to(place):
-        found, allowed = "the folder that this runs in, or one around it", "another folder"
-        raise GridError(str(path), found, allowed, "give the name of a new one")
-    if not place.exists():
-        return
-    if not place.is_dir():
-        raise GridError(str(path), "a file of that name", "a new folder or one of PyPSA", "choose another name")
-    items = sorted(place.iterdir())
-    foreign = [item.name for item in items if not (item.is_file() and _is_of_pypsa(item.name))]
-    if items and not (place / "buses.csv").exists():
-        foreign = [item.name for item in items]
-    if foreign:
-        found, allowed = f"a folder that holds {some(foreign)}", "a new folder, or one with files of PyPSA only"
-        raise GridError(str(path), found, allowed, "choose another name")
-
-
-def _is_of_pypsa(name: str) -> bool:
-    table = name.removesuffix(".csv").split("-", 1)[0]
-    return name in JSON_FILES or (name.endswith(".csv") and table in (*COMPONENTS, *OTHER_TABLES))
-
-
-def _swap(place: Path, new: Path, old: Path) -> None:
-    """Put a new folder in the place of what is there, which goes aside; on any error it comes back."""
-    try:
-        if place.exists():
-            place.rename(old)
-        new.rename(place)
-    except BaseException:
-        if old.exists() and not place.exists():
-            old.rename(place)
-        raise
+    with library("pypsa", "PyPSA", str(path)) as pypsa:
+        exchange_folder(Path(path), lambda new: _network(grid, pypsa).export_to_csv_folder(new))
 
 
 def _network(grid: Grid, pypsa: Any) -> Any:
@@ -116,10 +64,11 @@ def _network(grid: Grid, pypsa: Any) -> Any:
     host = _hosts(grid)
     nodes = grid.graph.nodes
     kept = [node for node in nodes if node not in host]
-    network.add("Bus", kept, v_nom=1.0, **{axis: [_value(nodes[node], axis, 0.0) for node in kept] for axis in "xy"})
+    _add_buses(network, grid, kept, host)
     _add_generators(network, grid, host)
     _add_loads(network, grid, host)
     _add_stores(network, grid, host)
+    _add_shunts(network, grid, host)
     _add_lines(network, grid, host)
     return network
 
@@ -131,6 +80,19 @@ def _value(data: dict[str, Any], name: str, default: float | None = None) -> flo
 
 def _values(rows: list[dict[str, Any]], name: str) -> np.ndarray:
     return np.array([_value(row, name) for row in rows])
+
+
+def _add_buses(network: Any, grid: Grid, kept: list[str], host: dict[str, str]) -> None:
+    nodes = grid.graph.nodes
+    set_pu = {host.get(name, name): row["voltage_set_pu"] for name, row in nodes.items() if _holds(row)}
+    own = {name: [_value(nodes[node], name, 0.0) for node in kept] for name in "xy"}
+    own |= {f"v_mag_pu_{end}": [_value(nodes[node], f"voltage_{end}_pu") for node in kept] for end in ("min", "max")}
+    own["base_kv"] = [_value(nodes[node], "base_kv") for node in kept]
+    network.add("Bus", kept, v_nom=1.0, v_mag_pu_set=[float(set_pu.get(node, 1.0)) for node in kept], **own)
+
+
+def _holds(row: dict[str, Any]) -> bool:
+    return row.get("voltage_set_pu") is not None
 
 
 def _hosts(grid: Grid) -> dict[str, str]:
@@ -151,11 +113,14 @@ def _hosts(grid: Grid) -> dict[str, str]:
 def _own(columns: tuple[Column, ...], component: str, rows: list[dict[str, Any]]) -> dict[str, list[Any]]:
     """Columns that PyPSA has no place for, where a row gives them."""
     out: dict[str, list[Any]] = {}
-    of_others = tuple(prefix for other, starts in PREFIXES.items() if other != component for prefix in starts)
+    mine = PREFIXES.get(component, ())
+    of_others = tuple(prefix for starts in PREFIXES.values() for prefix in starts if prefix not in mine)
     for name in (column.name for column in columns if column.name not in PLACED):
-        if not name.startswith(of_others) and any(row.get(name) is not None for row in rows):
-            empty: Any = "" if COLUMNS[name].is_text else np.nan
-            out[name] = [empty if row.get(name) is None else row[name] for row in rows]
+        is_mine = name.startswith(mine) or not name.startswith(of_others)
+        given = [None if row.get(name) in (inf, -inf) else row.get(name) for row in rows]
+        if is_mine and any(value is not None for value in given):
+            empty: Any = "" if COLUMNS[name].is_text else nan
+            out[name] = [empty if value is None else value for value in given]
     return out
 
 
@@ -190,25 +155,33 @@ def _courses(grid: Grid, names: list[str], profile: str, scale: str | None) -> A
 
 
 def _units(
-    grid: Grid, host: dict[str, str], component: str, size: str
-) -> tuple[list[str], list[dict[str, Any]], dict[str, Any]]:
-    """Names and columns of the nodes with some of ``size``; and their buses and own columns, as PyPSA takes them."""
-    nodes = grid.graph.nodes
-    names = [node for node in nodes if _value(nodes[node], size) > 0]
-    rows = [nodes[name] for name in names]
-    return names, rows, {"bus": [host.get(name, name) for name in names], **_own(NODE_COLUMNS, component, rows)}
+    grid: Grid, host: dict[str, str], component: str, names: list[str]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Columns of nodes; and their buses and own columns, as PyPSA takes them."""
+    rows = [grid.graph.nodes[name] for name in names]
+    return rows, {"bus": [host.get(name, name) for name in names], **_own(NODE_COLUMNS, component, rows)}
+
+
+def _control(rows: list[dict[str, Any]]) -> list[str]:
+    return ["PV" if _holds(row) else "PQ" for row in rows]
 
 
 def _add_generators(network: Any, grid: Grid, host: dict[str, str]) -> None:
-    names, rows, columns = _units(grid, host, "generators", "gen_max_mw")
+    """Sources, and as generators without power, what else holds a voltage."""
+    nodes = grid.graph.nodes.items()
+    holders = [name for name, row in nodes if _holds(row) and not _value(row, "store_max_mwh")]
+    names = [name for name, row in nodes if _value(row, "gen_max_mw") > 0 or name in holders]
+    rows, columns = _units(grid, host, "generators", names)
     high = _values(rows, "gen_max_mw")
+    share = np.maximum(high, 1e-9)
     dt_h = 1.0 if grid.series is None else grid.series.dt_h  # PyPSA limits the ramp of a snapshot
-    ramps = _values(rows, "gen_ramp_mw_per_h") / high * dt_h
+    ramps = _values(rows, "gen_ramp_mw_per_h") / share * dt_h
     network.add(
         "Generator",
         names,
         p_nom=high,
-        p_min_pu=_values(rows, "gen_min_mw") / high,
+        p_min_pu=_values(rows, "gen_min_mw") / share,
+        control=_control(rows),
         marginal_cost=_values(rows, "gen_cost_per_mwh"),
         marginal_cost_quadratic=_values(rows, "gen_cost_per_mw2h"),
         ramp_limit_up=np.where(ramps < inf, ramps, np.nan),
@@ -221,17 +194,22 @@ def _add_generators(network: Any, grid: Grid, host: dict[str, str]) -> None:
 
 
 def _add_loads(network: Any, grid: Grid, host: dict[str, str]) -> None:
-    names, rows, columns = _units(grid, host, "loads", "load_max_mw")
-    network.add("Load", names, p_set=_values(rows, "load_max_mw"), **columns)
-    courses = _courses(grid, names, "load_profile", "load_max_mw")
+    nodes = grid.graph.nodes.items()
+    names = [name for name, row in nodes if _value(row, "load_max_mw") > 0 or _value(row, "load_max_mvar")]
+    rows, columns = _units(grid, host, "loads", names)
+    network.add("Load", names, p_set=_values(rows, "load_max_mw"), q_set=_values(rows, "load_max_mvar"), **columns)
+    drawing = [name for name, row in zip(names, rows, strict=True) if _value(row, "load_max_mw") > 0]
+    courses = _courses(grid, drawing, "load_profile", "load_max_mw")
     if courses is not None:
         network.loads_t.p_set = courses.set_axis(network.snapshots)
+        network.loads_t.q_set = _courses(grid, drawing, "load_profile", "load_max_mvar").set_axis(network.snapshots)
         network.loads["load_max_mw"] = network.loads.p_set.where(network.loads.index.isin(courses.columns))
 
 
 def _add_stores(network: Any, grid: Grid, host: dict[str, str]) -> None:
     """Stores with the energy above their minimum, which is all that can be used and all that is lost."""
-    names, rows, columns = _units(grid, host, "storage_units", "store_max_mwh")
+    names = [name for name, row in grid.graph.nodes.items() if _value(row, "store_max_mwh") > 0]
+    rows, columns = _units(grid, host, "storage_units", names)
     charge, discharge = _values(rows, "charge_max_mw"), _values(rows, "discharge_max_mw")
     low, high = _values(rows, "store_min_mwh"), _values(rows, "store_max_mwh")
     power = np.maximum(np.maximum(charge, discharge), 1e-9)
@@ -248,8 +226,15 @@ def _add_stores(network: Any, grid: Grid, host: dict[str, str]) -> None:
         efficiency_store=_values(rows, "charge_eff_frac"),
         efficiency_dispatch=_values(rows, "discharge_eff_frac"),
         standing_loss=_values(rows, "store_loss_frac_per_h"),
+        control=_control(rows),
         **columns,
     )
+
+
+def _add_shunts(network: Any, grid: Grid, host: dict[str, str]) -> None:
+    names = [name for name, row in grid.graph.nodes.items() if _value(row, "shunt_mvar")]
+    b = [_value(grid.graph.nodes[name], "shunt_mvar") for name in names]  # at 1 kV
+    network.add("ShuntImpedance", names, bus=[host.get(name, name) for name in names], b=b)
 
 
 def _add_lines(network: Any, grid: Grid, host: dict[str, str]) -> None:
@@ -265,13 +250,16 @@ def _add_lines(network: Any, grid: Grid, host: dict[str, str]) -> None:
             continue
         names, starts, ends, rows = map(list, zip(*lines, strict=True))
         x_pu, limit = _values(rows, "reactance_pu"), _values(rows, "capacity_mw")
+        r_pu, b_pu, g_pu = (_values(rows, f"{name}_pu") for name in ("resistance", "charging", "conductance"))
         columns: dict[str, Any] = {"bus0": starts, "bus1": ends, **_own(LINE_COLUMNS, component, rows)}
         if component == "Line":
             columns |= {"x": np.where(x_pu == 0, IDEAL_PU, x_pu) / base, "s_nom": limit}
+            columns |= {"r": r_pu / base, "b": b_pu * base, "g": g_pu * base}
             if (x_pu == 0).any():
                 columns["reactance_pu"] = np.where(x_pu == 0, 0.0, np.nan)
         else:
             nominal = np.where(limit < inf, limit, base)
+            columns |= {"r": r_pu * nominal / base, "b": b_pu * base / nominal, "g": g_pu * base / nominal}
             columns |= {"x": x_pu * nominal / base, "s_nom": nominal, "s_max_pu": np.where(limit < inf, 1.0, inf)}
             columns |= {"tap_ratio": _values(rows, "tap"), "phase_shift": _values(rows, "shift_deg"), "model": "pi"}
         network.add(component, names, **columns)

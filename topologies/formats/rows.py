@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from math import inf
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -187,7 +188,7 @@ def from_grid(grid: Grid, path: Path) -> tuple[dict[str, Any], list[dict[str, An
 def _columns(data: dict[str, Any]) -> dict[str, Any]:
     """The columns that are given, in the order of the table; unlimited ones are left out."""
     given = {name: _plain(data[name]) for name in COLUMNS if data.get(name) is not None}
-    return {name: value for name, value in given.items() if value != float("inf")}
+    return {name: value for name, value in given.items() if value not in (inf, -inf)}
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf, isfinite
 from typing import Any
 
 from grid import Grid
@@ -24,6 +25,9 @@ class Buses:
     units: dict[str, list[Unit]] = field(default_factory=dict)  # by bus
     places: dict[str, tuple[float, float]] = field(default_factory=dict)  # of some of the buses
     noted: dict[str, dict[str, None]] = field(default_factory=dict)  # whom, each once
+    own: dict[str, dict[str, float]] = field(default_factory=dict)  # columns of the node that is the bus, by bus
+    shared: dict[str, dict[str, float]] = field(default_factory=dict)  # columns of every node of a bus
+    set_pu: dict[str, float] = field(default_factory=dict)  # voltage that is held, by bus
 
     def note(self, text: str, whom: str) -> None:
         """Say what was assumed, or left out, of an element."""
@@ -37,12 +41,83 @@ class Buses:
         """Put a unit at a bus; columns that are None stay out."""
         self.units[bus].append(Unit(kind, label, {key: value for key, value in columns.items() if value is not None}))
 
-    def add_constant(self, bus: str, demand_mw: float, label: str) -> None:
-        """Put constant demand at a bus or, where it is negative, a source of that constant output, free of cost."""
+    def add_constant(
+        self, bus: str, demand_mw: float, label: str, demand_mvar: float = 0.0, shunt_mw: float = 0.0
+    ) -> None:
+        """Put constant demand at a bus or, where it is negative, a source of that constant output, free of cost.
+
+        Reactive demand goes with the consumer, or without one to the bus; ``shunt_mw`` is part of the demand.
+        """
+        drawn_mw = min(max(shunt_mw, 0.0), max(demand_mw, 0.0))
+        if drawn_mw != shunt_mw:
+            self.note("shunt conductance beyond the demand of its bus taken as constant power", bus)
         if demand_mw > 0:
-            self.add(bus, "consumer", label, load_max_mw=demand_mw)
-        elif demand_mw < 0:
+            reactive = {"load_max_mvar": demand_mvar or None, "shunt_mw": drawn_mw or None}
+            self.add(bus, "consumer", label, load_max_mw=demand_mw, **reactive)
+            return
+        if demand_mw < 0:
             self.add(bus, "source", label, gen_max_mw=-demand_mw, gen_min_mw=-demand_mw)
+        if demand_mvar:
+            self.add_to(bus, load_max_mvar=demand_mvar)
+
+    def add_to(self, bus: str, **columns: float) -> None:
+        """Add to columns of the node that is the bus."""
+        own = self.own.setdefault(bus, {})
+        own.update({name: own.get(name, 0.0) + value for name, value in columns.items()})
+
+    def hold(self, bus: str, set_pu: float, low_mvar: float, high_mvar: float, whom: str) -> dict[str, float]:
+        """Columns of a unit that holds the voltage of its bus; of several set-points of a bus, the first counts."""
+        if not 0 < set_pu < inf:
+            self.note("voltage set-point left out: not above 0", whom)
+            return {}
+        if set_pu != self.set_pu.setdefault(bus, set_pu):
+            self.note("voltage set-point left out: the bus has another one already", whom)
+        if low_mvar > high_mvar:
+            self.note("reactive limits left out: the lower one is above the upper one", whom)
+            low_mvar, high_mvar = -inf, inf
+        return {"voltage_set_pu": self.set_pu[bus], "gen_min_mvar": low_mvar, "gen_max_mvar": high_mvar}
+
+    def add_condenser(self, bus: str, set_pu: float, low_mvar: float, high_mvar: float, whom: str) -> None:
+        """Let a bus hold its own voltage, within limits that add up with those of its other units."""
+        held = self.hold(bus, set_pu, low_mvar, high_mvar, whom)
+        if held:
+            set_pu = held.pop("voltage_set_pu")
+            self.add_to(bus, **held)
+            self.own[bus]["voltage_set_pu"] = set_pu
+
+    def rate(self, bus: str, base_kv: float, low_pu: float | None, high_pu: float | None) -> None:
+        """Nominal voltage and band of a bus; of several, the first voltage and the tightest band."""
+        shared = self.shared.setdefault(bus, {})
+        if 0 < base_kv < inf:
+            shared.setdefault("base_kv", base_kv)
+        low_pu, high_pu = (None if pu is None or not isfinite(pu) else pu for pu in (low_pu, high_pu))
+        if (low_pu is not None and low_pu < 0) or (high_pu is not None and high_pu <= max(low_pu or 0.0, 0.0)):
+            self.note("band of voltage left out: not above 0, or upside down", f"bus {bus}")
+            return
+        if low_pu is not None:
+            shared["voltage_min_pu"] = max(low_pu, shared.get("voltage_min_pu", low_pu))
+        if high_pu is not None:
+            shared["voltage_max_pu"] = min(high_pu, shared.get("voltage_max_pu", high_pu))
+
+    def impedance(
+        self, reactance_pu: float, resistance_pu: float, charging_pu: float, whom: str, conductance_pu: float = 0.0
+    ) -> dict[str, float]:
+        """Resistance, charging and iron losses of a line; an ideal connector has none."""
+        if reactance_pu:
+            shunt = {"charging_pu": charging_pu, "conductance_pu": conductance_pu}
+            return {"resistance_pu": resistance_pu} | {name: value for name, value in shunt.items() if value}
+        if resistance_pu or charging_pu or conductance_pu:
+            self.note("resistance and charging left out: a reactance of 0 is an ideal connector", whom)
+        return {}
+
+    def node(self, bus: str, unit: Unit | None, is_bus: bool) -> dict[str, Any]:
+        """Kind and columns of a node: a unit, the bus, or both in one."""
+        columns: dict[str, Any] = {} if unit is None else dict(unit.columns)
+        columns |= self.shared.get(bus, {})
+        for name, value in self.own.get(bus, {}).items() if is_bus else ():
+            columns[name] = value if name == "voltage_set_pu" else columns.get(name, 0.0) + value
+        kind = "junction" if unit is None else unit.kind
+        return {"kind": kind} | {name: value for name, value in columns.items() if value not in (inf, -inf)}
 
     def place(self, grid: Grid) -> None:
         """Make the nodes: a bus with a single unit becomes that unit's node.
@@ -55,15 +130,13 @@ class Buses:
             x, y = self.places.get(bus, (None, None))
             node = grid.graph.nodes[bus]
             node.update({} if x is None else {"x": x, "y": y})
-            if len(units) == 1:
-                node.update({"kind": units[0].kind, **units[0].columns})
-                continue
-            for unit in units:
+            node.update(self.node(bus, units[0] if len(units) == 1 else None, is_bus=True))
+            for unit in units if len(units) > 1 else ():
                 name, number = unit.label, 1
                 while name in grid.graph:
                     number += 1
                     name = f"{bus}:{unit.label}" + (f"#{number}" if number > 2 else "")
-                grid.graph.add_node(name, kind=unit.kind, **unit.columns)
+                grid.graph.add_node(name, **self.node(bus, unit, is_bus=False))
                 grid.add_line(bus, name, reactance_pu=0.0)
 
 
