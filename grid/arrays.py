@@ -45,7 +45,7 @@ class GridArrays(Columns):
     flow_matrix: Array | None  # (E, N) flow per injection, for balanced injections; None above DENSE_NODES
     flow_offset_mw: Array  # (E,) flow caused by phase shifts alone
     edge_index: Array  # (2, 2E) every line in both directions
-    fingerprint: str  # changes with anything that changes the physics
+    fingerprint: str  # changes with anything that changes the physics of DC
 
     @property
     def is_source(self) -> Array:
@@ -95,9 +95,8 @@ class GridArrays(Columns):
 def fingerprint(network: dict[str, Any], columns: dict[str, Any], absent: dict[str, Array]) -> str:
     """Hash names, lines, and all values of columns that differ from what absent ones have.
 
-    Positions and nominal voltages are left out.
-
-    So a column that is new to the table changes the fingerprints of those grids alone that give it.
+    Positions are left out, and what only AC power flow reads. So a column that is new to the table changes the
+    fingerprints of those grids alone that give it.
 
     Args:
         network: names, kinds, ends of lines and base, by the names of their fields.
@@ -106,10 +105,9 @@ def fingerprint(network: dict[str, Any], columns: dict[str, Any], absent: dict[s
     """
     plain = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in network.items()}
     digest = hashlib.sha256(repr(sorted(plain.items())).encode())
-    for name in sorted(columns.keys() - {"x", "y", "base_kv"}):
+    for name in sorted(name for name in columns.keys() - {"x", "y"} if not COLUMNS[name].ac):
         values = np.array(columns[name], dtype=object if COLUMNS[name].is_text else float)
-        is_given = values != absent.get(name, COLUMNS[name].default)
-        given = np.flatnonzero(is_given if COLUMNS[name].is_text else is_given & ~np.isnan(values.astype(float)))
+        given = np.flatnonzero(values != absent.get(name, COLUMNS[name].default))
         if given.size:
             digest.update(repr((name, given.tolist(), values[given].tolist())).encode())
     return digest.hexdigest()[:16]

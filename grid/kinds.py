@@ -25,6 +25,7 @@ class Column:
     meaning: str
     above: bool = False
     required_for: tuple[str, ...] = ()  # kinds of nodes that must give it
+    ac: bool = False  # whether AC power flow alone reads it
 
     @property
     def is_text(self) -> bool:
@@ -54,8 +55,8 @@ def _node(unit: str, default: float | None, low: float, high: float, meaning: st
     return field(metadata={"column": Column("", "node", unit, default, low, high, meaning, **rest)})
 
 
-def _line(unit: str, default: float, low: float, high: float, meaning: str, above: bool = False) -> Any:
-    return field(metadata={"column": Column("", "line", unit, default, low, high, meaning, above)})
+def _line(unit: str, default: float, low: float, high: float, meaning: str, **rest: Any) -> Any:
+    return field(metadata={"column": Column("", "line", unit, default, low, high, meaning, **rest)})
 
 
 def _profile(meaning: str) -> Any:
@@ -89,24 +90,32 @@ class Columns:
     charge_eff_frac: Array = _node("1", 0.95, 0.0, 1.0, "energy stored per energy taken", above=True)
     discharge_eff_frac: Array = _node("1", 0.95, 0.0, 1.0, "energy given per energy taken out of the store", above=True)
     store_loss_frac_per_h: Array = _node("1/h", 0.0, 0.0, 1.0, "share of the energy above the minimum lost in an hour")
-    load_max_mvar: Array = _node("Mvar", 0.0, -inf, inf, "reactive demand at load_max_mw, in step with demand")
-    gen_min_mvar: Array = _node("Mvar", -inf, -inf, inf, "least reactive output of a node that holds its voltage")
-    gen_max_mvar: Array = _node("Mvar", inf, -inf, inf, "largest reactive output of a node that holds its voltage")
-    voltage_set_pu: Array = _node(
-        "pu", nan, 0.0, inf, "voltage that is held; absent everywhere: 1 at sources", above=True
+    load_max_mvar: Array = _node("Mvar", 0.0, -inf, inf, "reactive demand at load_max_mw, in step with demand", ac=True)
+    gen_min_mvar: Array = _node(
+        "Mvar", -inf, -inf, inf, "least reactive output of a node that holds its voltage", ac=True
     )
-    voltage_min_pu: Array = _node("pu", 0.9, 0.0, inf, "lowest voltage that costs nothing")
-    voltage_max_pu: Array = _node("pu", 1.1, 0.0, inf, "highest voltage that costs nothing", above=True)
-    shunt_mw: Array = _node("MW", 0.0, 0.0, inf, "part of load_max_mw that a shunt draws: with the voltage squared")
-    shunt_mvar: Array = _node("Mvar", 0.0, -inf, inf, "reactive power that a shunt gives at 1 pu")
-    base_kv: Array = _node("kV", nan, 0.0, inf, "nominal voltage; absent: not known", above=True)
+    gen_max_mvar: Array = _node(
+        "Mvar", inf, -inf, inf, "largest reactive output of a node that holds its voltage", ac=True
+    )
+    voltage_set_pu: Array = _node(
+        "pu", nan, 0.0, inf, "voltage that is held; absent everywhere: 1 at sources", above=True, ac=True
+    )
+    voltage_min_pu: Array = _node("pu", 0.9, 0.0, inf, "lowest voltage that costs nothing", ac=True)
+    voltage_max_pu: Array = _node("pu", 1.1, 0.0, inf, "highest voltage that costs nothing", above=True, ac=True)
+    shunt_mw: Array = _node(
+        "MW", 0.0, 0.0, inf, "part of load_max_mw that a shunt draws: with the voltage squared", ac=True
+    )
+    shunt_mvar: Array = _node("Mvar", 0.0, -inf, inf, "reactive power that a shunt gives at 1 pu", ac=True)
+    base_kv: Array = _node("kV", nan, 0.0, inf, "nominal voltage; absent: not known", above=True, ac=True)
     x: Array = _node("", nan, -inf, inf, "position in a picture; absent: laid out")
     y: Array = _node("", nan, -inf, inf, "position in a picture; absent: laid out")
     capacity_mw: Array = _line("MW", inf, 0.0, inf, "largest flow", above=True)
     reactance_pu: Array = _line("pu", 0.1, -inf, inf, "series reactance; 0: an ideal connector")
-    resistance_pu: Array = _line("pu", 0.0, -inf, inf, "series resistance")
-    charging_pu: Array = _line("pu", 0.0, -inf, inf, "shunt susceptance, of both ends together")
-    conductance_pu: Array = _line("pu", 0.0, -inf, inf, "shunt conductance, of both ends together: iron losses")
+    resistance_pu: Array = _line("pu", 0.0, -inf, inf, "series resistance", ac=True)
+    charging_pu: Array = _line("pu", 0.0, -inf, inf, "shunt susceptance, of both ends together", ac=True)
+    conductance_pu: Array = _line(
+        "pu", 0.0, -inf, inf, "shunt conductance, of both ends together: iron losses", ac=True
+    )
     tap: Array = _line("1", 1.0, 0.0, inf, "transformer ratio at the from end", above=True)
     shift_deg: Array = _line("degree", 0.0, -360.0, 360.0, "phase shift at the from end")
     outage_rate_per_h: Array = _line("1/h", 0.0, 0.0, inf, "rate of random outages")
