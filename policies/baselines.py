@@ -98,4 +98,4 @@ BASELINES: dict[str, Callable[[], Policy]] = {
 """Each baseline by its name, in the order in which a table lists them."""
 
 QUICK = tuple(name for name in BASELINES if name not in (SecureMpc.name, Smpc.name))
-"""Those that a table lists where none are named: the others decide far more slowly."""
+"""Those that a table lists where none are named, and ``smpc`` on a task: the others decide far more slowly."""

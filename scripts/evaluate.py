@@ -25,6 +25,8 @@ class Evaluate(CommonJson, Lines):
 
     smpc: the same for ten futures with one first step; slow, so only if it is named, or on a task.
 
+    mpc-n1: mpc that keeps lines within capacity after any single outage; only if it is named.
+
     plan: a faster plan of the same day, and the coming step cleared at its prices.
 
     gap: cost above the optimum, in percent of the merit order's cost without lines and stores.
@@ -35,10 +37,10 @@ class Evaluate(CommonJson, Lines):
     sources: Annotated[
         tuple[str, ...],
         tyro.conf.Positional,
-        tyro.conf.arg(name="RUN|POLICY", metavar="RUN|POLICY...", help_behavior_hint="(default: all but smpc)"),
+        tyro.conf.arg(name="RUN|POLICY", metavar="RUN|POLICY...", help_behavior_hint="(default: all but smpc, mpc-n1)"),
     ] = ()
     """runs, by folder, name in runs/ or that of a shipped agent, beside the policies; or the policies that are named:
-    random, merit, redispatch, mpc, smpc, plan"""
+    random, merit, redispatch, mpc, mpc-n1, smpc, plan"""
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
     """bundled name or path of another grid file; required without a run"""
     task: Annotated[str | None, tyro.conf.arg(metavar="TASK"), default("the world of the run")] = None
@@ -126,7 +128,8 @@ class Evaluate(CommonJson, Lines):
         agents = [find_agent(source, BASELINES) for source in runs]
         for agent, source in zip(agents, runs, strict=True):
             agent.name = AGENT if len(agents) == 1 else Path(source).name
-        return [*(named or (BASELINES if self.task else QUICK)), *agents]
+        listed = [name for name in BASELINES if name in QUICK or (self.task and name == "smpc")]
+        return [*(named or listed), *agents]
 
     def _keep(self, outcome: Evaluation, console: Console) -> None:
         """Keep the outcome in the run, if it is one run on the test part."""

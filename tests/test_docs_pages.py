@@ -33,6 +33,7 @@ SHORTER = (
     (r"\b(seconds|steps)=[\d_]+", "steps=400"),
     (r"\bepisodes=\d+", "episodes=2"),
     (r"learn\([\d_]+\)", "learn(100)"),
+    (r"case14-weather-v1", "classic-weather-v1"),
 )
 
 

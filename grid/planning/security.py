@@ -71,4 +71,5 @@ def may_fail(arrays: GridArrays, in_service: np.ndarray) -> np.ndarray:
     graph: nx.Graph[int] = nx.Graph([tuple(pair) for pair in joined if len(pair) == 2])
     bridges = {frozenset(pair) for pair in nx.bridges(graph)}
     safe = [joined[frozenset(pair)] > 1 or frozenset(pair) not in bridges for pair in ends]
-    return in_service & np.array(safe, dtype=bool)
+    lines: np.ndarray = in_service & np.array(safe, dtype=bool)
+    return lines

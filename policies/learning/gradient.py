@@ -114,7 +114,7 @@ class GradientLearner:
                 by_term["overload"] = KAPPA * by_term["overload"]
             terms: list[Tensor] = list(by_term.values())
             if tripped is not None and was_locked is not None:
-                trips = np.asarray(done.tripped) & ~(was_locked > SOON_H)
+                trips: np.ndarray = np.asarray(done.tripped & ~(was_locked > SOON_H))
                 if trips.any():
                     terms.append(
                         TRIP_WEIGHT * self._overload_before(before_step, setpoint, true, trips, done.in_service)
@@ -133,7 +133,7 @@ class GradientLearner:
         _, actual = self._as_tensors(true, state, lines_out)
         _, outcome = step(arrays, state, setpoint, true, actual)
         cost = step_costs(arrays, batch.problem.planning_prices, outcome, batch.config.dt_h)["overload"]
-        return cost * _tensor(trips.any(1))
+        return cost * _tensor(np.any(trips, axis=1))
 
     def _as_tensors(self, inputs: Inputs, state: State, outages: Outages | None) -> tuple[Inputs, Limits]:
         """Inputs and the limits that follow from them, with these lines out."""
