@@ -1,0 +1,394 @@
+"""AC power flow of many rows by Newton's method, in compiled code: eight rows at a time, one in each lane.
+
+Newton-Raphson in polar coordinates (Tinney and Hart, "Power flow solution by Newton's method", IEEE Trans. Power
+Apparatus and Systems 86(11), 1967), with relative changes of magnitude as in MATPOWER's. The Jacobian has a block of
+2 x 2 for each pair of linked buses; it is factorised without pivoting in a fixed order, whose fill is known beforehand.
+What a part is short of is one unknown more, shared out by given weights (distributed slack).
+Symbols: B rows, n buses, L links with fill, m lines, K lanes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from grid.jit import Array, compiled
+from grid.simd import LANES, blank, choose, every, least, most, put, take
+
+ITERATIONS = 30  # most after a bus has last let its voltage go
+TOLERANCE_PU = 1e-10  # of power at each bus
+ACCEPTED_PU = 1e-8  # where rounding keeps it above the tolerance
+LIMIT_PU = 1e-9  # reactive power beyond its limit at which a bus stops holding its voltage
+STEP = 0.5  # largest relative change of a magnitude
+ZERO = 1e-200
+
+
+class Network(NamedTuple):
+    """Buses, numbered in the order in which they are eliminated, and what links them."""
+
+    first: Array  # (n + 1,) where the links of each bus to later ones begin
+    low: Array  # (L,) earlier bus of each link
+    high: Array  # (L,) later one, ascending within the earlier
+    is_real: Array  # (L,) whether lines run there; else it is fill
+    fill: Array  # (·,) of each bus and each pair of its links: the link between their later ends
+    line_low: Array  # (m,)
+    line_high: Array  # (m,)
+    line_link: Array  # (m,) -1 where both ends are one bus
+    admittance: Array  # (m, 8) low-low, low-high, high-low and high-high, real and imaginary parts
+    shunt: Array  # (n, 2) admittance
+    set_pu: Array  # (n,) voltage where it is held
+    holds: Array  # (n,) whether it is held
+    least: Array  # (n,) reactive limits of holding it
+    largest: Array  # (n,)
+
+
+class Space(NamedTuple):
+    """Where a group of rows stands; each is (·, K)."""
+
+    y: Array  # (2n,) own admittance of each bus
+    y_low: Array  # (2L,) of links, from low to high
+    y_high: Array  # (2L,) from high to low
+    e: Array  # (n,) voltage, real and imaginary part
+    f: Array
+    p: Array  # (n,) given
+    q: Array
+    share: Array  # (n,) of the slack
+    slack: Array  # (n,) at the reference bus of each part
+    live: Array  # (n,) 1 or 0
+    turns: Array  # (n,) 1 where the angle is free
+    free: Array  # (n,) 1 where the magnitude is
+    power: Array  # (2n,) that the voltages give
+    own: Array  # (2n,) of it by the bus's own admittance
+    to_high: Array  # (2L,) by the link at its low end
+    to_low: Array  # (2L,) and at its high end
+    diagonal: Array  # (4n,) of the factor; inverted
+    upper: Array  # (4L,)
+    lower: Array  # (4L,)
+    x: Array  # (2n,) change of angle and of magnitude
+    z: Array  # (2n,) the same per unit of slack
+    extra: Array  # (n,) slack that the step takes, at the reference bus
+    worst: Array  # (1,) largest mismatch
+    active: Array  # (1,) 1 while the row goes on
+
+
+@compiled
+def new_space(n: int, links: int) -> Space:
+    """Zeros."""
+    return Space(
+        blank(2 * n), blank(2 * links), blank(2 * links), blank(n), blank(n), blank(n), blank(n), blank(n), blank(n),
+        blank(n), blank(n), blank(n), blank(2 * n), blank(2 * n), blank(2 * links), blank(2 * links), blank(4 * n),
+        blank(4 * links), blank(4 * links), blank(2 * n), blank(2 * n), blank(n), blank(1), blank(1),
+    )  # fmt: skip
+
+
+@compiled
+def admit(net: Network, s: Space, status: Array) -> None:
+    """Admittances with lines of a status (m, K), 1 or 0."""
+    for i in range(len(net.shunt)):
+        put(s.y, 2 * i, every(net.shunt[i, 0]))
+        put(s.y, 2 * i + 1, every(net.shunt[i, 1]))
+    s.y_low[:] = 0.0
+    s.y_high[:] = 0.0
+    for line in range(len(net.line_low)):
+        i, j, u, on = net.line_low[line], net.line_high[line], net.line_link[line], take(status, line)
+        for c in range(2):
+            y = net.admittance[line]
+            if u < 0:
+                put(s.y, 2 * i + c, take(s.y, 2 * i + c) + on * (y[c] + y[2 + c] + y[4 + c] + y[6 + c]))
+                continue
+            put(s.y, 2 * i + c, take(s.y, 2 * i + c) + on * y[c])
+            put(s.y, 2 * j + c, take(s.y, 2 * j + c) + on * y[6 + c])
+            put(s.y_low, 2 * u + c, take(s.y_low, 2 * u + c) + on * y[2 + c])
+            put(s.y_high, 2 * u + c, take(s.y_high, 2 * u + c) + on * y[4 + c])
+
+
+@compiled
+def measure(net: Network, s: Space) -> None:
+    """Power of the present voltages, and the largest mismatch of each row."""
+    n = len(net.shunt)
+    for i in range(n):
+        e, f = take(s.e, i), take(s.f, i)
+        square = e * e + f * f
+        p, q = square * take(s.y, 2 * i), 0.0 - square * take(s.y, 2 * i + 1)
+        put(s.own, 2 * i, p)
+        put(s.own, 2 * i + 1, q)
+        put(s.power, 2 * i, p)
+        put(s.power, 2 * i + 1, q)
+    for u in range(len(net.low)):
+        if net.is_real[u]:
+            send(s, s.y_low, s.to_high, u, net.low[u], net.high[u])
+            send(s, s.y_high, s.to_low, u, net.high[u], net.low[u])
+    worst = every(0.0)
+    for i in range(n):
+        p = (take(s.p, i) - take(s.power, 2 * i)) * take(s.live, i)
+        q = (take(s.q, i) - take(s.power, 2 * i + 1)) * take(s.free, i)
+        worst = most(most(worst, most(p, 0.0 - p)), most(q, 0.0 - q))
+        put(s.x, 2 * i, p * take(s.turns, i))
+        put(s.x, 2 * i + 1, q)
+        put(s.extra, i, p)
+        put(s.z, 2 * i, take(s.share, i) * take(s.turns, i))
+        put(s.z, 2 * i + 1, every(0.0))
+    put(s.worst, 0, worst)
+
+
+@compiled
+def send(s: Space, y: Array, to: Array, u: int, i: int, j: int) -> None:
+    """Power into link u at bus i on the way to j."""
+    g, b, e, f = take(y, 2 * u), take(y, 2 * u + 1), take(s.e, j), take(s.f, j)
+    re, im = g * e - b * f, g * f + b * e
+    e, f = take(s.e, i), take(s.f, i)
+    p, q = e * re + f * im, f * re - e * im
+    put(to, 2 * u, p)
+    put(to, 2 * u + 1, q)
+    put(s.power, 2 * i, take(s.power, 2 * i) + p)
+    put(s.power, 2 * i + 1, take(s.power, 2 * i + 1) + q)
+
+
+@compiled
+def linearise(net: Network, s: Space) -> None:
+    """The Jacobian; what is not free has a row and a column of the identity."""
+    for i in range(len(net.shunt)):
+        turns, free = take(s.turns, i), take(s.free, i)
+        p, q, own_p, own_q = take(s.power, 2 * i), take(s.power, 2 * i + 1), take(s.own, 2 * i), take(s.own, 2 * i + 1)
+        both = turns * free
+        put(s.diagonal, 4 * i, (own_q - q) * turns + (1.0 - turns))
+        put(s.diagonal, 4 * i + 1, (p + own_p) * both)
+        put(s.diagonal, 4 * i + 2, (p - own_p) * both)
+        put(s.diagonal, 4 * i + 3, (q + own_q) * free + (1.0 - free))
+    for u in range(len(net.low)):
+        if net.is_real[u]:
+            spread(s, s.to_high, s.upper, u, net.low[u], net.high[u])
+            spread(s, s.to_low, s.lower, u, net.high[u], net.low[u])
+        else:
+            for c in range(4):
+                put(s.upper, 4 * u + c, every(0.0))
+                put(s.lower, 4 * u + c, every(0.0))
+
+
+@compiled
+def spread(s: Space, to: Array, block: Array, u: int, i: int, j: int) -> None:
+    """How the power into link u at bus i changes with the voltage at j."""
+    p, q = take(to, 2 * u), take(to, 2 * u + 1)
+    put(block, 4 * u, q * (take(s.turns, i) * take(s.turns, j)))
+    put(block, 4 * u + 1, p * (take(s.turns, i) * take(s.free, j)))
+    put(block, 4 * u + 2, 0.0 - p * (take(s.free, i) * take(s.turns, j)))
+    put(block, 4 * u + 3, q * (take(s.free, i) * take(s.free, j)))
+
+
+@compiled
+def factorise(net: Network, s: Space) -> None:
+    """LU in blocks; the diagonal holds inverses, the lower factor has ones there."""
+    at = 0
+    for k in range(len(net.shunt)):
+        a, b, c, d = (take(s.diagonal, 4 * k), take(s.diagonal, 4 * k + 1),
+                      take(s.diagonal, 4 * k + 2), take(s.diagonal, 4 * k + 3))  # fmt: skip
+        det = a * d - b * c
+        over = det / most(det * det, every(ZERO))
+        a, b, c, d = d * over, 0.0 - b * over, 0.0 - c * over, a * over
+        put(s.diagonal, 4 * k, a)
+        put(s.diagonal, 4 * k + 1, b)
+        put(s.diagonal, 4 * k + 2, c)
+        put(s.diagonal, 4 * k + 3, d)
+        begin, end = net.first[k], net.first[k + 1]
+        for u in range(begin, end):
+            for r in (4 * u, 4 * u + 2):
+                one, two = take(s.lower, r), take(s.lower, r + 1)
+                put(s.lower, r, one * a + two * c)
+                put(s.lower, r + 1, one * b + two * d)
+        for u in range(begin, end):
+            subtract(s.diagonal, net.high[u], s.lower, u, s.upper, u)
+            for v in range(u + 1, end):
+                subtract(s.upper, net.fill[at], s.lower, u, s.upper, v)
+                subtract(s.lower, net.fill[at], s.lower, v, s.upper, u)
+                at += 1
+
+
+@compiled
+def subtract(target: Array, t: int, left: Array, u: int, right: Array, v: int) -> None:
+    """Take the product of two blocks from a third."""
+    a, b, c, d = take(right, 4 * v), take(right, 4 * v + 1), take(right, 4 * v + 2), take(right, 4 * v + 3)
+    for r in range(2):
+        one, two = take(left, 4 * u + 2 * r), take(left, 4 * u + 2 * r + 1)
+        put(target, 4 * t + 2 * r, take(target, 4 * t + 2 * r) - (one * a + two * c))
+        put(target, 4 * t + 2 * r + 1, take(target, 4 * t + 2 * r + 1) - (one * b + two * d))
+
+
+@compiled
+def back(net: Network, s: Space, x: Array) -> None:
+    """Turn a right side (2n, K) into its solution."""
+    for k in range(len(net.shunt)):
+        one, two = take(x, 2 * k), take(x, 2 * k + 1)
+        for u in range(net.first[k], net.first[k + 1]):
+            j = net.high[u]
+            for r in range(2):
+                off = take(s.lower, 4 * u + 2 * r) * one + take(s.lower, 4 * u + 2 * r + 1) * two
+                put(x, 2 * j + r, take(x, 2 * j + r) - off)
+    for k in range(len(net.shunt) - 1, -1, -1):
+        one, two = take(x, 2 * k), take(x, 2 * k + 1)
+        for u in range(net.first[k], net.first[k + 1]):
+            j = net.high[u]
+            e, f = take(x, 2 * j), take(x, 2 * j + 1)
+            one -= take(s.upper, 4 * u) * e + take(s.upper, 4 * u + 1) * f
+            two -= take(s.upper, 4 * u + 2) * e + take(s.upper, 4 * u + 3) * f
+        put(x, 2 * k, take(s.diagonal, 4 * k) * one + take(s.diagonal, 4 * k + 1) * two)
+        put(x, 2 * k + 1, take(s.diagonal, 4 * k + 2) * one + take(s.diagonal, 4 * k + 3) * two)
+
+
+@compiled
+def slack_of_step(net: Network, s: Space) -> None:
+    """The slack (n,) with which the step meets the power of reference buses as well; elsewhere it means nothing."""
+    for i in range(len(net.shunt)):
+        put(s.own, i, 0.0 - take(s.share, i))
+    for u in range(len(net.low)):
+        if net.is_real[u]:
+            for at_low in range(2):
+                i, j, to = (net.low[u], net.high[u], s.to_high) if at_low else (net.high[u], net.low[u], s.to_low)
+                p, q = take(to, 2 * u), take(to, 2 * u + 1)
+                put(s.extra, i, take(s.extra, i) - (q * take(s.x, 2 * j) + p * take(s.x, 2 * j + 1)))
+                put(s.own, i, take(s.own, i) + (q * take(s.z, 2 * j) + p * take(s.z, 2 * j + 1)))
+    for i in range(len(net.shunt)):
+        rise = take(s.own, i)
+        put(s.extra, i, take(s.extra, i) * (rise / most(rise * rise, every(ZERO))))
+
+
+@compiled
+def move(net: Network, s: Space, reference: Array) -> None:
+    """Take the step in the rows that are active; reference (n, K) is the reference bus of each."""
+    active = take(s.active, 0)
+    for i in range(len(net.shunt)):
+        for k in range(LANES):
+            s.own[i, k] = s.extra[reference[i, k], k]
+    for i in range(len(net.shunt)):
+        extra = take(s.own, i) * active
+        put(s.p, i, take(s.p, i) + take(s.share, i) * extra)
+        put(s.slack, i, take(s.slack, i) + extra)
+        half = least(most((take(s.x, 2 * i) * active + take(s.z, 2 * i) * extra) * 0.5, every(-1.0)), every(1.0))
+        grow = take(s.x, 2 * i + 1) * active + take(s.z, 2 * i + 1) * extra
+        grow = 1.0 + least(most(grow, every(-STEP)), every(STEP))
+        over = grow / (1.0 + half * half)  # a turn by the half angle's tangent: exact in magnitude
+        c, d = (1.0 - half * half) * over, (half + half) * over
+        e, f = take(s.e, i), take(s.f, i)
+        put(s.e, i, c * e - d * f)
+        put(s.f, i, c * f + d * e)
+
+
+@compiled
+def let_go(net: Network, s: Space, k: int, given: Array, reference: Array) -> bool:
+    """Let the buses of lane k go that hold their voltage beyond their limits; whether there are any.
+
+    given (n,) is the reactive power without what holds voltages. A bus that has gone does not return.
+    """
+    changed = False
+    for i in range(len(given)):
+        if s.live[i, k] == 0.0 or s.free[i, k] == 1.0 or reference[i] == i:
+            continue
+        needed = s.power[2 * i + 1, k] - given[i]
+        if needed > net.largest[i] + LIMIT_PU:
+            s.q[i, k], s.free[i, k], changed = given[i] + net.largest[i], 1.0, True
+        elif needed < net.least[i] - LIMIT_PU:
+            s.q[i, k], s.free[i, k], changed = given[i] + net.least[i], 1.0, True
+    return changed
+
+
+@compiled
+def solve(
+    net: Network, p: Array, q: Array, share: Array, reference: Array, status: Array, voltage: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Power flow of B rows.
+
+    Args:
+        net: the network.
+        p: (B, n) active power into the network, pu.
+        q: (B, n) reactive power, without what holds voltages, pu.
+        share: (B, n) of the slack, summing to 1 in each live part.
+        reference: (B, n) reference bus of the part, whose angle and voltage are held; -1: the part is dark.
+        status: (B, m) whether the line is in service.
+        voltage: (B, n, 2) to start from, and overwritten with the solution.
+
+    Returns:
+        Slack (B, n) of a part, at its reference bus; power (B, n, 2) of each bus, mismatch (B, n), and power (B, m, 4)
+        into lines at the low and the high end; pu.
+    """
+    rows, n, m = len(p), len(net.shunt), len(net.line_low)
+    s = new_space(n, len(net.low))
+    on, place = blank(m), np.zeros((n, LANES), np.int64)
+    slack, power, off = np.zeros((rows, n)), np.zeros((rows, n, 2)), np.zeros((rows, n))
+    carried = np.zeros((rows, m, 4))
+    for begin in range(0, rows, LANES):
+        count = min(LANES, rows - begin)
+        for k in range(LANES):
+            r = begin + min(k, count - 1)  # lanes to spare repeat the last row
+            for line in range(m):
+                on[line, k] = status[r, line]
+            for i in range(n):
+                s.live[i, k] = reference[r, i] >= 0
+                place[i, k] = max(reference[r, i], 0)
+                s.turns[i, k] = s.live[i, k] if reference[r, i] != i else 0.0
+                s.free[i, k] = s.live[i, k] if not net.holds[i] and reference[r, i] != i else 0.0
+                s.p[i, k], s.share[i, k], s.slack[i, k] = p[r, i], share[r, i] * s.live[i, k], 0.0
+                s.q[i, k] = q[r, i]
+                s.e[i, k], s.f[i, k] = voltage[r, i]
+                if s.live[i, k] > s.free[i, k]:
+                    size = np.sqrt(s.e[i, k] ** 2 + s.f[i, k] ** 2)
+                    s.e[i, k] *= net.set_pu[i] / size
+                    s.f[i, k] *= net.set_pu[i] / size
+            s.active[0, k] = 1.0 if k < count else 0.0
+        admit(net, s, on)
+        iterate(net, s, begin, count, q, reference, place)
+        for k in range(count):
+            r = begin + k
+            for i in range(n):
+                is_live, free = s.live[i, k], s.free[i, k]
+                voltage[r, i] = s.e[i, k] * is_live, s.f[i, k] * is_live
+                slack[r, i] = s.slack[i, k] * is_live
+                power[r, i] = s.power[2 * i, k] * is_live, s.power[2 * i + 1, k] * is_live
+                short_p, short_q = s.p[i, k] - s.power[2 * i, k], (s.q[i, k] - s.power[2 * i + 1, k]) * free
+                off[r, i] = max(abs(short_p), abs(short_q)) * is_live
+        for line in range(m):
+            carry(net, s, on, line, begin, count, carried)
+    return slack, power, off, carried
+
+
+@compiled
+def iterate(net: Network, s: Space, begin: int, count: int, q: Array, reference: Array, place: Array) -> None:
+    """Newton's steps until every row of the group is solved or given up."""
+    since = np.zeros(LANES, np.int64)
+    while True:
+        measure(net, s)
+        going, changed = False, False
+        for k in range(count):
+            if s.active[0, k] == 0.0:
+                continue
+            r = begin + k
+            if s.worst[0, k] <= TOLERANCE_PU or (since[k] == ITERATIONS and s.worst[0, k] <= ACCEPTED_PU):
+                if let_go(net, s, k, q[r], reference[r]):
+                    since[k], changed = 0, True
+                else:
+                    s.active[0, k] = 0.0
+            elif since[k] == ITERATIONS:
+                s.active[0, k] = 0.0
+            since[k] += 1
+            going = going or s.active[0, k] > 0.0
+        if not going:
+            return
+        if changed:
+            measure(net, s)
+        linearise(net, s)
+        factorise(net, s)
+        back(net, s, s.x)
+        back(net, s, s.z)
+        slack_of_step(net, s)
+        move(net, s, place)
+
+
+@compiled
+def carry(net: Network, s: Space, on: Array, line: int, begin: int, count: int, carried: Array) -> None:
+    """Power into a line at both ends."""
+    i, j, y = net.line_low[line], net.line_high[line], net.admittance[line]
+    for k in range(count):
+        u, v = complex(s.e[i, k], s.f[i, k]), complex(s.e[j, k], s.f[j, k])
+        at_low = u * np.conj(complex(y[0], y[1]) * u + complex(y[2], y[3]) * v)
+        at_high = v * np.conj(complex(y[4], y[5]) * u + complex(y[6], y[7]) * v)
+        works = on[line, k] * s.live[i, k] * s.live[j, k]
+        carried[begin + k, line] = at_low.real * works, at_low.imag * works, at_high.real * works, at_high.imag * works
