@@ -15,9 +15,11 @@ from envs.outages import line_of
 from envs.outlook import steps_to_draw
 from envs.rewards import SCALE_EPISODES, reference_cost, scale_floor
 from grid import Array, Grid, GridArrays, GridError, Prices, Series, store_value_per_mwh
+from grid.physics import ac_flow
 from topologies import ProfileSource, load
 
 if TYPE_CHECKING:
+    from grid.physics import AcFlow
     from grid.planning.day import DayPlanner
 
 SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers that share nothing
@@ -105,6 +107,15 @@ class Problem:
         dearest = float(self.arrays.shed_cost_per_mwh[self.arrays.load_max_mw > 0].max(initial=0.0))
         overload = max(self.prices.overload_per_mwh, TRIP_FACTOR * dearest)
         return dataclasses.replace(self.prices, overload_per_mwh=overload)
+
+    @cached_property
+    def ac(self) -> AcFlow | None:
+        """What solves AC power flow; None: flows are those of DC.
+
+        Raises:
+            GridError: the package numba is missing.
+        """
+        return ac_flow(self.arrays) if self.config.flow == "ac" else None
 
     @cached_property
     def planner(self) -> DayPlanner:

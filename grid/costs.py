@@ -14,7 +14,7 @@ from grid.namespace import namespace
 from grid.numbers import is_finite
 from grid.state import Array, Outcome
 
-Quantity = Callable[[GridArrays, Outcome], Array]
+Quantity = Callable[[GridArrays, Outcome], Array | None]
 Block = Literal["", "gen", "spill", "charge", "discharge", "shed", "overload"]
 """What plans decide on, and so can be charged for there: overload of each line, all else at each node."""
 
@@ -27,6 +27,7 @@ class Term:
     meaning: str  # what is charged for
     colour: str  # in pictures
     quantity: Quantity | None = None  # MW: (B, N), (B, E) or, without a weight, (B,); None: see ``settlement``
+    # the quantity itself is None where a term does not apply: of voltages in DC
     weight: str = ""  # field of GridArrays, (N,) or (E,)
     block: Block = ""  # of optimum and planner, where a MWh costs price times weight; none: they leave the term out
     curve: str = ""  # field of GridArrays, (N,), by which the squared quantity is summed
@@ -39,14 +40,14 @@ class Term:
         return float(getattr(prices, self.price)) if self.price else 1.0
 
 
-def overload_mw(arrays: GridArrays, flow_mw: Array) -> Array:
-    """(B, E) flow above capacity."""
-    xp = namespace(flow_mw)
-    return xp.maximum(xp.abs(flow_mw) - arrays.capacity_mw, 0.0)
+def overload_mw(arrays: GridArrays, carried: Array) -> Array:
+    """(B, E) what lines carry above their capacity, MW or, in AC, MVA; see ``Outcome.carried``."""
+    xp = namespace(carried)
+    return xp.maximum(xp.abs(carried) - arrays.capacity_mw, 0.0)
 
 
 def _overload(arrays: GridArrays, outcome: Outcome) -> Array:
-    return overload_mw(arrays, outcome.flow_mw)
+    return overload_mw(arrays, outcome.carried)
 
 
 def _tripped(arrays: GridArrays, outcome: Outcome) -> Array:
@@ -92,6 +93,14 @@ class Prices:
     )
     co2_per_t: float = _price(
         0.0, "co2", "CO2 emitted", "#8794A1", _of("gen_mw"), "co2_t_per_mwh", "gen", unit="currency/t"
+    )
+    voltage_per_pu_h: float = _price(
+        10000.0,
+        "voltage",
+        "voltage outside its band, summed over buses; in AC alone",
+        "#CC3311",
+        _of("voltage_off_pu"),
+        unit="currency/(pu·h)",
     )
     store_value_per_mwh: float | None = _price(
         None, "settlement", "energy taken out of stores; None: cheapest positive marginal cost x efficiency", "#CC79A7"
@@ -156,11 +165,14 @@ def store_value_per_mwh(arrays: GridArrays, prices: Prices) -> Array:
 
 
 def step_costs(arrays: GridArrays, prices: Prices, outcome: Outcome, dt_h: float) -> dict[str, Array]:
-    """Cost terms of one step in currency, (B,) each; settlement is charged at the end of the episode alone."""
+    """Cost terms of one step in currency, (B,) each; settlement is charged at the end of the episode alone.
+
+    The term of voltages is there in AC alone.
+    """
     costs = {}
     for term in TERMS.values():
-        if term.quantity is not None:
-            amount = term.quantity(arrays, outcome)
+        amount = term.quantity(arrays, outcome) if term.quantity else None
+        if amount is not None:
             total = amount @ getattr(arrays, term.weight) if term.weight else amount
             if term.curve:
                 total = total + (amount * amount) @ getattr(arrays, term.curve)

@@ -23,8 +23,8 @@ SUMS_REORDERED = {"reassoc", "contract"}  # so that sums run in parallel lanes
 def compiled(function: Callable[..., Any]) -> Any:
     """To machine code, at the first call; later processes find it where numba keeps it.
 
-    It is kept while no file changes in the function's folder, nor this one and ``simd``: numba by itself compares it with
-    the function's own file alone, and not with those of the functions that it calls.
+    It is kept while no file changes in the function's folder, nor this one and ``simd``: numba by itself compares it
+    with the function's own file alone, and not with those of the functions that it calls.
     """
     dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=SUMS_REORDERED)(function)
     with suppress(RuntimeError):  # no folder can be written: each process compiles for itself

@@ -9,7 +9,7 @@ import numpy as np
 
 from grid.arrays import GridArrays
 from grid.physics.ac_model import AcModel
-from grid.physics.balance import part_sum
+from grid.physics.balance import in_parts
 from grid.physics.newton import ACCEPTED_PU, solve
 from grid.physics.outages import Islands, Outages
 
@@ -36,7 +36,7 @@ class PowerFlow:
     @property
     def line_mva(self) -> np.ndarray:
         """(B, E) apparent power at the end that carries more."""
-        return np.maximum(np.hypot(self.from_mw, self.from_mvar), np.hypot(self.to_mw, self.to_mvar))
+        return np.sqrt(np.maximum(self.from_mw**2 + self.from_mvar**2, self.to_mw**2 + self.to_mvar**2))
 
 
 class AcFlow:
@@ -117,7 +117,7 @@ class AcFlow:
         which, parts = which.ravel(), []
         for number in range(len(kinds)):
             own = np.flatnonzero(which == number)
-            split = None if islands is None else _of_rows(islands, own)
+            split = None if islands is None else islands.take(own)
             begin = None if start is None else start[own]
             parts.append(self._solve(self._model(kinds[number]), *(each[own] for each in given), split, begin))
         return _merged(parts, np.argsort(np.argsort(which, kind="stable"), kind="stable"))
@@ -136,15 +136,13 @@ class AcFlow:
     ) -> PowerFlow:
         arrays, base = self._arrays, self._arrays.base_mva
         bus, node = model.bus, model.node
-        p = (model.gather @ (injection_mw + arrays.shunt_mw).T).T / base
-        q = -(model.gather @ load_mvar.T).T / base
-        shares = np.ascontiguousarray((model.gather @ share.T).T)
         reference_bus = np.where(dark[:, node], -1, bus[reference[:, node]])
-        in_service = np.ascontiguousarray(status[:, model.lines])
-        p, q = np.ascontiguousarray(p), np.ascontiguousarray(q)
-        voltage = model.dc_voltage(p) if start is None else start[:, node]
-        slack, power, off, carried = solve(model.net, p, q, shares, reference_bus, in_service, voltage)
-        solved = self._in_part((off[:, bus] > ACCEPTED_PU).astype(float), islands) == 0
+        p = (model.gather @ (injection_mw + arrays.shunt_mw).T).T / base
+        voltage = np.ascontiguousarray(model.dc_voltage(p) if start is None else start[:, node])
+        q, shares = -(model.gather @ load_mvar.T).T / base, (model.gather @ share.T).T
+        given = (p, q, shares, reference_bus, status[:, model.lines])
+        slack, power, off, carried = solve(model.net, *map(np.ascontiguousarray, given), voltage)
+        solved = in_parts(arrays, (off[:, bus] > ACCEPTED_PU).astype(float), islands) == 0
         works = solved & ~dark
         if not works.all():
             voltage[~works[:, node]] = 0.0
@@ -168,7 +166,7 @@ class AcFlow:
         carried: np.ndarray,
     ) -> PowerFlow:
         arrays, base, bus = self._arrays, self._arrays.base_mva, model.bus
-        size = np.hypot(voltage[..., 0], voltage[..., 1])
+        size = np.sqrt(voltage[..., 0] ** 2 + voltage[..., 1] ** 2)
         size_of_node = size[:, bus]
         turned = carried[:, :, [2, 3, 0, 1]]
         ends = np.where(model.is_turned[:, None], turned, carried) * base
@@ -201,25 +199,6 @@ class AcFlow:
             voltage_off_pu=off.sum(1),
             voltage=voltage[:, bus],
         )
-
-    def _in_part(self, values: np.ndarray, islands: Islands | None) -> np.ndarray:
-        return in_parts(self._arrays, values, islands)
-
-
-def in_parts(arrays: GridArrays, values: np.ndarray, islands: Islands | None) -> np.ndarray:
-    """(B, N) sum of values (B, N) over the part of each node."""
-    total = np.broadcast_to(part_sum(arrays.part_matrix, values), values.shape)
-    if islands is None:
-        return total
-    total = total.copy()
-    total[islands.rows] = part_sum(islands, values[islands.rows])
-    return total
-
-
-def _of_rows(islands: Islands, rows: np.ndarray) -> Islands | None:
-    """The islands of some rows alone, ascending, which are numbered anew."""
-    own = np.isin(islands.rows, rows)
-    return Islands(np.searchsorted(rows, islands.rows[own]), islands.cell[own], islands.cells) if own.any() else None
 
 
 def _merged(parts: list[PowerFlow], order: np.ndarray) -> PowerFlow:

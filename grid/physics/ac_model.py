@@ -150,13 +150,13 @@ def _eliminate(n: int, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, 
     is_real = np.zeros(len(number), dtype=np.int64)
     is_real[[link for link in line_link if link >= 0]] = 1
     pairs = np.array(list(number), dtype=np.int64).reshape(-1, 2)
-    return rank, dict(
-        first=first,
-        low=np.ascontiguousarray(pairs[:, 0]),
-        high=np.ascontiguousarray(pairs[:, 1]),
-        is_real=is_real,
-        fill=np.array(fill, dtype=np.int64),
-        line_low=low,
-        line_high=high,
-        line_link=np.array(line_link, dtype=np.int64),
-    )
+    return rank, {
+        "first": first,
+        "low": np.ascontiguousarray(pairs[:, 0]),
+        "high": np.ascontiguousarray(pairs[:, 1]),
+        "is_real": is_real,
+        "fill": np.array(fill, dtype=np.int64),
+        "line_low": low,
+        "line_high": high,
+        "line_link": np.array(line_link, dtype=np.int64),
+    }

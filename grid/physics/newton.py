@@ -9,16 +9,17 @@ Symbols: B rows, n buses, L links with fill, m lines, K lanes.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from grid.jit import Array, compiled
-from grid.simd import LANES, blank, choose, every, least, most, put, take
+from grid.simd import LANES, blank, every, least, most, put, take
 
 ITERATIONS = 30  # most after a bus has last let its voltage go
 TOLERANCE_PU = 1e-10  # of power at each bus
-ACCEPTED_PU = 1e-8  # where rounding keeps it above the tolerance
+ACCEPTED_PU = 1e-8  # where rounding keeps it above
+NEAR_PU = 1e-5  # of power, from which on limits are looked at
 LIMIT_PU = 1e-9  # reactive power beyond its limit at which a bus stops holding its voltage
 STEP = 0.5  # largest relative change of a magnitude
 ZERO = 1e-200
@@ -361,12 +362,9 @@ def iterate(net: Network, s: Space, begin: int, count: int, q: Array, reference:
             if s.active[0, k] == 0.0:
                 continue
             r = begin + k
-            if s.worst[0, k] <= TOLERANCE_PU or (since[k] == ITERATIONS and s.worst[0, k] <= ACCEPTED_PU):
-                if let_go(net, s, k, q[r], reference[r]):
-                    since[k], changed = 0, True
-                else:
-                    s.active[0, k] = 0.0
-            elif since[k] == ITERATIONS:
+            if s.worst[0, k] <= NEAR_PU and let_go(net, s, k, q[r], reference[r]):
+                since[k], changed = 0, True
+            elif s.worst[0, k] <= TOLERANCE_PU or since[k] == ITERATIONS:
                 s.active[0, k] = 0.0
             since[k] += 1
             going = going or s.active[0, k] > 0.0

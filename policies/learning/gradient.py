@@ -101,7 +101,7 @@ class GradientLearner:
                 true, actual = self._as_tensors(batch.outlook.inputs(t), state, lines_out)
             state, outcome = step(arrays, state, setpoint, true, actual)
             outcome = dataclasses.replace(outcome, tripped=tripped)
-            before = loading(arrays, outcome.flow_mw)
+            before = loading(arrays, outcome.carried)
             terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())
             costs.append(torch.stack(terms).sum(0))
         costs[-1] = costs[-1] + settlement(self._value_per_mwh, start_mwh, state.store_mwh)
