@@ -19,7 +19,6 @@ from grid.physics import ac_flow
 from topologies import ProfileSource, load
 
 if TYPE_CHECKING:
-    from grid.physics import AcFlow
     from grid.planning.day import DayPlanner
 
 SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers that share nothing
@@ -109,8 +108,8 @@ class Problem:
         return dataclasses.replace(self.prices, overload_per_mwh=overload)
 
     @cached_property
-    def ac(self) -> AcFlow | None:
-        """What solves AC power flow; None: flows are those of DC.
+    def ac(self) -> Any:
+        """What solves AC power flow, ``grid.physics.ac_flow``; None: flows are those of DC.
 
         Raises:
             GridError: the package numba is missing.

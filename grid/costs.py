@@ -14,7 +14,7 @@ from grid.namespace import namespace
 from grid.numbers import is_finite
 from grid.state import Array, Outcome
 
-Quantity = Callable[[GridArrays, Outcome], Array | None]
+Quantity = Callable[[GridArrays, Outcome], Array]
 Block = Literal["", "gen", "spill", "charge", "discharge", "shed", "overload"]
 """What plans decide on, and so can be charged for there: overload of each line, all else at each node."""
 
@@ -27,13 +27,13 @@ class Term:
     meaning: str  # what is charged for
     colour: str  # in pictures
     quantity: Quantity | None = None  # MW: (B, N), (B, E) or, without a weight, (B,); None: see ``settlement``
-    # the quantity itself is None where a term does not apply: of voltages in DC
     weight: str = ""  # field of GridArrays, (N,) or (E,)
     block: Block = ""  # of optimum and planner, where a MWh costs price times weight; none: they leave the term out
     curve: str = ""  # field of GridArrays, (N,), by which the squared quantity is summed
     unit: str = "currency/MWh"  # of the price
     above_0: bool = False  # whether the price must be
     price: str = ""  # field of Prices; none: the weights are prices themselves
+    of_ac: bool = False  # whether it applies in AC power flow alone
 
     def price_in(self, prices: Prices) -> float:
         """The price among these; 1 where the weights are prices."""
@@ -100,7 +100,8 @@ class Prices:
         "voltage outside its band, summed over buses; in AC alone",
         "#CC3311",
         _of("voltage_off_pu"),
-        unit="currency/(pu·h)",
+        unit="currency/pu·h",
+        of_ac=True,
     )
     store_value_per_mwh: float | None = _price(
         None, "settlement", "energy taken out of stores; None: cheapest positive marginal cost x efficiency", "#CC79A7"
@@ -171,8 +172,8 @@ def step_costs(arrays: GridArrays, prices: Prices, outcome: Outcome, dt_h: float
     """
     costs = {}
     for term in TERMS.values():
-        amount = term.quantity(arrays, outcome) if term.quantity else None
-        if amount is not None:
+        if term.quantity is not None and not (term.of_ac and outcome.loss_mw is None):
+            amount = term.quantity(arrays, outcome)
             total = amount @ getattr(arrays, term.weight) if term.weight else amount
             if term.curve:
                 total = total + (amount * amount) @ getattr(arrays, term.curve)

@@ -47,7 +47,7 @@ def replay(
         outcomes.append(outcome)
         costs.append({**step_costs(arrays, prices, outcome, inputs.dt_h), "settlement": np.zeros(1)})
     costs[-1]["settlement"] = settlement(store_value_per_mwh(arrays, prices), stored[0], stored[-1])
-    terms = {name: np.concatenate([each[name] for each in costs]) for name in TERMS}
+    terms = {name: np.concatenate([each[name] for each in costs]) for name in costs[0]}
     rows: dict[str, Any] = {name: np.concatenate([getattr(each, name) for each in outcomes]) for name in RECORDED}
     return Episode(
         **describe(arrays),

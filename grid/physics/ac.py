@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from grid.arrays import GridArrays
 from grid.physics.ac_model import AcModel
-from grid.physics.balance import in_parts
+from grid.physics.balance import TINY_MW, in_parts
 from grid.physics.newton import ACCEPTED_PU, solve
 from grid.physics.outages import Islands, Outages
 
@@ -17,8 +18,7 @@ KEPT_MODELS = 64  # of ideal connectors out of service
 TYPICAL_FRAC = 0.7  # of the largest demand, at which the start of Newton's method is worked out
 
 
-@dataclass(frozen=True, eq=False)
-class PowerFlow:
+class PowerFlow(NamedTuple):
     """The solution of B rows. A part that is dark, or has no solution, has zeros everywhere."""
 
     voltage_pu: np.ndarray  # (B, N)
@@ -31,12 +31,32 @@ class PowerFlow:
     solved: np.ndarray  # (B, N) whether the part of the node is solved; a dark one is
     loss_mw: np.ndarray  # (B,) of lines, and of shunts what they draw beyond that at 1 pu
     voltage_off_pu: np.ndarray  # (B,) outside the band of voltages, summed over buses that are not dark
-    voltage: np.ndarray  # (B, N, 2) the same, real and imaginary part
+    voltage: np.ndarray  # (B, N, 2) real and imaginary part
 
     @property
     def line_mva(self) -> np.ndarray:
         """(B, E) apparent power at the end that carries more."""
         return np.sqrt(np.maximum(self.from_mw**2 + self.from_mvar**2, self.to_mw**2 + self.to_mvar**2))
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What is to be solved; b rows."""
+
+    injection_mw: np.ndarray  # (b, N)
+    load_mvar: np.ndarray  # (b, N)
+    status: np.ndarray  # (b, E) whether a line is in service
+    reference: np.ndarray  # (b, N) reference node of the part of each node
+    share: np.ndarray  # (b, N) in the slack
+    dark: np.ndarray  # (b, N)
+    start: np.ndarray | None  # (b, N, 2) voltages
+    islands: Islands | None
+
+    def take(self, rows: np.ndarray) -> Given:
+        """The same of some rows, ascending."""
+        *arrays, start, islands = vars(self).values()
+        begin = None if start is None else start[rows]
+        return Given(*(each[rows] for each in arrays), begin, None if islands is None else islands.take(rows))
 
 
 class AcFlow:
@@ -51,7 +71,7 @@ class AcFlow:
         self._arrays = arrays
         self._is_connector = arrays.reactance_pu == 0
         self._models: OrderedDict[bytes, AcModel] = OrderedDict()
-        intact = self._model(self._is_connector)
+        intact = AcModel(arrays, self._is_connector)
         capacity = intact.gather @ (arrays.gen_max_mw + arrays.discharge_max_mw)
         strength = (capacity + 2.0 * capacity.max(initial=1.0) * (intact.net.holds & (capacity > 0)))[intact.bus]
         strength = strength + capacity.max(initial=1.0) * 0.5 * intact.net.holds[intact.bus] * (strength == 0)
@@ -69,11 +89,28 @@ class AcFlow:
     def _model(self, closed: np.ndarray) -> AcModel:
         key = closed.tobytes()
         if key not in self._models:
-            self._models[key] = AcModel(self._arrays, closed)
+            model = self._models[key] = AcModel(self._arrays, closed)
+            model.start = self._typical(model)
             if len(self._models) > KEPT_MODELS:
                 self._models.popitem(last=False)
         self._models.move_to_end(key)
         return self._models[key]
+
+    def _typical(self, model: AcModel) -> np.ndarray:
+        """(n, 2) voltages of the intact grid at typical demand, or as near as DC power flow comes."""
+        arrays, part = self._arrays, self._arrays.part
+        load_mw = TYPICAL_FRAC * arrays.load_max_mw
+        wanted_mw, most_mw = (np.bincount(part, each)[part] for each in (load_mw, arrays.gen_max_mw))
+        gen_mw = arrays.gen_max_mw * np.minimum(wanted_mw / np.maximum(most_mw, TINY_MW), 1.0)
+        has_load = arrays.load_max_mw > 0
+        load_mvar = arrays.load_max_mvar * np.where(has_load, TYPICAL_FRAC, 1.0)
+        at_reference = (self._reference == np.arange(len(part))).astype(float)
+        status = np.ones(len(arrays.line_names), bool)
+        rows = (gen_mw - load_mw, load_mvar, status, self._reference, at_reference, np.zeros(len(part), bool))
+        given = Given(*(row[None] for row in rows), None, None)
+        start = model.dc_voltage(self._power_pu(model, given)[0])
+        found, solved = self._newton(model, given, start.copy())
+        return found[0][0] if solved.all() else start[0]
 
     def references(self, rows: int, islands: Islands | None) -> np.ndarray:
         """(B, N) reference node of the part of each node."""
@@ -101,71 +138,70 @@ class AcFlow:
             dark: (B, N) True in parts that are not to be solved; None: nowhere.
             start: (B, N, 2) voltages to start from; None: those of DC power flow.
         """
-        rows, arrays = len(injection_mw), self._arrays
+        rows, nodes = injection_mw.shape
         islands = None if outages is None else outages.islands
-        status = np.ones((rows, len(arrays.line_names)), dtype=bool) if outages is None else outages.in_service
+        status = np.ones((rows, len(self._arrays.line_names)), bool) if outages is None else outages.in_service
         reference = self.references(rows, islands)
         if share is None:
-            share = np.zeros(injection_mw.shape)
-            np.put_along_axis(share, reference, 1.0, axis=1)
-        dark = np.zeros(injection_mw.shape, dtype=bool) if dark is None else dark
-        given = (injection_mw, load_mvar, status, reference, share, dark)
+            share = (reference == np.arange(nodes)).astype(float)
+        dark = np.zeros((rows, nodes), bool) if dark is None else dark
+        given = Given(injection_mw, load_mvar, status, reference, share, dark, start, islands)
         closed = status & self._is_connector
         if (closed == self._is_connector).all():
-            return self._solve(self._model(self._is_connector), *given, islands, start)
+            return self._solve(self._model(self._is_connector), given)
         kinds, which = np.unique(closed, axis=0, return_inverse=True)
-        which, parts = which.ravel(), []
-        for number in range(len(kinds)):
-            own = np.flatnonzero(which == number)
-            split = None if islands is None else islands.take(own)
-            begin = None if start is None else start[own]
-            parts.append(self._solve(self._model(kinds[number]), *(each[own] for each in given), split, begin))
-        return _merged(parts, np.argsort(np.argsort(which, kind="stable"), kind="stable"))
+        order = np.argsort(which.ravel(), kind="stable")
+        groups = [np.flatnonzero(which.ravel() == number) for number in range(len(kinds))]
+        parts = [self._solve(self._model(kind), given.take(own)) for kind, own in zip(kinds, groups, strict=True)]
+        place = np.argsort(order, kind="stable")
+        return PowerFlow(*(np.concatenate(fields)[place] for fields in zip(*parts, strict=True)))
 
-    def _solve(
-        self,
-        model: AcModel,
-        injection_mw: np.ndarray,
-        load_mvar: np.ndarray,
-        status: np.ndarray,
-        reference: np.ndarray,
-        share: np.ndarray,
-        dark: np.ndarray,
-        islands: Islands | None,
-        start: np.ndarray | None,
-    ) -> PowerFlow:
-        arrays, base = self._arrays, self._arrays.base_mva
+    def _solve(self, model: AcModel, given: Given) -> PowerFlow:
+        voltage = np.tile(model.start, (len(given.dark), 1, 1)) if given.start is None else given.start[:, model.node]
+        found, solved = self._newton(model, given, voltage)
+        again = np.flatnonzero(~solved.all(1))
+        if again.size:  # from another start
+            rest = given.take(again)
+            better, is_better = self._newton(model, rest, model.dc_voltage(self._power_pu(model, rest)[0]))
+            for one, other in zip(found, better, strict=True):
+                one[again] = other
+            solved[again] = is_better
+        return self._result(model, given, solved, *found)
+
+    def _power_pu(self, model: AcModel, given: Given) -> tuple[np.ndarray, np.ndarray]:
+        """(b, n) active and reactive power into the network, without what holds voltages and shunts."""
+        injection_mw = given.injection_mw + self._arrays.shunt_mw
+        return tuple((model.gather @ each.T).T / self._arrays.base_mva for each in (injection_mw, -given.load_mvar))
+
+    def _newton(self, model: AcModel, given: Given, voltage: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+        """Voltage, slack, power and what lines carry, as ``newton.solve`` says, and (b, N) whether a part is solved."""
         bus, node = model.bus, model.node
-        reference_bus = np.where(dark[:, node], -1, bus[reference[:, node]])
-        p = (model.gather @ (injection_mw + arrays.shunt_mw).T).T / base
-        voltage = np.ascontiguousarray(model.dc_voltage(p) if start is None else start[:, node])
-        q, shares = -(model.gather @ load_mvar.T).T / base, (model.gather @ share.T).T
-        given = (p, q, shares, reference_bus, status[:, model.lines])
-        slack, power, off, carried = solve(model.net, *map(np.ascontiguousarray, given), voltage)
-        solved = in_parts(arrays, (off[:, bus] > ACCEPTED_PU).astype(float), islands) == 0
-        works = solved & ~dark
-        if not works.all():
-            voltage[~works[:, node]] = 0.0
-            power[~works[:, node]] = 0.0
-            carried[~(works[:, node][:, model.net.line_low])] = 0.0
-        slack = np.take_along_axis(slack, np.maximum(reference_bus, 0), axis=1)[:, bus] * base * works
-        return self._result(
-            model, injection_mw + share * slack, load_mvar, works, solved, slack, voltage, power, carried
-        )
+        reference = np.where(given.dark[:, node], -1, bus[given.reference[:, node]])
+        share = (model.gather @ given.share.T).T
+        inputs = (*self._power_pu(model, given), share, reference, given.status[:, model.lines], voltage)
+        *inputs, voltage = map(np.ascontiguousarray, inputs)
+        slack, power, off, carried = solve(model.net, *inputs, voltage)
+        slack = np.take_along_axis(slack, np.maximum(reference, 0), axis=1)
+        is_off = (off > ACCEPTED_PU).astype(float)[:, bus]
+        return (voltage, slack, power, carried), in_parts(self._arrays, is_off, given.islands) == 0
 
     def _result(
         self,
         model: AcModel,
-        injection_mw: np.ndarray,
-        load_mvar: np.ndarray,
-        works: np.ndarray,
+        given: Given,
         solved: np.ndarray,
-        slack_mw: np.ndarray,
         voltage: np.ndarray,
+        slack: np.ndarray,
         power: np.ndarray,
         carried: np.ndarray,
     ) -> PowerFlow:
         arrays, base, bus = self._arrays, self._arrays.base_mva, model.bus
+        works = solved & ~given.dark
+        if not works.all():
+            stopped = ~works[:, model.node]
+            voltage[stopped], power[stopped], carried[stopped[:, model.net.line_low]] = 0.0, 0.0, 0.0
+        slack_mw = slack[:, bus] * base * works
+        injection_mw, load_mvar = given.injection_mw + given.share * slack_mw, given.load_mvar
         size = np.sqrt(voltage[..., 0] ** 2 + voltage[..., 1] ** 2)
         size_of_node = size[:, bus]
         turned = carried[:, :, [2, 3, 0, 1]]
@@ -199,9 +235,3 @@ class AcFlow:
             voltage_off_pu=off.sum(1),
             voltage=voltage[:, bus],
         )
-
-
-def _merged(parts: list[PowerFlow], order: np.ndarray) -> PowerFlow:
-    """Solutions of groups of rows, one below the other, with the rows in another order."""
-    fields = {name: np.concatenate([getattr(part, name) for part in parts])[order] for name in vars(parts[0])}
-    return PowerFlow(**fields)

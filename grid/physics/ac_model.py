@@ -66,6 +66,7 @@ class AcModel:
             csr_array(side @ rows_of(ends, np.arange(count), np.ones(count), (nodes, count))) for ends in (start, end)
         )
         self._susceptance(arrays, bus[start], bus[end])
+        self.start = self.dc_voltage(np.zeros((1, n)))[0]  # (n, 2) voltages, until better ones are known
 
     def _split(self, arrays: GridArrays, holder: np.ndarray) -> np.ndarray:
         """(N,) share of each node in what the bus gives: by reactive range, evenly where a range has no end."""

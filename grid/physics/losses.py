@@ -139,8 +139,10 @@ def _agree(
         again = asked.take(rows)
         part = Dispatch(**{name: value[rows] for name, value in vars(done).items()})
         rest = _agree(ac, again, part, loss_mw[rows], dark[rows], flow.voltage[rows], max(rounds - 1, 0))
-        for whole, found in ((flow, rest[0]), (done, rest[1])):
-            for name, values in vars(found).items():
-                getattr(whole, name)[rows] = values
+        for whole, found in (
+            *zip(flow, rest[0], strict=True),
+            *zip(vars(done).values(), vars(rest[1]).values(), strict=True),
+        ):
+            whole[rows] = found
         collapsed[rows] |= rest[2]
     return flow, done, collapsed

@@ -19,7 +19,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
 from envs import GridBatch, Transition, loading, of_parts, view_of
-from grid import Inputs, Setpoint, State, settlement, step_costs
+from grid import GridError, Inputs, Setpoint, State, settlement, step_costs
 from grid.physics import Limits, Outages, initial_state, limits, step
 from policies.learning.descent import Losses, descend
 from policies.learning.lines_out import TensorOutages
@@ -38,9 +38,15 @@ class GradientLearner:
         batch: the envs; reset here before each update.
         gamma: discount of the returns that the critic learns.
         tail_frac: share of the episodes of an update, the worst, whose mean return is raised.
+
+    Raises:
+        GridError: the envs' flow is AC.
     """
 
     def __init__(self, policy: ActorCriticPolicy, batch: GridBatch, gamma: float, tail_frac: float = 1.0) -> None:
+        if batch.problem.ac is not None:
+            mend = "train with --stages ppo, or with flow='dc'"
+            raise GridError("config.flow", "'ac' beside the stage gradient", "'dc': that stage knows no AC flow", mend)
         self.policy, self.batch, self.gamma, self.tail_frac = policy, batch, gamma, tail_frac
         self._action_map = batch.action_map.convert(_tensor)
         self._is_graph = isinstance(policy, GraphActorCriticPolicy)
