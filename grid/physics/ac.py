@@ -22,7 +22,6 @@ class PowerFlow(NamedTuple):
     """The solution of B rows. A part that is dark, or has no solution, has zeros everywhere."""
 
     voltage_pu: np.ndarray  # (B, N)
-    angle_rad: np.ndarray  # (B, N) against the reference bus of the part
     from_mw: np.ndarray  # (B, E) into the line at its from end
     from_mvar: np.ndarray  # (B, E)
     to_mw: np.ndarray  # (B, E) into the line at its to end
@@ -34,9 +33,16 @@ class PowerFlow(NamedTuple):
     voltage: np.ndarray  # (B, N, 2) real and imaginary part
 
     @property
+    def angle_rad(self) -> np.ndarray:
+        """(B, N) angle of the voltage, within its part."""
+        angle: np.ndarray = np.arctan2(self.voltage[..., 1], self.voltage[..., 0])
+        return angle
+
+    @property
     def line_mva(self) -> np.ndarray:
         """(B, E) apparent power at the end that carries more."""
-        return np.sqrt(np.maximum(self.from_mw**2 + self.from_mvar**2, self.to_mw**2 + self.to_mvar**2))
+        size: np.ndarray = np.sqrt(np.maximum(self.from_mw**2 + self.from_mvar**2, self.to_mw**2 + self.to_mvar**2))
+        return size
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +60,13 @@ class Given:
 
     def take(self, rows: np.ndarray) -> Given:
         """The same of some rows, ascending."""
-        *arrays, start, islands = vars(self).values()
-        begin = None if start is None else start[rows]
-        return Given(*(each[rows] for each in arrays), begin, None if islands is None else islands.take(rows))
+        names = ("injection_mw", "load_mvar", "status", "reference", "share", "dark")
+        start, islands = self.start, self.islands
+        return Given(
+            **{name: getattr(self, name)[rows] for name in names},
+            start=None if start is None else start[rows],
+            islands=None if islands is None else islands.take(rows),
+        )
 
 
 class AcFlow:
@@ -72,18 +82,15 @@ class AcFlow:
         self._is_connector = arrays.reactance_pu == 0
         self._models: OrderedDict[bytes, AcModel] = OrderedDict()
         intact = AcModel(arrays, self._is_connector)
-        capacity = intact.gather @ (arrays.gen_max_mw + arrays.discharge_max_mw)
-        strength = (capacity + 2.0 * capacity.max(initial=1.0) * (intact.net.holds & (capacity > 0)))[intact.bus]
-        strength = strength + capacity.max(initial=1.0) * 0.5 * intact.net.holds[intact.bus] * (strength == 0)
-        self._strongest = np.argsort(-strength, kind="stable")  # (N,) nodes, as reference buses are chosen
+        capacity = (intact.gather @ (arrays.gen_max_mw + arrays.discharge_max_mw))[intact.bus]
+        self._strongest = np.lexsort((-capacity, ~intact.net.holds[intact.bus]))  # (N,) as reference nodes are chosen
         self._reference = self._references(arrays.part[None])[0]  # (N,) of each node, while no line is out
 
     def _references(self, cell: np.ndarray) -> np.ndarray:
         """(b, N) reference node of the part of each node, from numbers of parts (b, N)."""
-        node = np.empty(cell.shape, dtype=np.intp)
         ordered = cell[:, self._strongest].ravel()
         found, place = np.unique(ordered, return_index=True)
-        node = self._strongest[place % cell.shape[1]][np.searchsorted(found, cell)]
+        node: np.ndarray = self._strongest[place % cell.shape[1]][np.searchsorted(found, cell)]
         return node
 
     def _model(self, closed: np.ndarray) -> AcModel:
@@ -107,10 +114,12 @@ class AcFlow:
         at_reference = (self._reference == np.arange(len(part))).astype(float)
         status = np.ones(len(arrays.line_names), bool)
         rows = (gen_mw - load_mw, load_mvar, status, self._reference, at_reference, np.zeros(len(part), bool))
-        given = Given(*(row[None] for row in rows), None, None)
+        injection, mvar, status, reference, share, dark = (row[None] for row in rows)
+        given = Given(injection, mvar, status, reference, share, dark, None, None)
         start = model.dc_voltage(self._power_pu(model, given)[0])
         found, solved = self._newton(model, given, start.copy())
-        return found[0][0] if solved.all() else start[0]
+        typical: np.ndarray = (found[0] if solved.all() else start)[0]
+        return typical
 
     def references(self, rows: int, islands: Islands | None) -> np.ndarray:
         """(B, N) reference node of the part of each node."""
@@ -171,19 +180,21 @@ class AcFlow:
     def _power_pu(self, model: AcModel, given: Given) -> tuple[np.ndarray, np.ndarray]:
         """(b, n) active and reactive power into the network, without what holds voltages and shunts."""
         injection_mw = given.injection_mw + self._arrays.shunt_mw
-        return tuple((model.gather @ each.T).T / self._arrays.base_mva for each in (injection_mw, -given.load_mvar))
+        base = self._arrays.base_mva
+        return (model.gather @ injection_mw.T).T / base, (model.gather @ -given.load_mvar.T).T / base
 
     def _newton(self, model: AcModel, given: Given, voltage: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
         """Voltage, slack, power and what lines carry, as ``newton.solve`` says, and (b, N) whether a part is solved."""
         bus, node = model.bus, model.node
         reference = np.where(given.dark[:, node], -1, bus[given.reference[:, node]])
         share = (model.gather @ given.share.T).T
-        inputs = (*self._power_pu(model, given), share, reference, given.status[:, model.lines], voltage)
-        *inputs, voltage = map(np.ascontiguousarray, inputs)
-        slack, power, off, carried = solve(model.net, *inputs, voltage)
+        inputs = (*self._power_pu(model, given), share, reference, given.status, voltage)
+        whole = [np.ascontiguousarray(each) for each in inputs]
+        voltage, carried = whole[-1], np.zeros((4, *given.status.shape))
+        slack, power, off = solve(model.net, *whole, carried)
         slack = np.take_along_axis(slack, np.maximum(reference, 0), axis=1)
         is_off = (off > ACCEPTED_PU).astype(float)[:, bus]
-        return (voltage, slack, power, carried), in_parts(self._arrays, is_off, given.islands) == 0
+        return (voltage, slack, power, carried.transpose(1, 0, 2)), in_parts(self._arrays, is_off, given.islands) == 0
 
     def _result(
         self,
@@ -199,15 +210,14 @@ class AcFlow:
         works = solved & ~given.dark
         if not works.all():
             stopped = ~works[:, model.node]
-            voltage[stopped], power[stopped], carried[stopped[:, model.net.line_low]] = 0.0, 0.0, 0.0
+            voltage[stopped], power[stopped] = 0.0, 0.0
+            carried *= works[:, None, arrays.line_from]
         slack_mw = slack[:, bus] * base * works
         injection_mw, load_mvar = given.injection_mw + given.share * slack_mw, given.load_mvar
         size = np.sqrt(voltage[..., 0] ** 2 + voltage[..., 1] ** 2)
         size_of_node = size[:, bus]
-        turned = carried[:, :, [2, 3, 0, 1]]
-        ends = np.where(model.is_turned[:, None], turned, carried) * base
-        flow = np.zeros((4, len(voltage), len(arrays.line_names)))
-        flow[:, :, model.lines] = ends.transpose(2, 0, 1)
+        flow = carried.transpose(1, 0, 2)
+        flow *= base
         shunt_mw = np.where(works, arrays.shunt_mw * (size_of_node**2 - 1.0), 0.0)
         if model.connectors.size:
             given_mvar = power[:, :, 1] * base + (model.gather @ load_mvar.T).T  # (B, n) by what holds voltages
@@ -224,7 +234,6 @@ class AcFlow:
         off = np.where(works[:, model.node], np.maximum(off, 0.0), 0.0)
         return PowerFlow(
             voltage_pu=size_of_node,
-            angle_rad=np.arctan2(voltage[..., 1], voltage[..., 0])[:, bus],
             from_mw=flow[0],
             from_mvar=flow[1],
             to_mw=flow[2],

@@ -38,7 +38,7 @@ class AcModel:
         self.gather = rows_of(bus, np.arange(nodes), np.ones(nodes), (n, nodes))
         self.node = np.zeros(n, dtype=np.intp)  # (n,) a node of each bus
         self.node[bus[::-1]] = np.arange(nodes)[::-1]
-        self.is_turned = bus[start] > bus[end]  # (m,) whether the from end is the later bus
+        is_turned = bus[start] > bus[end]  # (m,) whether the from end is the later bus
 
         holder, self.least_mvar, self.largest_mvar = holders(arrays)
         set_pu = np.where(np.isnan(arrays.voltage_set_pu), 1.0, arrays.voltage_set_pu)
@@ -48,7 +48,9 @@ class AcModel:
         self.part_of_reactive = self._split(arrays, holder)
         self.net = Network(
             **pattern,
-            admittance=_admittance(arrays, self.lines, self.is_turned),
+            line=self.lines,
+            is_turned=is_turned.astype(np.int64),
+            admittance=_admittance(arrays, self.lines, is_turned),
             shunt=np.column_stack([self.gather @ arrays.shunt_mw, self.gather @ arrays.shunt_mvar]) / base,
             set_pu=bus_set_pu,
             holds=self.gather @ holder > 0,
@@ -75,7 +77,8 @@ class AcModel:
         total = (self.gather @ span)[self.bus]
         even = np.where((self.gather @ holder)[self.bus] > 0, holder, 1.0)
         span = np.where(total > 0, span, even)
-        return span / (self.gather @ span)[self.bus]
+        share: np.ndarray = span / (self.gather @ span)[self.bus]
+        return share
 
     def _susceptance(self, arrays: GridArrays, start: np.ndarray, end: np.ndarray) -> None:
         """What angles follow from in DC."""

@@ -43,8 +43,8 @@ class Asked:
             islands = None if outages.islands is None else outages.islands.take(rows)
             outages = Outages(outages.in_service[rows], islands, [], [])
         plan = Dispatch(**{name: value[rows] for name, value in vars(self.plan).items()})
-        given = (values[rows] for values in (self.load_mw, self.gen_lo_mw, self.gen_hi_mw))
-        return Asked(self.arrays, plan, *given, outages, self.at[rows])
+        load_mw, low_mw, high_mw = self.load_mw[rows], self.gen_lo_mw[rows], self.gen_hi_mw[rows]
+        return Asked(self.arrays, plan, load_mw, low_mw, high_mw, outages, self.at[rows])
 
     def dispatch(self, loss_mw: np.ndarray) -> Dispatch:
         """The balance with losses (b, N) of the part of each node."""

@@ -33,6 +33,8 @@ class Network(NamedTuple):
     high: Array  # (L,) later one, ascending within the earlier
     is_real: Array  # (L,) whether lines run there; else it is fill
     fill: Array  # (·,) of each bus and each pair of its links: the link between their later ends
+    line: Array  # (m,) place among all E lines
+    is_turned: Array  # (m,) 1 where the from end is the later bus
     line_low: Array  # (m,)
     line_high: Array  # (m,)
     line_link: Array  # (m,) -1 where both ends are one bus
@@ -216,24 +218,38 @@ def subtract(target: Array, t: int, left: Array, u: int, right: Array, v: int) -
 
 
 @compiled
-def back(net: Network, s: Space, x: Array) -> None:
-    """Turn a right side (2n, K) into its solution."""
-    for k in range(len(net.shunt)):
-        one, two = take(x, 2 * k), take(x, 2 * k + 1)
+def back(net: Network, s: Space) -> None:
+    """Turn the right sides x and z (2n, K) into their solutions."""
+    n = len(net.shunt)
+    for k in range(n):
+        x, y, z, w = take(s.x, 2 * k), take(s.x, 2 * k + 1), take(s.z, 2 * k), take(s.z, 2 * k + 1)
         for u in range(net.first[k], net.first[k + 1]):
-            j = net.high[u]
+            j = 2 * net.high[u]
             for r in range(2):
-                off = take(s.lower, 4 * u + 2 * r) * one + take(s.lower, 4 * u + 2 * r + 1) * two
-                put(x, 2 * j + r, take(x, 2 * j + r) - off)
-    for k in range(len(net.shunt) - 1, -1, -1):
-        one, two = take(x, 2 * k), take(x, 2 * k + 1)
+                a, b = take(s.lower, 4 * u + 2 * r), take(s.lower, 4 * u + 2 * r + 1)
+                put(s.x, j + r, take(s.x, j + r) - (a * x + b * y))
+                put(s.z, j + r, take(s.z, j + r) - (a * z + b * w))
+    for k in range(n - 1, -1, -1):
+        x, y, z, w = take(s.x, 2 * k), take(s.x, 2 * k + 1), take(s.z, 2 * k), take(s.z, 2 * k + 1)
         for u in range(net.first[k], net.first[k + 1]):
-            j = net.high[u]
-            e, f = take(x, 2 * j), take(x, 2 * j + 1)
-            one -= take(s.upper, 4 * u) * e + take(s.upper, 4 * u + 1) * f
-            two -= take(s.upper, 4 * u + 2) * e + take(s.upper, 4 * u + 3) * f
-        put(x, 2 * k, take(s.diagonal, 4 * k) * one + take(s.diagonal, 4 * k + 1) * two)
-        put(x, 2 * k + 1, take(s.diagonal, 4 * k + 2) * one + take(s.diagonal, 4 * k + 3) * two)
+            j = 2 * net.high[u]
+            a, b, c, d = (
+                take(s.upper, 4 * u),
+                take(s.upper, 4 * u + 1),
+                take(s.upper, 4 * u + 2),
+                take(s.upper, 4 * u + 3),
+            )
+            one, two, three, four = take(s.x, j), take(s.x, j + 1), take(s.z, j), take(s.z, j + 1)
+            x -= a * one + b * two
+            y -= c * one + d * two
+            z -= a * three + b * four
+            w -= c * three + d * four
+        a, b = take(s.diagonal, 4 * k), take(s.diagonal, 4 * k + 1)
+        c, d = take(s.diagonal, 4 * k + 2), take(s.diagonal, 4 * k + 3)
+        put(s.x, 2 * k, a * x + b * y)
+        put(s.x, 2 * k + 1, c * x + d * y)
+        put(s.z, 2 * k, a * z + b * w)
+        put(s.z, 2 * k + 1, c * z + d * w)
 
 
 @compiled
@@ -294,8 +310,8 @@ def let_go(net: Network, s: Space, k: int, given: Array, reference: Array) -> bo
 
 @compiled
 def solve(
-    net: Network, p: Array, q: Array, share: Array, reference: Array, status: Array, voltage: Array
-) -> tuple[Array, Array, Array, Array]:
+    net: Network, p: Array, q: Array, share: Array, reference: Array, status: Array, voltage: Array, carried: Array
+) -> tuple[Array, Array, Array]:
     """Power flow of B rows.
 
     Args:
@@ -304,24 +320,23 @@ def solve(
         q: (B, n) reactive power, without what holds voltages, pu.
         share: (B, n) of the slack, summing to 1 in each live part.
         reference: (B, n) reference bus of the part, whose angle and voltage are held; -1: the part is dark.
-        status: (B, m) whether the line is in service.
+        status: (B, E) whether a line is in service.
         voltage: (B, n, 2) to start from, and overwritten with the solution.
+        carried: (4, B, E) P and Q into lines at the from end, P and Q at the to end, pu; written where m lines are.
 
     Returns:
-        Slack (B, n) of a part, at its reference bus; power (B, n, 2) of each bus, mismatch (B, n), and power (B, m, 4)
-        into lines at the low and the high end; pu.
+        Slack (B, n) of a part, at its reference bus; power (B, n, 2) of each bus, and mismatch (B, n); pu.
     """
     rows, n, m = len(p), len(net.shunt), len(net.line_low)
     s = new_space(n, len(net.low))
     on, place = blank(m), np.zeros((n, LANES), np.int64)
     slack, power, off = np.zeros((rows, n)), np.zeros((rows, n, 2)), np.zeros((rows, n))
-    carried = np.zeros((rows, m, 4))
     for begin in range(0, rows, LANES):
         count = min(LANES, rows - begin)
         for k in range(LANES):
             r = begin + min(k, count - 1)  # lanes to spare repeat the last row
             for line in range(m):
-                on[line, k] = status[r, line]
+                on[line, k] = status[r, net.line[line]]
             for i in range(n):
                 s.live[i, k] = reference[r, i] >= 0
                 place[i, k] = max(reference[r, i], 0)
@@ -346,9 +361,8 @@ def solve(
                 power[r, i] = s.power[2 * i, k] * is_live, s.power[2 * i + 1, k] * is_live
                 short_p, short_q = s.p[i, k] - s.power[2 * i, k], (s.q[i, k] - s.power[2 * i + 1, k]) * free
                 off[r, i] = max(abs(short_p), abs(short_q)) * is_live
-        for line in range(m):
-            carry(net, s, on, line, begin, count, carried)
-    return slack, power, off, carried
+        carry(net, s, on, begin, count, carried)
+    return slack, power, off
 
 
 @compiled
@@ -374,19 +388,26 @@ def iterate(net: Network, s: Space, begin: int, count: int, q: Array, reference:
             measure(net, s)
         linearise(net, s)
         factorise(net, s)
-        back(net, s, s.x)
-        back(net, s, s.z)
+        back(net, s)
         slack_of_step(net, s)
         move(net, s, place)
 
 
 @compiled
-def carry(net: Network, s: Space, on: Array, line: int, begin: int, count: int, carried: Array) -> None:
-    """Power into a line at both ends."""
-    i, j, y = net.line_low[line], net.line_high[line], net.admittance[line]
-    for k in range(count):
-        u, v = complex(s.e[i, k], s.f[i, k]), complex(s.e[j, k], s.f[j, k])
-        at_low = u * np.conj(complex(y[0], y[1]) * u + complex(y[2], y[3]) * v)
-        at_high = v * np.conj(complex(y[4], y[5]) * u + complex(y[6], y[7]) * v)
-        works = on[line, k] * s.live[i, k] * s.live[j, k]
-        carried[begin + k, line] = at_low.real * works, at_low.imag * works, at_high.real * works, at_high.imag * works
+def carry(net: Network, s: Space, on: Array, begin: int, count: int, carried: Array) -> None:
+    """Power into the lines at both ends."""
+    ends = blank(4)
+    for line in range(len(net.line_low)):
+        i, j, y = net.line_low[line], net.line_high[line], net.admittance[line]
+        works = take(on, line) * take(s.live, i) * take(s.live, j)
+        e, f, g, h = take(s.e, i), take(s.f, i), take(s.e, j), take(s.f, j)
+        for high in range(2):
+            a, b, c, d = y[4 * high], y[4 * high + 1], y[4 * high + 2], y[4 * high + 3]
+            re, im = (e * a - f * b + (g * c - h * d)) * works, (f * a + e * b + (h * c + g * d)) * works
+            x, z = (g, h) if high else (e, f)
+            at = 2 * (high ^ net.is_turned[line])
+            put(ends, at, x * re + z * im)
+            put(ends, at + 1, z * re - x * im)
+        for end in range(4):
+            for k in range(count):
+                carried[end, begin + k, net.line[line]] = ends[end, k]
