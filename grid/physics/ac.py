@@ -73,8 +73,9 @@ class AcFlow:
     """Solves AC power flow on one grid; see ``grid.physics.newton`` for the method.
 
     Reactive limits are enforced: a bus beyond them gives its limit and holds its voltage no longer. The reference bus
-    of a part is that with the most generation among those which hold their voltage; it does so without limits, as in
-    pandapower and MATPOWER. In a part where no bus does, the one with the most generation holds 1 pu.
+    of a part does so without limits, as in pandapower and MATPOWER. Of the buses that hold their voltage it is one
+    without limits, else the one with the most generation. In a part where no bus does, the one with the most generation
+    holds 1 pu.
     """
 
     def __init__(self, arrays: GridArrays) -> None:
@@ -83,7 +84,10 @@ class AcFlow:
         self._models: OrderedDict[bytes, AcModel] = OrderedDict()
         intact = AcModel(arrays, self._is_connector)
         capacity = (intact.gather @ (arrays.gen_max_mw + arrays.discharge_max_mw))[intact.bus]
-        self._strongest = np.lexsort((-capacity, ~intact.net.holds[intact.bus]))  # (N,) as reference nodes are chosen
+        net = intact.net
+        has_limits = np.isfinite(net.least) | np.isfinite(net.largest)
+        # (N,) nodes in the order in which one is chosen
+        self._strongest = np.lexsort((-capacity, has_limits[intact.bus], ~net.holds[intact.bus]))
         self._reference = self._references(arrays.part[None])[0]  # (N,) of each node, while no line is out
 
     def _references(self, cell: np.ndarray) -> np.ndarray:

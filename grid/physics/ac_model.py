@@ -9,7 +9,7 @@ from scipy.sparse import csc_array, csr_array
 from scipy.sparse.linalg import splu
 
 from grid.arrays import GridArrays
-from grid.physics.newton import Network
+from grid.physics.equations import Network
 from grid.sensitivities import connected, rows_of, sides
 
 GROUNDED = 1e6  # own susceptance of a grounded bus, as a multiple of the largest
