@@ -59,6 +59,7 @@ class GridBatch:
         self.problem = problem = problem if isinstance(problem, Problem) else Problem.of(problem)
         self.config = config = problem.config
         self.grid, self.arrays, self.prices = problem.grid, problem.arrays, problem.prices
+        self._ac = problem.ac
         self.horizon, self.batch_size = config.horizon, batch_size
         self.action_map: ActionMap = problem.action_map
         self.encoder = ENCODERS[config.observation](problem.arrays, problem.layout, problem.load_high_mw)
@@ -67,7 +68,8 @@ class GridBatch:
         self.seed(seed)
         self.last: Transition | None = None
         self.costs: dict[str, Array] = {}  # of the step that ended last, each (B,), keys as grid.costs.TERMS
-        self.violation_mwh = np.zeros(batch_size)  # (B,) demand unserved and energy above capacity, in that step
+        # (B,) demand unserved and energy above capacity in that step; in AC, with voltage outside its band x base_mva
+        self.violation_mwh = np.zeros(batch_size)
         self.metrics: dict[str, Array] = {}  # of the episodes that ended last, each (B,)
         self._history: list[dict[str, Array]] = []
         self._day: Day | None = None  # of the coming step, once it has been asked for
@@ -200,7 +202,7 @@ class GridBatch:
         dt_h = self.config.dt_h
         before, inputs = self.state, self.outlook.inputs(self.t)
         now = limits(self.arrays, before, inputs) if self.outlook.gate else self.limits
-        after, outcome = step(self.arrays, before, setpoint, inputs, now, self.config.relays)
+        after, outcome = step(self.arrays, before, setpoint, inputs, now, self.config.relays, self._ac)
         terms = step_costs(self.arrays, self.prices, outcome, dt_h)
         done = self.t + 1 == self.horizon
         value, start = self.problem.store_value_per_mwh, self.arrays.store_init_mwh
@@ -212,14 +214,21 @@ class GridBatch:
         energies = {
             "unserved_mwh": outcome.shed_mw @ self.arrays.each_node * dt_h,
             "curtailed_mwh": outcome.curtailed_mw @ self.arrays.each_node * dt_h,
-            "overload_mwh": overload_mw(self.arrays, outcome.flow_mw) @ self.arrays.each_line * dt_h,
+            "overload_mwh": overload_mw(self.arrays, outcome.carried) @ self.arrays.each_line * dt_h,
         }
         self.violation_mwh = energies["unserved_mwh"] + energies["overload_mwh"]
+        if self._ac is not None:
+            energies |= {
+                "loss_mwh": outcome.loss_mw * dt_h,
+                "voltage_pu_h": outcome.voltage_off_pu * dt_h,
+                "collapsed_steps": outcome.collapsed.astype(float),
+            }
+            self.violation_mwh = self.violation_mwh + energies["voltage_pu_h"] * self.arrays.base_mva
         self._history.append({**terms, "cost": cost, "reference": reference, **energies})
         if done:
             self.metrics = {name: np.sum([row[name] for row in self._history], axis=0) for name in self._history[0]}
         self.t, self.state = self.t + 1, after
-        self._loading = loading(self.arrays, outcome.flow_mw)
+        self._loading = loading(self.arrays, outcome.carried)
         return self._observe(), reward, done
 
     @property

@@ -91,8 +91,8 @@ def _outcomes(batch: GridBatch, inputs: Inputs, status: np.ndarray, outages: Out
     here = Limits(**{name: each(row) for name, row in vars(now).items() if name != "outages"}, outages=outages)
     setpoint = Setpoint(each(merit.gen_mw), each(merit.store_mw))
     given = Inputs(each(inputs.gen_avail_frac), each(inputs.load_mw), inputs.dt_h, status)
-    _, outcome = step(arrays, initial_state(arrays, count), setpoint, given, here)
-    loading_frac = np.abs(outcome.flow_mw) / arrays.capacity_mw
+    _, outcome = step(arrays, initial_state(arrays, count), setpoint, given, here, ac=batch.problem.ac)
+    loading_frac = np.abs(outcome.carried) / arrays.capacity_mw
     return np.stack([outcome.shed_mw.sum(1), loading_frac.max(1), loading_frac.argmax(1)])
 
 

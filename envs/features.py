@@ -38,10 +38,10 @@ class View:
     day: Day | None = None  # the plan, if it is observed
 
 
-def loading(arrays: GridArrays, flow_mw: Array) -> Array:
-    """(B, E) signed share of capacity, 0 for unlimited lines."""
-    xp = namespace(flow_mw)
-    return xp.minimum(xp.maximum(flow_mw / arrays.capacity_mw, -LOADING_BOUND), LOADING_BOUND)
+def loading(arrays: GridArrays, carried: Array) -> Array:
+    """(B, E) signed share of capacity, 0 for unlimited lines; see ``Outcome.carried``."""
+    xp = namespace(carried)
+    return xp.minimum(xp.maximum(carried / arrays.capacity_mw, -LOADING_BOUND), LOADING_BOUND)
 
 
 def status_features(view: View, heat_limit: float) -> tuple[Array, Array, Array]:

@@ -16,6 +16,7 @@ from envs.outages import line_of
 from envs.outlook import steps_to_draw
 from envs.rewards import SCALE_EPISODES, reference_cost, scale_floor
 from grid import Array, Grid, GridArrays, GridError, Prices, Series, store_value_per_mwh
+from grid.physics import ac_flow
 from topologies import ProfileSource, load
 
 if TYPE_CHECKING:
@@ -117,6 +118,15 @@ class Problem:
         room_mw = SAFE_SIGMAS * flow_error_mw(self.arrays, self.config)
         capacity_mw = np.maximum(self.arrays.capacity_mw - room_mw, LEAST_CAPACITY * self.arrays.capacity_mw)
         return dataclasses.replace(self.arrays, capacity_mw=capacity_mw)
+
+    @cached_property
+    def ac(self) -> Any:
+        """What solves AC power flow, ``grid.physics.ac_flow``; None: flows are those of DC.
+
+        Raises:
+            GridError: the package numba is missing.
+        """
+        return ac_flow(self.arrays) if self.config.flow == "ac" else None
 
     @cached_property
     def planner(self) -> DayPlanner:

@@ -21,6 +21,8 @@ class Recorder:
 
     def __init__(self, batch: GridBatch, policy: str) -> None:
         self.batch, self.policy = batch, policy
+        is_ac = batch.problem.ac is not None
+        self._terms = [name for name, term in TERMS.items() if is_ac or not term.of_ac]
         self.steps = 0
         self._series: dict[str, Array] = {}  # (B, T, N), (B, T, E) or (B, T); T is the horizon
 
@@ -31,7 +33,7 @@ class Recorder:
         names = [(axes, name) for axes in ("TN", "SN", "TE", "T") for name in SHAPES[axes]]
         self._series = {
             name: np.zeros((self.batch.batch_size, *(sizes[axis] for axis in axes)))
-            for axes, name in (*names, *(("T", term) for term in TERMS))
+            for axes, name in (*names, *(("T", term) for term in self._terms))
         }
         self._series["store_mwh"][:, 0] = store_mwh
         self._start_hour, self.steps = start_hour, 0
@@ -70,7 +72,7 @@ class Recorder:
         for name, values in self._series.items():
             series[name] = values[i, : self.steps + (name == "store_mwh")]
             series[name].flags.writeable = False
-        costs = {name: series.pop(name) for name in TERMS}
+        costs = {name: series.pop(name) for name in self._terms}
         named = {**describe(self.batch.arrays), **series}
         start_hour = float(self._start_hour[i])
         return Episode(**named, policy=self.policy, dt_h=self.batch.config.dt_h, start_hour=start_hour, costs=costs)

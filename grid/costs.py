@@ -33,20 +33,21 @@ class Term:
     unit: str = "currency/MWh"  # of the price
     above_0: bool = False  # whether the price must be
     price: str = ""  # field of Prices; none: the weights are prices themselves
+    of_ac: bool = False  # whether it applies in AC power flow alone
 
     def price_in(self, prices: Prices) -> float:
         """The price among these; 1 where the weights are prices."""
         return float(getattr(prices, self.price)) if self.price else 1.0
 
 
-def overload_mw(arrays: GridArrays, flow_mw: Array) -> Array:
-    """(B, E) flow above capacity."""
-    xp = namespace(flow_mw)
-    return xp.maximum(xp.abs(flow_mw) - arrays.capacity_mw, 0.0)
+def overload_mw(arrays: GridArrays, carried: Array) -> Array:
+    """(B, E) what lines carry above their capacity, MW or, in AC, MVA; see ``Outcome.carried``."""
+    xp = namespace(carried)
+    return xp.maximum(xp.abs(carried) - arrays.capacity_mw, 0.0)
 
 
 def _overload(arrays: GridArrays, outcome: Outcome) -> Array:
-    return overload_mw(arrays, outcome.flow_mw)
+    return overload_mw(arrays, outcome.carried)
 
 
 def _tripped(arrays: GridArrays, outcome: Outcome) -> Array:
@@ -92,6 +93,15 @@ class Prices:
     )
     co2_per_t: float = _price(
         0.0, "co2", "CO2 emitted", "#8794A1", _of("gen_mw"), "co2_t_per_mwh", "gen", unit="currency/t"
+    )
+    voltage_per_pu_h: float = _price(
+        10000.0,
+        "voltage",
+        "voltage outside its band, summed over buses; in AC alone",
+        "#CC3311",
+        _of("voltage_off_pu"),
+        unit="currency/pu·h",
+        of_ac=True,
     )
     store_value_per_mwh: float | None = _price(
         None, "settlement", "energy taken out of stores; None: cheapest positive marginal cost x efficiency", "#CC79A7"
@@ -156,10 +166,13 @@ def store_value_per_mwh(arrays: GridArrays, prices: Prices) -> Array:
 
 
 def step_costs(arrays: GridArrays, prices: Prices, outcome: Outcome, dt_h: float) -> dict[str, Array]:
-    """Cost terms of one step in currency, (B,) each; settlement is charged at the end of the episode alone."""
+    """Cost terms of one step in currency, (B,) each; settlement is charged at the end of the episode alone.
+
+    The term of voltages is there in AC alone.
+    """
     costs = {}
     for term in TERMS.values():
-        if term.quantity is not None:
+        if term.quantity is not None and not (term.of_ac and outcome.loss_mw is None):
             amount = term.quantity(arrays, outcome)
             total = amount @ getattr(arrays, term.weight) if term.weight else amount
             if term.curve:

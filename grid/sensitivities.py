@@ -40,7 +40,7 @@ class LineModel:
         start, end = columns["line_from"], columns["line_to"]
         nodes, lines = len(part), len(start)
         self._part = part
-        self._mean = _rows(part, np.arange(nodes), 1.0 / np.bincount(part)[part], (int(part.max()) + 1, nodes))
+        self._mean = rows_of(part, np.arange(nodes), 1.0 / np.bincount(part)[part], (int(part.max()) + 1, nodes))
         self._connectors = np.flatnonzero(columns["reactance_pu"] == 0)
         real = np.flatnonzero(columns["reactance_pu"] != 0)
         with np.errstate(over="ignore"):
@@ -53,18 +53,22 @@ class LineModel:
         free[point[np.unique(part, return_index=True)[1]]] = False  # one point of each part is grounded
         place = np.where(free, np.cumsum(free) - 1, -1)[point]  # (N,) column of each node's angle
         kept = np.flatnonzero(place >= 0)
-        self._gather = _rows(place[kept], kept, np.ones(len(kept)), (int(free.sum()), nodes))
+        self._gather = rows_of(place[kept], kept, np.ones(len(kept)), (int(free.sum()), nodes))
         ends, signs = np.concatenate([start, end]), np.repeat([1.0, -1.0], lines)
         # (E, N) +1 at the from end, −1 at the to end
-        incidence = _rows(np.tile(np.arange(lines), 2), ends, signs, (lines, nodes))
+        incidence = rows_of(np.tile(np.arange(lines), 2), ends, signs, (lines, nodes))
         merged = csr_array(incidence[real] @ self._gather.T)
-        self._drive = csr_array(_rows(real, np.arange(len(real)), suscept_pu, (lines, len(real))) @ merged)
+        self._drive = csr_array(rows_of(real, np.arange(len(real)), suscept_pu, (lines, len(real))) @ merged)
         try:
             nodal = csc_array(merged.T @ (merged.multiply(suscept_pu[:, None])))
             self._factor = splu(nodal, permc_spec="MMD_AT_PLUS_A") if nodal.shape[0] else None
         except RuntimeError as error:
             raise _undefined() from error
-        self._side, self._leaving = _sides(start, end, self._connectors, incidence)
+        # what a connector carries: the balance of its from side, less what other lines there carry away
+        self._side = sides(start, end, self._connectors, nodes)  # (C, N)
+        is_line = np.ones(lines)
+        is_line[self._connectors] = 0.0
+        self._leaving = csr_array((self._side @ incidence.T).multiply(is_line))  # (C, E)
 
         shift_mw = np.zeros(lines)
         shift_mw[real] = -columns["base_mva"] * suscept_pu * np.deg2rad(columns["shift_deg"][real])
@@ -123,7 +127,8 @@ def connected(start: np.ndarray, end: np.ndarray, nodes: int) -> np.ndarray:
     return connected_components(links, directed=False)[1].astype(np.intp)
 
 
-def _rows(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> csr_array:
+def rows_of(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> csr_array:
+    """A sparse matrix from its entries."""
     return coo_array((values, (rows, columns)), shape=shape).tocsr()
 
 
@@ -132,25 +137,16 @@ def _undefined() -> GridError:
     return GridError("lines", found, "flows that are defined", "correct negative and tiny reactances")
 
 
-def _sides(
-    start: np.ndarray, end: np.ndarray, connectors: np.ndarray, incidence: csr_array
-) -> tuple[csr_array, csr_array]:
-    """What each of C connectors carries: the balance of its from side, less what other lines there carry away.
-
-    Returns:
-        (C, N) 1 where a node is on the from side, by connectors alone, and (C, E) the lines that leave it.
-    """
+def sides(start: np.ndarray, end: np.ndarray, connectors: np.ndarray, nodes: int) -> csr_array:
+    """(C, N) 1 where a node is on the from side of a connector, by connectors alone."""
     forest: nx.Graph[int] = nx.Graph()
     forest.add_edges_from((int(start[line]), int(end[line])) for line in connectors)
-    sides: list[list[int]] = []
+    found: list[list[int]] = []
     for line in connectors:
         a, b = int(start[line]), int(end[line])
         forest.remove_edge(a, b)
-        sides.append(list(nx.node_connected_component(forest, a)))
+        found.append(list(nx.node_connected_component(forest, a)))
         forest.add_edge(a, b)
-    rows = np.repeat(np.arange(len(sides)), [len(side) for side in sides])
-    nodes = np.array([node for side in sides for node in side], dtype=np.intp)
-    side = _rows(rows, nodes, np.ones(len(nodes)), (len(sides), incidence.shape[1]))
-    real = np.ones(incidence.shape[0])
-    real[connectors] = 0.0
-    return side, csr_array((side @ incidence.T).multiply(real))
+    rows = np.repeat(np.arange(len(found)), [len(side) for side in found])
+    inside = np.array([node for side in found for node in side], dtype=np.intp)
+    return rows_of(rows, inside, np.ones(len(inside)), (len(found), nodes))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 Array = Any  # the array API standard has no common static type for numpy and torch
 
 
@@ -56,3 +58,19 @@ class Outcome:
     clipped_mw: Array  # (B, A) asked minus feasible, at the controllable nodes
     in_service: Array = None  # (B, E) at the end of the step; None: every line is
     tripped: Array = None  # (B, E) whether the line tripped in this step or is still locked out; None: none is
+    # of AC power flow; None in DC
+    voltage_pu: Array = None  # (B, N) magnitude; 0 in parts that are dark or have collapsed
+    voltage_off_pu: Array = None  # (B,) outside the band, summed over buses, those of dark and collapsed parts aside
+    line_mva: Array = None  # (B, E) apparent power at the end that carries more
+    loss_mw: Array = None  # (B,) of lines, and of shunts what they draw beyond that at 1 pu
+    collapsed: Array = None  # (B,) whether a part has no solution: nothing runs there, and its demand is shed
+
+    @property
+    def carried(self) -> Array:
+        """(B, E) what the capacity of a line limits, MW or, in AC, MVA; with the sign of the flow."""
+        return carried(self.flow_mw, self.line_mva)
+
+
+def carried(flow_mw: Array, line_mva: Array | None) -> Array:
+    """(B, E) what the capacity of a line limits: the flow or, in AC, the apparent power; with the sign of the flow."""
+    return flow_mw if line_mva is None else np.copysign(line_mva, flow_mw)

@@ -60,7 +60,8 @@ class GridVecEnv(VecEnv):
 
     ``infos`` holds nothing during an episode: its dicts are reused and not to be written to. At the end of one it
     holds ``terminal_observation``, ``TimeLimit.truncated`` (False), ``episode`` (r, l, t) and ``episode_metrics``
-    (cost terms, cost, reference, unserved_mwh, curtailed_mwh, overload_mwh).
+    (cost terms, cost, reference, unserved_mwh, curtailed_mwh, overload_mwh; in AC loss_mwh, voltage_pu_h and
+    collapsed_steps, too).
 
     Args:
         batch: the episodes.

@@ -102,7 +102,7 @@ def stress(config: EnvConfig) -> dict[str, Any]:
 
     def note() -> None:
         transition = cast(Transition, batch.last)
-        loading.append(np.abs(transition.outcome.flow_mw) / arrays.capacity_mw)
+        loading.append(np.abs(transition.outcome.carried) / arrays.capacity_mw)
         load_mw = transition.inputs.load_mw.sum(axis=1)
         supply_mw = (transition.inputs.gen_avail_frac * arrays.gen_max_mw).sum(axis=1)
         hours.extend(zip(load_mw.tolist(), supply_mw.tolist(), strict=True))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from grid.arrays import GridArrays
-from grid.costs import TERMS, Prices, settlement, step_costs, store_value_per_mwh
+from grid.costs import Prices, settlement, step_costs, store_value_per_mwh
 from grid.episode import Episode, describe, line_status
 from grid.physics import step
 from grid.planning import Optimum
@@ -47,7 +47,7 @@ def replay(
         outcomes.append(outcome)
         costs.append({**step_costs(arrays, prices, outcome, inputs.dt_h), "settlement": np.zeros(1)})
     costs[-1]["settlement"] = settlement(store_value_per_mwh(arrays, prices), stored[0], stored[-1])
-    terms = {name: np.concatenate([each[name] for each in costs]) for name in TERMS}
+    terms = {name: np.concatenate([each[name] for each in costs]) for name in costs[0]}
     rows: dict[str, Any] = {name: np.concatenate([getattr(each, name) for each in outcomes]) for name in RECORDED}
     return Episode(
         **describe(arrays),

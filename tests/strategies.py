@@ -188,6 +188,7 @@ def walk(
     steps: int = 3,
     outages: bool = False,
     protection: Protection | None = None,
+    ac: Any = None,
 ) -> Iterator[Walked]:
     """Random steps from the initial state; the second one has planned shed and spill, in the third sources fail."""
     rng = np.random.default_rng(seed)
@@ -201,7 +202,7 @@ def walk(
         if outages:
             inputs = replace(inputs, in_service=random_status(arrays, rng, batch))
         setpoint = random_setpoint(arrays, rng, batch, planned=t == 1)
-        after, outcome = step(arrays, state, setpoint, inputs, protection=protection)
+        after, outcome = step(arrays, state, setpoint, inputs, protection=protection, ac=ac)
         yield Walked(state, setpoint, inputs, limits(arrays, state, inputs), after, outcome)
         state = after
 

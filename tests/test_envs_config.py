@@ -55,7 +55,7 @@ from grid import GridError, Prices
             {"prices": {"shed": 3.0}},
             "prices.shed: found an unknown field; allowed: the fields of the config; "
             "use one of: balancing_per_mwh, co2_per_t, overload_per_mwh, spill_per_mwh, store_value_per_mwh, "
-            "trip_per_mwh, wear_per_mwh",
+            "trip_per_mwh, voltage_per_pu_h, wear_per_mwh",
         ),
     ],
 )

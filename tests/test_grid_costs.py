@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import MISSING, fields, replace
 from math import inf, nan
 
 import numpy as np
@@ -24,6 +24,7 @@ TERM_NAMES = (
     "balancing",
     "wear",
     "co2",
+    "voltage",
     "settlement",
 )
 
@@ -47,7 +48,7 @@ def arrays_of(*sources: dict[str, float], stores: tuple[float, ...] = ()) -> Gri
 def outcome(arrays: GridArrays, rows: int = 1, **given_mw: object) -> Outcome:
     """An outcome of zeros with some fields given."""
     shape = {"flow_mw": (rows, len(arrays.line_names)), "balancing_mw": (rows,)}
-    known = (f.name for f in fields(Outcome) if f.name not in ("in_service", "tripped"))
+    known = (f.name for f in fields(Outcome) if f.default is MISSING)
     zero = {name: np.zeros(shape.get(name, (rows, len(arrays.node_names)))) for name in known}
     return Outcome(
         **zero | {name: np.array(value, None if name == "tripped" else float) for name, value in given_mw.items()}
@@ -75,6 +76,7 @@ def test_the_default_prices_are_the_documented_ones():
         balancing_per_mwh=2,
         wear_per_mwh=1,
         co2_per_t=0,
+        voltage_per_pu_h=10000,
         store_value_per_mwh=None,
     )
     assert "        spill_per_mwh: currency/MWh of energy generated and thrown away.\n" in (Prices.__doc__ or "")
@@ -85,7 +87,7 @@ def test_the_default_prices_are_the_documented_ones():
 def test_the_terms_and_their_order():
     arrays = arrays_of({})
     assert tuple(TERMS) == TERM_NAMES
-    assert tuple(step_costs(arrays, Prices(), outcome(arrays), 1.0)) == tuple(TERMS)[:-1]
+    assert tuple(step_costs(arrays, Prices(), outcome(arrays), 1.0)) == tuple(TERMS)[:-2]  # voltages are of AC
 
 
 def test_generation_costs_linearly_and_quadratically():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.optimize import LinearConstraint, linprog, minimize
 
 from grid.planning.day.interior_point import Factor, Programme, factorise, profile, solve, solve_last
-from grid.planning.day.simd import LANES
+from grid.simd import LANES
 
 EXACT = 1e-9
 

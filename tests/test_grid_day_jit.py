@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grid.planning.day import jit
+from grid import jit
 from scripts.console import Console
 from scripts.running import tell_of_compiling
 

@@ -41,8 +41,8 @@ def test_threads_plan_what_one_plans(monkeypatch):
     batch = batch_of("gen:30:4", 3, 60)
     days = []
     for threads in (1, 3):
-        monkeypatch.setattr("grid.planning.day.jit.config.NUMBA_NUM_THREADS", threads)
-        monkeypatch.setattr("grid.planning.day.jit.cores", lambda threads=threads: threads)
+        monkeypatch.setattr("grid.jit.config.NUMBA_NUM_THREADS", threads)
+        monkeypatch.setattr("grid.jit.cores", lambda threads=threads: threads)
         days.append(plan_of(batch))
     alone, together = days
     for item in dataclasses.fields(alone):

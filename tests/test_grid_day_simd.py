@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core.errors import TypingError
 
-from grid.planning.day.jit import compiled
-from grid.planning.day.simd import LANES, blank, choose, every, least, most, put, root, take
+from grid.jit import compiled
+from grid.simd import LANES, blank, choose, every, least, most, put, root, take
 
 
 @compiled

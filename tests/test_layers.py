@@ -25,8 +25,8 @@ ALLOWED = {
 }
 MODULES = sorted(path.relative_to(ROOT).as_posix() for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
 OF_EXTRAS = {
-    "grid/planning/day/jit.py": {"numba"},
-    "grid/planning/day/simd.py": {"numba", "llvmlite"},
+    "grid/jit.py": {"numba"},
+    "grid/simd.py": {"numba", "llvmlite"},
     "topologies/tables.py": {"pyarrow"},
     "topologies/formats/netcdf_child.py": {"netCDF4"},
     "topologies/formats/pandapower_net.py": {"pandapower", "pandas"},

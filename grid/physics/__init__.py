@@ -1,13 +1,25 @@
 """One step of the grid, batched and pure: ``limits`` says what units can do, ``step`` does it.
 
-Supply and demand are balanced in closed form, lines follow DC power flow (``flows``), with lines out of service
-(``Outages``) and relays that trip (``Protection``).
+Supply and demand are balanced in closed form, lines follow DC power flow (``flows``) or AC power flow (``ac_flow``),
+with lines out of service (``Outages``) and relays that trip (``Protection``).
 """
 
 from grid.physics.balance import TINY_MW
-from grid.physics.flow import flows, ptdf
+from grid.physics.flow import ac_flow, flows, ptdf
 from grid.physics.outages import Outages
 from grid.physics.protection import SOON_H, Protection
 from grid.physics.step import Limits, initial_state, limits, step
 
-__all__ = ["SOON_H", "TINY_MW", "Limits", "Outages", "Protection", "flows", "initial_state", "limits", "ptdf", "step"]
+__all__ = [
+    "SOON_H",
+    "TINY_MW",
+    "Limits",
+    "Outages",
+    "Protection",
+    "ac_flow",
+    "flows",
+    "initial_state",
+    "limits",
+    "ptdf",
+    "step",
+]

@@ -23,6 +23,11 @@ class Dispatch:
     spill_mw: Array
     curtailed_mw: Array  # of flexible demand
 
+    def injection_mw(self, load_mw: Array) -> Array:
+        """(B, N) into the network, with the demand (B, N) that is left after cuts."""
+        served_mw = load_mw - self.shed_mw
+        return self.gen_mw - self.spill_mw + self.discharge_mw - self.charge_mw - served_mw
+
 
 TINY_MW = 1e-30  # keeps 0/0 at 0, in single precision too; any real amount is far above it
 
@@ -42,6 +47,16 @@ def part_sum(parts: Array | Islands, values: Array) -> Array:
     return total if parts.shape[1] == 1 else xp.matmul(total, parts.T)
 
 
+def in_parts(arrays: GridArrays, values: np.ndarray, islands: Islands | None) -> np.ndarray:
+    """(B, N) sum over the node's connected part of values (B, N), with the grids of some envs split."""
+    total = np.broadcast_to(part_sum(arrays.part_matrix, values), values.shape)
+    if islands is None:
+        return total
+    total = total.copy()
+    total[islands.rows] = part_sum(islands, values[islands.rows])
+    return total
+
+
 def balance(
     arrays: GridArrays,
     plan: Dispatch,
@@ -49,6 +64,7 @@ def balance(
     gen_lo_mw: Array,
     gen_hi_mw: Array,
     islands: Islands | None = None,
+    loss_mw: Array | None = None,
 ) -> Dispatch:
     """Move the plan until supply meets demand in every connected part.
 
@@ -63,15 +79,17 @@ def balance(
         gen_lo_mw: (B, N) lower limit of output.
         gen_hi_mw: (B, N) upper limit of output.
         islands: the envs whose grid has split, and their parts.
+        loss_mw: (B, N) to be supplied as well, and never shed; None: nothing.
 
     Returns:
         A dispatch inside the same limits with supply equal to demand in every part.
     """
-    done = _balance(arrays, plan, load_mw, gen_lo_mw, gen_hi_mw, arrays.part_matrix)
+    wanted_mw = load_mw if loss_mw is None else load_mw + loss_mw
+    done = _balance(arrays, plan, load_mw, wanted_mw, gen_lo_mw, gen_hi_mw, arrays.part_matrix)
     if islands is not None:
         own = islands.rows
         part = Dispatch(**{name: value[own] for name, value in vars(plan).items()})
-        apart = _balance(arrays, part, load_mw[own], gen_lo_mw[own], gen_hi_mw[own], islands)
+        apart = _balance(arrays, part, load_mw[own], wanted_mw[own], gen_lo_mw[own], gen_hi_mw[own], islands)
         place = np.arange(len(load_mw))
         place[own] = len(load_mw) + np.arange(len(own))
         xp = namespace(load_mw)
@@ -81,11 +99,17 @@ def balance(
 
 
 def _balance(
-    arrays: GridArrays, plan: Dispatch, load_mw: Array, gen_lo_mw: Array, gen_hi_mw: Array, parts: Array | Islands
+    arrays: GridArrays,
+    plan: Dispatch,
+    load_mw: Array,
+    wanted_mw: Array,
+    gen_lo_mw: Array,
+    gen_hi_mw: Array,
+    parts: Array | Islands,
 ) -> Dispatch:
     xp = namespace(load_mw)
     supply = plan.gen_mw + plan.discharge_mw - plan.charge_mw + plan.shed_mw - plan.spill_mw
-    gap = part_sum(parts, load_mw - supply)
+    gap = part_sum(parts, wanted_mw - supply)
     short, over = xp.maximum(gap, 0.0), xp.maximum(-gap, 0.0)
 
     headroom = (gen_hi_mw - plan.gen_mw) * arrays.gen_reserve_frac

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from grid.arrays import GridArrays
+from grid.errors import GridError
 from grid.namespace import namespace
 from grid.physics.outages import Outages
 from grid.state import Array
+
+if TYPE_CHECKING:
+    from grid.physics.ac import AcFlow
 
 
 def flows(arrays: GridArrays, injection_mw: Array, outages: Outages | None = None) -> Array:
@@ -45,3 +51,17 @@ def ptdf(arrays: GridArrays, weights: np.ndarray, outages: Outages | None = None
     for rows, model, lines in outages.solved:
         out[rows] = model.ptdf(weights[np.ix_(rows, lines)])
     return out
+
+
+def ac_flow(arrays: GridArrays) -> AcFlow:
+    """What solves AC power flow on a grid; ``step`` takes it.
+
+    Raises:
+        GridError: the package numba is missing.
+    """
+    try:
+        from grid.physics.ac import AcFlow
+    except ModuleNotFoundError as error:
+        allowed = "an installation that can solve AC power flow"
+        raise GridError(str(error.name), "no such package", allowed, "pip install 'load-balancer[ac]'") from error
+    return AcFlow(arrays)

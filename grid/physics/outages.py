@@ -43,6 +43,11 @@ class Islands:
     cell: np.ndarray  # (b, N) number of the node's part; no two envs have a number in common
     cells: int
 
+    def take(self, rows: np.ndarray) -> Islands | None:
+        """The same of some envs (b,), ascending; None where none of them has split."""
+        own = np.isin(self.rows, rows)
+        return Islands(np.searchsorted(rows, self.rows[own]), self.cell[own], self.cells) if own.any() else None
+
 
 @dataclass(frozen=True, eq=False)
 class Correction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,9 +11,13 @@ from grid.arrays import GridArrays
 from grid.namespace import namespace
 from grid.physics.balance import Dispatch, balance
 from grid.physics.flow import flows
+from grid.physics.losses import with_losses
 from grid.physics.outages import Outages
 from grid.physics.protection import Protection, in_lockout
-from grid.state import Array, Inputs, Outcome, Setpoint, State
+from grid.state import Array, Inputs, Outcome, Setpoint, State, carried
+
+if TYPE_CHECKING:
+    from grid.physics.ac import AcFlow, PowerFlow
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,13 @@ class Run:
     injection_mw: Array  # (B, N)
     flow_mw: Array  # (B, E)
     outages: Outages | None
+    power_flow: PowerFlow | None = None  # of AC
+    collapsed: np.ndarray | None = None  # (B, N) in AC, whether the part of the node has
+
+    @property
+    def loading_mw(self) -> Array:
+        """(B, E) what capacities limit."""
+        return carried(self.flow_mw, None if self.power_flow is None else self.power_flow.line_mva)
 
 
 def initial_state(arrays: GridArrays, batch_size: int, protection: Protection | None = None) -> State:
@@ -51,6 +63,7 @@ def step(
     inputs: Inputs,
     limits_now: Limits | None = None,
     protection: Protection | None = None,
+    ac: AcFlow | None = None,
 ) -> tuple[State, Outcome]:
     """Run the grid for one step.
 
@@ -61,17 +74,18 @@ def step(
         inputs: (B, N) demand and availability, and the lines that are out.
         limits_now: ``limits(arrays, state, inputs)``, where the caller has them already.
         protection: the lines' relays, which ``initial_state`` was given, too; None: overloaded lines stay in service.
+        ac: ``ac_flow(arrays)``, for AC power flow on numpy arrays; None: DC.
 
     Returns:
         The next state, and what happened.
     """
     now = limits(arrays, state, inputs) if limits_now is None else limits_now
     plan = cut(arrays, setpoint, now, inputs)
-    ran = run(arrays, plan, inputs, now, now.outages)
+    ran = run(arrays, plan, inputs, now, now.outages, ac)
     heat = lockout_h = tripped = None
     if protection is not None:
-        ran, trips = cascade(arrays, plan, inputs, now, ran, state.heat, protection)
-        heat, lockout_h = protection.settle(state, trips, _loading_frac(arrays, ran.flow_mw), inputs.dt_h)
+        ran, trips = cascade(arrays, plan, inputs, now, ran, state.heat, protection, ac)
+        heat, lockout_h = protection.settle(state, trips, _loading_frac(arrays, ran.loading_mw), inputs.dt_h)
         tripped = trips | in_lockout(state)
     done = ran.done
     store_mwh = settle(arrays, now.store_mwh, done, inputs.dt_h)
@@ -84,6 +98,7 @@ def step(
         clipped_mw=clipped(arrays, setpoint, plan),
         in_service=None if ran.outages is None else ran.outages.in_service,
         tripped=tripped,
+        **_of_ac(ran),
     )
     return State(store_mwh, done.gen_mw, state.t + 1, heat, lockout_h), outcome
 
@@ -131,14 +146,31 @@ def cut(arrays: GridArrays, setpoint: Setpoint, now: Limits, inputs: Inputs) -> 
     return Dispatch(gen, xp.maximum(-store, 0.0), xp.maximum(store, 0.0), shed, spill, curtailed)
 
 
-def run(arrays: GridArrays, plan: Dispatch, inputs: Inputs, now: Limits, outages: Outages | None) -> Run:
+def run(
+    arrays: GridArrays,
+    plan: Dispatch,
+    inputs: Inputs,
+    now: Limits,
+    outages: Outages | None,
+    ac: AcFlow | None = None,
+) -> Run:
     """Stages 2 and 3: balance the plan in every connected part, and let it flow."""
-    islands = None if outages is None else outages.islands
-    load_mw = inputs.load_mw - plan.curtailed_mw
-    done = balance(arrays, plan, load_mw, *_of_sources(arrays, now), islands)
-    served_mw = load_mw - done.shed_mw
-    injection_mw = done.gen_mw - done.spill_mw + done.discharge_mw - done.charge_mw - served_mw
-    return Run(done, injection_mw, flows(arrays, injection_mw, outages), outages)
+    load_mw, limits_mw = inputs.load_mw - plan.curtailed_mw, _of_sources(arrays, now)
+    if ac is None:
+        done = balance(arrays, plan, load_mw, *limits_mw, None if outages is None else outages.islands)
+        injection_mw = done.injection_mw(load_mw)
+        return Run(done, injection_mw, flows(arrays, injection_mw, outages), outages)
+    done, flow, collapsed = with_losses(arrays, ac, plan, load_mw, *limits_mw, outages)
+    return Run(done, done.injection_mw(load_mw), flow.from_mw, outages, flow, collapsed)
+
+
+def _of_ac(ran: Run) -> dict[str, Array]:
+    """What an outcome says of AC power flow."""
+    flow, collapsed = ran.power_flow, ran.collapsed
+    if flow is None or collapsed is None:
+        return {}
+    names = ("voltage_pu", "voltage_off_pu", "line_mva", "loss_mw")
+    return {name: getattr(flow, name) for name in names} | {"collapsed": collapsed.any(1)}
 
 
 def _of_sources(arrays: GridArrays, now: Limits) -> tuple[Array, Array]:
@@ -151,7 +183,14 @@ def _of_sources(arrays: GridArrays, now: Limits) -> tuple[Array, Array]:
 
 
 def cascade(
-    arrays: GridArrays, plan: Dispatch, inputs: Inputs, now: Limits, ran: Run, heat: Array, protection: Protection
+    arrays: GridArrays,
+    plan: Dispatch,
+    inputs: Inputs,
+    now: Limits,
+    ran: Run,
+    heat: Array,
+    protection: Protection,
+    ac: AcFlow | None = None,
 ) -> tuple[Run, Array]:
     """Stage 4: trip lines and run the same plan again, until none trips or the rounds are over.
 
@@ -160,18 +199,18 @@ def cascade(
     """
     tripped = np.zeros(ran.flow_mw.shape, dtype=bool)
     for _ in range(protection.rounds):
-        trips = protection.trips(heat, _loading_frac(arrays, ran.flow_mw), inputs.dt_h)
+        trips = protection.trips(heat, _loading_frac(arrays, ran.loading_mw), inputs.dt_h)
         in_service = trips | True if ran.outages is None else ran.outages.in_service
         trips = trips & in_service
         if not trips.any():
             break
         tripped |= trips
-        ran = run(arrays, plan, inputs, now, Outages.of(arrays, in_service & ~trips))
+        ran = run(arrays, plan, inputs, now, Outages.of(arrays, in_service & ~trips), ac)
     return ran, tripped
 
 
-def _loading_frac(arrays: GridArrays, flow_mw: Array) -> Array:
-    return np.abs(flow_mw) / arrays.capacity_mw
+def _loading_frac(arrays: GridArrays, loading_mw: Array) -> Array:
+    return np.abs(loading_mw) / arrays.capacity_mw
 
 
 def settle(arrays: GridArrays, stored_mwh: Array, done: Dispatch, dt_h: float) -> Array:

@@ -19,17 +19,14 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
 from envs import GridBatch, Transition, loading, of_parts, view_of
-from grid import Inputs, Setpoint, State, settlement, step_costs
-from grid.physics import SOON_H, Limits, Outages, initial_state, limits, step
+from grid import GridError, Inputs, Setpoint, State, settlement, step_costs
+from grid.physics import Limits, Outages, initial_state, limits, step
 from policies.learning.descent import Losses, descend
 from policies.learning.lines_out import TensorOutages
 from policies.networks import GraphActorCriticPolicy
 
 OUTSIDE_WEIGHT = 0.5  # of the mean square by which raw actions leave [−1, 1], where clipping would stop all learning
 CRITIC_WEIGHT = 0.1
-TRIP_WEIGHT = 3.0
-KAPPA = 1.0
-QUANTILE = 0.9
 GRAPH_JUDGED = 8  # the critic of a graph network, which takes its time, learns from every so many steps
 
 
@@ -41,9 +38,15 @@ class GradientLearner:
         batch: the envs; reset here before each update.
         gamma: discount of the returns that the critic learns.
         tail_frac: share of the episodes of an update, the worst, whose mean return is raised.
+
+    Raises:
+        GridError: the envs' flow is AC.
     """
 
     def __init__(self, policy: ActorCriticPolicy, batch: GridBatch, gamma: float, tail_frac: float = 1.0) -> None:
+        if batch.problem.ac is not None:
+            mend = "train with --stages ppo, or with flow='dc'"
+            raise GridError("config.flow", "'ac' beside the stage gradient", "'dc': that stage knows no AC flow", mend)
         self.policy, self.batch, self.gamma, self.tail_frac = policy, batch, gamma, tail_frac
         self._action_map = batch.action_map.convert(_tensor)
         self._is_graph = isinstance(policy, GraphActorCriticPolicy)
@@ -88,15 +91,12 @@ class GradientLearner:
             out_h = batch.outlook.out_h(t)
             seen = batch.encoder(view_of(self._action_map, relays, known, now, t, before, out_h, day))
             asked = mean_action(self.policy, seen).double()
-            if asked.requires_grad and QUANTILE < 1.0:
-                asked.register_hook(_tamed)
             actions = asked.clamp(-1.0, 1.0)
             outside.append((asked - actions).square().mean())
             if t in self._judged:
                 values.append(self.policy.predict_values(of_parts(seen, Tensor.detach)).squeeze(-1))
             setpoint = self._action_map.setpoint(actions, now, known, day)
             lines_out = tripped = None
-            was_locked = batch.state.lockout_h
             if goes_along:
                 batch.step_setpoint(Setpoint(setpoint.gen_mw.detach().numpy(), setpoint.store_mw.detach().numpy()))
                 done = cast(Transition, batch.last).outcome
@@ -105,35 +105,14 @@ class GradientLearner:
             true, actual = known, now
             if goes_along or batch.outlook.gate:
                 true, actual = self._as_tensors(batch.outlook.inputs(t), state, lines_out)
-            before_step = state
             state, outcome = step(arrays, state, setpoint, true, actual)
             outcome = dataclasses.replace(outcome, tripped=tripped)
-            before = loading(arrays, outcome.flow_mw)
-            by_term = step_costs(arrays, batch.prices, outcome, config.dt_h)
-            if config.relays is not None:
-                by_term["overload"] = KAPPA * by_term["overload"]
-            terms: list[Tensor] = list(by_term.values())
-            if tripped is not None and was_locked is not None:
-                trips: np.ndarray = np.asarray(done.tripped & ~(was_locked > SOON_H))
-                if trips.any():
-                    terms.append(
-                        TRIP_WEIGHT * self._overload_before(before_step, setpoint, true, trips, done.in_service)
-                    )
+            before = loading(arrays, outcome.carried)
+            terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())
             costs.append(torch.stack(terms).sum(0))
         costs[-1] = costs[-1] + settlement(self._value_per_mwh, start_mwh, state.store_mwh)
         rewards = (_tensor(batch.references) - torch.stack(costs)) / batch.problem.reward_scale
         return rewards, torch.stack(values), torch.stack(outside).mean()
-
-    def _overload_before(
-        self, state: State, setpoint: Setpoint, true: Inputs, trips: np.ndarray, in_service: np.ndarray
-    ) -> Tensor:
-        """(B,) cost of the overload, in the envs where lines trip (B, E), before they did."""
-        batch, arrays = self.batch, self._action_map.arrays
-        lines_out = Outages.of(batch.arrays, in_service | trips)
-        _, actual = self._as_tensors(true, state, lines_out)
-        _, outcome = step(arrays, state, setpoint, true, actual)
-        cost = step_costs(arrays, batch.problem.planning_prices, outcome, batch.config.dt_h)["overload"]
-        return cost * _tensor(np.any(trips, axis=1))
 
     def _as_tensors(self, inputs: Inputs, state: State, outages: Outages | None) -> tuple[Inputs, Limits]:
         """Inputs and the limits that follow from them, with these lines out."""
@@ -141,12 +120,6 @@ class GradientLearner:
         now = limits(self._action_map.arrays, state, given)
         lines: Any = TensorOutages.of(outages)  # which offers the same on tensors
         return given, dataclasses.replace(now, outages=lines)
-
-
-def _tamed(slope: Tensor) -> Tensor:
-    """(B, A) slopes of the loss by the actions of a step, cut at what nine in ten stay below."""
-    most = torch.quantile(slope.abs(), QUANTILE)
-    return slope.clamp(-most, most)
 
 
 def discounted(rewards: Tensor, gamma: float) -> Tensor:

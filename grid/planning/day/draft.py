@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grid.planning.day.jit import Array, compiled
-from grid.planning.day.simd import LANES, blank
+from grid.jit import Array, compiled
+from grid.simd import LANES, blank
 
 WIDTH = 1e-4  # between bounds, where less is none
 FIXED = 1e6  # bend of a column that has none

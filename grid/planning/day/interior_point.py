@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from grid.planning.day.jit import Array, compiled
-from grid.planning.day.simd import LANES, blank, choose, every, least, most, put, root, take
+from grid.jit import Array, compiled
+from grid.simd import LANES, blank, choose, every, least, most, put, root, take
 
 ITERATIONS = 20
 SHORT_OF_BOUND = 0.9  # of the way to the nearest one

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from grid.planning.day.jit import Array, compiled
+from grid.jit import Array, compiled
 
 TOLERANCE_PU = 1e-7
 LEAST_GAIN = 1e-6  # of a move: a smaller saving is rounding

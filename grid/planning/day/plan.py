@@ -14,11 +14,11 @@ from functools import partial
 
 import numpy as np
 
+from grid.jit import Array, compiled, for_each, is_kept
 from grid.planning.day.interior_point import Factor, Programme, profile, solve, solve_last
-from grid.planning.day.jit import Array, compiled, for_each, is_kept
 from grid.planning.day.market import LEAST_RISE, Network, flows, share
 from grid.planning.day.programme import STEEP, Eight, Fleet, Forecast, Plans, programme_of_day
-from grid.planning.day.simd import LANES, blank
+from grid.simd import LANES, blank
 
 SPANS_H = np.array([1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5])  # of the periods of a plan
 HOURS = int(SPANS_H.sum())  # from now to a day ahead

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from grid.jit import Array, compiled
 from grid.planning.day.draft import Draft, bound, close, enter, new_draft
 from grid.planning.day.interior_point import Programme
-from grid.planning.day.jit import Array, compiled
 from grid.planning.day.market import Network
-from grid.planning.day.simd import LANES, blank
+from grid.simd import LANES, blank
 
 STEEP = 50.0  # a ramp that cannot bind
 

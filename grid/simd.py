@@ -18,7 +18,7 @@ from numba.core.cgutils import get_or_insert_function
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, models, overload, register_model
 
-from grid.planning.day.jit import Array, compiled
+from grid.jit import Array, compiled
 
 LANES = 8
 VECTOR = ir.VectorType(ir.DoubleType(), LANES)

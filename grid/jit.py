@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,27 @@ from grid.executor import cores
 
 Array = np.ndarray
 
-SOURCES = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).digest()
 SUMS_REORDERED = {"reassoc", "contract"}  # so that sums run in parallel lanes
 
 
 def compiled(function: Callable[..., Any]) -> Any:
     """To machine code, at the first call; later processes find it where numba keeps it.
 
-    It is kept while no file in this folder changes: numba by itself compares it with the function's own file alone, and
-    not with those of the functions that it calls.
+    It is kept while no file changes in the function's folder, nor this one and ``simd``: numba by itself compares it
+    with the function's own file alone, and not with those of the functions that it calls.
     """
     dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=SUMS_REORDERED)(function)
     with suppress(RuntimeError):  # no folder can be written: each process compiles for itself
         dispatcher.enable_caching()
         kept = dispatcher._cache._cache_file
-        kept._source_stamp = (kept._source_stamp, SOURCES)
+        kept._source_stamp = (kept._source_stamp, _sources(Path(function.__code__.co_filename).parent))
     return dispatcher
+
+
+@cache
+def _sources(folder: Path) -> bytes:
+    files = sorted({*folder.glob("*.py"), *(Path(__file__).with_name(name) for name in ("jit.py", "simd.py"))})
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files if path.exists())).digest()
 
 
 def is_kept(function: Any) -> bool:

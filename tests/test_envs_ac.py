@@ -1,0 +1,104 @@
+"""Envs with flow="ac": accounts, the same trajectory for the same seed, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from congested import congested_grid
+from envs import EnvConfig, GridBatch, Problem
+from envs.recording import Recorder
+from grid import GridError
+
+pytest.importorskip("numba")
+
+
+def lossy_grid():
+    grid = congested_grid()
+    for _, _, data in grid.graph.edges(data=True):
+        data |= {"resistance_pu": 0.03, "charging_pu": 0.02}
+    for _, data in grid.graph.nodes(data=True):
+        if data.get("load_max_mw"):
+            data |= {"load_max_mvar": 0.3 * data["load_max_mw"], "voltage_min_pu": 0.99}
+    return grid
+
+
+def config(**fields) -> EnvConfig:
+    return EnvConfig(topology=lossy_grid(), **({"horizon": 6, "flow": "ac"} | fields))
+
+
+def walked(batch, seed=0):
+    """Rewards (T, B) of random actions, the same for each row whatever their number."""
+    batch.reset()
+    rewards = []
+    for t in range(batch.horizon):
+        action = np.random.default_rng([seed, t]).uniform(-1, 1, batch.action_space.shape)
+        _, reward, _ = batch.step(np.tile(action, (batch.batch_size, 1)))
+        rewards.append(reward)
+    return np.array(rewards)
+
+
+def test_metrics_add_up_losses_voltages_and_collapses():
+    batch = GridBatch(config(outage_rate_per_h=0.02, overload="trip"), 5, seed=1)
+    batch.reset()
+    recorder, losses, off, cost = Recorder(batch, "idle"), 0.0, 0.0, 0.0
+    for _ in range(6):
+        batch.step(np.zeros((5, *batch.action_space.shape)))
+        recorder.add()
+        outcome = batch.last.outcome
+        losses, off = losses + outcome.loss_mw, off + outcome.voltage_off_pu
+        cost = cost + batch.costs["voltage"]
+        expected = outcome.shed_mw.sum(1) + outcome.voltage_off_pu * 100
+        over = np.maximum(outcome.line_mva - batch.arrays.capacity_mw, 0).sum(1)
+        assert batch.violation_mwh == pytest.approx(expected + over)
+    assert batch.metrics["loss_mwh"] == pytest.approx(losses)
+    assert batch.metrics["voltage_pu_h"] == pytest.approx(off)
+    assert batch.metrics["voltage"] == pytest.approx(cost)
+    assert cost == pytest.approx(1e4 * off)
+    assert batch.metrics["collapsed_steps"].shape == (5,)
+    assert losses.min() > 0
+    assert recorder.episode(2).costs["voltage"].sum() == pytest.approx(cost[2])
+
+
+@pytest.mark.parametrize("action", ["residual", "absolute", "bids"])
+def test_the_same_seed_gives_the_same_trajectory_whatever_the_batch(action):
+    fields = {"action": action, "outage_rate_per_h": 0.02, "overload": "trip", "horizon": 4}
+    problem = Problem.of(config(**fields))
+    many, again, one = (walked(GridBatch(problem, size, seed=3)) for size in (9, 9, 1))
+    assert np.array_equal(many, again)
+    assert many[:, :1] == pytest.approx(one, abs=1e-6 if action == "bids" else 1e-9)  # plans are good to that
+    assert np.isfinite(many).all()
+
+
+def test_in_dc_nothing_of_it_is_seen():
+    batch = GridBatch(config(flow="dc"), 2, seed=0)
+    walked(batch)
+    outcome = batch.last.outcome
+    assert [getattr(outcome, name) for name in ("voltage_pu", "line_mva", "loss_mw", "collapsed")] == [None] * 4
+    assert not {"loss_mwh", "voltage_pu_h", "collapsed_steps", "voltage"} & batch.metrics.keys()
+
+
+def test_losses_cost_what_the_units_that_carry_them_cost():
+    dc, ac = (GridBatch(config(flow=flow), 3, seed=0) for flow in ("dc", "ac"))
+    for batch in (dc, ac):
+        walked(batch)
+    assert (ac.metrics["generation"] > dc.metrics["generation"]).all()
+
+
+def test_flow_is_one_of_two():
+    with pytest.raises(GridError) as caught:
+        EnvConfig(flow="AC")
+    assert str(caught.value).startswith("config.flow: found 'AC'; allowed: dc or ac")
+
+
+def test_the_stage_gradient_refuses_ac():
+    pytest.importorskip("torch")
+    pytest.importorskip("stable_baselines3")
+    from policies.learning.gradient import GradientLearner
+
+    with pytest.raises(GridError) as caught:
+        GradientLearner(None, GridBatch(config(), 2), 1.0)
+    assert str(caught.value) == (
+        "config.flow: found 'ac' beside the stage gradient; allowed: 'dc': that stage knows no AC flow; "
+        "train with --stages ppo, or with flow='dc'"
+    )
