@@ -104,7 +104,7 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
         """Run one step.
 
         ``info`` holds each cost term in currency, as ``cost`` the violation of constraints in MWh (demand unserved and
-        energy above the capacity of lines; in AC voltage outside its band, too), as libraries for safe learning read it,
+        energy above the capacity of lines; in AC voltage off its band, too), as libraries for safe learning read it,
         and at the end ``episode_metrics``.
         """
         if self._over:

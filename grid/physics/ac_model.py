@@ -18,7 +18,7 @@ GROUNDED = 1e6  # own susceptance of a grounded bus, as a multiple of the larges
 class AcModel:
     """N nodes as n buses: those that ideal connectors in service join are one bus.
 
-    Lines follow MATPOWER's branch model: a series impedance with half the charging at each end, behind an ideal
+    Lines follow MATPOWER's branch model: a series impedance with half the charging and iron losses at each end, behind an ideal
     transformer of ratio ``tap`` and shift ``shift_deg`` at the from end (MATPOWER User's Manual, "Branches").
 
     Args:
@@ -112,7 +112,7 @@ def holders(arrays: GridArrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _admittance(arrays: GridArrays, lines: np.ndarray, is_turned: np.ndarray) -> np.ndarray:
     """(m, 8) of the lines, low end first."""
     series = 1.0 / (arrays.resistance_pu[lines] + 1j * arrays.reactance_pu[lines])
-    own = series + 0.5j * arrays.charging_pu[lines]
+    own = series + 0.5 * (arrays.conductance_pu[lines] + 1j * arrays.charging_pu[lines])
     ratio = arrays.tap[lines] * np.exp(1j * np.deg2rad(arrays.shift_deg[lines]))
     y = np.stack([own / np.abs(ratio) ** 2, -series / ratio.conj(), -series / ratio, own], axis=1)
     y = np.where(is_turned[:, None], y[:, ::-1], y)
