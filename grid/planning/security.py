@@ -68,8 +68,9 @@ def may_fail(arrays: GridArrays, in_service: np.ndarray) -> np.ndarray:
     """(E,) which lines in service (E,) can go out and leave the connected parts whole."""
     pairs = [frozenset(ends) for ends in zip(arrays.line_from.tolist(), arrays.line_to.tolist(), strict=True)]
     joined = Counter(pairs[line] for line in np.flatnonzero(in_service))
-    graph: nx.Graph[int] = nx.Graph([tuple(pair) for pair in joined if len(pair) == 2])
-    bridges = {frozenset(ends) for ends in nx.bridges(graph)}
+    graph: nx.Graph[int] = nx.Graph()
+    graph.add_edges_from(tuple(pair) for pair in joined if len(pair) == 2)
+    bridges = {frozenset((start, end)) for start, end in nx.bridges(graph)}
     safe = [joined[pair] > 1 or pair not in bridges for pair in pairs]
     lines: np.ndarray = in_service & np.array(safe, dtype=bool)
     return lines
