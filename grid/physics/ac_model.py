@@ -18,8 +18,8 @@ GROUNDED = 1e6  # own susceptance of a grounded bus, as a multiple of the larges
 class AcModel:
     """N nodes as n buses: those that ideal connectors in service join are one bus.
 
-    Lines follow MATPOWER's branch model: a series impedance with half the charging and iron losses at each end, behind an
-    ideal transformer of ratio ``tap`` and shift ``shift_deg`` at the from end (MATPOWER User's Manual, "Branches").
+    Lines follow MATPOWER's branch model: a series impedance with half the charging and iron losses at each end, behind
+    an ideal transformer of ratio ``tap`` and shift ``shift_deg`` at the from end (MATPOWER User's Manual, "Branches").
 
     Args:
         arrays: the grid.

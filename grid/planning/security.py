@@ -66,11 +66,12 @@ class SecureLimits(LineLimits):
 
 def may_fail(arrays: GridArrays, in_service: np.ndarray) -> np.ndarray:
     """(E,) which lines in service (E,) can go out and leave the connected parts whole."""
-    pairs = [frozenset(ends) for ends in zip(arrays.line_from.tolist(), arrays.line_to.tolist(), strict=True)]
+    low, high = np.minimum(arrays.line_from, arrays.line_to), np.maximum(arrays.line_from, arrays.line_to)
+    pairs = list(zip(low.tolist(), high.tolist(), strict=True))
     joined = Counter(pairs[line] for line in np.flatnonzero(in_service))
     graph: nx.Graph[int] = nx.Graph()
-    graph.add_edges_from(tuple(pair) for pair in joined if len(pair) == 2)
-    bridges = {frozenset((start, end)) for start, end in nx.bridges(graph)}
-    safe = [joined[pair] > 1 or pair not in bridges for pair in pairs]
-    lines: np.ndarray = in_service & np.array(safe, dtype=bool)
+    graph.add_edges_from(joined)
+    graph.remove_edges_from(nx.selfloop_edges(graph))
+    bridges = {tuple(sorted(ends)) for ends in nx.bridges(graph)}
+    lines: np.ndarray = in_service & np.array([joined[pair] > 1 or pair not in bridges for pair in pairs])
     return lines
