@@ -72,6 +72,6 @@ def may_fail(arrays: GridArrays, in_service: np.ndarray) -> np.ndarray:
     graph: nx.Graph[int] = nx.Graph()
     graph.add_edges_from(joined)
     graph.remove_edges_from(nx.selfloop_edges(graph))
-    bridges = {tuple(sorted(ends)) for ends in nx.bridges(graph)}
+    bridges = {(min(ends), max(ends)) for ends in nx.bridges(graph)}
     lines: np.ndarray = in_service & np.array([joined[pair] > 1 or pair not in bridges for pair in pairs])
     return lines
