@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -22,6 +22,7 @@ from envs.outlook import Outlook, steps_to_draw
 from envs.problem import SPLIT_CODES, Problem
 from grid import Array, GridError, Inputs, Outcome, Setpoint, State, overload_mw, settlement, step_costs
 from grid.physics import SOON_H, Limits, flows, initial_state, limits, step
+from grid.planning import Correction
 
 if TYPE_CHECKING:
     from grid.planning.day import Day
@@ -73,6 +74,7 @@ class GridBatch:
         self.metrics: dict[str, Array] = {}  # of the episodes that ended last, each (B,)
         self._history: list[dict[str, Array]] = []
         self._day: Day | None = None  # of the coming step, once it has been asked for
+        self._corrected, self._correction = -1, cast("Correction | None", None)  # the step that it is for
         self.limits: Limits
 
     def seed(self, seed: Seeds, first: int = 0) -> None:
@@ -120,7 +122,7 @@ class GridBatch:
         self.encoder.start(outlook)
         steps = self.horizon
         self.references = self.problem.reference_cost(outlook.load_mw[:steps], outlook.avail_frac[:steps])
-        self.t = 0
+        self.t, self._corrected, self._correction = 0, -1, None
         self._history = []
         self.state = initial_state(self.arrays, self.batch_size, self.config.relays)
         self._loading = np.zeros((self.batch_size, len(self.arrays.line_names)))
@@ -148,8 +150,25 @@ class GridBatch:
         if self._day is None:
             planner, left_h = self.problem.planner, (self.horizon - self.t) * self.config.dt_h
             ahead = self.expected(planner.leads())
-            self._day = planner.plan(ahead, self.limits, self.state.gen_mw, self.t == 0, left_h)
+            is_first = self.t == 0
+            self._day = planner.plan(ahead, self.limits, self.state.gen_mw, is_first, left_h, self.correction)
         return self._day
+
+    @property
+    def correction(self) -> Correction | None:
+        """What AC power flow adds to linear plans, as it was in the last step; before the first, by the merit order.
+
+        None: flows are those of DC.
+        """
+        if self._ac is not None and self._corrected != self.t:
+            if self.t == 0:
+                setpoint = self.action_map.merit_setpoint(self.limits, self.inputs)
+                _, outcome = step(self.arrays, self.state, setpoint, self.inputs, self.limits, ac=self._ac)
+            else:
+                outcome = cast(Transition, self.last).outcome
+            self._correction = Correction.of(self.arrays, outcome, self._correction)
+            self._corrected = self.t
+        return self._correction
 
     def _observe(self) -> Any:
         self._day = None

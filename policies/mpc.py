@@ -37,9 +37,11 @@ class Mpc:
     def reset(self, batch: GridBatch) -> None:
         """Build one programme for each episode; it keeps its last basis from step to step."""
         steps = min(max(1, round(self.window_h / batch.config.dt_h)), batch.horizon)
-        problem, dt_h = batch.problem, batch.config.dt_h
+        problem, dt_h, is_ac = batch.problem, batch.config.dt_h, batch.config.flow == "ac"
         given = problem.planning_arrays, steps, dt_h, problem.planning_prices, TOLERANCE
-        self._programmes = [Programme(*given, n1=self.security(batch)) for _ in range(batch.batch_size)]
+        self._programmes = [
+            Programme(*given, n1=self.security(batch), corrected=is_ac) for _ in range(batch.batch_size)
+        ]
 
     def security(self, batch: GridBatch) -> np.ndarray | None:
         """(E,) share of the price of an overload that counts after the outage of each line; None: no outage counts."""
@@ -48,7 +50,9 @@ class Mpc:
     def act(self, batch: GridBatch) -> Setpoint:
         """Plan each episode from its state; threads, as the solver lets go of the interpreter."""
         leads = np.arange(min(self._programmes[0].steps, batch.horizon - batch.t))
-        ahead = batch.expected(leads)
+        ahead, correction = batch.expected(leads), batch.correction
+        if correction is not None:
+            ahead = correction.inputs(ahead)
         started = batch.t > 0  # the first step has no ramp
 
         def plan(i: int) -> Solution:
@@ -56,7 +60,8 @@ class Mpc:
             lines = None if ahead.in_service is None else ahead.in_service[:, i]
             inputs = Inputs(ahead.gen_avail_frac[:, i], ahead.load_mw[:, i], ahead.dt_h, lines)
             gen_mw = batch.state.gen_mw[i] if started else None
-            programme.set_inputs(inputs, batch.state.store_mwh[i], gen_mw, passed=int(started))
+            extra_mw = None if correction is None else np.tile(correction.extra_mw[i], (len(leads), 1))
+            programme.set_inputs(inputs, batch.state.store_mwh[i], gen_mw, int(started), extra_mw)
             return programme.solve()
 
         with ThreadPoolExecutor(min(batch.batch_size, cores())) as pool:

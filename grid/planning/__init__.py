@@ -4,6 +4,7 @@
 model predictive control.
 """
 
+from grid.planning.correction import Correction
 from grid.planning.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
 from grid.planning.futures import FirstStep, FuturesProgramme
 from grid.planning.optima import optima
@@ -14,6 +15,7 @@ from grid.planning.solver import OPTIONS, Model, StepBlock
 __all__ = [
     "COST_TOLERANCE",
     "OPTIONS",
+    "Correction",
     "CurvedModel",
     "FirstStep",
     "FuturesProgramme",

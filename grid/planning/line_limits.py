@@ -45,6 +45,7 @@ class LineLimits:
         self.limited = self.rows = self.columns = np.zeros(0, dtype=np.intp)
         self.weights = np.zeros(0)
         self._in_service, self._steps = np.zeros((0, 0), dtype=bool), 0
+        self._extra_mw = np.zeros((0, 0))
         self._forget()
 
     def attach(self, model: Model, step: StepBlock, injections: Injections, overload_cost: np.ndarray) -> None:
@@ -66,10 +67,16 @@ class LineLimits:
         self._row_step, self._row_line, self._row_out = np.zeros((3, 0), dtype=np.intp)
         self._row_weight = np.zeros((0, len(self._arrays.node_names)))  # (R, N)
 
-    def start(self, in_service: np.ndarray, steps: int) -> None:
-        """Begin anew with these lines (T, E) in service in so many steps, if anything of it has changed."""
-        if steps == self._steps and np.array_equal(in_service, self._in_service):
+    def start(self, in_service: np.ndarray, steps: int, extra_mw: np.ndarray | None = None) -> None:
+        """Begin anew with these lines (T, E) in service in so many steps, if anything of it has changed.
+
+        Lines carry (T, E) so much beyond their flow.
+        """
+        extra_mw = np.zeros(in_service.shape) if extra_mw is None else extra_mw
+        is_same = np.array_equal(in_service, self._in_service) and np.array_equal(extra_mw, self._extra_mw)
+        if steps == self._steps and is_same:
             return
+        self._extra_mw = extra_mw
         self._model.drop_added()
         self._forget()
         self._in_service, self._steps = in_service.copy(), steps
@@ -101,7 +108,8 @@ class LineLimits:
         known = np.zeros(self._in_service.shape, dtype=bool)
         limits = (self._row_line >= 0) & (self._row_out < 0)
         known[self._row_step[limits], self._row_line[limits]] = True
-        above_mw = np.where(known[steps], -np.inf, np.abs(self.flow_mw(x, steps)) - self._arrays.capacity_mw)
+        loading_mw = np.abs(self.flow_mw(x, steps) + self._extra_mw[steps])
+        above_mw = np.where(known[steps], -np.inf, loading_mw - self._arrays.capacity_mw)
         broken = above_mw > BROKEN_MW
         if not broken.any():
             return False
@@ -109,7 +117,7 @@ class LineLimits:
         row, line = np.nonzero(broken | near)
         step, none = steps[row], np.full(len(line), -1)
         outages = None if self._outages is None else Outages.of(self._arrays, self._in_service[step])
-        self._add(step, line, none, self._weights(line, outages), self._offset_mw[step, line])
+        self._add(step, line, none, self._weights(line, outages), (self._offset_mw + self._extra_mw)[step, line])
         return True
 
     def _weights(self, line: np.ndarray, outages: Outages | None) -> np.ndarray:

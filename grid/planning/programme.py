@@ -63,6 +63,7 @@ class Programme:
         every_limit: hold the limits of all lines from the beginning, however large the grid.
         n1: (E,) hold them after the outage of any single line, too, as far as no part falls apart: share of the price
             of an overload that counts then; None: no outage counts.
+        corrected: whether ``set_inputs`` will be given ``extra_mw``.
         futures: K that start from the same state and are planned beside each other.
 
     Raises:
@@ -79,6 +80,7 @@ class Programme:
         every_limit: bool = False,
         futures: int = 1,
         n1: np.ndarray | None = None,
+        corrected: bool = False,
     ) -> None:
         if steps < 1 or not 0 < dt_h < np.inf:
             found = f"{steps} steps of {dt_h:g} h"
@@ -87,7 +89,7 @@ class Programme:
         places = steps * futures
         self.prices = Prices() if prices is None else prices
         self._step = StepBlock()
-        lazily = len(arrays.node_names) > MANY_NODES and not every_limit
+        lazily = corrected or (len(arrays.node_names) > MANY_NODES and not every_limit)
         self._network: Network | LineLimits = LineLimits(arrays) if lazily else Network(arrays)
         if n1 is not None:
             self._network = SecureLimits(arrays, n1)
@@ -208,6 +210,7 @@ class Programme:
         store_start_mwh: np.ndarray | None = None,
         gen_before_mw: np.ndarray | None = None,
         passed: int = 0,
+        extra_mw: np.ndarray | None = None,
     ) -> None:
         """Change demand, availability, outages and the start in place.
 
@@ -219,6 +222,7 @@ class Programme:
             gen_before_mw: (N,) output before the first step, from which its ramp counts; absent: no ramp.
             passed: how many steps later these inputs begin than those before; what was planned for the steps that both
                 have is where the search for the new plan begins.
+            extra_mw: (T, E) what lines carry beyond their flow, of a programme that is ``corrected``.
 
         Raises:
             GridError: an array has the wrong shape or a value that no step could have.
@@ -231,7 +235,7 @@ class Programme:
             self._ring = np.roll(self._ring, -passed)
             model.stay_near()
         self._live = self._ring.reshape(futures, -1)[:, :end].ravel()
-        self._set_in_service(in_service)
+        self._set_in_service(in_service, extra_mw)
         is_live = np.zeros(len(self._ring), dtype=bool)
         is_live[self._live] = True
         if (is_live != self._is_live).any():
@@ -293,7 +297,7 @@ class Programme:
         jump_low[end:], jump_high[end:] = -room, room
         return (low, high), (jump_low, jump_high)
 
-    def _set_in_service(self, in_service: np.ndarray) -> None:
+    def _set_in_service(self, in_service: np.ndarray, extra_mw: np.ndarray | None) -> None:
         """Take lines out and put them back, in the planned steps (·, E); in the others all are in service."""
         net, model, step = self._network, self.model, self._step
         now = np.ones_like(self._in_service)
@@ -301,7 +305,10 @@ class Programme:
         old, self._in_service = self._in_service, now
         changed = np.flatnonzero((now != old).any(axis=1))
         if isinstance(net, LineLimits):
-            net.start(now, len(in_service))
+            extra = np.zeros(now.shape)
+            if extra_mw is not None:
+                extra[self._live] = extra_mw
+            net.start(now, len(in_service), extra)
             return
         weights: dict[bytes, csr_array] = {}
         for t in changed:

@@ -31,9 +31,9 @@ class SecureLimits(LineLimits):
     def _risk_of(self, out: np.ndarray) -> np.ndarray:
         return np.where(out < 0, 1.0, self._risk[out])
 
-    def start(self, in_service: np.ndarray, steps: int) -> None:
+    def start(self, in_service: np.ndarray, steps: int, extra_mw: np.ndarray | None = None) -> None:
         """Begin anew with these lines (T, E) in service in so many steps, if anything of it has changed."""
-        super().start(in_service, steps)
+        super().start(in_service, steps, extra_mw)
         found = {
             lines.tobytes(): may_fail(self._arrays, lines) & (self._risk > 0) for lines in np.unique(in_service, axis=0)
         }
@@ -50,7 +50,7 @@ class SecureLimits(LineLimits):
         left = self._in_service[step]
         left[np.arange(len(out)), out] = False
         flow_mw = flows(arrays, self.injection_mw(x, steps)[step], Outages.of(arrays, left))
-        above_mw = np.abs(flow_mw) - arrays.capacity_mw
+        above_mw = np.abs(flow_mw + self._extra_mw[step]) - arrays.capacity_mw
         known = set(zip(self._row_step, self._row_out, self._row_line, strict=True))
         case, line = np.nonzero(above_mw > BROKEN_MW)
         is_new = [each not in known for each in zip(step[case], out[case], line, strict=True)]
@@ -60,6 +60,7 @@ class SecureLimits(LineLimits):
         outages = Outages.of(arrays, left[case])
         none = np.zeros((len(case), len(arrays.node_names)))
         offset_mw = flows(arrays, none, outages)[np.arange(len(case)), line]
+        offset_mw += self._extra_mw[step[case], line]
         self._add(step[case], line, out[case], self._weights(line, outages), offset_mw)
         return True
 

@@ -43,6 +43,7 @@ def clear(day: Day, shift: Array, now: Limits, inputs: Inputs) -> Setpoint:
         (B, N) output of sources and power of stores.
     """
     xp, c = namespace(shift), day.constants
+    inputs = inputs if day.correction is None else day.correction.inputs(inputs)
     units = np.concatenate([c.sources, c.stores])
     shift = shift[:, np.searchsorted(np.sort(units), units)]
     cleared = [_clear(day, status, own, shift, now, inputs) for own, status in day.groups]
@@ -88,6 +89,8 @@ def _clear(day: Day, status: Statuses, own: Any, shift: Array, now: Limits, inpu
     low, high = (mw[own][:, c.sources] / unit_mw for mw in (now.gen_lo_mw, now.gen_hi_mw))
     least, most = (mw[own][:, c.stores] / unit_mw for mw in (now.store_lo_mw, now.store_hi_mw))
     stored = now.store_mwh[own][:, c.stores] / unit_mw
+    if day.correction is not None:
+        load_flow += day.correction.extra_mw[own][:, c.limited] / unit_mw
     cost, rise = offers(day, c, own, shift[own], stored)
     surplus = np.maximum(constant(low) @ c.own[:, :sources].T - need, 0.0)  # (b, P) that a part must curtail
     none, idle = xp.asarray(np.zeros(surplus.shape)), xp.zeros_like(most)

@@ -14,6 +14,7 @@ from grid.arrays import GridArrays
 from grid.costs import Prices
 from grid.namespace import constant
 from grid.physics import Limits
+from grid.planning.correction import Correction
 from grid.planning.day.constants import Constants, KeptConstants
 from grid.planning.day.plan import HOURS, SPANS_H, plan_days
 from grid.planning.day.programme import Plans
@@ -37,6 +38,7 @@ class Day:
     ramp_price: np.ndarray  # (B, G) what output now costs the next hours by ramps
     value_slope: np.ndarray  # (B, S, S) change of the first value for each unit more that is stored
     power_slope: np.ndarray  # (B, 2S, S) and of the stores' first output
+    correction: Correction | None  # by which it was planned; None: of DC
     groups: list[tuple[Any, Statuses]]  # rows in the same connected parts
 
     @property
@@ -62,7 +64,15 @@ class DayPlanner:
         """(H,) how many steps ahead each hour of a plan is."""
         return np.maximum(np.round(np.arange(HOURS) / self.dt_h), np.arange(HOURS) > 0).astype(int)
 
-    def plan(self, ahead: Inputs, now: Limits, gen_before_mw: Array, is_first: bool, left_h: float) -> Day:
+    def plan(
+        self,
+        ahead: Inputs,
+        now: Limits,
+        gen_before_mw: Array,
+        is_first: bool,
+        left_h: float,
+        correction: Correction | None = None,
+    ) -> Day:
         """Plan the coming day.
 
         Args:
@@ -71,19 +81,31 @@ class DayPlanner:
             gen_before_mw: (B, N) output of the last step.
             is_first: whether there was none; then no ramp counts.
             left_h: hours until the episode ends, above 0.
+            correction: of B rows, for AC power flow.
         """
+        if correction is not None:
+            ahead = correction.inputs(ahead)
         rows = len(gen_before_mw)
         groups = groups_of(self.constants, ahead.in_service, rows, HOURS)
-        parts = [self._plan(own, status, ahead, now, gen_before_mw, is_first, left_h) for own, status in groups]
+        given = ahead, now, gen_before_mw, is_first, left_h, correction
+        parts = [self._plan(own, status, *given) for own, status in groups]
         if len(parts) == 1:
             merged = parts[0]
         else:
             back = np.argsort(np.concatenate([own for own, _ in groups]))
             merged = {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
-        return Day(**merged, groups=groups)
+        return Day(**merged, correction=correction, groups=groups)
 
     def _plan(
-        self, own: Any, status: Statuses, ahead: Inputs, now: Limits, before_mw: Array, is_first: bool, left_h: float
+        self,
+        own: Any,
+        status: Statuses,
+        ahead: Inputs,
+        now: Limits,
+        before_mw: Array,
+        is_first: bool,
+        left_h: float,
+        correction: Correction | None,
     ) -> dict[str, np.ndarray]:
         """The fields of a Day for rows that are in the same connected parts."""
         c = status.constants[0]
@@ -93,6 +115,8 @@ class DayPlanner:
         offer = np.ascontiguousarray(offered_mw[..., c.sources].swapaxes(0, 1)) / unit_mw
         offer[:, 0] = constant(now.gen_hi_mw)[own][:, c.sources] / unit_mw  # with its ramps
         load_flow = status.each(lambda w, at: w.offset - load[at] @ w.flow)
+        if correction is not None:
+            load_flow += correction.extra_mw[own][:, None, c.limited] / unit_mw
         further = np.maximum(fleet.hourly_keep, LEAST_KEEP) ** (1 - self.dt_h)  # losses of a step are counted already
         stored = constant(now.store_mwh)[own][:, c.stores] / unit_mw
         stored = fleet.store_min + (stored - fleet.store_min) * further
