@@ -103,9 +103,9 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
     def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Run one step.
 
-        ``info`` holds each cost term in currency, as ``cost`` the violation of constraints in MWh (demand unserved and
-        energy above the capacity of lines; in AC voltage off its band, too), as libraries for safe learning read it,
-        and at the end ``episode_metrics``.
+        ``info`` holds each cost term in currency, as ``cost`` the violation of constraints in MWh (demand unserved,
+        energy above the capacity of lines and, in AC, voltage outside its band), as libraries for safe learning read
+        it, and at the end ``episode_metrics``.
         """
         if self._over:
             raise GridError("step", "a call before reset, or after the end", "a running episode", "call reset first")

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,16 @@ def compiled(function: Callable[..., Any]) -> Any:
         dispatcher.enable_caching()
         kept = dispatcher._cache._cache_file
         kept._source_stamp = (kept._source_stamp, _sources(Path(function.__code__.co_filename).parent))
+        kept._load_index = partial(_index, kept._load_index)
     return dispatcher
+
+
+def _index(load: Callable[[], dict[Any, Any]]) -> dict[Any, Any]:
+    """What is kept; nothing where it is of another version, whose modules have moved."""
+    try:
+        return load()
+    except (ImportError, AttributeError):
+        return {}
 
 
 @cache

@@ -45,7 +45,7 @@ class LineLimits:
         self.limited = self.rows = self.columns = np.zeros(0, dtype=np.intp)
         self.weights = np.zeros(0)
         self._in_service, self._steps = np.zeros((0, 0), dtype=bool), 0
-        self._extra_mw = np.zeros((0, 0))
+        self._extra_mw: np.ndarray = np.zeros((0, 0))
         self._forget()
 
     def attach(self, model: Model, step: StepBlock, injections: Injections, overload_cost: np.ndarray) -> None:

@@ -7,6 +7,7 @@ A limit after an outage is one row more over all injections, added when a plan b
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -73,6 +74,7 @@ def may_fail(arrays: GridArrays, in_service: np.ndarray) -> np.ndarray:
     graph: nx.Graph[int] = nx.Graph()
     graph.add_edges_from(joined)
     graph.remove_edges_from(nx.selfloop_edges(graph))
-    bridges = {(min(ends), max(ends)) for ends in nx.bridges(graph)}
+    found: Any = nx.bridges(graph)
+    bridges = {(min(ends), max(ends)) for ends in found}
     lines: np.ndarray = in_service & np.array([joined[pair] > 1 or pair not in bridges for pair in pairs])
     return lines
