@@ -58,7 +58,7 @@ class Redispatch:
         vars(changed).update({name: asarray(value) for name, value in own.items()}, arrays=arrays)
         return changed
 
-    def moves(self, gen_mw: Array, other_mw: Array, limits: Limits, count: int) -> Array:
+    def moves(self, gen_mw: Array, other_mw: Array, limits: Limits, count: int, extra_mw: Array | None = None) -> Array:
         """Improve a balanced dispatch.
 
         Args:
@@ -66,6 +66,7 @@ class Redispatch:
             other_mw: (B, N) everything else that is injected: stores minus demand served.
             limits: of the step.
             count: the most moves to make.
+            extra_mw: (B, E) what lines carry beyond their flow.
 
         Returns:
             (B, N) output with the same sum in every part, never dearer in this step.
@@ -76,6 +77,8 @@ class Redispatch:
         gen, low, high = (mw[:, self.sources].T for mw in (gen_mw, limits.gen_lo_mw, limits.gen_hi_mw))
         outages = limits.outages
         flow = flows(self.arrays, gen_mw + other_mw, outages)[:, self.lines].T
+        if extra_mw is not None:
+            flow = flow + extra_mw[:, self.lines].T
         worth = self._is_worth(gen, low, high, flow)
         if outages is not None:
             worth = worth & outages.is_corrected

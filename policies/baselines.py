@@ -64,8 +64,11 @@ class Redispatch(Policy):
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Dispatch the demand of the coming step and mend the dispatch."""
-        idle = batch.action_map.merit_setpoint(batch.limits, batch.inputs)
-        gen_mw = batch.action_map.redispatch.moves(idle.gen_mw, -batch.inputs.load_mw, batch.limits, MOVES)
+        correction, inputs, extra_mw = batch.correction, batch.inputs, None
+        if correction is not None:
+            inputs, extra_mw = correction.inputs(inputs), correction.extra_mw
+        idle = batch.action_map.merit_setpoint(batch.limits, inputs)
+        gen_mw = batch.action_map.redispatch.moves(idle.gen_mw, -inputs.load_mw, batch.limits, MOVES, extra_mw)
         return Setpoint(gen_mw, idle.store_mw)
 
 

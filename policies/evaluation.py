@@ -285,7 +285,8 @@ def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> tup
     count, started_s = batch.batch_size, time.perf_counter()
     inputs = [batch.episode_inputs(i) for i in range(count)]
     starts_mwh = batch.state.store_mwh
-    solved = list(optima(batch.arrays, inputs, batch.prices, starts_mwh, progress=lambda done: report(done / count)))
+    given = batch.arrays, inputs, batch.prices, starts_mwh
+    solved = list(optima(*given, flow=batch.config.flow, progress=lambda done: report(done / count)))
     dt_h, steps = batch.config.dt_h, batch.horizon * batch.batch_size
     best = Runs(
         name=OPTIMUM,

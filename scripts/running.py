@@ -36,7 +36,7 @@ class Schedule:
     def reset(self, batch: GridBatch) -> None:
         """Solve the episodes that the batch is about to run."""
         inputs = [batch.episode_inputs(i) for i in range(batch.batch_size)]
-        plans = self._plans or list(optima(batch.arrays, inputs, batch.prices))
+        plans = self._plans or list(optima(batch.arrays, inputs, batch.prices, flow=batch.config.flow))
         self._powers = {name: np.stack([getattr(plan, name) for plan in plans], axis=1) for name in POWERS}
         self._powers["gen_mw"] += np.stack([plan.curtailed_mw for plan in plans], axis=1)
 

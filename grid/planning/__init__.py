@@ -4,6 +4,7 @@
 model predictive control.
 """
 
+from grid.planning.ac_reference import ac_reference
 from grid.planning.correction import Correction
 from grid.planning.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
 from grid.planning.futures import FirstStep, FuturesProgramme
@@ -25,6 +26,7 @@ __all__ = [
     "Solution",
     "StepBlock",
     "Tangents",
+    "ac_reference",
     "add_segments",
     "optima",
     "optimum",

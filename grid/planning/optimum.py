@@ -35,6 +35,7 @@ class Optimum(Solution):
     exact: bool
     cost_terms: dict[str, float]  # keys as grid.costs.TERMS
     store_mw: np.ndarray  # (T, N) discharging +, charging −
+    outcome: Outcome | None = None  # of T rows: what happens in AC; None: in DC
 
 
 def optimum(
