@@ -124,6 +124,7 @@ class GridBatch:
         self.references = self.problem.reference_cost(outlook.load_mw[:steps], outlook.avail_frac[:steps])
         self.t, self._corrected, self._correction = 0, -1, None
         self._history = []
+        self._voltage_pu = None if self._ac is None else np.ones((self.batch_size, len(self.arrays.node_names)))
         self.state = initial_state(self.arrays, self.batch_size, self.config.relays)
         self._loading = np.zeros((self.batch_size, len(self.arrays.line_names)))
         return self._observe()
@@ -176,7 +177,8 @@ class GridBatch:
         self.limits = limits(self.arrays, self.state, self.inputs)
         day = self.day if self.config.plans else None
         out_h = self.outlook.out_h(self.t)
-        view = view_of(self.action_map, self.state, self.inputs, self.limits, self.t, self._loading, out_h, day)
+        given = self.action_map, self.state, self.inputs, self.limits, self.t, self._loading, out_h, day
+        view = view_of(*given, self._voltage_pu)
         self.observation = self.encoder(view)
         return self.observation
 
@@ -246,7 +248,7 @@ class GridBatch:
         self._history.append({**terms, "cost": cost, "reference": reference, **energies})
         if done:
             self.metrics = {name: np.sum([row[name] for row in self._history], axis=0) for name in self._history[0]}
-        self.t, self.state = self.t + 1, after
+        self.t, self.state, self._voltage_pu = self.t + 1, after, outcome.voltage_pu
         self._loading = loading(self.arrays, outcome.carried)
         return self._observe(), reward, done
 
@@ -274,6 +276,7 @@ def view_of(
     before: Array,
     outage_h: Array | None = None,
     day: Day | None = None,
+    voltage_pu: np.ndarray | None = None,
 ) -> View:
     """What is seen of a state before step t.
 
@@ -281,6 +284,7 @@ def view_of(
         before: (B, E) loading of the previous step.
         outage_h: (B, E) hours until the outage of each line is over; None: no line can be out.
         day: the plan, if it is observed.
+        voltage_pu: (B, N) of the previous step; None: flows are those of DC.
     """
     idle = action_map.merit_setpoint(now, inputs)
     idle_flow_mw = flows(action_map.arrays, idle.gen_mw - inputs.load_mw, now.outages)
@@ -288,4 +292,6 @@ def view_of(
     back_h = state.lockout_h if outage_h is None else outage_h
     if state.lockout_h is not None and outage_h is not None:
         back_h = np.maximum(outage_h, state.lockout_h)
-    return View(t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h, day)
+    return View(
+        t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h, day, voltage_pu
+    )

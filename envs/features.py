@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from grid.planning.day import Day
 
 LOADING_BOUND = 100.0  # loadings are reported up to this multiple of capacity
+VOLTAGE_BOUND = 2.0  # voltages are reported up to this, in pu
 HEAT_BOUND = 10.0  # heat is reported up to this multiple of its limit
 DAYS_BOUND = 7.0  # times until a line is back are reported up to this
 
@@ -36,6 +37,7 @@ class View:
         None  # (B, E) hours until a line that is out comes back, 0 at the others; None: no line can be out
     )
     day: Day | None = None  # the plan, if it is observed
+    voltage_pu: np.ndarray | None = None  # (B, N) of the previous step, 0 in dark parts; None: flows are those of DC
 
 
 def loading(arrays: GridArrays, carried: Array) -> Array:

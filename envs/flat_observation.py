@@ -8,7 +8,16 @@ import numpy as np
 
 from envs import plan_features
 from envs.config import EnvConfig
-from envs.features import DAYS_BOUND, HEAT_BOUND, LOADING_BOUND, View, box, status_features, time_features
+from envs.features import (
+    DAYS_BOUND,
+    HEAT_BOUND,
+    LOADING_BOUND,
+    VOLTAGE_BOUND,
+    View,
+    box,
+    status_features,
+    time_features,
+)
 from envs.forecasts import most_frac
 from envs.outlook import Outlook
 from grid import Array, GridArrays, namespace
@@ -36,6 +45,7 @@ class FlatEncoder:
         self.heated = np.flatnonzero(can_trip)
         self.switched = np.flatnonzero(planned | (arrays.outage_rate_per_h > 0) | can_trip)
         self.is_store = arrays.is_store[arrays.controllable]  # (A,)
+        self.sees_voltages = config.flow == "ac"
         self.remembers = config.gate_h > 0  # what was true in the last step, where the coming one is forecast
         names, lows, highs = zip(*self._blocks(config, load_high_mw), strict=True)
         self.names = [name for block in names for name in block]
@@ -73,6 +83,8 @@ class FlatEncoder:
         yield block("availability_frac", (f"{node} {lead}" for lead in leads for node in profiled), 0.0, 1.0)
         yield block("last output_frac", ramped, 0.0, 1.0)
         yield block("stored energy_frac", stores, 0.0, 1.0)
+        if self.sees_voltages:
+            yield block("voltage_pu of the last step", ("lowest", "highest"), 0.0, VOLTAGE_BOUND)
         yield block("loading under the merit order", limited, -LOADING_BOUND, LOADING_BOUND)
         yield block("out of service", switched, 0.0, 1.0)
         yield block("heat of the relay", heated, 0.0, HEAT_BOUND)
@@ -114,6 +126,7 @@ class FlatEncoder:
         parts = [
             view.gen_mw[:, self.ramped] / xp.asarray(self.arrays.gen_max_mw[self.ramped]),
             view.store_mwh[:, self.stores] / xp.asarray(self.arrays.store_max_mwh[self.stores]),
+            *([_lowest_and_highest(view)] * self.sees_voltages),
             view.idle_loading[:, self.limited],
         ]
         if self.switched.size:
@@ -127,3 +140,13 @@ class FlatEncoder:
             ]
         inside = [xp.astype(part, xp.float32) for part in parts]
         return xp.concat([xp.asarray(self._outside[view.t]), *inside], axis=-1)
+
+
+def _lowest_and_highest(view: View) -> Array:
+    """(B, 2) voltages of the last step in parts that are not dark; 1 pu where there are none."""
+    if view.voltage_pu is None:
+        return np.ones((len(view.store_mwh), 2))
+    live = view.voltage_pu > 0
+    lowest = np.where(live, view.voltage_pu, np.inf).min(axis=1)
+    ends = np.stack([lowest, view.voltage_pu.max(axis=1)], axis=1)
+    return np.minimum(np.where(np.any(live, axis=1, keepdims=True), ends, 1.0), VOLTAGE_BOUND)

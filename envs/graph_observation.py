@@ -6,7 +6,16 @@ import gymnasium as gym
 import numpy as np
 
 from envs.config import EnvConfig
-from envs.features import DAYS_BOUND, HEAT_BOUND, LOADING_BOUND, View, box, status_features, time_features
+from envs.features import (
+    DAYS_BOUND,
+    HEAT_BOUND,
+    LOADING_BOUND,
+    VOLTAGE_BOUND,
+    View,
+    box,
+    status_features,
+    time_features,
+)
 from envs.forecasts import most_frac
 from envs.outlook import Outlook
 from envs.plan_features import LINE_HIGH, LINE_NAMES, UNIT_HIGH, UNIT_LOW, UNIT_NAMES, line_plan, unit_plan
@@ -58,6 +67,9 @@ class GraphEncoder:
                 *((f"total offer_frac {lead}".rstrip(), 0.0, offered) for lead in ("", *leads)),
             ],
         }
+        self.sees_voltages = config.flow == "ac"
+        if self.sees_voltages:
+            parts["nodes"].append(("voltage_pu of the last step", 0.0, VOLTAGE_BOUND))
         if config.plans:
             parts["nodes"] += zip(*map(list, (UNIT_NAMES, UNIT_LOW, UNIT_HIGH)), strict=True)
             parts["lines"] += zip(LINE_NAMES, -LINE_HIGH, LINE_HIGH, strict=True)
@@ -97,6 +109,9 @@ class GraphEncoder:
             last = outlook.known(0) if t == 0 else outlook.inputs(t - 1)
             past = np.stack([last.load_mw, last.gen_avail_frac * self.arrays.gen_max_mw], axis=-1)
             nodes.append(xp.asarray((past / unit).astype(np.float32)))
+        if self.sees_voltages:
+            voltage_pu = np.ones(demand.shape[:2]) if view.voltage_pu is None else view.voltage_pu
+            nodes.append(xp.asarray(np.minimum(voltage_pu, VOLTAGE_BOUND)[..., None].astype(np.float32)))
         lines = [view.loading, view.idle_loading, *status_features(view, self.heat_limit)]
         seen = {
             "nodes": xp.concat(nodes, axis=-1),

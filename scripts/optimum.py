@@ -11,14 +11,20 @@ from scripts.options import CommonJson, Count, GridName, MaybePath, Seed, defaul
 if TYPE_CHECKING:
     import numpy as np
 
+    from grid import Outcome
+
 Convention = Literal["matpower", "powermodels"]
+Flow = Literal["dc", "ac"]
 MOST_LINES = 5
 FULL_FRAC = 0.999  # of the capacity: a line that carries more is called full
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimumCommand(CommonJson):
-    """Compute the cheapest way to run one episode of the test part, with perfect foresight."""
+    """Compute the cheapest way to run one episode of the test part, with perfect foresight.
+
+    flow: ac corrects the linear programme at the AC solution of its own schedule; the result is a reference, no bound.
+    """
 
     grid: GridName
     """bundled name or path of a grid file"""
@@ -26,6 +32,8 @@ class OptimumCommand(CommonJson):
     """length of the episode in steps of one hour"""
     seed: Seed = 0
     """of the episode"""
+    flow: Annotated[Flow, one_of(Flow)] = "dc"
+    """power flow, dc or ac"""
     out: Annotated[MaybePath, default("no file")] = None
     """also write the episode to this .npz file, for `render`"""
 
@@ -39,17 +47,23 @@ class OptimumCommand(CommonJson):
             return
         from envs import EnvConfig, GridBatch
         from grid import overload_mw
-        from grid.planning import optimum
+        from grid.planning import ac_reference, optimum
         from scripts.pictures import EPISODE_SUFFIX, check_path
         from scripts.running import Schedule, record
         from topologies import load
 
         check_path(self.out, (EPISODE_SUFFIX,))
-        config = EnvConfig(topology=load(self.grid), horizon=self.horizon, split="test")
+        config = EnvConfig(topology=load(self.grid), horizon=self.horizon, split="test", flow=self.flow)
         batch = GridBatch(config, 1, self.seed)
         batch.reset()
         arrays, inputs = batch.arrays, batch.episode_inputs(0)
-        best = optimum(arrays, inputs, batch.prices)
+        ac, outcome = batch.problem.ac, None
+        if ac is None:
+            best = optimum(arrays, inputs, batch.prices)
+        else:
+            best = ac_reference(arrays, ac, inputs, batch.prices)
+            outcome = best.outcome
+        carried = best.flow_mw if outcome is None else outcome.carried
         value = {
             "grid": arrays.name,
             "status": best.status,
@@ -60,9 +74,10 @@ class OptimumCommand(CommonJson):
             "seed": self.seed,
             "unserved_mwh": best.shed_mw.sum() * inputs.dt_h,
             "curtailed_mwh": best.curtailed_mw.sum() * inputs.dt_h,
-            "overload_mwh": overload_mw(arrays, best.flow_mw).sum() * inputs.dt_h,
+            "overload_mwh": overload_mw(arrays, carried).sum() * inputs.dt_h,
+            **({} if outcome is None else _of_ac(outcome, inputs.dt_h)),
             "nodal_price_per_mwh": _range(best.nodal_price_per_mwh, arrays.node_names),
-            "lines": _congested(arrays.line_names, best.flow_mw, arrays.capacity_mw, best.line_rent, inputs.dt_h),
+            "lines": _congested(arrays.line_names, carried, arrays.capacity_mw, best.line_rent, inputs.dt_h),
         }
         path = None if self.out is None else record(Schedule([best]), config, self.seed).save(self.out)
         console.result(_text(value), value)
@@ -98,6 +113,17 @@ class OptimumCommand(CommonJson):
         console.result([head, "", *_network_text(value)], value)
 
 
+def _of_ac(outcome: Outcome, dt_h: float) -> dict[str, Any]:
+    return {
+        "flow": "ac",
+        "loss_mwh": outcome.loss_mw.sum() * dt_h,
+        "voltage_pu_h": outcome.voltage_off_pu.sum() * dt_h,
+        "voltage_least_pu": outcome.voltage_pu[outcome.voltage_pu > 0].min(initial=2.0),
+        "voltage_most_pu": outcome.voltage_pu.max(),
+        "collapsed_steps": int(outcome.collapsed.sum()),
+    }
+
+
 def _range(price: np.ndarray, nodes: tuple[str, ...]) -> dict[str, Any]:
     """The lowest and the highest of the prices (T, N), and where they are."""
     low, high = int(price.min(axis=0).argmin()), int(price.max(axis=0).argmax())
@@ -127,13 +153,21 @@ def _congested(
 
 def _text(value: dict[str, Any]) -> list[str]:
     exact = "exact: the schedule costs this" if value["exact"] else "only a bound: no schedule may be this cheap"
+    exact = "AC: a reference, not a bound" if "flow" in value else exact
     head = f"{value['grid']}: optimum of {value['horizon_h']:g} h, seed {value['seed']} ({exact})"
     rows = [[name, _amount(cost)] for name, cost in value["cost_terms"].items()]
     lines = [head, "", *table(("cost term", "currency"), [*rows, ["total", amount(value["cost"])]])]
     lines += ["", f"not served  {_amount(value['unserved_mwh'])} MWh"]
     if round(value["curtailed_mwh"], 6):
         lines.append(f"curtailed   {_amount(value['curtailed_mwh'])} MWh")
-    return [*lines, f"overload    {_amount(value['overload_mwh'])} MWh", "", *_network_text(value)]
+    lines.append(f"overload    {_amount(value['overload_mwh'])} MWh")
+    if "flow" in value:
+        lines.append(f"losses      {_amount(value['loss_mwh'])} MWh")
+        low, high = value["voltage_least_pu"], value["voltage_most_pu"]
+        lines.append(f"voltages    {low:.3f} to {high:.3f} pu, outside the band {value['voltage_pu_h']:.3g} pu·h")
+        if value["collapsed_steps"]:
+            lines.append(f"collapsed   {value['collapsed_steps']} steps")
+    return [*lines, "", *_network_text(value)]
 
 
 def _amount(value: float) -> str:

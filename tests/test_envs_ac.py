@@ -102,3 +102,22 @@ def test_the_stage_gradient_refuses_ac():
         "config.flow: found 'ac' beside the stage gradient; allowed: 'dc': that stage knows no AC flow; "
         "train with --stages ppo, or with flow='dc'"
     )
+
+
+@pytest.mark.parametrize("kind", ["flat", "graph"])
+def test_the_voltages_of_the_last_step_are_observed(kind):
+    batch = GridBatch(EnvConfig(topology="case14", flow="ac", observation=kind), 3, 0)
+    first = batch.reset(0)
+    seen, _, _ = batch.step(np.zeros((3, len(batch.arrays.controllable))))
+    voltage_pu = batch.last.outcome.voltage_pu
+    if kind == "flat":
+        names = batch.encoder.names
+        at = [names.index(f"voltage_pu of the last step: {end}") for end in ("lowest", "highest")]
+        np.testing.assert_allclose(seen[:, at], np.stack([voltage_pu.min(1), voltage_pu.max(1)], 1), rtol=1e-6)
+        assert (first[:, at] == 1).all()
+    else:
+        at = batch.encoder.names["nodes"].index("voltage_pu of the last step")
+        np.testing.assert_allclose(seen["nodes"][..., at], voltage_pu, rtol=1e-6)
+    assert batch.observation_space.contains(
+        seen[0] if kind == "flat" else {name: part[0] for name, part in seen.items()}
+    )

@@ -11,7 +11,7 @@ from grid.arrays import GridArrays
 from grid.costs import Prices
 from grid.executor import run
 from grid.physics import ac_flow
-from grid.planning.ac_reference import ac_reference
+from grid.planning.in_ac import ac_reference
 from grid.planning.optimum import Optimum, finish
 from grid.planning.programme import Programme
 from grid.state import Inputs
@@ -39,7 +39,7 @@ def optima(
         inputs: of each episode, (T, N).
         prices: absent: the defaults.
         store_start_mwh: (N,) for each episode; absent: ``store_init_mwh``.
-        flow: "dc", or "ac" for the reference of ``grid.planning.ac_reference``.
+        flow: "dc", or "ac" for the reference of ``ac_reference``.
         processes: how many; 1 solves here. Absent: one a core that this process may use, where it pays.
         progress: called with the number of episodes that are solved.
 

@@ -31,7 +31,7 @@ class Optimum(Solution):
     no phase is shifted.
     """
 
-    status: str  # "optimal"; anything else is an error
+    status: str  # "optimal", or "reference" in AC
     exact: bool
     cost_terms: dict[str, float]  # keys as grid.costs.TERMS
     store_mw: np.ndarray  # (T, N) discharging +, charging −

@@ -76,4 +76,13 @@ def _in_ac(arrays: GridArrays, prices: Prices, plan: Optimum, outcome: Outcome, 
     happened = {name: getattr(outcome, name) for name in same}
     store_mw = outcome.discharge_mw - outcome.charge_mw
     cost = sum(terms.values())
-    return replace(plan, **happened, cost=cost, cost_terms=terms, store_mw=store_mw, exact=True, outcome=outcome)
+    return replace(
+        plan,
+        **happened,
+        cost=cost,
+        cost_terms=terms,
+        store_mw=store_mw,
+        exact=True,
+        status="reference",
+        outcome=outcome,
+    )
