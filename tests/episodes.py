@@ -146,3 +146,23 @@ def without(episode: Episode, kind: str) -> Episode:
     columns["consumer"] = ("load_max_mw", "load_mw", "served_mw", "shed_mw")
     idle = {name: np.where(gone, 0.0, getattr(episode, name)) for name in columns[kind]}
     return replace(episode, node_kind=np.where(gone, JUNCTION, episode.node_kind), **idle)
+
+
+def in_ac(episode: Episode, fallen: slice = slice(0, 0)) -> Episode:
+    """The same episode with made-up results of AC; in the steps ``fallen``, the first half of the nodes has collapsed."""
+    steps, nodes = episode.load_mw.shape
+    rng = np.random.default_rng([nodes, steps])
+    load_frac = episode.load_mw.sum(1) / max(float(episode.load_mw.sum(1).max(initial=0.0)), 1.0)
+    voltage = 1.04 - 0.09 * load_frac[:, None] * rng.uniform(0.2, 1.3, nodes)
+    voltage[fallen, : nodes // 2] = 0.0
+    collapsed = np.zeros(steps)
+    collapsed[fallen] = 1.0
+    return replace(
+        episode,
+        voltage_min_pu=np.full(nodes, 0.95),
+        voltage_max_pu=np.full(nodes, 1.05),
+        voltage_pu=voltage,
+        line_mva=1.06 * np.abs(episode.flow_mw),
+        loss_mw=0.03 * episode.load_mw.sum(1),
+        collapsed=collapsed,
+    )
