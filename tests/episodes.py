@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from grid.costs import TERMS
-from grid.episode import SHAPES, Episode
+from grid.episode import Episode, shapes_of
 from grid.kinds import KIND_NAMES
 
 SOURCE, STORAGE, CONSUMER, JUNCTION = range(4)
@@ -131,10 +131,8 @@ def make_episode(
 
 def first_steps(episode: Episode, steps: int) -> Episode:
     """The same episode as it was recorded after the given number of steps."""
-    by_step = SHAPES["TN"]
-    cut = {
-        name: getattr(episode, name)[:steps] for name in (*by_step, "flow_mw", "line_status", "balancing_mw", "reward")
-    }
+    shapes = shapes_of(episode.is_ac)
+    cut = {name: getattr(episode, name)[:steps] for axes in ("TN", "TE", "T") for name in shapes[axes]}
     costs = {name: term[:steps] for name, term in episode.costs.items()}
     return replace(episode, **cut, store_mwh=episode.store_mwh[: steps + 1], costs=costs)
 
@@ -149,7 +147,7 @@ def without(episode: Episode, kind: str) -> Episode:
 
 
 def in_ac(episode: Episode, fallen: slice = slice(0, 0)) -> Episode:
-    """The same episode with made-up results of AC; in the steps ``fallen``, the first half of the nodes has collapsed."""
+    """The same episode with made-up results of AC; half of the nodes has collapsed in ``fallen``."""
     steps, nodes = episode.load_mw.shape
     rng = np.random.default_rng([nodes, steps])
     load_frac = episode.load_mw.sum(1) / max(float(episode.load_mw.sum(1).max(initial=0.0)), 1.0)

@@ -127,11 +127,14 @@ def check_same_episode(one: Episode, other: Episode) -> None:
     """Check that two policies ran the same episode.
 
     Raises:
-        GridError: they are of different grids, hours, demand or availability.
+        GridError: they are of different grids, hours, demand, availability or power flow.
     """
     if one.fingerprint != other.fingerprint:
         found, allowed = f"an episode of {other.grid_name!r}", f"one of {one.grid_name!r}, with nothing changed"
         raise GridError("versus", found, allowed, "compare policies on the same grid")
+    if one.is_ac != other.is_ac:
+        mend = "run both with the same --flow"
+        raise GridError("versus", "an episode in AC beside one in DC", "two with the same power flow", mend)
     same = (one.dt_h, one.start_hour) == (other.dt_h, other.start_hour)
     for name in ("load_mw", "gen_avail_mw"):
         a, b = getattr(one, name), getattr(other, name)

@@ -20,7 +20,7 @@ from envs.rendering import style
 from envs.rendering.canvas import Canvas
 from envs.rendering.layout import Box, Floats, bend_points
 from envs.rendering.network import MAX_LABELS, Network
-from envs.rendering.playback import Playback, check_same_episode, cost_by_step, rows
+from envs.rendering.playback import Playback, check_same_episode, cost_by_step, rows, voltages
 from envs.rendering.style import LOADING, LOOKS, STYLE, VOLTAGE
 from envs.rendering.video import check_suffix, seconds_per_step
 from grid import KIND_NAMES, OUT, TRIPPED, Episode, GridError, atomic_path, shapes_of
@@ -164,7 +164,7 @@ def _in_ac(episode: Episode) -> dict[str, Any]:
         return {}
     return {
         "carried": _packed(rows(episode.carried), episode.capacity_mw),
-        "voltage": _packed(rows(episode.voltage_pu)),
+        "voltage": _packed(voltages(episode)),
         "loss": _numbers(rows(episode.loss_mw)),
     }
 
