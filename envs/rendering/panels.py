@@ -169,7 +169,7 @@ def voltage(axes: Axes, episode: Episode) -> None:
         (line,) = axes.plot([0, episode.steps], [limit, limit], color=MUTED, lw=1.0, ls=(0, (4, 3)), label="limits")
     low, high = np.nanmin([*lowest, *limits]), np.nanmax([*highest, *limits])
     axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
-    _key(axes, [], [*others, line, *_spans(axes, (found <= 0).any(1), "a bus is dark")])
+    _key(axes, [], [*others, line, *_spans(axes, found.min(1) <= 0, "a bus is dark")])
 
 
 def losses(axes: Axes, episode: Episode) -> None:

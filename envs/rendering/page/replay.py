@@ -29,7 +29,8 @@ VIEWS = ((980, 470), (620, 440), (540, 620))  # that the network is laid out for
 MARGIN = 30.0
 NAME_CHARACTERS = 80
 OUTAGES = (OUT, TRIPPED)  # 1 and 2 in the page, where 0 is a line in service
-SCRIPTS = [f"replay{part}.js" for part in ("_model", "_layout", "_network", "_voltage", "_chart", "_legend", "")]
+SCRIPTS = [f"replay{part}.js" for part in ("_model", "_layout", "_network", "_chart", "_legend", "")]
+AC_SCRIPTS = [*SCRIPTS[:-1], "replay_voltage.js", SCRIPTS[-1]]
 
 LIGHT: dict[str, str] = {
     **{name: getattr(style, name.upper()) for name in ("ink", "muted", "faint", "rule", "paper", "halo", "served")},
@@ -223,7 +224,7 @@ def _line(text: str) -> str:
 
 
 def _page(data: dict[str, Any], title: str) -> str:
-    css, script = _style(), _script()
+    css, script = _style(), _script(AC_SCRIPTS if data["band"] else SCRIPTS)
     allowed = (
         "default-src 'none'",
         f"script-src '{_digest(script)}'",
@@ -242,8 +243,8 @@ def _style() -> str:
     return f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{_asset('replay.css')}"
 
 
-def _script() -> str:
-    return '(() => {\n"use strict";\n' + "\n".join(map(_asset, SCRIPTS)) + "})();\n"
+def _script(names: list[str]) -> str:
+    return '(() => {\n"use strict";\n' + "\n".join(map(_asset, names)) + "})();\n"
 
 
 def _asset(name: str) -> str:
