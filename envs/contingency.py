@@ -26,6 +26,8 @@ class Contingency:
     unserved_mw: float  # the highest sum over all consumers
     islands: int  # connected parts of what is left
     hour: float  # of the day: of the highest unserved demand, else of the highest loading
+    lowest_voltage_pu: float | None  # of buses that are not dark; None in DC, and where all are dark
+    collapsed: bool  # whether a part of the grid has no AC solution in any of the hours
 
 
 def contingencies(
@@ -44,7 +46,8 @@ def contingencies(
         progress: called with the share that is done.
 
     Returns:
-        The intact grid, and every outage, worst first: by unserved demand, then by loading.
+        The intact grid, and every outage, worst first: by unserved demand, then by loading. In AC, loading is apparent
+        power over capacity, and the demand of a part without a solution is unserved.
 
     Raises:
         GridError: the grid has no lines, or there is no such hour.
@@ -71,16 +74,13 @@ def contingencies(
             if progress is not None:
                 progress(done / (len(rows) * len(looked_at)), "")
         seen.append(np.array(hourly))
-    unserved_mw, loading_frac, worst = np.concatenate(seen, axis=2).transpose(1, 0, 2)
-    found = [
-        _worst(arrays, line, hours[looked_at], unserved_mw[:, row], loading_frac[:, row], worst[:, row].astype(int))
-        for row, line in enumerate(rows.tolist())
-    ]
+    by_row = np.concatenate(seen, axis=2).transpose(2, 1, 0)  # (R, 5, T)
+    found = [_worst(arrays, line, hours[looked_at], *by_row[row]) for row, line in enumerate(rows.tolist())]
     return found[0], sorted(found[1:], key=lambda one: (-round(one.unserved_mw, 6), -one.worst_loading_frac))
 
 
 def _outcomes(batch: GridBatch, inputs: Inputs, status: np.ndarray, outages: Outages | None) -> np.ndarray:
-    """(3, R) unserved demand, highest loading and the line that has it, for lines in service (R, E)."""
+    """(5, R) what ``_worst`` takes of one hour, for lines in service (R, E)."""
     arrays, count = batch.arrays, len(status)
     now = limits(arrays, initial_state(arrays, 1), replace(inputs, in_service=None))
     merit = batch.action_map.merit_setpoint(now, inputs)
@@ -93,7 +93,11 @@ def _outcomes(batch: GridBatch, inputs: Inputs, status: np.ndarray, outages: Out
     given = Inputs(each(inputs.gen_avail_frac), each(inputs.load_mw), inputs.dt_h, status)
     _, outcome = step(arrays, initial_state(arrays, count), setpoint, given, here, ac=batch.problem.ac)
     loading_frac = np.abs(outcome.carried) / arrays.capacity_mw
-    return np.stack([outcome.shed_mw.sum(1), loading_frac.max(1), loading_frac.argmax(1)])
+    lowest_pu, collapsed = np.full(count, np.inf), np.zeros(count)
+    if outcome.voltage_pu is not None:
+        lowest_pu = np.where(outcome.voltage_pu > 0, outcome.voltage_pu, np.inf).min(1)
+        collapsed = outcome.collapsed
+    return np.stack([outcome.shed_mw.sum(1), loading_frac.max(1), loading_frac.argmax(1), lowest_pu, collapsed])
 
 
 def _worst(
@@ -103,8 +107,10 @@ def _worst(
     unserved_mw: np.ndarray,
     loading_frac: np.ndarray,
     worst: np.ndarray,
+    lowest_pu: np.ndarray,
+    collapsed: np.ndarray,
 ) -> Contingency:
-    """The worst hour of the outage of a line; −1: none is out."""
+    """The worst hour of the outage of a line; −1: none is out. All arrays are (T,), of the hours looked at."""
     left = np.flatnonzero(np.arange(len(arrays.line_names)) != line)
     parts = connected(arrays.line_from[left], arrays.line_to[left], len(arrays.node_names))
     peak = int(loading_frac.argmax())
@@ -116,4 +122,6 @@ def _worst(
         unserved_mw=float(unserved_mw.max()),
         islands=int(parts.max()) + 1,
         hour=float(hours[at]),
+        lowest_voltage_pu=float(lowest_pu.min()) if np.isfinite(lowest_pu).any() else None,
+        collapsed=bool(collapsed.any()),
     )

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from envs.batch import GridBatch
-from grid import SHAPES, TERMS, Array, Episode, describe, line_status
+from grid import TERMS, Array, Episode, band_pu, describe, line_status, shapes_of
 
 NODE_POWERS = ("gen_mw", "served_mw", "shed_mw", "curtailed_mw", "spill_mw", "charge_mw", "discharge_mw")
+AC_RESULTS = ("voltage_pu", "line_mva", "loss_mw", "collapsed")
 
 
 class Recorder:
@@ -21,8 +22,9 @@ class Recorder:
 
     def __init__(self, batch: GridBatch, policy: str) -> None:
         self.batch, self.policy = batch, policy
-        is_ac = batch.problem.ac is not None
+        self._is_ac = is_ac = batch.problem.ac is not None
         self._terms = [name for name, term in TERMS.items() if is_ac or not term.of_ac]
+        self._about = describe(batch.arrays) | (band_pu(batch.arrays) if is_ac else {})
         self.steps = 0
         self._series: dict[str, Array] = {}  # (B, T, N), (B, T, E) or (B, T); T is the horizon
 
@@ -30,7 +32,8 @@ class Recorder:
         """Make room for new episodes; those handed out before stay as they are."""
         arrays, horizon = self.batch.arrays, self.batch.horizon
         sizes = {"T": horizon, "S": horizon + 1, "N": len(arrays.node_names), "E": len(arrays.line_names)}
-        names = [(axes, name) for axes in ("TN", "SN", "TE", "T") for name in SHAPES[axes]]
+        shapes = shapes_of(self._is_ac)
+        names = [(axes, name) for axes in ("TN", "SN", "TE", "T") for name in shapes[axes]]
         self._series = {
             name: np.zeros((self.batch.batch_size, *(sizes[axis] for axis in axes)))
             for axes, name in (*names, *(("T", term) for term in self._terms))
@@ -53,7 +56,7 @@ class Recorder:
             "line_status": line_status(outcome),
             "balancing_mw": outcome.balancing_mw,
             "reward": last.reward,
-            **{name: getattr(outcome, name) for name in NODE_POWERS},
+            **{name: getattr(outcome, name) for name in (*NODE_POWERS, *AC_RESULTS * self._is_ac)},
             **last.costs,
         }
         for name, values in rows.items():
@@ -73,7 +76,7 @@ class Recorder:
             series[name] = values[i, : self.steps + (name == "store_mwh")]
             series[name].flags.writeable = False
         costs = {name: series.pop(name) for name in self._terms}
-        named = {**describe(self.batch.arrays), **series}
+        named = {**self._about, **series}
         start_hour = float(self._start_hour[i])
         return Episode(**named, policy=self.policy, dt_h=self.batch.config.dt_h, start_hour=start_hour, costs=costs)
 

@@ -20,7 +20,7 @@ from grid.costs import (
     step_costs,
     store_value_per_mwh,
 )
-from grid.episode import IN_SERVICE, OUT, SHAPES, TRIPPED, Episode, describe, line_status
+from grid.episode import IN_SERVICE, OUT, SHAPES, TRIPPED, Episode, band_pu, describe, line_status, shapes_of
 from grid.errors import Fault, Faults, GridError, nearest
 from grid.executor import cores
 from grid.files import PARTIAL, atomic_path, check_writable, remove_leftovers
@@ -62,6 +62,7 @@ __all__ = [
     "State",
     "Term",
     "atomic_path",
+    "band_pu",
     "check_writable",
     "connected",
     "cores",
@@ -78,6 +79,7 @@ __all__ = [
     "overload_mw",
     "remove_leftovers",
     "settlement",
+    "shapes_of",
     "step_costs",
     "store_value_per_mwh",
 ]

@@ -15,7 +15,8 @@ from grid.arrays import GridArrays
 from grid.costs import TERMS
 from grid.errors import GridError
 from grid.files import atomic_path
-from grid.state import Outcome
+from grid.sensitivities import connected
+from grid.state import Outcome, carried
 
 FORMAT = "load-balancer-episode/1"
 SHAPES = {
@@ -36,6 +37,21 @@ SHAPES = {
     "TE": ("flow_mw", "line_status"),
     "T": ("balancing_mw", "reward"),
 }
+AC_SHAPES = {
+    "N": ("voltage_min_pu", "voltage_max_pu"),
+    "TN": ("voltage_pu",),
+    "TE": ("line_mva",),
+    "T": ("loss_mw", "collapsed"),
+}
+"""What an episode of AC power flow has beside them."""
+
+OF_AC = tuple(name for names in AC_SHAPES.values() for name in names)
+
+
+def shapes_of(is_ac: bool) -> dict[str, tuple[str, ...]]:
+    """Names of the arrays of an Episode by their axes."""
+    return {axes: names + AC_SHAPES.get(axes, ()) * is_ac for axes, names in SHAPES.items()}
+
 
 MOST_UNPACKED_BYTES = 1_000_000_000
 
@@ -82,6 +98,24 @@ class Episode:
     balancing_mw: np.ndarray  # (T,)
     reward: np.ndarray  # (T,)
     costs: dict[str, np.ndarray] = field(default_factory=dict)  # each (T,), keys as grid.costs.TERMS
+    # of AC power flow; None in DC
+    voltage_min_pu: np.ndarray | None = None  # (N,) band of the bus of the node
+    voltage_max_pu: np.ndarray | None = None  # (N,)
+    voltage_pu: np.ndarray | None = None  # (T, N) 0 in parts that are dark or have collapsed
+    line_mva: np.ndarray | None = None  # (T, E) apparent power at the end that carries more
+    loss_mw: np.ndarray | None = None  # (T,)
+    collapsed: np.ndarray | None = None  # (T,) 1 where a part of the grid has no solution, else 0
+
+    @property
+    def is_ac(self) -> bool:
+        """Whether its flows are those of AC."""
+        return self.voltage_pu is not None
+
+    @property
+    def carried(self) -> np.ndarray:
+        """(T, E) what the capacity of a line limits, MW or, in AC, MVA; with the sign of the flow."""
+        found: np.ndarray = carried(self.flow_mw, self.line_mva)
+        return found
 
     @property
     def steps(self) -> int:
@@ -105,8 +139,8 @@ class Episode:
 
     @property
     def overload_mwh(self) -> float:
-        """Energy carried above capacity."""
-        return float(np.clip(np.abs(self.flow_mw) - self.capacity_mw, 0, None).sum() * self.dt_h)
+        """Energy carried above capacity; in AC, MVAh."""
+        return float(np.clip(np.abs(self.carried) - self.capacity_mw, 0, None).sum() * self.dt_h)
 
     def save(self, path: str | Path) -> Path:
         """Write one ``.npz`` file, whole or not at all; returns its path."""
@@ -117,7 +151,7 @@ class Episode:
             value = getattr(self, item.name)
             if isinstance(value, np.ndarray):
                 arrays[item.name] = value
-            elif item.name != "costs":
+            elif item.name not in ("costs", *OF_AC):
                 texts[item.name] = value
         with atomic_path(target) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, json=np.array(json.dumps(texts, default=float)), **arrays)
@@ -142,7 +176,8 @@ class Episode:
                 arrays: dict[str, Any] = {
                     item.name: data[item.name]
                     for item in fields(cls)
-                    if item.name not in {*texts, *names, "costs"} and (item.name in data or item.name != "curtailed_mw")
+                    if item.name not in {*texts, *names, "costs"}
+                    and (item.name in data or item.name not in ("curtailed_mw", *OF_AC))
                 }
                 arrays.setdefault("curtailed_mw", np.zeros_like(arrays["load_mw"]))  # older files have none
             episode = cls(**texts, **names, **arrays, costs=costs)
@@ -157,7 +192,8 @@ class Episode:
 
     def _check_shapes(self) -> None:
         sizes = {"T": self.steps, "S": self.steps + 1, "N": len(self.node_names), "E": len(self.line_names)}
-        arrays = [(axes, name, getattr(self, name)) for axes, names in SHAPES.items() for name in names]
+        shapes = shapes_of(any(getattr(self, name) is not None for name in OF_AC))
+        arrays = [(axes, name, np.asarray(getattr(self, name))) for axes, names in shapes.items() for name in names]
         arrays += [("T", f"cost_{name}", term) for name, term in self.costs.items()]
         for axes, name, array in arrays:
             if array.shape != tuple(sizes[axis] for axis in axes) or array.dtype.kind not in "iuf":
@@ -179,6 +215,16 @@ def describe(arrays: GridArrays) -> dict[str, Any]:
     same = ("fingerprint", "node_names", "line_names", "node_kind", "x", "y", "line_from", "line_to", "capacity_mw")
     sizes = ("gen_max_mw", "load_max_mw", "store_max_mwh")
     return {"grid_name": arrays.name, **{name: getattr(arrays, name) for name in same + sizes}}
+
+
+def band_pu(arrays: GridArrays) -> dict[str, np.ndarray]:
+    """The fields of an Episode in AC that come from the grid alone: the tightest band of the nodes of each bus."""
+    ideal = np.flatnonzero(arrays.reactance_pu == 0)
+    bus = connected(arrays.line_from[ideal], arrays.line_to[ideal], len(arrays.node_names))
+    lowest, highest = np.zeros(len(bus)), np.full(len(bus), np.inf)
+    np.maximum.at(lowest, bus, arrays.voltage_min_pu)
+    np.minimum.at(highest, bus, arrays.voltage_max_pu)
+    return {"voltage_min_pu": lowest[bus], "voltage_max_pu": highest[bus]}
 
 
 def line_status(outcome: Outcome) -> np.ndarray:

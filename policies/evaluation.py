@@ -23,7 +23,9 @@ OPTIMUM = "optimum"
 PLANNERS = ("mpc", "smpc", "plan")
 """Baselines that know what an agent knows: what it scores above them is what was learned."""
 
-ENERGIES = ("unserved_mwh", "curtailed_mwh", "overload_mwh")
+SUMS = ("unserved_mwh", "curtailed_mwh", "overload_mwh", "loss_mwh", "voltage_pu_h", "collapsed_steps")
+"""Metrics of an episode that a row gives the means of; the last three are 0 in DC."""
+
 TAIL_FRAC = 0.1  # of the episodes, the worst, whose mean gap is the conditional value at risk
 SCORE_FLOOR_FRAC = 1e-3
 """Below this share of the reference between merit and optimum, a score means nothing and is None."""
@@ -44,7 +46,10 @@ class Runs:
     reference: np.ndarray  # (E,) cost of the merit order on a copper plate; where their mean is too low, a floor
     unserved_mwh: np.ndarray  # (E,)
     curtailed_mwh: np.ndarray  # (E,)
-    overload_mwh: np.ndarray  # (E,)
+    overload_mwh: np.ndarray  # (E,) in AC, MVAh
+    loss_mwh: np.ndarray  # (E,)
+    voltage_pu_h: np.ndarray  # (E,) outside the band of voltages
+    collapsed_steps: np.ndarray  # (E,)
     spill_mwh: np.ndarray  # (E,), 0 where it is free
     decision_s: float  # time a decision of one episode took
 
@@ -80,7 +85,7 @@ def evaluate(
     batch = GridBatch(config, episodes, seed)
     runs, merit, best, exact = _measure(deciders, batch, seed, report)
     rows = compare([*runs, best], merit, best, Bootstrap(episodes, seed))
-    notes = _trip_notes(batch.config)
+    notes = _reference_notes(batch.config)
     demand_mwh = float(batch.outlook.load_mw[: batch.horizon].sum()) * batch.config.dt_h / episodes
     notes += _out_of_reach(merit, best, LEAST_SAID_FRAC * demand_mwh)
     if exact < episodes:
@@ -126,7 +131,7 @@ def evaluate_task(
     *pooled, merit, best = (_joined(some) for some in zip(*found, strict=True))
     total = len(merit.cost)
     rows = compare([*pooled, best], merit, best, Bootstrap(total, seed))
-    whole = _evaluation(f"{parts} grids", total, seed, batch.config, rows, _trip_notes(batch.config))
+    whole = _evaluation(f"{parts} grids", total, seed, batch.config, rows, _reference_notes(batch.config))
     return dataclasses.replace(whole, task=task.name)
 
 
@@ -134,12 +139,15 @@ def _evaluation(
     grid: str, episodes: int, seed: int, config: EnvConfig, rows: tuple[Row, ...], notes: list[str]
 ) -> Evaluation:
     hours, trips = config.horizon * config.dt_h, config.overload == "trip"
-    return Evaluation(grid, episodes, seed, config.split, hours, trips, config.outages, None, rows, tuple(notes))
+    about = (config.split, hours, config.flow, trips, config.outages)
+    return Evaluation(grid, episodes, seed, *about, None, rows, tuple(notes))
 
 
-def _trip_notes(config: EnvConfig) -> list[str]:
-    trips = config.overload == "trip"
-    return ["overloaded lines trip: the optimum is a reference for lines that hold, not a bound"] * trips
+def _reference_notes(config: EnvConfig) -> list[str]:
+    """Why the optimum is no bound, if it is none."""
+    trips = ["overloaded lines trip: the optimum is a reference for lines that hold, not a bound"]
+    ac = ["AC: the optimum is that of DC, without losses and voltages: a reference, not a bound; gaps are to it"]
+    return trips * (config.overload == "trip") + ac * (config.flow == "ac")
 
 
 def _measure(
@@ -163,7 +171,7 @@ def _share(runs: Runs, reference: float) -> Runs:
 
 def _joined(runs: Sequence[Runs]) -> Runs:
     """The episodes of several grids."""
-    names = ("cost", "reference", *ENERGIES, "spill_mwh")
+    names = ("cost", "reference", *SUMS, "spill_mwh")
     joined = {name: np.concatenate([getattr(each, name) for each in runs]) for name in names}
     return Runs(name=runs[0].name, **joined, decision_s=float(np.mean([each.decision_s for each in runs])))
 
@@ -196,10 +204,11 @@ def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], No
     if reference.mean() < least:
         reference = np.full_like(reference, least)
     decision_s = decided_s / (batch.horizon * batch.batch_size)
-    cost, energies = batch.metrics["cost"], {name: batch.metrics[name] for name in ENERGIES}
+    cost = batch.metrics["cost"]
+    sums = {name: batch.metrics.get(name, np.zeros_like(cost)) for name in SUMS}
     price = batch.prices.spill_per_mwh
     spill_mwh = batch.metrics["spill"] / price if price else np.zeros_like(cost)
-    return Runs(policy.name, cost, reference, **energies, spill_mwh=spill_mwh, decision_s=decision_s)
+    return Runs(policy.name, cost, reference, **sums, spill_mwh=spill_mwh, decision_s=decision_s)
 
 
 def _out_of_reach(merit: Runs, best: Runs, least_mwh: float) -> list[str]:
@@ -232,7 +241,7 @@ def compare(runs: Sequence[Runs], merit: Runs, best: Runs, bootstrap: Bootstrap)
                 cost=bootstrap.mean(row.cost),
                 gap_frac=bootstrap.ratio(gap, reference),
                 score=percent(bootstrap.ratio(merit.cost - row.cost, merit.cost - best.cost)) if apart else None,
-                **{name: float(getattr(row, name).mean()) for name in ENERGIES},
+                **{name: float(getattr(row, name).mean()) for name in SUMS},
                 decision_s=row.decision_s,
                 worst_episode=worst,
                 worst_gap_frac=float(gap[worst] / reference.mean()),
@@ -295,6 +304,7 @@ def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> tup
         unserved_mwh=np.array([best.shed_mw.sum() * dt_h for best in solved]),
         curtailed_mwh=np.array([best.curtailed_mw.sum() * dt_h for best in solved]),
         overload_mwh=np.array([overload_mw(batch.arrays, best.flow_mw).sum() * dt_h for best in solved]),
+        **dict.fromkeys(("loss_mwh", "voltage_pu_h", "collapsed_steps"), np.zeros(count)),
         spill_mwh=np.array([best.spill_mw.sum() * dt_h for best in solved]) * bool(batch.prices.spill_per_mwh),
         decision_s=(time.perf_counter() - started_s) / steps,
     )

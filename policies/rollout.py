@@ -42,5 +42,5 @@ def as_seen(problem: Problem, config: EnvConfig) -> Problem:
     if not (config.observation == "graph" and config.plans):  # else it is a network for any set of units
         own["emergency_shedding"] = config.emergency_shedding
     seen = problem.replace(**own)
-    known = {name: getattr(config, name) for name in ("gate_h", "overload", "outages")}
+    known = {name: getattr(config, name) for name in ("gate_h", "flow", "overload", "outages")}
     return dataclasses.replace(seen, layout=dataclasses.replace(seen.config, **known))

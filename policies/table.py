@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -59,7 +60,10 @@ class Row:
     score: Interval | None  # 0 is the merit order, 100 the optimum
     unserved_mwh: float  # mean of the episodes
     curtailed_mwh: float  # mean of the episodes
-    overload_mwh: float  # mean of the episodes
+    overload_mwh: float  # mean of the episodes; in AC, MVAh
+    loss_mwh: float  # mean of the episodes; 0 in DC, as the next two
+    voltage_pu_h: float  # mean of the episodes: outside the band of voltages, summed over buses
+    collapsed_steps: float  # mean of the episodes: steps in which a part of the grid had no solution
     decision_s: float
     worst_episode: int  # the one furthest from the optimum
     worst_gap_frac: float  # its gap / mean reference
@@ -77,6 +81,7 @@ class Evaluation:
     seed: int
     split: str
     hours: float  # length of an episode
+    flow: Literal["dc", "ac"]  # power flow; in AC the optimum, which is that of DC, is no bound
     trips: bool  # whether overloaded lines trip: then the optimum, which knows nothing of it, is no bound
     outages: tuple[Outage, ...]  # planned in every episode
     task: str | None  # the task, if it is one
@@ -88,20 +93,23 @@ class Evaluation:
 
     @property
     def optimum_is(self) -> Literal["bound", "reference"]:
-        """Whether no policy can beat the optimum; where lines trip, it is only what it would cost if they held."""
-        return "reference" if self.trips else "bound"
+        """Whether no policy can beat the optimum: where lines trip, or in AC, it is what it would cost if they did not
+        and in DC.
+        """
+        return "reference" if self.trips or self.flow == "ac" else "bound"
 
     @property
     def of(self) -> str:
         """What was run, in words."""
-        trips = ", overloaded lines trip" if self.trips else ""
+        lines = ", AC power flow" * (self.flow == "ac") + ", overloaded lines trip" * self.trips
         out = "; ".join(f"{each.line} from hour {each.start_h:g} for {each.duration_h:g} h" for each in self.outages)
         outages = f", out of service: {out}" if out else ""
-        return f"{self.episodes} {self.split} episodes of {self.hours:g} h, seed {self.seed}{trips}{outages}"
+        return f"{self.episodes} {self.split} episodes of {self.hours:g} h, seed {self.seed}{lines}{outages}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers for ``json.dumps``; score is None where merit and optimum are too close to tell."""
-        about = {name: getattr(self, name) for name in ("task", "grid", "episodes", "seed", "split", "hours", "trips")}
+        names = ("task", "grid", "episodes", "seed", "split", "hours", "flow", "trips")
+        about = {name: getattr(self, name) for name in names}
         about |= {"outages": [dataclasses.asdict(each) for each in self.outages]}
         about |= {"optimum_is": self.optimum_is, "notes": list(self.notes)}
         policies = {row.name: dataclasses.asdict(row) for row in self.rows}
@@ -113,17 +121,22 @@ class Evaluation:
     def table(self) -> str:
         """The same as text of at most ``TABLE_WIDTH`` columns."""
         head = ("policy", "cost", "gap %", "score", "unserved", "curtailed", "overload", "decision", "worst")
-        units = ("", "mean", "of reference", "0 merit, 100 opt.", "MWh", "MWh", "MWh", "ms", "gap %")
+        over = "MWh" if self.flow == "dc" else "MVAh"
+        units = ("", "mean", "of reference", "0 merit, 100 opt.", "MWh", "MWh", over, "ms", "gap %")
         cells = [head, units, *(_cells(row) for row in self.rows)]
         if max(row.curtailed_mwh for row in self.rows) < 0.05:
             cells = [line[:5] + line[6:] for line in cells]
-        widths = [max(len(line[k]) for line in cells) for k in range(len(cells[0]))]
-        lines = [
-            "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))])
-            for line in cells
-        ]
         title = textwrap.wrap(f"{self.grid}: {self.of} [95 % interval]", TABLE_WIDTH, break_on_hyphens=False)
-        return "\n".join([*title, *(line.rstrip() for line in lines), *self._above(), *self.notes])
+        return "\n".join([*title, *_aligned(cells), *self._in_ac(), *self._above(), *self.notes])
+
+    def _in_ac(self) -> list[str]:
+        """What only AC has, as a table of its own below the first; the optimum, which is that of DC, is not in it."""
+        if self.flow == "dc":
+            return []
+        head, units = ("AC", "loss", "voltage", "collapsed"), ("", "MWh", "pu·h", "steps")
+        rows = [row for row in self.rows if row.name != "optimum"]
+        cells = [(r.name, f"{r.loss_mwh:.1f}", f"{r.voltage_pu_h:.3f}", f"{r.collapsed_steps:.1f}") for r in rows]
+        return ["", *_aligned([head, units, *cells]), ""]
 
     def _above(self) -> list[str]:
         """What agents score above the planners beside them, a line for each agent."""
@@ -137,6 +150,15 @@ class Evaluation:
 def percent(share: Interval) -> Interval:
     """A share in percent."""
     return Interval(100.0 * share.mean, 100.0 * share.low, 100.0 * share.high)
+
+
+def _aligned(cells: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows of texts as lines: the first column to the left, the others to the right."""
+    widths = [max(len(line[k]) for line in cells) for k in range(len(cells[0]))]
+    rows = [
+        [line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))] for line in cells
+    ]
+    return ["  ".join(row).rstrip() for row in rows]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from scripts import console as words
 from scripts.console import Console
-from scripts.options import CommonJson, Count, GridName, MaybePath, Seed, default, number
+from scripts.options import CommonJson, Count, Flow, GridName, MaybePath, Seed, default, number, one_of
 
 MaybeHour = Annotated[float | None, number("HOUR", float, 0)]
 
@@ -18,6 +18,8 @@ class ContingencyCommand(CommonJson):
 
     grid: GridName
     """bundled name or path of a grid file"""
+    flow: Annotated[Flow, one_of(Flow)] = "dc"
+    """power flow of the lines: dc, or ac with losses, voltages and reactive power"""
     hour: Annotated[MaybeHour, default("every hour of a day, the worst counts")] = None
     """hour of the day to look at, 0 to below 24"""
     seed: Seed = 0
@@ -37,16 +39,19 @@ class ContingencyCommand(CommonJson):
         check_path(self.picture)
         grid = load(self.grid)
         with console.progress("running outages", 1.0) as report:
-            intact, outages = contingencies(EnvConfig(topology=grid, split="test"), self.hour, self.seed, report)
-        rows = [_row(one) for one in (intact, *outages[: self.top])]
-        header = ("line out", "most loaded line", "loading", "unserved MW", "parts", "at")
+            config = EnvConfig(topology=grid, split="test", flow=self.flow)
+            intact, outages = contingencies(config, self.hour, self.seed, report)
+        in_ac = self.flow == "ac"
+        rows = [_row(one, in_ac) for one in (intact, *outages[: self.top])]
+        header = ("line out", "most loaded line", "loading", "unserved MW", "parts", "at", *["lowest pu"] * in_ac)
         when = "every hour of a day" if self.hour is None else f"the hour from {_clock(intact.hour)}"
         split = sum(one.islands > intact.islands for one in outages)
         over = sum(one.worst_loading_frac > max(1.0, intact.worst_loading_frac) for one in outages)
         dark = sum(one.unserved_mw > intact.unserved_mw + 1e-6 for one in outages)
         said = [
-            f"{grid.name}, merit order, {when}: {len(outages)} single outages",
+            f"{grid.name}, merit order, {when}{', AC' * in_ac}: {len(outages)} single outages",
             f"{over} overload a line, or overload one more; {dark} leave demand unserved; {split} split the grid",
+            *[f"{sum(one.collapsed for one in outages)} collapse: a part has no AC solution"] * in_ac,
             "",
             *words.table(header, rows, left=2),
         ]
@@ -54,6 +59,7 @@ class ContingencyCommand(CommonJson):
             said.append(f"and {len(outages) - self.top} more; --top {len(outages)} shows all")
         value: dict[str, Any] = {
             "grid": grid.name,
+            "flow": self.flow,
             "hour": self.hour,
             "seed": self.seed,
             "intact": asdict(intact),
@@ -61,11 +67,12 @@ class ContingencyCommand(CommonJson):
         }
         console.result(said, value)
         if self.picture is not None:
-            path = contingency_picture(grid.compile(), intact, outages, self.picture, note=when)
+            path = contingency_picture(grid.compile(), intact, outages, self.picture, note=when + ", AC" * in_ac)
             console.say(f"picture: {path}")
 
 
-def _row(one: Any) -> tuple[str, ...]:
+def _row(one: Any, in_ac: bool) -> tuple[str, ...]:
+    lowest = "collapse" if one.collapsed else "-" if one.lowest_voltage_pu is None else f"{one.lowest_voltage_pu:.3f}"
     return (
         one.line or "(none)",
         one.worst_line or "-",
@@ -73,6 +80,7 @@ def _row(one: Any) -> tuple[str, ...]:
         words.amount(one.unserved_mw),
         str(one.islands),
         _clock(one.hour),
+        *[lowest] * in_ac,
     )
 
 

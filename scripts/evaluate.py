@@ -12,6 +12,7 @@ from scripts.console import Console
 from scripts.options import CommonJson, Lines, MaybeCount, MaybePath, Seed, default, one_of
 
 if TYPE_CHECKING:
+    from envs import EnvConfig
     from policies import Evaluation, Policy
 
 Split = Literal["train", "test"]
@@ -44,7 +45,7 @@ class Evaluate(CommonJson, Lines):
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
     """bundled name or path of another grid file; required without a run"""
     task: Annotated[str | None, tyro.conf.arg(metavar="TASK"), default("the world of the run")] = None
-    """the episodes of a task, see load-balancer tasks; instead of --grid, --overload and --outages"""
+    """the episodes of a task, see load-balancer tasks; instead of --grid, --flow, --overload and --outages"""
     episodes: Annotated[MaybeCount, default("20, or those of the task")] = None
     """how many; of a task with several grids, on each"""
     seed: Seed = 0
@@ -76,7 +77,7 @@ class Evaluate(CommonJson, Lines):
         policies = self._policies()
         grid = config.topology if self.grid is None else load(self.grid)
         grid = grid if isinstance(grid, Grid) else load(grid)
-        own = config.overload, config.outages
+        own = _lines_of(config)
         config = self.with_lines(replace(config, topology=grid, split=self.split))
         takes_all = len(runs) == len(self.sources)
         too_large = takes_all and len(grid.graph) > MOST_NODES
@@ -90,7 +91,7 @@ class Evaluate(CommonJson, Lines):
         with console.progress("evaluating", 1.0) as report:
             outcome = evaluate(policies, config, self.episodes or 20, self.seed, report, self.split)
         console.result(outcome.table().splitlines(), outcome.to_json())
-        if self.grid is None and (config.overload, config.outages) == own:
+        if self.grid is None and _lines_of(config) == own:
             self._keep(outcome, console)
         if too_large:
             console.say(f"without mpc, which is slow above {MOST_NODES} nodes: load-balancer evaluate mpc --grid GRID")
@@ -108,7 +109,7 @@ class Evaluate(CommonJson, Lines):
 
         task = find_task(name)
         given = {each.name for each in fields(self) if getattr(self, each.name) != each.default}
-        if beside := sorted(given & {"grid", "overload", "outages", "plot"}):
+        if beside := sorted(given & {"grid", "flow", "overload", "outages", "plot"}):
             found = f"--{beside[0]} beside it"
             raise GridError("--task", found, "the task alone, which says all of that", f"leave out --{beside[0]}")
         policies = self._policies()
@@ -143,3 +144,8 @@ class Evaluate(CommonJson, Lines):
                 keep_evaluation(folders[0], outcome)
             except GridError as error:
                 console.say(f"not kept in the run: {error}")
+
+
+def _lines_of(config: EnvConfig) -> tuple[object, ...]:
+    """What ``Lines`` can change: an evaluation in another world than the run's own is not kept in it."""
+    return config.flow, config.overload, config.outages

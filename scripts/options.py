@@ -71,6 +71,7 @@ MaybeSeconds = Annotated[float | None, number("S", float, 0, above=True)]
 MaybePath = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
 GridName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GRID")]
 Overload = Literal["penalty", "trip"]
+Flow = Literal["dc", "ac"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +94,10 @@ class CommonJson(Common):
 
 @dataclass(frozen=True, kw_only=True)
 class Lines:
-    """What happens to lines; for commands that run episodes."""
+    """What lines carry and what happens to them; for commands that run episodes."""
 
+    flow: Annotated[Flow | None, one_of(Flow), default("that of the run, or dc")] = None
+    """power flow of the lines: dc, or ac with losses, voltages and reactive power"""
     overload: Annotated[Overload | None, one_of(Overload), default("that of the run, or penalty")] = None
     """overloaded lines cost money, or they trip as well"""
     outages: Annotated[
@@ -116,7 +119,8 @@ class Lines:
             if outage.start_h >= hours:
                 found = f"hour {outage.start_h:g} of an episode of {hours:g} h"
                 raise GridError(f"--outages: {outage.line}", found, f"a start before hour {hours:g}", "correct it")
-        return replace(config, overload=self.overload or config.overload, outages=outages)
+        flow, overload = self.flow or config.flow, self.overload or config.overload
+        return replace(config, flow=flow, overload=overload, outages=outages)
 
 
 def _outage(text: str) -> Any:

@@ -93,9 +93,10 @@ class Render(CommonJson, Lines):
         from scripts import running
 
         if _is_episode(self.source):
-            given = (self.policy, self.seed, self.grid, self.overload, *self.outages)
+            given = (self.policy, self.seed, self.grid, self.flow, self.overload, *self.outages)
             if self.live or any(value is not None for value in given):
-                mend = "leave out --policy, --seed, --grid, --live, --overload and --outages, or give a run or a grid"
+                options = "--policy, --seed, --grid, --live, --flow, --overload and --outages"
+                mend = f"leave out {options}, or give a run or a grid"
                 raise GridError(self.source, "an episode that has already happened", "a run or a grid", mend)
             return Episode.load(self.source)
         config, agent = running.source_config(self.source, self.grid)

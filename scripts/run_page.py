@@ -28,7 +28,7 @@ def stages_reached(run: Path) -> list[str]:
 
 
 def keep_evaluation(run: Path, outcome: Evaluation) -> None:
-    """Keep an evaluation of the run's agent on its own grid, outages and overload in its folder."""
+    """Keep an evaluation of the run's agent on its own grid, flow, overload and outages in its folder."""
     value = {**console.plain(outcome.to_json()), "table": outcome.table().splitlines()}
     _write(run / EVALUATION, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
     explain(run)

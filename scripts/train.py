@@ -6,13 +6,16 @@ import shlex
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from scripts import console as words
 from scripts.console import Console
 from scripts.options import CommonJson, Count, Lines, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
+
+if TYPE_CHECKING:
+    from policies import TrainConfig
 
 Network = Literal["mlp", "extractor", "graph"]
 
@@ -35,7 +38,9 @@ class Train(CommonJson, Lines):
     policy: Annotated[Network, one_of(Network)] = "graph"
     """network: plain, message passing over the lines of the grid, or one network for any grid"""
     stages: Annotated[
-        str, tyro.conf.arg(metavar="STAGES"), default("gradient; for mlp and extractor optimum,gradient")
+        str,
+        tyro.conf.arg(metavar="STAGES"),
+        default("gradient; for mlp and extractor optimum,gradient; in AC ppo for gradient"),
     ] = ""
     """ways of learning, in turn: any of optimum, gradient and ppo, joined by commas"""
     risk: Annotated[str, tyro.conf.arg(metavar="cvar:SHARE"), default("cvar:1, the mean")] = "cvar:1"
@@ -111,7 +116,6 @@ class Train(CommonJson, Lines):
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
         from envs import TASKS, EnvConfig, Problem
         from grid import GridError
-        from policies import TrainConfig
         from scripts.running import find_agent
         from topologies import expand
 
@@ -119,15 +123,14 @@ class Train(CommonJson, Lines):
         sources = [name for each in self.grids for name in expand(each if task is None else task.train)]
         if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
-        stages = tuple(filter(None, self.stages.split(",")))
-        tail_frac = _tail_frac(self.risk)
-        limits = (self.steps, self.seconds)
-        config = TrainConfig(self.policy, stages, *limits, self.seed, start=self.start, tail_frac=tail_frac)
+        config = self._config(tuple(filter(None, self.stages.split(","))))
         env_config = EnvConfig() if task is None else task.config(split="train")
         if self.start is not None:
             seen = replace(find_agent(self.start).env_config, split="train", outages=())
             env_config = seen if task is None else replace(env_config, action=seen.action)
         env_config = self.with_lines(env_config)
+        if env_config.flow == "ac":
+            config = self._config(_without_gradient(config))
         problems = [Problem.of(replace(env_config, topology=source)) for source in sources]
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on
@@ -143,6 +146,12 @@ class Train(CommonJson, Lines):
             agent = train(problems, config, run, report, started_s)
         return run, agent.stopped_early
 
+    def _config(self, stages: tuple[str, ...]) -> TrainConfig:
+        from policies import TrainConfig
+
+        limits = (self.steps, self.seconds)
+        return TrainConfig(self.policy, stages, *limits, self.seed, start=self.start, tail_frac=_tail_frac(self.risk))
+
     def _go_on(self, run: Path, console: Console, started_s: float) -> tuple[Path, bool]:
         from grid import GridError
         from policies import find_own_run, resume
@@ -152,6 +161,7 @@ class Train(CommonJson, Lines):
             "grids",
             "start",
             "out",
+            "flow",
             "overload",
             "outages",
             "policy",
@@ -169,6 +179,20 @@ class Train(CommonJson, Lines):
         with console.progress(f"training {run}", 1.0) as report:
             agent = resume(run, self.steps, self.seconds, report, started_s)
         return run, agent.stopped_early
+
+
+def _without_gradient(config: TrainConfig) -> tuple[str, ...]:
+    """The stages with ppo in place of gradient, which knows no AC flow.
+
+    Raises:
+        GridError: the stage gradient is asked for.
+    """
+    from grid import GridError
+
+    if "gradient" in config.stages:
+        allowed = "optimum and ppo: the stage gradient knows no AC flow"
+        raise GridError("--stages", "gradient in AC", allowed, "leave out gradient, or train with --flow dc")
+    return tuple("ppo" if stage == "gradient" else stage for stage in config.plan)
 
 
 def _tail_frac(text: str) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from grid.costs import TERMS
-from grid.episode import SHAPES, Episode
+from grid.episode import Episode, shapes_of
 from grid.kinds import KIND_NAMES
 
 SOURCE, STORAGE, CONSUMER, JUNCTION = range(4)
@@ -131,10 +131,8 @@ def make_episode(
 
 def first_steps(episode: Episode, steps: int) -> Episode:
     """The same episode as it was recorded after the given number of steps."""
-    by_step = SHAPES["TN"]
-    cut = {
-        name: getattr(episode, name)[:steps] for name in (*by_step, "flow_mw", "line_status", "balancing_mw", "reward")
-    }
+    shapes = shapes_of(episode.is_ac)
+    cut = {name: getattr(episode, name)[:steps] for axes in ("TN", "TE", "T") for name in shapes[axes]}
     costs = {name: term[:steps] for name, term in episode.costs.items()}
     return replace(episode, **cut, store_mwh=episode.store_mwh[: steps + 1], costs=costs)
 
@@ -146,3 +144,23 @@ def without(episode: Episode, kind: str) -> Episode:
     columns["consumer"] = ("load_max_mw", "load_mw", "served_mw", "shed_mw")
     idle = {name: np.where(gone, 0.0, getattr(episode, name)) for name in columns[kind]}
     return replace(episode, node_kind=np.where(gone, JUNCTION, episode.node_kind), **idle)
+
+
+def in_ac(episode: Episode, fallen: slice = slice(0, 0)) -> Episode:
+    """The same episode with made-up results of AC; half of the nodes has collapsed in ``fallen``."""
+    steps, nodes = episode.load_mw.shape
+    rng = np.random.default_rng([nodes, steps])
+    load_frac = episode.load_mw.sum(1) / max(float(episode.load_mw.sum(1).max(initial=0.0)), 1.0)
+    voltage = 1.04 - 0.09 * load_frac[:, None] * rng.uniform(0.2, 1.3, nodes)
+    voltage[fallen, : nodes // 2] = 0.0
+    collapsed = np.zeros(steps)
+    collapsed[fallen] = 1.0
+    return replace(
+        episode,
+        voltage_min_pu=np.full(nodes, 0.95),
+        voltage_max_pu=np.full(nodes, 1.05),
+        voltage_pu=voltage,
+        line_mva=1.06 * np.abs(episode.flow_mw),
+        loss_mw=0.03 * episode.load_mw.sum(1),
+        collapsed=collapsed,
+    )

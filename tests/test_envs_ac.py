@@ -57,7 +57,16 @@ def test_metrics_add_up_losses_voltages_and_collapses():
     assert cost == pytest.approx(1e4 * off)
     assert batch.metrics["collapsed_steps"].shape == (5,)
     assert losses.min() > 0
-    assert recorder.episode(2).costs["voltage"].sum() == pytest.approx(cost[2])
+    episode = recorder.episode(2)
+    assert episode.costs["voltage"].sum() == pytest.approx(cost[2])
+    assert episode.loss_mw.sum() == pytest.approx(losses[2])
+    assert episode.overload_mwh == pytest.approx(batch.metrics["overload_mwh"][2])
+    assert episode.collapsed.sum() == batch.metrics["collapsed_steps"][2]
+    off = np.maximum(episode.voltage_min_pu - episode.voltage_pu, episode.voltage_pu - episode.voltage_max_pu)
+    off = np.where(episode.voltage_pu > 0, np.maximum(off, 0.0), 0.0)
+    assert off.sum() == pytest.approx(batch.metrics["voltage_pu_h"][2])  # each node is a bus of its own
+    np.testing.assert_array_equal(episode.voltage_pu[-1], outcome.voltage_pu[2])
+    np.testing.assert_array_equal(episode.line_mva[-1], outcome.line_mva[2])
 
 
 @pytest.mark.parametrize("action", ["residual", "absolute", "bids"])

@@ -127,7 +127,7 @@ def test_the_worst_tenth_is_the_mean_of_the_worst_episodes() -> None:
 
     def runs(name: str, cost: np.ndarray) -> Runs:
         zero = np.zeros(20)
-        return Runs(name, cost, np.full(20, 10.0), zero, zero, zero, zero, 0.0)
+        return Runs(name, cost, np.full(20, 10.0), *[zero] * 7, decision_s=0.0)
 
     gaps = np.arange(20.0)
     (row,) = compare(

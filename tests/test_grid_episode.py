@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from episodes import make_episode
+from episodes import in_ac, make_episode
 from grid import Episode, Grid, GridError
-from grid.episode import describe
+from grid.episode import OF_AC, band_pu, describe
 
 MEND = "give a file written by `load-balancer optimum --out`, `render` or Episode.save"
 
@@ -60,6 +60,33 @@ def test_an_episode_comes_back_as_it_was(tmp_path, steps):
         else:
             assert ours == theirs, field.name
     assert (loaded.steps, loaded.cost, loaded.unserved_mwh) == (steps, episode.cost, episode.unserved_mwh)
+
+
+def test_an_episode_of_ac_comes_back_with_what_only_ac_has(tmp_path):
+    episode = in_ac(make_episode(nodes=7, steps=5), slice(1, 3))
+    loaded = Episode.load(episode.save(tmp_path / "ac.npz"))
+    for name in OF_AC:
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(episode, name))
+    assert loaded.is_ac
+    assert loaded.collapsed.tolist() == [0, 1, 1, 0, 0]
+    over_mva = np.clip(1.06 * np.abs(episode.flow_mw) - episode.capacity_mw, 0, None)
+    assert loaded.overload_mwh == pytest.approx(over_mva.sum())
+    assert (np.sign(loaded.carried) == np.sign(episode.flow_mw)).all()
+
+
+def test_a_file_of_dc_holds_nothing_of_ac(tmp_path):
+    with np.load(saved(tmp_path)) as data:
+        assert not set(OF_AC) & set(data.files)
+        assert not set(OF_AC) & set(json.loads(str(data["json"])))
+    loaded = Episode.load(tmp_path / "episode.npz")
+    assert (loaded.is_ac, [getattr(loaded, name) for name in OF_AC]) == (False, [None] * 6)
+    assert loaded.carried is loaded.flow_mw
+
+
+@pytest.mark.parametrize("name", OF_AC)
+def test_a_file_with_a_part_of_ac_is_refused(tmp_path, name):
+    path = in_ac(make_episode(nodes=5, steps=2)).save(tmp_path / "ac.npz")
+    assert f"{name} has shape ()" in refusal(rewritten(path, **{name: None}))
 
 
 def test_numbers_from_numpy_are_saved_like_any_other(tmp_path):
@@ -241,6 +268,17 @@ def test_the_fields_that_come_from_the_grid():
     assert about.pop("grid_name") == "small"
     for name, value in about.items():
         assert getattr(arrays, name) is value
+
+
+def test_a_bus_has_the_tightest_band_of_its_nodes():
+    grid = Grid("small")
+    grid.add_source("s", gen_max_mw=5, voltage_min_pu=0.95)
+    grid.add_consumer("c", load_max_mw=4, voltage_max_pu=1.05)
+    grid.add_consumer("d", load_max_mw=4, voltage_max_pu=1.02)
+    grid.add_line("c", "s", reactance_pu=0)
+    grid.add_line("c", "d", reactance_pu=0.1)
+    band = band_pu(grid.compile())
+    assert (band["voltage_min_pu"].tolist(), band["voltage_max_pu"].tolist()) == ([0.95, 0.95, 0.9], [1.05, 1.05, 1.02])
 
 
 def test_saving_leaves_no_open_file(tmp_path):

@@ -92,13 +92,16 @@ def test_json_has_the_promised_shape_and_survives_json(evaluation):
         "seed": SEED,
         "split": "test",
         "hours": 24.0,
+        "flow": "dc",
         "trips": False,
     }
     assert list(content) == [*about, "outages", "optimum_is", "notes", "policies"]
     assert {name: content[name] for name in about} == about
     assert list(content["policies"]) == ["random", "merit", "redispatch", "mpc", "plan", "optimum"]
     for row in content["policies"].values():
-        figures = ["cost", "gap_frac", "score", "unserved_mwh", "curtailed_mwh", "overload_mwh", "decision_s"]
+        figures = ["cost", "gap_frac", "score", "unserved_mwh", "curtailed_mwh", "overload_mwh"]
+        figures += ["loss_mwh", "voltage_pu_h", "collapsed_steps", "decision_s"]
+        assert (row["loss_mwh"], row["voltage_pu_h"], row["collapsed_steps"]) == (0, 0, 0)
         of_episodes = ["worst_episode", "worst_gap_frac", "cvar_gap_frac", "episode_cost", "above"]
         assert list(row) == [*figures, *of_episodes]
         assert np.mean(row["episode_cost"]) == pytest.approx(row["cost"]["mean"])
@@ -180,7 +183,7 @@ def runs(name, cost, reference=None):
     cost = np.asarray(cost, dtype=float)
     nothing = np.zeros_like(cost)
     reference = np.full_like(cost, 100.0) if reference is None else np.asarray(reference, dtype=float)
-    return Runs(name, cost, reference, nothing, nothing, nothing, nothing, 0.0)
+    return Runs(name, cost, reference, *[nothing] * 7, decision_s=0.0)
 
 
 def test_hand_made_costs_give_hand_made_figures():

@@ -13,7 +13,7 @@ from envs.rendering import panels
 from envs.rendering.figure import axes_in, number_ticks, write_title, written_figure
 from envs.rendering.layout import Box
 from envs.rendering.style import BLUE, GREY, INK, RULE, literal, number
-from grid import SHAPES, Episode, GridError
+from grid import Episode, GridError, shapes_of
 
 DAY_H = 24.0
 GAPS = Box(112, 540, 980, 148)
@@ -57,8 +57,9 @@ def comparison(
 def _first_day(episode: Episode) -> Episode:
     steps = min(max(1, round(DAY_H / episode.dt_h)), episode.steps)
     rows = {"TN": steps, "TE": steps, "T": steps, "SN": steps + 1}
+    shapes = shapes_of(episode.is_ac)
     cut: dict[str, Any] = {
-        name: getattr(episode, name)[:count] for axes, count in rows.items() for name in SHAPES[axes]
+        name: getattr(episode, name)[:count] for axes, count in rows.items() for name in shapes[axes]
     }
     return replace(episode, **cut, costs={name: term[:steps] for name, term in episode.costs.items()})
 

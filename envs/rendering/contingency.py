@@ -122,5 +122,6 @@ def _draw_bars(axes: Axes, intact: Contingency, outages: Sequence[Contingency]) 
     axes.axvline(100, color=INK, lw=0.8, ls=(0, (3, 2)))
     for place, one in enumerate(shown):
         text = f"{number(percent[place])}" + (f"   {number(one.unserved_mw)} MW" if one.unserved_mw > 1e-6 else "")
+        text += "   collapse" if one.collapsed else ""
         axes.text(percent[place] + 0.02 * end, place, text, fontsize=8, color=INK, va="center", path_effects=HALO)
     axes.spines[:].set_visible(False)

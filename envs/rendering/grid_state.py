@@ -155,6 +155,8 @@ class GridStateRenderer:
         """What the header says of each step."""
         series = self._playback.series
         figures = [*header.served_figures(series), header.plain("return so far", series.reward_sum)]
+        if self.episode.is_ac:
+            figures.insert(-1, header.plain("losses MW", series.loss_mw))
         out = (series.line_status != IN_SERVICE).sum(1).tolist()
         if any(out):
             figures.insert(0, ("lines out", [str(one) for one in out], [VERMILION if one else MUTED for one in out]))

@@ -12,7 +12,9 @@ from matplotlib.colors import to_rgba
 from envs.rendering import style
 from envs.rendering.canvas import Align, Canvas, fit
 from envs.rendering.layout import Box, Floats
-from envs.rendering.network import OUTAGE_WORDS, Network, draw_outages
+from envs.rendering.marks import OUTAGE_WORDS, draw_dark, draw_outages
+from envs.rendering.network import Network
+from envs.rendering.playback import voltages
 from grid import KIND_NAMES, Episode
 
 _MEANING = {
@@ -74,6 +76,8 @@ def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> float:
         pen.shape(style.CIRCLE, 8, style.LOOKS["consumer"].colour, style.PAPER, 1)
         pen.line(style.arc(0.4) * 11.5 + [pen.x + 13, pen.y], style.VERMILION, 3.4, "butt")
         pen.words("unmet demand", "arc = share not served")
+    if network.band_pu:
+        _voltage(pen, *network.band_pu)
     if not len(network.segments):
         return pen.y
     pen.y -= 8
@@ -97,6 +101,10 @@ def draw_event_legend(canvas: Canvas, network: Network, episodes: Sequence[Episo
         pen.shape(style.CIRCLE, 8, style.LOOKS["consumer"].colour, style.PAPER, 1)
         pen.line(style.arc(0.4) * 11.5 + [pen.x + 13, pen.y], style.CURTAILED, 3.4, "butt")
         pen.word("demand curtailed")
+    if any((voltages(episode) <= 0).any() for episode in episodes):
+        middle = np.array([[pen.x + 13, pen.y]])
+        draw_dark(canvas, [style.CIRCLE * 8 + middle], middle, np.array([8.0]))
+        pen.word("dark or collapsed")
     for status, words in OUTAGE_WORDS.items():
         if any((episode.line_status == status).any() for episode in episodes):
             draw_outages(canvas, [pen.ruler], pen.ruler.mean(0, keepdims=True), np.array([status]), 2.5, 6.5)
@@ -112,6 +120,20 @@ def _node(pen: _Pen, kind: str) -> None:
         pen.shape(style.filled(look.shape, _SHOWN_FILL[kind]), size, look.colour, (0, 0, 0, 0), 0)
         pen.shape(look.shape, size, (0, 0, 0, 0), look.edge, 1.3)
     pen.words(*_MEANING[kind])
+
+
+def _voltage(pen: _Pen, low: str, high: str) -> None:
+    """The scale of the rings around buses, with the ends of their band."""
+    pen.y -= 2
+    pen.canvas.text(pen.x, pen.y, "VOLTAGE (RING)", 8.5, style.MUTED, bold=True)
+    pen.y -= 22
+    for share in np.linspace(0, 1, 60, endpoint=False).tolist():
+        left, colour = 165 * share, style.VOLTAGE(share)
+        pen.shape(np.array([(left, 4.5), (165, 4.5), (165, -4.5), (left, -4.5)]), 1, colour, colour, 0, 0)
+    ends: tuple[tuple[float, str, Align], ...] = ((0.0, low, "left"), (165.0, high, "right"))
+    for dx, words, align in ends:
+        pen.canvas.text(pen.x + dx, pen.y - 15, words, 8, style.MUTED, align=align)
+    pen.y -= 38
 
 
 def _loading(pen: _Pen, width: float) -> None:

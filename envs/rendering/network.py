@@ -7,13 +7,13 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb, to_rgba
-from numpy.typing import NDArray
 
 from envs.rendering import layout, style
 from envs.rendering.canvas import Canvas, text_width
 from envs.rendering.layout import Box, Floats
-from envs.rendering.playback import Moment
-from grid import IN_SERVICE, KIND_NAMES, OUT, TRIPPED, Episode
+from envs.rendering.marks import draw_dark, draw_outages
+from envs.rendering.playback import Moment, in_band
+from grid import IN_SERVICE, KIND_NAMES, Episode
 
 MAX_LABELS = 45  # larger grids get small ones, the most important first, where nothing is in the way
 MOST_SMALL_LABELS = 100
@@ -26,9 +26,6 @@ LEAST_SHOWN_FRAC = 0.02  # smaller flows have no chevrons, smaller shares no arc
 MANY_LINES = 600  # where there are more, only those that carry much have chevrons
 MUCH_FRAC = 0.6  # of capacity
 CHEVRON_SPEED = 90.0  # pixels a second at full loading
-OUTAGE_WORDS = {TRIPPED: "tripped", OUT: "out of service"}
-_OUTAGE_COLOURS = {TRIPPED: style.VERMILION, OUT: style.MUTED}
-_DASHES = (0, (2.2, 1.6))  # in widths of the line
 _CURVE = np.linspace(0, 1, 15)[:, None, None]
 
 
@@ -36,13 +33,14 @@ class Network:
     """The network of a grid in a box; laid out once, drawn for many moments."""
 
     def __init__(self, canvas: Canvas, episode: Episode, box: Box) -> None:
-        self._canvas, self._box = canvas, box
+        self._canvas, self._box, self._episode = canvas, box, episode
         nodes, lines = len(episode.node_names), len(episode.line_from)
         self.kinds = [KIND_NAMES[k] for k in episode.node_kind.tolist()]
         self.limited = np.isfinite(episode.capacity_mw)
         self.has_demand = bool((episode.load_max_mw > 0).any())
         self.radius = _radii(episode)
-        self.arc_gap = 3.0 if nodes <= 60 else 2.2
+        self.ring_width = 0.0 if not episode.is_ac else 7.0 if nodes <= 60 else 5.0  # points; the outer half is seen
+        self.arc_gap = (3.0 if nodes <= 60 else 2.2) + 0.55 * self.ring_width
         self.arc_width = 3.6 if nodes <= 60 else 2.5
         outer = self.radius + self.arc_gap + self.arc_width * (episode.load_max_mw > 0)
         self.points = layout.positions(episode.x, episode.y, episode.line_from, episode.line_to, box, outer)
@@ -112,6 +110,7 @@ class Network:
     def _make_nodes(self) -> None:
         self._looks = looks = [style.LOOKS[kind] for kind in self.kinds]
         shapes = [look.shape * r + p for look, r, p in zip(looks, self.radius, self.points, strict=True)]
+        self._shapes = shapes
         rim = [1.1 if look.edge == style.PAPER else 3.0 for look in looks]
         under = PolyCollection(
             shapes, facecolors=[look.empty for look in looks], edgecolors=style.PAPER, linewidths=rim
@@ -128,6 +127,17 @@ class Network:
         for artist in self._nodes:
             self._canvas.add(artist)
 
+    @property
+    def band_pu(self) -> tuple[str, str] | None:
+        """The ends of the band of voltages in words; in DC there is none."""
+        ends = (self._episode.voltage_min_pu, self._episode.voltage_max_pu)
+        words = []
+        for end, name in zip(ends, ("lower end", "upper end"), strict=True):
+            if end is None:
+                return None
+            words.append(f"{end[0]:.2f} pu" if np.ptp(end) < 0.005 else name)
+        return words[0], words[1]
+
     def draw_background(self) -> None:
         """Draw what never changes: a pale bed under each line, so that crossings can be told apart."""
         self._draw_paths(self.segments, "#EDF1F5", self.line_width + 2)
@@ -143,14 +153,36 @@ class Network:
         self._draw_paths(short, style.PAPER, self.arc_width + 1.6, "butt")
         self._draw_paths(short, style.CURTAILED, self.arc_width, "butt")
         self._draw_paths(unmet, style.VERMILION, self.arc_width, "butt")
+        self._draw_rings(moment)
         canvas.draw(under)
         gauges = self.gauges(moment.fill_frac)
         canvas.stamp(PolyCollection(gauges, facecolors=self._gauge_colours, edgecolors="none"))
         canvas.draw(over)
+        self._draw_dark(moment)
         for label, (x, y) in zip(self.labels, self.label_points.tolist(), strict=True):
             if np.isfinite(x):
                 canvas.text(x, y, label, self.label_size, self._label_colour, align="center", halo=True)
         self._draw_badges(moment)
+
+    def ring_colours(self, moment: Moment) -> Floats:
+        """(N, 4) of the rings around the nodes in AC: by where in its band the voltage lies."""
+        place = in_band(self._episode, moment.voltage_pu)
+        colours: Floats = style.VOLTAGE(np.clip(np.nan_to_num(place, nan=0.5), 0.0, 1.0))
+        colours[np.isnan(place)] = to_rgba(style.DARK)
+        return colours
+
+    def _draw_rings(self, moment: Moment) -> None:
+        if self._episode.is_ac:
+            colours: Any = self.ring_colours(moment)
+            for colour, rim in ((style.MUTED, 1.2), (colours, 0.0)):  # which sets pale rings off
+                width = self.ring_width + rim
+                self._canvas.stamp(PolyCollection(self._shapes, facecolors="none", edgecolors=colour, linewidths=width))
+
+    def _draw_dark(self, moment: Moment) -> None:
+        """Nodes without voltage, dark or collapsed, are black with a cross."""
+        dark = np.flatnonzero(moment.voltage_pu <= 0).tolist()
+        if dark:
+            draw_dark(self._canvas, [self._shapes[n] for n in dark], self.points[dark], self.radius[dark])
 
     def _draw_paths(self, paths: Any, colours: Any, width: Any, cap: Literal["round", "butt"] = "round") -> None:
         self._canvas.stamp(LineCollection(paths, colors=colours, linewidths=width, capstyle=cap))
@@ -222,38 +254,6 @@ class Network:
                 taken = np.vstack([taken, place])
                 text, (x, y) = style.loading_percent(loading[e]), place.tolist()
                 self._canvas.text(x, y, text, 8.5, style.VERMILION, bold=True, align="center", halo=True)
-
-
-def draw_outages(
-    canvas: Canvas, segments: list[Floats], middles: Floats, status: NDArray[np.int64], width: float, radius: float
-) -> None:
-    """Draw E lines out of service: dashed, with a mark in the middle that tells tripped lines from planned outages.
-
-    Args:
-        segments: (points, 2) of each line.
-        middles: (E, 2) where the marks are.
-        status: (E,) OUT or TRIPPED.
-        width: of the dashes, in points.
-        radius: of the marks.
-    """
-    if not segments:
-        return
-    tripped = status == TRIPPED
-    colours = [_OUTAGE_COLOURS[one] for one in status.tolist()]
-    dashes = LineCollection(segments, colors=colours, linewidths=width, linestyles=[_DASHES])
-    discs = PolyCollection(
-        list(middles[:, None] + (radius + 1.2 * tripped[:, None, None]) * style.CIRCLE),  # their rim hides some of it
-        facecolors=np.where(tripped, style.VERMILION, style.PAPER).tolist(),
-        edgecolors=np.where(tripped, style.PAPER, style.MUTED).tolist(),
-        linewidths=1.6,
-    )
-    crosses = LineCollection(
-        list((middles[:, None, None] + radius * style.CROSS).reshape(-1, 2, 2)),
-        colors=np.repeat(np.where(tripped, style.PAPER, style.MUTED), 2).tolist(),
-        linewidths=max(1.3, 0.24 * radius),
-        capstyle="round",
-    )
-    canvas.stamp(dashes, discs, crosses)
 
 
 def _by_importance(kinds: list[str], radius: Floats) -> layout.Indices:

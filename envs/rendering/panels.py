@@ -13,10 +13,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 from envs.rendering.figure import time_axes
 from envs.rendering.layout import Box, Floats
-from envs.rendering.style import CURTAILED, GREEN, INK, MUTED, PAPER, SERVED, VERMILION, frac, literal, tints
+from envs.rendering.playback import voltages
+from envs.rendering.style import (
+    CURTAILED,
+    DARK,
+    GREEN,
+    INK,
+    LOSS,
+    MUTED,
+    PAPER,
+    SERVED,
+    VERMILION,
+    VOLTAGE,
+    frac,
+    literal,
+    tints,
+)
 from grid import TERMS, Episode
 
 MOST_PARTS = 7  # of a stack that are shown by name
@@ -134,7 +150,49 @@ def cost(axes: Axes, episode: Episode) -> None:
     _key(axes, parts, [line], place=1.115)
 
 
+def voltage(axes: Axes, episode: Episode) -> None:
+    """In AC: the lowest and highest voltage of all buses, those without voltage aside, and the limits.
+
+    Where buses have different limits, the widest are drawn.
+    """
+    axes.set_title("Voltage (pu)")
+    found = voltages(episode)
+    lowest = np.where(found > 0, found, np.inf).min(1)
+    highest = np.where(np.isfinite(lowest), found.max(1), np.nan)
+    lowest = np.where(np.isfinite(lowest), lowest, np.nan)
+    time = np.arange(episode.steps + 1)
+    ends = (_held(lowest), _held(highest))
+    others: list[Any] = [axes.fill_between(time, *ends, step="post", color=VOLTAGE(0.75), lw=0.8)]
+    others[0].set_label("lowest to highest")
+    limits = float(np.min(episode.voltage_min_pu)), float(np.max(episode.voltage_max_pu))  # type: ignore[arg-type]
+    for limit in limits:
+        (line,) = axes.plot([0, episode.steps], [limit, limit], color=MUTED, lw=1.0, ls=(0, (4, 3)), label="limits")
+    low, high = np.nanmin([*lowest, *limits]), np.nanmax([*highest, *limits])
+    axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
+    _key(axes, [], [*others, line, *_spans(axes, found.min(1) <= 0, "a bus is dark")])
+
+
+def losses(axes: Axes, episode: Episode) -> None:
+    """In AC: losses as a share of what is generated and discharged, and steps in which a part has no solution."""
+    axes.set_title("Losses (% of generation)")
+    made_mw = (episode.gen_mw - episode.spill_mw + episode.discharge_mw).sum(1)
+    parts = [Part("losses", 100 * frac(np.asarray(episode.loss_mw), made_mw), LOSS)]
+    _stack(axes, parts)
+    _limits(axes, 0.0, float(parts[0].values.max()))
+    _key(axes, parts, _spans(axes, np.asarray(episode.collapsed) > 0, "collapsed"))
+
+
+def _spans(axes: Axes, where: NDArray[np.bool_], name: str) -> list[Any]:
+    """Steps (T,) marked over the full height; without any, nothing."""
+    if not where.any():
+        return []
+    time, height = np.arange(len(where) + 1), _held(where.astype(float))
+    place = axes.get_xaxis_transform()
+    return [axes.fill_between(time, 0, height, step="post", transform=place, color=DARK, alpha=0.75, lw=0, label=name)]
+
+
 PANELS = (demand, generation, storage, cost)
+AC_PANELS = (*PANELS, voltage, losses)
 
 
 def pair_boxes(bottom: float, height: float) -> list[Box]:

@@ -21,7 +21,7 @@ class Moment:
     fill_frac: Floats  # (N,) source: output ÷ available; storage: charge after the step
     unmet_frac: Floats  # (N,) share of the demand that is not served
     short_frac: Floats  # (N,) the same, what is curtailed counted as well
-    flow_frac: Floats  # (E,) flow ÷ capacity, signed; without a capacity: ÷ the largest node of the grid
+    flow_frac: Floats  # (E,) flow, in AC its MVA, ÷ capacity, signed; without one: ÷ the largest node of the grid
     line_status: NDArray[np.int64]  # (E,) as of the finished step: OUT, IN_SERVICE or TRIPPED
     way: Floats  # (E,) how far the flow has moved on; 1 is one step at full loading; signed
     load_mw: Floats  # () of the grid
@@ -30,6 +30,8 @@ class Moment:
     stored_frac: Floats  # () mean of all stores
     reward: Floats  # ()
     reward_sum: Floats  # () of all steps so far
+    voltage_pu: Floats  # (N,) as of the finished step, 0 where there is none; in DC 1
+    loss_mw: Floats  # () of the grid; in DC 0
 
 
 class Playback:
@@ -45,7 +47,7 @@ class Playback:
         stored = episode.store_mwh[-steps:]
         output = frac(rows(episode.gen_mw - episode.spill_mw), rows(episode.gen_avail_mw))
         charge = frac(stored, np.broadcast_to(episode.store_max_mwh, stored.shape))
-        flow_frac = rows(episode.flow_mw) / reference_mw(episode)
+        flow_frac = rows(episode.carried) / reference_mw(episode)
         status = episode.line_status.astype(int) if episode.steps else np.full(flow_frac.shape, IN_SERVICE)
         pace = np.clip(flow_frac, -_FASTEST, _FASTEST)
         way = np.cumsum((pace[1:] + pace[:-1]) / 2, axis=0)
@@ -66,6 +68,8 @@ class Playback:
             stored_frac=self.stored_frac.mean(1) if stores.any() else np.zeros(steps),
             reward=rows(episode.reward),
             reward_sum=np.cumsum(rows(episode.reward)),
+            voltage_pu=voltages(episode),
+            loss_mw=np.zeros(steps) if episode.loss_mw is None else rows(episode.loss_mw),
         )
 
     def at(self, t: float) -> Moment:
@@ -78,7 +82,8 @@ class Playback:
             series = getattr(self.series, item.name)
             values[item.name] = series[now] * (1 - part) + series[later] * part
         change = self._pace[later] - self._pace[now]
-        values["line_status"] = self.series.line_status[now]
+        for name in ("line_status", "voltage_pu"):
+            values[name] = getattr(self.series, name)[now]
         values["way"] = self.series.way[now] + part * self._pace[now] + part**2 * change / 2  # the pace is linear
         return Moment(**values)
 
@@ -86,6 +91,23 @@ class Playback:
 def rows(values: Floats) -> Floats:
     """The values (T, ...); of an episode without steps one row of zeros."""
     return values if len(values) else np.zeros((1, *values.shape[1:]))
+
+
+def voltages(episode: Episode) -> Floats:
+    """(T, N) voltages; of an episode in DC, or without steps, 1 everywhere."""
+    if episode.voltage_pu is None or not episode.steps:
+        return np.ones((max(episode.steps, 1), len(episode.node_names)))
+    return episode.voltage_pu
+
+
+def in_band(episode: Episode, voltage_pu: Floats) -> Floats:
+    """(..., N) where in its band each voltage lies, 0 its lower and 1 its upper end; NaN: there is no voltage."""
+    low, high = episode.voltage_min_pu, episode.voltage_max_pu
+    if low is None or high is None:
+        return np.full_like(voltage_pu, 0.5)
+    place = (voltage_pu - low) / np.maximum(high - low, 1e-9)
+    found: Floats = np.where(voltage_pu > 0, place, np.nan)
+    return found
 
 
 def cost_by_step(episode: Episode) -> Floats:
@@ -105,11 +127,14 @@ def check_same_episode(one: Episode, other: Episode) -> None:
     """Check that two policies ran the same episode.
 
     Raises:
-        GridError: they are of different grids, hours, demand or availability.
+        GridError: they are of different grids, hours, demand, availability or power flow.
     """
     if one.fingerprint != other.fingerprint:
         found, allowed = f"an episode of {other.grid_name!r}", f"one of {one.grid_name!r}, with nothing changed"
         raise GridError("versus", found, allowed, "compare policies on the same grid")
+    if one.is_ac != other.is_ac:
+        mend = "run both with the same --flow"
+        raise GridError("versus", "an episode in AC beside one in DC", "two with the same power flow", mend)
     same = (one.dt_h, one.start_hour) == (other.dt_h, other.start_hour)
     for name in ("load_mw", "gen_avail_mw"):
         a, b = getattr(one, name), getattr(other, name)

@@ -14,7 +14,7 @@ from envs.rendering.canvas import Canvas, Image, fit
 from envs.rendering.figure import DPI, PLOTS, FigureText, new_figure, number_ticks, time_axes, written_figure
 from envs.rendering.header import NAME_SIZE, NOTE, TITLE, Figures, draw_figures, missing, plain, right_edges
 from envs.rendering.layout import Box
-from envs.rendering.panels import PANELS, cost, draw_pair, generation, pair_boxes, storage
+from envs.rendering.panels import AC_PANELS, PANELS, cost, draw_pair, generation, pair_boxes, storage
 from envs.rendering.playback import check_same_episode, cost_by_step
 from envs.rendering.style import (
     BLUE,
@@ -88,9 +88,10 @@ class SimResultsRenderer:
             empty = _pixels(figure)
         self._faint = (FADED * empty + (1 - FADED) * self._shown).astype(np.uint8)
         scale, height = self._canvas.scale, self._canvas.height
+        boxes = _boxes(episode) if versus is None else [box for row in ROWS for box in pair_boxes(*row)]
         self._areas = [
             (round((height - b.bottom - b.height) * scale), round((height - b.bottom) * scale), b.left, b.width)
-            for b in (BOXES if versus is None else [box for row in ROWS for box in pair_boxes(*row)])
+            for b in boxes
         ]
 
     def frame(self, t: float) -> Image:
@@ -134,19 +135,20 @@ class _Header:
 
 def _sums(episode: Episode) -> Figures:
     """Each sum as of the end of each step."""
-    over = np.clip(np.abs(episode.flow_mw) - episode.capacity_mw, 0, None)
-    powers = (episode.load_mw, episode.served_mw, episode.curtailed_mw, episode.shed_mw, over)
+    above = np.clip(np.abs(episode.carried) - episode.capacity_mw, 0, None)
+    powers = (episode.load_mw, episode.served_mw, episode.curtailed_mw, episode.shed_mw, above)
     load, served, cut, unmet, overload = np.cumsum([episode.dt_h * power.sum(1) for power in powers], axis=1).tolist()
     shares = [percent(*pair) for pair in zip(served, load, strict=True)]
     figures = [("served", shares, [BLUE] * len(shares))]
-    is_cut = cut[-1] > LEAST_MW  # then units stand in the names, so that all has room
-    unit, words = (" MWh", number) if is_cut else ("", _energy)
+    is_cut = cut[-1] > LEAST_MW
+    named = is_cut or episode.is_ac  # then units stand in the names, so that all has room
+    unit, words = (" MWh", number) if named else ("", _energy)
     if is_cut:
         figures = [missing("curtailed MWh", cut, CURTAILED, number)]
-    figures += [
-        missing("unmet" + unit, unmet, VERMILION, words),
-        missing("overload" + unit, overload, VERMILION, words),
-    ]
+    if episode.loss_mw is not None:
+        figures.append(plain("losses MWh", np.cumsum(episode.loss_mw) * episode.dt_h))
+    over = "overload MVAh" if episode.is_ac else f"overload{unit}"
+    figures += [missing("unmet" + unit, unmet, VERMILION, words), missing(over, overload, VERMILION, words)]
     for name, values in (("cost", cost_by_step(episode)), ("return", episode.reward)):
         figures.append(plain(name, np.cumsum(values)))
     return figures
@@ -171,9 +173,14 @@ def _draw_plots(figure: Figure, episode: Episode, versus: Episode | None) -> Non
         for row, draw in zip(ROWS, (generation, storage, cost), strict=True):
             draw_pair(figure, episode, versus, pair_boxes(*row), draw)
     else:
-        for box, draw in zip(BOXES, PANELS, strict=True):
+        for box, draw in zip(_boxes(episode), AC_PANELS if episode.is_ac else PANELS, strict=True):
             draw(time_axes(figure, box, episode), episode)
     number_ticks(figure.axes)
+
+
+def _boxes(episode: Episode) -> list[Box]:
+    """Where the plots of one episode are; in AC there are two more."""
+    return [box for row in ROWS for box in pair_boxes(*row)] if episode.is_ac else list(BOXES)
 
 
 def _pixels(figure: Figure) -> Image:

@@ -40,6 +40,10 @@ LOADING = LinearSegmentedColormap.from_list("loading", ["#C3D1DF", "#9EB8D6", "#
 FULL = LOADING(1.0)
 HALO = "#F3C9A9"  # around lines at capacity
 AT_CAPACITY_FRAC = 0.95
+VOLTAGE = LinearSegmentedColormap.from_list("voltage", ["#9C1458", "#D98FB4", "#DFE5EA", "#8FD3DA", "#1FA3B3"])
+"""Colour of a bus by where in its band its voltage lies, 0 the lower end; low is darker than high."""
+LOSS = "#A0755A"
+DARK = "#1B2733"  # a bus without voltage
 UNLIMITED = "#7C8894"  # lines without a capacity
 
 _TICK_H = (1 / 60, 1 / 12, 0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 672, 1344, 2688)
@@ -76,6 +80,7 @@ EXACT: tuple[Any, ...] = tuple(
             *(PAPER, INK, MUTED, RULE, FAINT, HALO, SERVED, ORANGE, GREEN, BLUE, VERMILION, GREY),
             *(LOOKS[kind].empty for kind in ("source", "storage")),
             *(LOADING(part / 4) for part in range(5)),
+            *(VOLTAGE(part / 4) for part in range(5)),
             *(term.colour for term in TERMS.values()),
         )
     )

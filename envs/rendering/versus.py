@@ -68,7 +68,11 @@ class VersusRenderer:
                 network.draw_background()
             self._strip.draw_background(plots)
             self._figures: list[header.Figures] = [
-                [*header.served_figures(play.series), header.plain("cost so far", np.cumsum(cost_by_step(one)))]
+                [
+                    *header.served_figures(play.series),
+                    *[header.plain("losses MW", play.series.loss_mw)] * one.is_ac,
+                    header.plain("cost so far", np.cumsum(cost_by_step(one))),
+                ]
                 for one, play in zip(self._episodes, self._playbacks, strict=True)
             ]
             canvas.keep()

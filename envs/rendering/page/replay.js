@@ -32,6 +32,7 @@ function makePanel(run) {
   if (hasCurtailed) panel.curtailed = figure("curtailed");
   panel.unmet = figure("unmet");
   if (hasOutage(1) || hasOutage(2)) panel.out = figure("lines out");
+  if (inAc) panel.loss = figure("losses");
   panel.cost = figure("cost so far");
   panel.total = figure("return so far");
   panel.canvas = element(section, "canvas", "", "network");
@@ -114,6 +115,7 @@ function show() {
       write(panel.out, String(out));
       panel.out.className = out ? "bad" : "none";
     }
+    if (panel.loss) write(panel.loss, `${number(run.loss[now])} MW`);
     write(panel.cost, number(run.costSum[now] ?? 0));
     write(panel.total, number(run.returnSum[now]));
   }

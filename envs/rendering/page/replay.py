@@ -20,16 +20,17 @@ from envs.rendering import style
 from envs.rendering.canvas import Canvas
 from envs.rendering.layout import Box, Floats, bend_points
 from envs.rendering.network import MAX_LABELS, Network
-from envs.rendering.playback import Playback, check_same_episode, cost_by_step, rows
-from envs.rendering.style import LOADING, LOOKS, STYLE
+from envs.rendering.playback import Playback, check_same_episode, cost_by_step, rows, voltages
+from envs.rendering.style import LOADING, LOOKS, STYLE, VOLTAGE
 from envs.rendering.video import check_suffix, seconds_per_step
-from grid import KIND_NAMES, OUT, SHAPES, TRIPPED, Episode, GridError, atomic_path
+from grid import KIND_NAMES, OUT, TRIPPED, Episode, GridError, atomic_path, shapes_of
 
 VIEWS = ((980, 470), (620, 440), (540, 620))  # that the network is laid out for: wide windows, halves of them, phones
 MARGIN = 30.0
 NAME_CHARACTERS = 80
 OUTAGES = (OUT, TRIPPED)  # 1 and 2 in the page, where 0 is a line in service
 SCRIPTS = [f"replay{part}.js" for part in ("_model", "_layout", "_network", "_chart", "_legend", "")]
+AC_SCRIPTS = [*SCRIPTS[:-1], "replay_voltage.js", SCRIPTS[-1]]
 
 LIGHT: dict[str, str] = {
     **{name: getattr(style, name.upper()) for name in ("ink", "muted", "faint", "rule", "paper", "halo", "served")},
@@ -38,6 +39,8 @@ LIGHT: dict[str, str] = {
     **{f"{kind}-empty": look.empty for kind, look in LOOKS.items()},
     **{f"{kind}-edge": look.edge for kind, look in LOOKS.items()},
     **{f"loading-{part}": to_hex(LOADING(part / 4)) for part in range(5)},
+    **{f"voltage-{part}": to_hex(VOLTAGE(part / 4)) for part in range(5)},
+    "dark": style.DARK,
     "other": "#A8467F",  # the second of two policies
     "band": "#CBE9DF",
 }
@@ -49,6 +52,8 @@ DARK: dict[str, str] = LIGHT | {
     **{"storage-full": "#19A981", "storage-empty": "#123D33", "storage-edge": "#63D6B6"},
     **{"consumer-full": "#3D97D6", "consumer-empty": "#3D97D6", "consumer-edge": "#11161C", "junction-edge": "#11161C"},
     **{"loading-0": "#3B4A59", "loading-1": "#496186", "loading-2": "#6E77C4", "loading-3": "#A57FDD"},
+    **{"voltage-0": "#F0549B", "voltage-1": "#A2537D", "voltage-2": "#4A5561", "voltage-3": "#3C818B"},
+    **{"voltage-4": "#57D5E4", "dark": "#000000"},
     "loading-4": "#E9D2FF",  # on dark paper, luminance only rises with loading
 }
 
@@ -80,7 +85,8 @@ def replay(episode: Episode, path: str | Path, versus: Episode | None = None) ->
 
 
 def _check_finite(episode: Episode) -> None:
-    names = [name for axes in ("TN", "SN", "TE", "T") for name in SHAPES[axes]]
+    shapes = shapes_of(episode.is_ac)
+    names = [name for axes in ("TN", "SN", "TE", "T") for name in shapes[axes]]
     broken = [name for name in names if not np.isfinite(getattr(episode, name)).all()]
     if broken:
         found = f"values that are not finite in {', '.join(broken)}"
@@ -125,6 +131,7 @@ def _data(runs: list[Episode]) -> dict[str, Any]:
         "demand": _packed(demand_mw),
         "available": _packed(rows(one.gen_avail_mw)),
         "demand_total": _numbers(demand_mw.sum(1)),
+        "band": [_numbers(end) for end in (one.voltage_min_pu, one.voltage_max_pu) if end is not None],
         "runs": [_run(run) for run in runs],
     }
 
@@ -140,6 +147,7 @@ def _run(episode: Episode) -> dict[str, Any]:
         "discharge": _packed(rows(episode.discharge_mw - episode.charge_mw)),
         "stored": _packed(episode.store_mwh[-max(episode.steps, 1) :]),
         "flow": _packed(rows(episode.flow_mw), episode.capacity_mw),
+        **_in_ac(episode),
         "outage": _packed(rows(np.select([episode.line_status == status for status in OUTAGES], (1.0, 2.0)))),
         "unmet_total": _numbers(rows(episode.shed_mw).sum(1)),
         "curtailed_total": _numbers(rows(episode.curtailed_mw).sum(1)),
@@ -148,6 +156,17 @@ def _run(episode: Episode) -> dict[str, Any]:
         else [],
         "reward": _numbers(rows(episode.reward)),
         "cost": _numbers(cost_by_step(episode)),
+    }
+
+
+def _in_ac(episode: Episode) -> dict[str, Any]:
+    """What runs have in AC alone."""
+    if episode.voltage_pu is None or episode.loss_mw is None:
+        return {}
+    return {
+        "carried": _packed(rows(episode.carried), episode.capacity_mw),
+        "voltage": _packed(voltages(episode)),
+        "loss": _numbers(rows(episode.loss_mw)),
     }
 
 
@@ -205,7 +224,7 @@ def _line(text: str) -> str:
 
 
 def _page(data: dict[str, Any], title: str) -> str:
-    css, script = _style(), _script()
+    css, script = _style(), _script(AC_SCRIPTS if data["band"] else SCRIPTS)
     allowed = (
         "default-src 'none'",
         f"script-src '{_digest(script)}'",
@@ -224,8 +243,8 @@ def _style() -> str:
     return f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n{_asset('replay.css')}"
 
 
-def _script() -> str:
-    return '(() => {\n"use strict";\n' + "\n".join(map(_asset, SCRIPTS)) + "})();\n"
+def _script(names: list[str]) -> str:
+    return '(() => {\n"use strict";\n' + "\n".join(map(_asset, names)) + "})();\n"
 
 
 def _asset(name: str) -> str:

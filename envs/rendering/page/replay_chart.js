@@ -186,6 +186,13 @@ function plotsOf({ kind, index: i }) {
     return [(colours) => plotOf("Flow (MW)", [...byRun((run) => run.flow[i], colours), ...(most === null ? [] : limits(colours))])];
   }
   const plots = [];
+  if (inAc) {
+    const [least, most] = data.band.map((ends) => ends[i]), room = 0.1 * (most - least);
+    const values = runs.flatMap((run) => [...run.voltage[i]]).filter((pu) => pu > 0);
+    const scale = { low: Math.min(least, ...values) - room, high: Math.max(most, ...values) + room };
+    const limits = (colours) => [limit(level(most), colours, "limits"), limit(level(least), colours)];
+    plots.push((colours) => plotOf("Voltage (pu)", [...limits(colours), ...byRun((run) => run.voltage[i], colours)], [], scale));
+  }
   if (data.gen_max[i] > 0) {
     plots.push((colours) => plotOf("Output (MW)", [limit(available[i], colours, "available"), ...byRun((run) => run.output[i], colours)]));
   }

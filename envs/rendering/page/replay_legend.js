@@ -50,6 +50,19 @@ function legendRows() {
       fill(pen, path, c.ink);
     }, "direction of flow"]);
   }
+  if (inAc) {
+    const ends = data.band.map((values) => (values.every((pu) => pu === values[0]) ? values[0].toFixed(2) : ""));
+    const words = ends[0] && ends[1] ? `${ends[0]} to ${ends[1]} pu` : "lower to upper end of its band";
+    rows.push([(pen, c) => {
+      for (let level = 0; level <= LEVELS; level++) {
+        pen.fillStyle = c.voltage[level];
+        pen.fillRect(3 + (33 * level) / LEVELS, 7, 33 / LEVELS + 0.3, 8);
+      }
+    }, `ring: voltage, ${words}`]);
+    if (runs.some((run) => run.voltage.some((values) => values.includes(0)))) {
+      rows.push([(pen, c) => drawDarkNode(pen, c, "consumer", 20, 11, 8), "dark or collapsed"]);
+    }
+  }
   for (const kind of [2, 1].filter(hasOutage)) {
     rows.push([(pen, c) => {
       const path = new Path2D("M3 11H37"), colour = kind === 2 ? c.vermilion : c.muted;

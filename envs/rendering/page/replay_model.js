@@ -31,6 +31,8 @@ function sums(values) {
 
 const demand = unpack(data.demand, NODES), available = unpack(data.available, NODES);
 
+const inAc = data.band.length > 0;
+
 const runs = data.runs.map((raw) => {
   const run = { policy: raw.policy, reward: raw.reward, charge: raw.charge_frac, unmetTotal: raw.unmet_total };
   run.curtailedTotal = raw.curtailed_total;
@@ -49,7 +51,10 @@ const runs = data.runs.map((raw) => {
   });
   run.unmetShare = run.unmet.map((mw, n) => ratios(mw, demand[n]));
   run.shortShare = run.served.map((mw, n) => ratios(mw.map((value, t) => demand[n][t] - value), demand[n]));
-  run.loading = run.flow.map((mw, e) => mw.map((value) => value / (data.capacity[e] ?? LARGEST_MW)));
+  run.carried = inAc ? unpack(raw.carried, LINES) : run.flow; // what the capacity limits: MW or, in AC, MVA
+  run.voltage = inAc ? unpack(raw.voltage, NODES) : null;
+  run.loss = raw.loss;
+  run.loading = run.carried.map((mw, e) => mw.map((value) => value / (data.capacity[e] ?? LARGEST_MW)));
   run.pace = run.loading.map((shares) => shares.map((share) => Math.min(Math.max(share, -FASTEST), FASTEST)));
   run.way = run.pace.map((pace) => {
     const way = new Float64Array(STEPS);
@@ -141,9 +146,11 @@ function facts(thing, run, t) {
     const flow = run.flow[i][now], ends = [data.nodes[data.from[i]], data.nodes[data.to[i]]];
     const said = [["flow", mw(Math.abs(flow))], ["towards", flow === 0 ? "–" : flow > 0 ? ends[1] : ends[0]]];
     if (data.capacity[i] === null) return [...said, ["capacity", "none given"]];
-    return [...said, ["capacity", mw(data.capacity[i])], ["loading", percent(Math.abs(flow), data.capacity[i])]];
+    const power = Math.abs(run.carried[i][now]), limit = number(data.capacity[i]);
+    if (inAc) said.push(["apparent power", `${number(power)} MVA`]);
+    return [...said, ["capacity", `${limit} ${inAc ? "MVA" : "MW"}`], ["loading", percent(power, data.capacity[i])]];
   }
-  const said = [];
+  const said = inAc ? [["voltage", run.voltage[i][now] > 0 ? `${run.voltage[i][now].toFixed(3)} pu` : "none: dark or collapsed"]] : [];
   if (data.gen_max[i] > 0) {
     said.push(["output", mw(run.output[i][now])], ["available", mw(available[i][now])]);
     if (run.spilled[i][now] > 0) said.push(["spilled", mw(run.spilled[i][now])]);

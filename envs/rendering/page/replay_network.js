@@ -11,8 +11,9 @@ const FONT = '"DejaVu Sans", Verdana, system-ui, sans-serif';
 /** The colours of the page as it is now: light or dark. */
 function readColours() {
   const css = getComputedStyle(document.documentElement), colour = (name) => css.getPropertyValue(`--${name}`).trim();
-  const found = { loading: mix([0, 1, 2, 3, 4].map((part) => colour(`loading-${part}`))) };
-  const plain = "ink muted faint rule paper halo served vermilion curtailed unlimited green blue other band";
+  const found = {};
+  for (const name of ["loading", "voltage"]) found[name] = mix([0, 1, 2, 3, 4].map((part) => colour(`${name}-${part}`)));
+  const plain = "dark ink muted faint rule paper halo served vermilion curtailed unlimited green blue other band";
   for (const name of plain.split(" ")) found[name] = colour(name);
   for (const kind of KIND_NAMES) {
     found[kind] = { full: colour(`${kind}-full`), empty: colour(`${kind}-empty`), edge: colour(`${kind}-edge`) };
@@ -121,8 +122,10 @@ function drawNetwork(pen, place, colours, run, t, marked) {
   drawOutages(pen, place, colours, run, t);
   drawChevrons(pen, place, colours, run, t);
   drawArcs(pen, place, colours, run, t);
+  if (inAc) drawRings(pen, place, colours, run, t);
   drawLayer(pen, place, place.layers.bodies);
   drawGauges(pen, place, colours, run, t);
+  if (inAc) drawDark(pen, place, colours, run, t);
   drawLayer(pen, place, place.layers.rims);
   drawBadges(pen, place, colours, run, t);
 }
