@@ -146,7 +146,7 @@ def _evaluation(
 def _reference_notes(config: EnvConfig) -> list[str]:
     """Why the optimum is no bound, if it is none."""
     trips = ["overloaded lines trip: the optimum is a reference for lines that hold, not a bound"]
-    ac = ["AC: the optimum is that of DC, without losses and voltages: a reference, not a bound; gaps are to it"]
+    ac = ["AC: the optimum is a linear plan corrected at its own AC solution: a reference, not a bound"]
     return trips * (config.overload == "trip") + ac * (config.flow == "ac")
 
 
@@ -277,7 +277,7 @@ def _step_counter(report: Report, part: int, parts: int, name: str, horizon: int
 def _seen_by(policy: Policy, batch: GridBatch, seed: int) -> GridBatch:
     """The batch as the policy observes it and acts on it; baselines take it as it is."""
     own: EnvConfig | None = getattr(policy, "env_config", None)
-    if own is None or all(getattr(own, name) == getattr(batch.config, name) for name in SEEN):
+    if own is None or all(getattr(own, name) == getattr(batch.config, name) for name in (*SEEN, "gate_h", "flow")):
         return batch
     seen = GridBatch(as_seen(batch.problem, own), batch.batch_size, seed)
     batch.reset(seed)
@@ -296,6 +296,8 @@ def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> tup
     starts_mwh = batch.state.store_mwh
     given = batch.arrays, inputs, batch.prices, starts_mwh
     solved = list(optima(*given, flow=batch.config.flow, progress=lambda done: report(done / count)))
+    outcomes = [best.outcome for best in solved]
+    carried = [best.flow_mw if best.outcome is None else best.outcome.carried for best in solved]
     dt_h, steps = batch.config.dt_h, batch.horizon * batch.batch_size
     best = Runs(
         name=OPTIMUM,
@@ -303,8 +305,10 @@ def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> tup
         reference=batch.reference_cost,
         unserved_mwh=np.array([best.shed_mw.sum() * dt_h for best in solved]),
         curtailed_mwh=np.array([best.curtailed_mw.sum() * dt_h for best in solved]),
-        overload_mwh=np.array([overload_mw(batch.arrays, best.flow_mw).sum() * dt_h for best in solved]),
-        **dict.fromkeys(("loss_mwh", "voltage_pu_h", "collapsed_steps"), np.zeros(count)),
+        overload_mwh=np.array([overload_mw(batch.arrays, mw).sum() * dt_h for mw in carried]),
+        loss_mwh=np.array([0.0 if each is None else each.loss_mw.sum() * dt_h for each in outcomes]),
+        voltage_pu_h=np.array([0.0 if each is None else each.voltage_off_pu.sum() * dt_h for each in outcomes]),
+        collapsed_steps=np.array([0.0 if each is None else each.collapsed.sum() for each in outcomes]),
         spill_mwh=np.array([best.spill_mw.sum() * dt_h for best in solved]) * bool(batch.prices.spill_per_mwh),
         decision_s=(time.perf_counter() - started_s) / steps,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from scripts.console import Console, amount, table
-from scripts.options import CommonJson, Count, GridName, MaybePath, Seed, default, one_of
+from scripts.options import CommonJson, Count, Flow, GridName, MaybePath, Seed, default, one_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from grid import Outcome
 
 Convention = Literal["matpower", "powermodels"]
-Flow = Literal["dc", "ac"]
 MOST_LINES = 5
 FULL_FRAC = 0.999  # of the capacity: a line that carries more is called full
 
