@@ -130,12 +130,11 @@ class Evaluation:
         return "\n".join([*title, *_aligned(cells), *self._in_ac(), *self._above(), *self.notes])
 
     def _in_ac(self) -> list[str]:
-        """What only AC has, as a table of its own below the first; the optimum, which is that of DC, is not in it."""
+        """What only AC has, as a table of its own below the first."""
         if self.flow == "dc":
             return []
         head, units = ("AC", "loss", "voltage", "collapsed"), ("", "MWh", "pu·h", "steps")
-        rows = [row for row in self.rows if row.name != "optimum"]
-        cells = [(r.name, f"{r.loss_mwh:.1f}", f"{r.voltage_pu_h:.3f}", f"{r.collapsed_steps:.1f}") for r in rows]
+        cells = [(r.name, f"{r.loss_mwh:.1f}", f"{r.voltage_pu_h:.3f}", f"{r.collapsed_steps:.1f}") for r in self.rows]
         return ["", *_aligned([head, units, *cells]), ""]
 
     def _above(self) -> list[str]:

@@ -86,8 +86,7 @@ class Evaluate(CommonJson, Lines):
         cannot_plan = takes_all and not is_installed("numba")
         if cannot_plan:
             policies.remove(Plan.name)
-        if Plan.name in policies:
-            tell_of_compiling(console)
+        tell_of_compiling(console, Plan.name in policies, config.flow == "ac")
         with console.progress("evaluating", 1.0) as report:
             outcome = evaluate(policies, config, self.episodes or 20, self.seed, report, self.split)
         console.result(outcome.table().splitlines(), outcome.to_json())
