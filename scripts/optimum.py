@@ -22,7 +22,7 @@ FULL_FRAC = 0.999  # of the capacity: a line that carries more is called full
 class OptimumCommand(CommonJson):
     """Compute the cheapest way to run one episode of the test part, with perfect foresight.
 
-    flow: ac corrects the linear programme at the AC solution of its own schedule; the result is a reference, no bound.
+    In AC it is a reference and no bound: the programme, corrected at the AC solution of its schedule.
     """
 
     grid: GridName

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -35,6 +36,11 @@ def with_ac_columns(grid: Grid, seed: int) -> Grid:
         if data.get("reactance_pu", 0.1) != 0:
             data["resistance_pu"] = float(rng.uniform(0, 0.5)) * data.get("reactance_pu", 0.1)
             data["charging_pu"] = float(rng.choice([0, 0.05]))
+    joined = nx.Graph([(u, v) for u, v, data in grid.graph.edges(data=True) if data.get("reactance_pu") == 0])
+    for bus in nx.connected_components(joined):  # whose nodes hold one voltage
+        set_pu = float(rng.uniform(0.98, 1.05))
+        for node in bus & {node for node, data in grid.graph.nodes(data=True) if "voltage_set_pu" in data}:
+            grid.graph.nodes[node]["voltage_set_pu"] = set_pu
     return grid
 
 

@@ -205,7 +205,7 @@ def test_convert_passes_every_array_through_and_leaves_the_rest():
     assert arrays.gen_max_mw[0] == 100
 
 
-PHYSICS = [c.name for c in COLUMNS.values() if c.name not in ("x", "y", "base_kv")]
+PHYSICS = [c.name for c in COLUMNS.values() if c.name not in ("x", "y") and not c.ac]
 
 
 @pytest.mark.parametrize("name", PHYSICS)

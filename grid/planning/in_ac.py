@@ -6,7 +6,7 @@ It knows the future, and what it costs is what its schedule costs in AC. It is n
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -18,15 +18,12 @@ from grid.planning.optimum import Optimum, finish
 from grid.planning.programme import Programme
 from grid.state import Inputs, Outcome, Setpoint, State
 
-if TYPE_CHECKING:
-    from grid.physics.ac import AcFlow
-
 ROUNDS = 4  # of correction; the cheapest schedule in AC stands
 
 
 def ac_reference(
     arrays: GridArrays,
-    ac: AcFlow,
+    ac: Any,
     inputs: Inputs,
     prices: Prices | None = None,
     store_start_mwh: np.ndarray | None = None,
@@ -60,7 +57,7 @@ def ac_reference(
     return min(found, key=lambda each: each.cost)
 
 
-def _run(arrays: GridArrays, ac: AcFlow, plan: Optimum, inputs: Inputs, given: Inputs) -> Outcome:
+def _run(arrays: GridArrays, ac: Any, plan: Optimum, inputs: Inputs, given: Inputs) -> Outcome:
     """All steps of a schedule at once, each from the state in which the schedule begins it."""
     before = State(plan.store_mwh[:-1], np.roll(plan.gen_mw, 1, axis=0), np.arange(len(plan.gen_mw)))
     as_served = inputs.load_mw / np.maximum(given.load_mw, 1e-12)
