@@ -26,7 +26,8 @@ exclude_patterns = ["_build"]
 
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(collections|datetime|gymnasium|networkx|np|numpy|nx|os|pathlib|stable_baselines3|torch|typing)(\..*)?"),
+    ("py:.*", r"(collections|datetime|gymnasium|networkx|numpy|nx|os|pathlib|stable_baselines3|torch|typing)(\..*)?"),
+    ("py:class", r"np\.ndarray"),
     ("py:class", r"(envs|grid|policies|topologies)(\.\w+)+\.\w+"),  # what public names use and do not offer themselves
     ("py:class", r"[A-Z]\w+"),  # imported for type checkers alone
 ]

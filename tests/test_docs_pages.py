@@ -33,6 +33,7 @@ SHORTER = (
     (r"\b(seconds|steps)=[\d_]+", "steps=400"),
     (r"\bepisodes=\d+", "episodes=2"),
     (r"learn\([\d_]+\)", "learn(100)"),
+    (r"train case14-weather-v1 --policy mlp", "train classic-weather-v1 --policy mlp --stages ppo --steps 400"),
     (r"evaluate w14 --task case14-weather-v1", "evaluate w14 plan --task classic-weather-v1"),
     (r"case14-weather-v1", "classic-weather-v1"),
 )
