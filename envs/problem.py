@@ -139,7 +139,7 @@ class Problem:
             from grid.planning.day import DayPlanner
         except ModuleNotFoundError as error:
             allowed = "an installation that can plan a day ahead"
-            raise GridError(str(error.name), "no such package", allowed, "pip install load-balancer[train]") from error
+            raise GridError.without(str(error.name), allowed, "train") from error
         return DayPlanner(self.planning_arrays, self.planning_prices, self.config.dt_h)
 
     @cached_property

@@ -55,6 +55,11 @@ class GridError(ValueError):
         error.args = ("\n".join(_lines(faults)),)
         return error
 
+    @classmethod
+    def without(cls, package: str, allowed: str, extra: str) -> GridError:
+        """A package is missing that an extra brings."""
+        return cls(package, "no such package", allowed, f"pip install load-balancer[{extra}]")
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).of, (self.faults,)  # as it leaves another process
 

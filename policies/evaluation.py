@@ -275,7 +275,10 @@ def _step_counter(report: Report, part: int, parts: int, name: str, horizon: int
 
 
 def _seen_by(policy: Policy, batch: GridBatch, seed: int) -> GridBatch:
-    """The batch as the policy observes it and acts on it; baselines take it as it is."""
+    """The batch as the policy observes it and acts on it; baselines take it as it is.
+
+    Trips and outages that a policy does not know are refused where it acts.
+    """
     own: EnvConfig | None = getattr(policy, "env_config", None)
     if own is None or all(getattr(own, name) == getattr(batch.config, name) for name in (*SEEN, "gate_h", "flow")):
         return batch

@@ -25,7 +25,7 @@ def train_extra() -> Iterator[None]:
         if missing not in TRAIN_EXTRA:
             raise
         allowed = "an installation with the training extra"
-        raise GridError(missing, "no such package", allowed, "pip install load-balancer[train]") from error
+        raise GridError.without(missing, allowed, "train") from error
 
 
 def has_train_extra() -> bool:

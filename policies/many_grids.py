@@ -89,6 +89,6 @@ def gain(problem: Problem) -> float:
     merit = run(Merit(), batch, 0)
     batch.reset(0)
     inputs = [batch.episode_inputs(i) for i in range(GAIN_EPISODES)]
-    best = [each.cost for each in optima(batch.arrays, inputs, batch.prices, processes=1)]
+    best = [each.cost for each in optima(batch.arrays, inputs, batch.prices, flow=batch.config.flow, processes=1)]
     total = max(float(merit.cost.sum()) - sum(best), LEAST_GAIN_FRAC * float(merit.reference.sum()))
     return total / GAIN_EPISODES / batch.horizon

@@ -56,7 +56,7 @@ def test_the_reference_is_cheaper_than_policies_and_than_the_schedule_of_dc(topo
     arrays, ac = batch.arrays, ac_flow(batch.arrays)
     inputs = [batch.episode_inputs(i) for i in range(3)]
     found = [ac_reference(arrays, ac, each, batch.prices) for each in inputs]
-    with mock.patch("grid.planning.in_ac.ROUNDS", 0):
+    with mock.patch("grid.planning.ac_optimum.ROUNDS", 0):
         plain = [ac_reference(arrays, ac, each, batch.prices) for each in inputs]
     cost = sum(each.cost for each in found)
     assert cost < sum(each.cost for each in plain)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from congested import congested_grid
-from envs import EnvConfig, GridBatch
+from envs import EnvConfig, GridBatch, Problem
+from grid import Setpoint
 from grid.planning.optimum import optimum
 from policies.agent import read_weights
 from policies.config import TrainConfig
@@ -44,6 +45,23 @@ def test_the_lessons_are_the_optimum_and_its_rewards():
     rewards = torch.stack([torch.as_tensor(start.step(action.numpy())[1]) for action in actions])
     assert float(rewards.sum()) / 24 == pytest.approx(expected, rel=1e-3)
     np.testing.assert_allclose(lessons.returns, discounted(rewards, 0.9).flatten(), atol=1e-3)
+
+
+def test_in_ac_the_lessons_are_schedules_that_hold_there():
+    """Those of DC overload lines in AC, and earn less."""
+    config = TrainConfig(policy="mlp", width=32)
+    problem = Problem.of(observed(EnvConfig(topology="case14", flow="ac", horizon=12), config))
+    batch = GridBatch(problem, 4, seed=3)
+    network = make_policy(config, batch.observation_space, batch.action_space, [batch.arrays])
+    taught = ImitationLearner(network, batch, gamma=0.9).lessons().reward
+    batch.seed(3)
+    batch.reset()
+    plans = [optimum(batch.arrays, batch.episode_inputs(i), batch.prices) for i in range(4)]
+    total = 0.0
+    for t in range(12):
+        gen_mw = np.stack([plan.gen_mw[t] for plan in plans])
+        total += batch.step_setpoint(Setpoint(gen_mw, np.stack([plan.store_mw[t] for plan in plans])))[1].mean()
+    assert taught > total + 0.1
 
 
 @pytest.mark.parametrize("policy", ["mlp", "extractor"])

@@ -164,7 +164,7 @@ def voltage(axes: Axes, episode: Episode) -> None:
     ends = (_held(lowest), _held(highest))
     others: list[Any] = [axes.fill_between(time, *ends, step="post", color=VOLTAGE(0.75), lw=0.8)]
     others[0].set_label("lowest to highest")
-    limits = float(np.min(episode.voltage_min_pu)), float(np.max(episode.voltage_max_pu))  # type: ignore[arg-type]
+    limits = float(np.asarray(episode.voltage_min_pu).min()), float(np.asarray(episode.voltage_max_pu).max())
     for limit in limits:
         (line,) = axes.plot([0, episode.steps], [limit, limit], color=MUTED, lw=1.0, ls=(0, (4, 3)), label="limits")
     low, high = np.nanmin([*lowest, *limits]), np.nanmax([*highest, *limits])

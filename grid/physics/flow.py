@@ -71,5 +71,5 @@ def ac_flow(arrays: GridArrays) -> AcFlow:
         from grid.physics.ac import AcFlow
     except ModuleNotFoundError as error:
         allowed = "an installation that can solve AC power flow"
-        raise GridError(str(error.name), "no such package", allowed, "pip install 'load-balancer[ac]'") from error
+        raise GridError.without(str(error.name), allowed, "ac") from error
     return AcFlow(arrays)

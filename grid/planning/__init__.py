@@ -4,10 +4,10 @@
 model predictive control.
 """
 
+from grid.planning.ac_optimum import ac_reference
 from grid.planning.correction import Correction
 from grid.planning.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
 from grid.planning.futures import FirstStep, FuturesProgramme
-from grid.planning.in_ac import ac_reference
 from grid.planning.optima import optima
 from grid.planning.optimum import Optimum, optimum
 from grid.planning.programme import Programme, Solution

@@ -11,7 +11,7 @@ from grid.arrays import GridArrays
 from grid.costs import Prices
 from grid.executor import run
 from grid.physics import ac_flow
-from grid.planning.in_ac import ac_reference
+from grid.planning.ac_optimum import ac_reference
 from grid.planning.optimum import Optimum, finish
 from grid.planning.programme import Programme
 from grid.state import Inputs

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from envs import GridBatch, of_parts
 from grid import Setpoint, cores
-from grid.planning import Programme, Solution
+from grid.physics import ac_flow
+from grid.planning import Programme, Solution, ac_reference
 from policies.learning.descent import Losses, descend
 from policies.learning.gradient import CRITIC_WEIGHT, discounted, mean_action
 
@@ -106,14 +107,23 @@ class ImitationLearner:
         )
 
     def _solve(self) -> dict[int, Solution]:
-        """The best schedules of the running episodes by their number, the same with any number of threads."""
-        batch, plans = self.batch, {}
+        """The best schedules of the running episodes by their number, the same with any number of threads.
+
+        In AC they are those of the reference.
+        """
+        batch = self.batch
+        plans: dict[int, Solution] = {}
 
         def chunk(first: int) -> None:
-            programme = Programme(batch.arrays, batch.horizon, batch.config.dt_h, batch.prices, TOLERANCE)
+            arrays, prices = batch.arrays, batch.prices
+            programme = Programme(arrays, batch.horizon, batch.config.dt_h, prices, TOLERANCE)
+            ac = ac_flow(arrays) if batch.config.flow == "ac" else None
             for i in range(first, min(first + CHUNK, batch.batch_size)):
                 if i > 0 and not self._has_time():
                     return
+                if ac is not None:
+                    plans[i] = ac_reference(arrays, ac, batch.episode_inputs(i), prices)
+                    continue
                 programme.set_inputs(batch.episode_inputs(i))
                 plans[i] = programme.solve()
 
