@@ -16,7 +16,9 @@ from grid.costs import (
     linear_cost_per_mwh,
     marginal_cost_per_mwh,
     overload_mw,
+    priced,
     settlement,
+    step_amounts,
     step_costs,
     store_value_per_mwh,
 )
@@ -26,7 +28,7 @@ from grid.executor import cores
 from grid.files import PARTIAL, atomic_path, check_writable, remove_leftovers
 from grid.graph import Grid, Series
 from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
-from grid.namespace import namespace
+from grid.namespace import loops, namespace
 from grid.numbers import is_finite, is_whole
 from grid.planning import optima, optimum
 from grid.sensitivities import connected
@@ -71,15 +73,18 @@ __all__ = [
     "is_whole",
     "line_status",
     "linear_cost_per_mwh",
+    "loops",
     "marginal_cost_per_mwh",
     "namespace",
     "nearest",
     "optima",
     "optimum",
     "overload_mw",
+    "priced",
     "remove_leftovers",
     "settlement",
     "shapes_of",
+    "step_amounts",
     "step_costs",
     "store_value_per_mwh",
 ]
