@@ -17,16 +17,18 @@ from grid.executor import cores
 
 Array = np.ndarray
 
-SUMS_REORDERED = frozenset({"reassoc", "contract"})  # so that sums run in parallel lanes
+SUMS_REORDERED = {"reassoc", "contract"}  # so that sums run in parallel lanes
 
 
-def compiled(function: Callable[..., Any], fastmath: Any = SUMS_REORDERED) -> Any:
+def compiled(function: Callable[..., Any], reorders_sums: bool = True) -> Any:
     """To machine code, at the first call; later processes find it where numba keeps it.
 
     It is kept while no file changes in the function's folder, nor this one and ``simd``: numba by itself compares it
     with the function's own file alone, and not with those of the functions that it calls.
     """
-    dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
+    dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=SUMS_REORDERED if reorders_sums else False)(
+        function
+    )
     with suppress(RuntimeError):  # no folder can be written: each process compiles for itself
         dispatcher.enable_caching()
         kept = dispatcher._cache._cache_file
@@ -37,7 +39,7 @@ def compiled(function: Callable[..., Any], fastmath: Any = SUMS_REORDERED) -> An
 
 def compiled_exactly(function: Callable[..., Any]) -> Any:
     """The same, with every operation as it is written: what is taken in full leaves exactly nothing."""
-    return compiled(function, fastmath=False)
+    return compiled(function, reorders_sums=False)
 
 
 def _index(load: Callable[[], dict[Any, Any]]) -> dict[Any, Any]:
