@@ -22,7 +22,7 @@ IN_DC = {
     "pandapower:case57": "b9a063ace3580071",
     "pandapower:case118": "efe251097b4a0099",
     "pandapower:case300": "aee35ecc5416ec29",
-    "pandapower:example_multivoltage": "6c4d02e75abbdeaa",
+    "pandapower:example_multivoltage": "b2de0eeef1f4255a",  # since its external grid has room for losses
     "pglib_opf_case14_ieee.m": "383b347c927b5ca5",
     "pglib_opf_case39_epri.m": "0c9acfbe21ae460f",
     "pglib_opf_case118_ieee.m": "9784cf5a7b8b705b",

@@ -223,8 +223,7 @@ def test_whatever_is_set_and_not_read_is_said(tmp_path):
         "gen.sn_mva not read: gen 0",
         "left out, as the model has no place for it: 1 rows of measurement, 2 rows of profiles.load",
         "load.max_p_mw not read: load 1",
-        "not read, as it is about reactive power, voltage or short circuits: load.const_z_p_percent, "
-        "ext_grid.s_sc_max_mva",
+        "not read, about reactive power, voltage or short circuits: load.const_z_p_percent, ext_grid.s_sc_max_mva",
         "storage.controllable not read: storage 0",
     ]
 
@@ -236,7 +235,9 @@ def test_a_generator_that_is_not_controllable_is_held_and_a_slack_one_may_give_a
     grid = load(saved(net, tmp_path))
     held, slack = (grid.graph.nodes[f"bus 3:gen {i}"] for i in (1, 2))
     assert (held["gen_min_mw"], held["gen_max_mw"]) == (20, 20)
-    assert slack["gen_max_mw"] == pytest.approx(4 + 8 - 3.6 + 7 + 2 + 1.5)  # as an external grid: all demand
+    assert slack["gen_max_mw"] == pytest.approx(
+        1.5 * (4 + 8 - 3.6 + 7 + 2 + 1.5)
+    )  # as an external grid: more than all demand
 
 
 def test_costs_of_reactive_power_leave_those_of_active_power_alone(tmp_path):
@@ -278,7 +279,7 @@ def test_what_is_missing_is_assumed_and_said(tmp_path):
     pandapower.create_storage(net, 0, 1, math.nan)
     pandapower.create_line_from_parameters(net, 0, 1, 1, 0.1, 0.4, 10, 99999)
     assert load(saved(net, tmp_path)).assumed() == [
-        "no max_p_mw above 0: taken as all demand, 9 MW: ext_grid 0",
+        "no max_p_mw above 0: taken as 1.5 times all demand, 13.5 MW: ext_grid 0",
         "no min_p_mw: taken as 0: ext_grid 0, gen 0",
         "cost of 0: the file has none: ext_grid 0, gen 0",
         "no max_p_mw: its present output taken as its largest: gen 0",

@@ -17,7 +17,7 @@ import numpy as np
 
 from grid import Fault, Faults, Grid
 from topologies.formats.matpower_text import Case, Row, parse
-from topologies.formats.units import Buses, some
+from topologies.formats.units import UNLIMITED, Buses, some
 
 # columns of the manual's tables, counted from 0
 BUS, BUS_TYPE, PD, QD, GS, BS, BASE_KV, VMAX, VMIN = 0, 1, 2, 3, 4, 5, 9, 11, 12
@@ -116,7 +116,8 @@ def _read_generators(reading: _Reading) -> None:
         raise reading.case.fail(costs[0], "gencost", found, allowed, "add or remove rows")
     if not costs:
         reading.note("cost of 0: the file has no mpc.gencost", "all generators")
-    unlimited_mw = sum(abs(row.cells[PD]) for row in reading.case.tables["bus"]) * reading.case.load_unit_mw
+    demand_mw = sum(abs(row.cells[PD]) for row in reading.case.tables["bus"]) * reading.case.load_unit_mw
+    unlimited_mw = UNLIMITED * demand_mw
     for i, row in enumerate(gens):
         with reading.faults.gather():
             _read_generator(reading, row, costs[i] if costs else None, f"generator {i + 1}", unlimited_mw)
@@ -130,7 +131,7 @@ def _read_generator(reading: _Reading, row: Row, cost_row: Row | None, whom: str
     number = partial(reading.case.number, row, "gen")
     high, low = number(PMAX, "Pmax", unlimited_mw), number(PMIN, "Pmin", -unlimited_mw)
     if inf in (abs(row.cells[PMAX]), abs(row.cells[PMIN])):
-        reading.note(f"infinite output limits replaced by all demand, {unlimited_mw:g} MW", whom)
+        reading.note(f"infinite output limits replaced by {UNLIMITED} times all demand, {unlimited_mw:g} MW", whom)
     cost = (0.0, 0.0) if cost_row is None else _cost(reading, cost_row, whom, low, high)
     if low > high:
         found = f"Pmin {low:g} above Pmax {high:g}"

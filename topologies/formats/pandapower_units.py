@@ -11,14 +11,14 @@ from math import acos, inf, isfinite, isnan, tan
 from typing import Any
 
 from topologies.formats.pandapower_json import TEXTS
-from topologies.formats.units import Buses
+from topologies.formats.units import UNLIMITED, Buses
 from topologies.formats.unread import note_unread
 
 GENERATORS = ("ext_grid", "gen", "sgen")
 COSTS = ("poly_cost", "pwl_cost")
 ASSUMED_HOURS = 1.0
 THEMES = {
-    "not read, as it is about reactive power, voltage or short circuits": re.compile(
+    "not read, about reactive power, voltage or short circuits": re.compile(
         r"(.*_)?(q[sz]?|v[ma]|vn)_.*|cq\d_.*|cos_phi.*|const_[zi]_.*|.*reactive.*|id_q_.*|curve_style|s_sc_.*|rx.*|[rx]0.*|[rx]dss_.*|k|kappa|max_ik_ka|lrc_pu"
     )
 }
@@ -228,8 +228,8 @@ def _limits(
     if table == "gen" and row.get("controllable") is False:
         high = low = power_mw
     elif (table == "ext_grid" or row.get("slack") is True) and not high > 0:
-        high = demand_mw
-        reading.buses.note(f"no max_p_mw above 0: taken as all demand, {demand_mw:g} MW", whom)
+        high = UNLIMITED * demand_mw
+        reading.buses.note(f"no max_p_mw above 0: taken as {UNLIMITED} times all demand, {high:g} MW", whom)
     elif not isfinite(high):
         high = max(power_mw, 0.0)
         reading.buses.note("no max_p_mw: its present output taken as its largest", whom)

@@ -8,6 +8,8 @@ from typing import Any
 
 from grid import Grid
 
+UNLIMITED = 1.5  # largest output of a source without a limit, in all demand: what is more carries losses of AC
+
 
 @dataclass(frozen=True)
 class Unit:
