@@ -19,7 +19,7 @@ from grid import Fault, Faults, Grid
 from topologies.formats.matpower_columns import COLUMNS, LISTED, SAYS_NOTHING, THEME_OF
 from topologies.formats.matpower_text import Case, Row, parse
 from topologies.formats.segments import parts
-from topologies.formats.units import Buses, some
+from topologies.formats.units import Buses, some, stands_for_none
 
 # columns of the manual's tables, counted from 0
 BUS, BUS_TYPE, PD, QD, GS, BS, BASE_KV, VMAX, VMIN = 0, 1, 2, 3, 4, 5, 9, 11, 12
@@ -159,14 +159,7 @@ def _read_generator(reading: _Reading, row: Row, cost_row: Row | None, whom: str
     costs = [(high - low, 0.0, 0.0)] if cost_row is None else _costs(reading, cost_row, whom, low, high)
     least_mvar, most_mvar = number(QMIN, "Qmin", -inf), number(QMAX, "Qmax", inf)
     if high <= 0 and low < 0:
-        reading.note("a dispatchable load (Pmax <= 0), taken as demand of -Pmin that is shed at its price", whom)
-        # MATPOWER's manual, "Dispatchable Loads": one reactive limit is 0, and the other one goes with Pmin
-        reactive = sum(mvar for mvar, other in ((least_mvar, most_mvar), (most_mvar, least_mvar)) if other == 0)
-        per_mw = reactive / low if isfinite(reactive) else 0.0
-        for width_mw, linear, square in costs:
-            worth = max(linear + square * low, 0.0)
-            demand = {"load_max_mvar": per_mw * width_mw} if per_mw else {}
-            reading.add_unit(bus, "consumer", load_max_mw=width_mw, shed_cost_per_mwh=worth, **demand)
+        _add_dispatchable_load(reading, bus, costs, low, (least_mvar, most_mvar), whom)
         return
     holds, given_mvar = bus in reading.holding, number(QG, "Qg")
     held = (bus, number(VG, "Vg"), least_mvar, most_mvar, whom)
@@ -178,8 +171,22 @@ def _read_generator(reading: _Reading, row: Row, cost_row: Row | None, whom: str
         else:
             reading.note("left out: Pmax and Pmin are 0", whom)
         return
+    _add_plant(reading, row, bus, costs, low, held, whom)
+
+
+def _add_plant(
+    reading: _Reading,
+    row: Row,
+    bus: str,
+    costs: list[tuple[float, float, float]],
+    low: float,
+    held: tuple[str, float, float, float, str],
+    whom: str,
+) -> None:
+    """A source, or one for each part of its costs."""
+    given_mvar = row.cells[QG]
     columns = {"gen_min_mw": low}
-    if holds:
+    if bus in reading.holding:
         columns |= reading.hold(*held)
     elif given_mvar:  # a bus of type PQ: what its generators give is fixed
         columns["load_max_mvar"] = -given_mvar
@@ -192,6 +199,24 @@ def _read_generator(reading: _Reading, row: Row, cost_row: Row | None, whom: str
         prices = {"gen_cost_per_mwh": linear} | ({"gen_cost_per_mw2h": square} if square else {})
         reading.add_unit(bus, "source", **{"gen_max_mw": most_mw, **columns, **prices, **ramp})
         columns = {}  # the first part has the minimum and holds the voltage
+
+
+def _add_dispatchable_load(
+    reading: _Reading,
+    bus: str,
+    costs: list[tuple[float, float, float]],
+    low: float,
+    limits_mvar: tuple[float, float],
+    whom: str,
+) -> None:
+    """Demand that is shed at its price; MATPOWER's manual, "Dispatchable Loads"."""
+    reading.note("a dispatchable load (Pmax <= 0), taken as demand of -Pmin that is shed at its price", whom)
+    reactive = sum(limits_mvar) if 0 in limits_mvar else 0.0  # one limit is 0, and the other one goes with Pmin
+    per_mw = reactive / low if isfinite(reactive) else 0.0
+    for width_mw, linear, square in costs:
+        worth = max(linear + square * low, 0.0)
+        demand = {"load_max_mvar": per_mw * width_mw} if per_mw else {}
+        reading.add_unit(bus, "consumer", load_max_mw=width_mw, shed_cost_per_mwh=worth, **demand)
 
 
 def _costs(reading: _Reading, row: Row, whom: str, low: float, high: float) -> list[tuple[float, float, float]]:
@@ -253,6 +278,9 @@ def _read_branch(reading: _Reading, row: Row, grid: Grid) -> None:
     rate_mw, tap, shift_deg = number(RATE_A, "rateA", 0.0), number(RATIO, "ratio"), number(ANGLE, "angle")
     columns: dict[str, Any] = {"reactance_pu": reactance_pu}
     columns |= reading.impedance(reactance_pu, resistance_pu, number(B, "b"), f"branch {start}-{end}")
+    if rate_mw and stands_for_none(rate_mw):
+        reading.note("no limit: its rating is all nines", f"branch {start}-{end}")
+        rate_mw = 0.0
     columns |= {"capacity_mw": rate_mw} if rate_mw else {}
     columns |= {"tap": tap} if tap not in (0.0, 1.0) else {}
     columns |= {"shift_deg": shift_deg} if shift_deg else {}

@@ -10,6 +10,7 @@ from grid import LINE_COLUMNS, Fault, Grid, GridError
 from topologies.formats.library import library
 from topologies.formats.pypsa_tables import Network, Table
 from topologies.formats.pypsa_units import Reading, nominal, own_columns
+from topologies.formats.units import stands_for_none
 
 IDEAL_PU = 1e-6
 """The reactance by which an ideal connector is written: PyPSA has none of 0."""
@@ -113,8 +114,8 @@ def _limit_mw(reading: Reading, component: str, table: Table, row: int) -> float
     if shares is not None:
         share = float(shares.min())
         note("limit over time replaced by its least", whom)
-    if limit_mva == 0 or share <= 0:
-        note("no limit: its s_nom is 0 or missing", whom)
+    if limit_mva == 0 or share <= 0 or stands_for_none(limit_mva):
+        note("no limit: its s_nom is 0, missing or all nines", whom)
         return inf
     return limit_mva * share
 
