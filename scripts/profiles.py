@@ -26,7 +26,7 @@ class Profiles(CommonJson):
         tyro.conf.Positional,
         tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: the shipped year)"),
     ] = None
-    """first column time_h (hours) or time (ISO 8601), the others with their unit: town [share], town [MW]"""
+    """first column time_h (hours) or timestamps, the others with their unit: town [share], town [MW], town [kW]"""
     unit: Annotated[Unit | None, one_of(Unit), default("each column must name its own")] = None
     """unit of columns that name none"""
     picture: Annotated[MaybePath, default("no picture")] = None
@@ -66,6 +66,7 @@ def _facts(series: SeriesTable) -> dict[str, Any]:
         "hours": hours,
         "start": None if series.start is None else series.start.isoformat(),
         "start_hour": series.start_hour,
+        "understood": list(series.notes),
         "columns": columns,
     }
 
@@ -77,6 +78,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         ("length", f"{facts['rows']:,} rows of {amount(facts['dt_h'])} h: {amount(facts['hours'] / 24)} days"),
         ("start", begin),
         *[(word, facts[word]) for word in ("origin", "licence") if word in facts],
+        *[("understood", note) for note in facts["understood"]],
     ]
     header = ("series", "unit", "mean", "min", "max", "mean/max", "energy")
     body = [

@@ -206,7 +206,7 @@ class _Problem:
     def _infeasible(self) -> GridError:
         """What is short where sums say it: in a connected part, or at a bus with all lines to it; else the limits."""
         buses, lines = len(self.live), self.rate_mw[self.on]
-        part = connected(*self.ends, buses)
+        part = connected(self.ends[0], self.ends[1], buses)
         names = [f"{row.cells[BUS]:g}" for row in self.case.tables["bus"]]
         reach_mw = sum((np.bincount(end, lines, buses) for end in self.ends), np.zeros(buses))
         whole = [("" if part.max() == 0 else f" in the part of bus {names[at]}", part == part[at], 0.0)

@@ -7,13 +7,15 @@ import math
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from grid import Fault, Faults, GridError
+from topologies.headers import FACTORS, SAMPLE, Layout, understand, unit_of
 from topologies.text import as_number, read_bytes, read_text
 
 UNITS = ("share", "MW")
@@ -43,6 +45,10 @@ class Clock:
         """Whether the times are timestamps."""
         return self.column != "time_h"
 
+    def skip(self, lines: int) -> None:
+        """Pass over so many lines above the first row."""
+        self._row += lines
+
     def add(self, time: Any) -> None:
         """Take the time of the next row: a timestamp or its text, or the text of a number of hours."""
         self._row += 1
@@ -71,9 +77,11 @@ class Content:
     """What a reader finds in a file; R rows, C columns."""
 
     names: tuple[str, ...]  # (C,)
-    units: tuple[str, ...]  # (C,)
+    units: tuple[str, ...]  # (C,) each of FACTORS
     clock: Clock
     values: np.ndarray  # (R, C)
+    above: int = 0  # lines that stand above the header, or without a value below it
+    notes: tuple[str, ...] = ()  # what was understood that the plain form does not have
 
 
 def read_csv(path: Path, unit: str | None) -> Content:
@@ -89,24 +97,38 @@ def read_csv(path: Path, unit: str | None) -> Content:
         raise GridError(f"{path}", f"{cells:,} cells", f"at most {MOST_CSV_CELLS:,}", mend)
     if not text:
         raise GridError(f"{path}", "an empty file", "a header and one row a step", "write the header first")
-    rows = csv.reader(_lines(path, text), strict=True)
+    lines = _lines(path, text)
     try:
+        layout = understand(path, [*islice(_lines(path, text), SAMPLE)], unit)
+        for _ in range(layout.above):
+            next(lines)
+        rows = csv.reader(lines, delimiter=layout.delimiter, strict=True)
         header = next(rows)
-        names, units = _csv_header(path, header, unit)
-        clock, values, faults = Clock(path, header[0]), array("d"), Faults()
-        for number, row in enumerate(rows):
+        names, units = _names_and_units(f"{path}, line {layout.above + 1}", layout)
+        clock, values, faults = Clock(path, "time_h" if header[0] == "time_h" else "time"), array("d"), Faults()
+        clock.skip(layout.above)
+        empty = 0  # rows before the first value
+        for number, row in enumerate(rows, start=layout.above):
+            if layout.above and len(row) < 2:
+                break  # PVGIS explains its columns below the rows
             with faults.gather():
                 if not "".join(row).strip() and len(row) < 2:
                     raise GridError(place(path, number), "a blank line", "one row a step", "remove the line")
                 if len(row) != len(header):
                     mend = "give every column one value; write decimals with a point"
                     raise GridError(place(path, number), f"{len(row)} cells", f"{len(header)}, as in the header", mend)
-                clock.add(row[0])
-                values.extend(_numbers(row[1:], path, number, names))
+                if not values and not any(row[i].strip() for i in layout.kept):
+                    clock.skip(1)
+                    empty += 1
+                    continue
+                clock.add(layout.time(row[0]))
+                values.extend(_numbers([layout.plain(row[i]) for i in layout.kept], path, number, names))
         faults.report()
     except csv.Error as error:
         raise GridError(str(path), f"no CSV ({error})", "a CSV file of profiles", "correct the file") from None
-    return Content(names, units, clock, np.array(values).reshape(-1, len(names)))
+    notes = [*layout.notes, *([f"{empty} rows without a value passed over before the first one"] if empty else [])]
+    table = np.array(values).reshape(-1, len(names))
+    return Content(names, units, clock, table, layout.above + empty, tuple(notes))
 
 
 def _lines(path: Path, text: str) -> Iterator[str]:
@@ -122,33 +144,21 @@ def _lines(path: Path, text: str) -> Iterator[str]:
         start = end
 
 
-def _csv_header(path: Path, header: list[str], unit: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    where = f"{path}, line 1"
-    if len(header) == 1 and ";" in header[0]:
-        mend = "save the file with commas between cells and points in decimals"
-        raise GridError(where, "semicolons between the cells", "commas", mend)
-    if header[:1] not in (["time_h"], ["time"]):
-        mend = "put the time first: hours as time_h, or ISO timestamps as time"
-        raise GridError(where, f"the first column {''.join(header[:1])!r}", "time_h or time", mend)
-    return _names_and_units(where, header[1:], unit)
-
-
-def _names_and_units(where: str, header: Sequence[str], unit: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if not header:
+def _names_and_units(where: str, layout: Layout) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if not layout.kept:
         raise GridError(where, "no profile", "one or more columns beside the time", "add a column a profile")
     names: dict[str, str] = {}
-    for i, cell in enumerate(header):
-        name, bracket, own_unit = cell.strip().removesuffix("]").rpartition("[")
-        name, own = (name.strip(), own_unit.strip()) if bracket else (cell.strip(), unit)
+    for place_, name, unit in zip(layout.kept, layout.names, layout.units, strict=True):
         if not name or not name.isprintable() or name in names:
-            found = f"the column {name!r} twice" if name in names else f"no name for column {i + 2}"
+            found = f"the column {name!r} twice" if name in names else f"no name for column {place_ + 1}"
             found = f"the column {name!r}" if name and name not in names else found
             raise GridError(where, found, "a name of its own for each column, in one line", "rename it")
-        if own not in UNITS:
-            found = f"the column {name!r} in {own!r}" if own is not None else f"no unit for the column {name!r}"
-            allowed = f"{name} [share], of load_max_mw or gen_max_mw, or {name} [MW]"
-            raise GridError(where, found, allowed, "write the unit behind the name" if own is None else "convert it")
-        names[name] = str(own)
+        if unit not in FACTORS:
+            found = f"the column {name!r} in {unit!r}" if unit is not None else f"no unit for the column {name!r}"
+            allowed = f"{name} [share], of load_max_mw or gen_max_mw, or {name} [MW] (kW, GW, MWh and the like, too)"
+            mend = "write the unit behind the name, or give --unit" if unit is None else "convert it"
+            raise GridError(where, found, allowed, mend)
+        names[name] = str(unit)
     return tuple(names), tuple(names.values())
 
 
@@ -199,7 +209,13 @@ def read_parquet(path: Path, unit: str | None) -> Content:
     except (pa.ArrowException, ArithmeticError, LookupError, OSError, TypeError, ValueError) as error:
         found = f"{(str(error) or type(error).__name__).splitlines()[0]}"
         raise GridError(str(path), found, "a Parquet file of profiles", "check the path, or write it again") from None
-    names, units = _names_and_units(f"{path}, columns", header, unit)
+    layout = Layout(",", 0, ["", *header], False, str)
+    for number, cell in enumerate(header, start=1):
+        name, own = unit_of(cell)
+        layout.kept.append(number)
+        layout.names.append(name)
+        layout.units.append(own or unit)
+    names, units = _names_and_units(f"{path}, columns", layout)
     clock = Clock(path, time)
     for moment in times:
         clock.add(moment if clock.dated else "" if moment is None else str(moment))
@@ -235,10 +251,11 @@ def _parquet_header(path: Path, file: Any) -> tuple[str, list[str]]:
     return times[0], header
 
 
-def even_step(path: Path, hours: np.ndarray, local: bool) -> float:
+def even_step(path: Path, hours: np.ndarray, local: bool, above: int = 0) -> float:
     """The one step between the times of the rows (R,) in hours; rounding of up to 1 % of it is let pass.
 
-    ``local`` times are timestamps without a zone, which a change of clocks may tear apart.
+    ``local`` times are timestamps without a zone, which a change of clocks may tear apart; ``above`` lines stand above
+    the header.
 
     Raises:
         GridError: the first time that is doubled, out of order or not one step after the one before.
@@ -246,7 +263,7 @@ def even_step(path: Path, hours: np.ndarray, local: bool) -> float:
     if np.abs(hours).max() > LARGEST_TIME_H:
         row = int(np.abs(hours).argmax())
         found = f"{hours[row]:g} h"
-        raise GridError(place(path, row), found, f"at most {LARGEST_TIME_H:g} h", "correct the time")
+        raise GridError(place(path, row + above), found, f"at most {LARGEST_TIME_H:g} h", "correct the time")
     steps = np.diff(hours)
     dt_h = float(steps[0])
     wrong = np.flatnonzero((steps <= 0) | ((dt_h > 0) & (np.abs(steps - dt_h) > 0.01 * dt_h)))
@@ -261,7 +278,7 @@ def even_step(path: Path, hours: np.ndarray, local: bool) -> float:
             found, mend = f"a step of {step:g} h", "fill the gap or remove the extra row"
         mend += "; where clocks change, write times in UTC" if local else ""
         even = f"steps of {dt_h:g} h, as in the first two rows" if dt_h > 0 else "rising times"
-        faults.add(Fault(place(path, row + 1), found, even, mend))
+        faults.add(Fault(place(path, row + above + 1), found, even, mend))
     faults.report()
     if dt_h < LEAST_STEP_H:
         raise GridError(str(path), f"steps of {dt_h * 3600:g} s", "steps of a second or more", "thin out the rows")
@@ -280,3 +297,28 @@ def place(path: Path, row: int, column: str = "") -> str:
 
 def _word(path: Path) -> str:
     return "row" if path.suffix.lower() in BINARY else "line"
+
+
+def without_clock_changes(hours: np.ndarray, first: datetime, notes: list[str]) -> np.ndarray:
+    """Hours (R,) of local times that a change of clocks tears apart, as if the clock had not been changed.
+
+    That is: on Sundays an hour is left out in March or April, and one stands twice in September to November, in turn,
+    and all else is even. Other times come back as they are.
+    """
+    steps = np.diff(hours)
+    dt_h = float(np.median(steps)) if len(steps) else 0.0
+    jumps = np.flatnonzero(np.abs(steps - dt_h) > 0.01 * dt_h)
+    if not 0 < dt_h <= 1 or not jumps.size or len(jumps) > 1000:
+        return hours
+    gained_h = np.round(steps[jumps] - dt_h, 6)
+    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=first.weekday())
+    days = [midnight + timedelta(hours=float(hours[jump])) for jump in jumps.tolist()]
+    springs = [day.month in (3, 4) for day in days]
+    right = all(
+        day.weekday() == 6 and gained == (1 if spring else -1) and (spring or day.month in (9, 10, 11))
+        for day, gained, spring in zip(days, gained_h.tolist(), springs, strict=True)
+    )
+    if not right or any(one == other for one, other in pairwise(springs)):
+        return hours
+    notes.append(f"local times, even but for changes of the clock: {', '.join(f'{day:%Y-%m-%d}' for day in days)}")
+    return hours[0] + dt_h * np.arange(len(hours))

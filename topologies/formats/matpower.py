@@ -234,14 +234,14 @@ def _costs(reading: _Reading, row: Row, whom: str, low: float, high: float) -> l
         raise reading.case.fail(row, "gencost", found, allowed)
     if model == 1:
         points_mw, points_cost = np.array(values).reshape(-1, 2).T
-        found = parts(points_mw, points_cost, low, high)
-        if len(found) > 1:
+        pieces = parts(points_mw, points_cost, low, high)
+        if len(pieces) > 1:
             reading.note("piecewise linear cost: a unit for each segment", whom)
-        if found:
-            at_low = float(np.interp(low, points_mw, points_cost)) + (min(low - points_mw[0], 0) * found[0][1])
-            if abs(at_low - found[0][1] * low) > 1e-9 * max(abs(points_cost).max(), 1.0):
+        if pieces:
+            at_low = float(np.interp(low, points_mw, points_cost)) + (min(low - points_mw[0], 0) * pieces[0][1])
+            if abs(at_low - pieces[0][1] * low) > 1e-9 * max(abs(points_cost).max(), 1.0):
                 reading.note(FIXED_COST, whom)
-            return [(width_mw, price, 0.0) for width_mw, price in found]
+            return [(width_mw, price, 0.0) for width_mw, price in pieces]
         reading.note("piecewise linear cost that is not convex replaced by the line that fits its points best", whom)
         return [(high - low, _slope(points_mw, points_cost), 0.0)]
     *high_order, square, linear, constant = [0.0, 0.0, 0.0, *values]
