@@ -73,7 +73,9 @@ def test_a_day_is_run_whole_and_that_is_said(run: CommandLine, tmp_path: Path) -
     assert "1 single outages" in run.ok("contingency", made)
     assert run.json("inspect", made)["tightest"] == {"load_mw": 73, "supply_mw": 200}
     message = run.fault("optimum", made, "--horizon", 25)
-    assert "found at most 25 h in a row in the whole series, the step after it included; allowed: at least 26 h" in message
+    assert (
+        "found at most 25 h in a row in the whole series, the step after it included; allowed: at least 26 h" in message
+    )
 
 
 def test_a_row_that_an_element_names_counts(tmp_path: Path) -> None:
