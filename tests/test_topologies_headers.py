@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grid import Grid, GridError
-from topologies import load, read_series
+from strategies import CHECKED
+from topologies import load, mend, read_series
 from topologies.formats import WRITERS
 
 START = datetime(2024, 1, 1)
@@ -156,3 +160,22 @@ def test_what_was_understood_goes_with_the_grid(tmp_path):
     np.testing.assert_allclose(found.series.values_frac, [[0.5005], [0.6]])
     assert "load.csv: semicolons between the cells, decimal commas" in found.notes
     assert "load.csv: kW converted to MW: town" in found.notes
+
+
+@given(
+    st.sampled_from([SMARD, ENTSOE, OPSD, PVGIS, NINJA]),
+    st.lists(
+        st.tuples(st.floats(0, 1), st.sampled_from([*';,\t"\n[](). -/:0a#', "\n\n", "1e999", "[kWh]"])),
+        max_size=6,
+    ),
+)
+@CHECKED
+def test_damaged_tables_raise_nothing_but_the_one_error(tmp_path_factory, text, edits):
+    for share, piece in edits:
+        at = int(share * len(text))
+        text = text[:at] + piece + text[at + 1 :]
+    folder = tmp_path_factory.mktemp("damaged")
+    for act in (read_series, lambda path: mend(path, folder / "out.csv", zone="Europe/Berlin")):
+        (folder / "series.csv").write_text(text, encoding="utf-8")
+        with suppress(GridError):
+            act(folder / "series.csv")
