@@ -9,6 +9,7 @@ import pytest
 from command_line import CommandLine
 from grid import GridError
 from topologies import load
+from topologies.formats.units import stands_for_none
 
 FOLDERS: dict[str, dict[str, str]] = {
     "one hour": {
@@ -108,6 +109,15 @@ def test_a_file_of_an_older_pypsa_opens() -> None:
     grid = load(Path(__file__).parent / "data" / "pypsa_written_by_0.34.nc")
     assert sorted(grid.graph) == ["A", "B"]
     assert grid.peak_demand_mw() == 50
+
+
+@pytest.mark.parametrize(
+    ("rating", "is_none"),
+    [(99999, True), (99.999, True), (9999, True), (999.99, True), (99, False), (999, False), (9900, False), (0, False),
+     (float("inf"), True), (99999.5, False)],
+)  # fmt: skip
+def test_ratings_of_nothing_but_nines_are_none(rating: float, is_none: bool) -> None:
+    assert stands_for_none(rating) == is_none
 
 
 def test_a_file_of_many_faults_gives_a_short_message(run: CommandLine, tmp_path: Path) -> None:
