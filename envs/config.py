@@ -18,7 +18,7 @@ CHOICES = {
     "observation": ("flat", "graph"),
     "action": ("residual", "absolute", "bids", "plan"),
     "overload": ("penalty", "trip"),
-    "split": ("train", "test"),
+    "split": ("train", "test", "all"),
     "flow": ("dc", "ac"),
 }
 
@@ -42,7 +42,7 @@ class EnvConfig:
     weather_error_frac: float | None = None  # the same of sun and wind; None: as that of demand
     node_error_frac: float = 0.0  # standard deviation of what single nodes err beside, at every lead
     gate_h: float = 0.0  # between a decision and its step: what happens in the step is forecast; 0: it is known
-    split: Literal["train", "test"] = "train"  # part of the series that episodes are drawn from
+    split: Literal["train", "test", "all"] = "train"  # part of the series that episodes are drawn from
     flow: Literal["dc", "ac"] = "dc"  # power flow of the lines: linear, or with losses, voltages and reactive power
     prices: Prices = field(default_factory=Prices)  # of the cost terms
     emergency_shedding: bool = False  # every consumer can be cut on request, at its price of shedding

@@ -33,7 +33,7 @@ class Contingency:
 def contingencies(
     config: EnvConfig, hour: float | None = None, seed: int = 0, progress: Callable[[float, str], None] | None = None
 ) -> tuple[Contingency, list[Contingency]]:
-    """Take every line out alone and run the merit-order rule with idle stores.
+    """Take every line out alone and run the merit-order rule with idle stores; what joins a unit to its bus is none.
 
     Each hour is looked at by itself: no ramps, stores as at the start of an episode, no line protection. The merit
     order is that of the intact grid, as the policy `merit` has it: where an outage splits the grid, it does not know of
@@ -56,20 +56,26 @@ def contingencies(
     batch = GridBatch(replace(config, horizon=steps, forecast_h=(), outages=()), 1, seed)
     batch.reset()
     arrays = batch.arrays
-    if not arrays.line_names:
+    connectors = batch.problem.grid.connectors()
+    lines = np.array([e for e, name in enumerate(arrays.line_names) if name not in connectors], dtype=int)
+    if not lines.size:
         raise GridError(f"grid {arrays.name!r}", "no lines", "a grid with lines", "add lines, or choose another grid")
     hours = batch.outlook.hour[:steps, 0] % DAY_H
     if hour is not None and not 0 <= hour < DAY_H:
         raise GridError("hour", f"{hour:g}", "an hour of the day, from 0 to below 24", "correct the hour")
     apart = np.abs(hours - (hours if hour is None else hour))
     looked_at = np.arange(steps) if hour is None else np.array([np.minimum(apart, DAY_H - apart).argmin()])
+    given = [batch.outlook.inputs(t) for t in looked_at.tolist()]
+    alike = {(each.gen_avail_frac.tobytes(), each.load_mw.tobytes()): k for k, each in reversed([*enumerate(given)])}
+    first_alike = sorted(alike.values())  # each hour once: of those that are alike, the first
+    looked_at, given = looked_at[first_alike], [given[k] for k in first_alike]
     seen = []
-    rows, done = np.arange(-1, len(arrays.line_names)), 0  # −1: no line is out
+    rows, done = np.concatenate([[-1], lines]), 0  # −1: no line is out
     for first in range(0, len(rows), BLOCK):
         status = rows[first : first + BLOCK, None] != np.arange(len(arrays.line_names))
         outages, hourly = Outages.of(arrays, status), []
-        for t in looked_at.tolist():
-            hourly.append(_outcomes(batch, batch.outlook.inputs(t), status, outages))
+        for inputs in given:
+            hourly.append(_outcomes(batch, inputs, status, outages))
             done += len(status)
             if progress is not None:
                 progress(done / (len(rows) * len(looked_at)), "")

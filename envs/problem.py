@@ -22,7 +22,7 @@ from topologies import ProfileSource, load
 if TYPE_CHECKING:
     from grid.planning.day import DayPlanner
 
-SPLIT_CODES = {"train": 0, "test": 1, "scale": 2}  # streams of random numbers that share nothing
+SPLIT_CODES = {"train": 0, "test": 1, "scale": 2, "all": 3}  # streams of random numbers that share nothing
 
 SAFE_SIGMAS = 1.5  # of a flow's error at gate closure, that plans keep free on lines that trip
 LEAST_CAPACITY = 0.8  # share of a line's capacity that they use in any case
@@ -160,8 +160,9 @@ class Problem:
         return np.concatenate(costs).reshape(load_mw.shape[:-1])
 
     def _mean_reference_cost(self) -> float:
-        """Mean reference cost of a step over episodes of the train part, the same for every seed."""
-        source = ProfileSource(self.arrays, self.grid.series, "train")
+        """Mean reference cost of a step over episodes of the train part, or of all; the same for every seed."""
+        split = "all" if self.config.split == "all" else "train"
+        source = ProfileSource(self.arrays, self.grid.series, split)
         roots = np.random.SeedSequence([0, SPLIT_CODES["scale"]]).spawn(SCALE_EPISODES)
         draw = source.draw([np.random.default_rng(root) for root in roots], self.config.horizon, self.config.dt_h)
         mean = self.reference_cost(draw.load_mw, draw.gen_avail_frac).mean()

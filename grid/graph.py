@@ -44,7 +44,7 @@ class Grid:
         rows = [data for _, data in self.graph.nodes(data=True)]
         counts = [(sum(row.get("kind") == kind for row in rows), kind) for kind in KIND_NAMES]
         parts = [_count(number, kind) for number, kind in counts if number]
-        parts.append(_count(self.graph.number_of_edges(), "line"))
+        parts.append(_count(self.graph.number_of_edges() - len(self.connectors()), "line"))
         supply_mw, store_mwh = (sum(_amount(row, name) for row in rows) for name in ("gen_max_mw", "store_max_mwh"))
         totals = f"sources of {supply_mw:,.6g} MW, peak demand {self.peak_demand_mw():,.6g} MW"
         totals += f", stores of {store_mwh:,.6g} MWh" if store_mwh else ""
@@ -149,6 +149,18 @@ class Grid:
             rows.append((name, start, end, data))
         return rows
 
+    def connectors(self) -> set[str]:
+        """Names of what only joins a unit to its bus: no impedance, no limit, and a node that has no other line.
+
+        Readers make them where several units stand at a bus; no such line exists, so none can fail.
+        """
+        found = set()
+        for name, start, end, data in self.lines():
+            if data.get("reactance_pu") == 0 and 1 in (self.graph.degree[start], self.graph.degree[end]):
+                said = {c.name for c in LINE_COLUMNS if data.get(c.name) not in (None, c.default)}
+                found |= {name} if said == {"reactance_pu"} else set()
+        return found
+
     def faults(self, whole: bool = True) -> list[Fault]:
         """Everything that keeps this grid from being compiled; not what concerns it as a whole unless ``whole``."""
         return find_faults(self.graph, self.lines(), self.base_mva, whole)
@@ -162,7 +174,8 @@ class Grid:
     def assumed(self) -> list[str]:
         """What had to be assumed because the grid does not say it."""
         notes = list(self.notes)
-        lines = self.lines()
+        connectors = self.connectors()
+        lines = [line for line in self.lines() if line[0] not in connectors]
         for column, text in (("reactance_pu", "reactance 0.1 pu"), ("capacity_mw", "unlimited capacity")):
             absent = [name for name, _, _, data in lines if data.get(column) is None]
             if absent:

@@ -34,12 +34,13 @@ class ContingencyCommand(CommonJson):
         from envs import EnvConfig, contingencies
         from envs.rendering import contingency_picture
         from scripts.pictures import check_path
+        from scripts.running import fitting
         from topologies import load
 
         check_path(self.picture)
         grid = load(self.grid)
         with console.progress("running outages", 1.0) as report:
-            config = EnvConfig(topology=grid, split="test", flow=self.flow)
+            config = fitting(EnvConfig(topology=grid, horizon=24, split="test", flow=self.flow, forecast_h=()))
             intact, outages = contingencies(config, self.hour, self.seed, report)
         in_ac = self.flow == "ac"
         rows = [_row(one, in_ac) for one in (intact, *outages[: self.top])]

@@ -68,13 +68,15 @@ def _facts(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
     counts = np.bincount(arrays.node_kind, minlength=len(KIND_NAMES))
     limited = arrays.capacity_mw[np.isfinite(arrays.capacity_mw)]
     followers = np.array([name is not None for name in arrays.gen_profile])
+    connectors = len(grid.connectors())
     profiles = sorted({name for name in (*arrays.gen_profile, *arrays.load_profile) if name is not None})
     return {
         "grid": arrays.name,
         "origin": grid.origin,
         "licence": grid.licence,
         "nodes": len(arrays.node_names),
-        "lines": len(arrays.line_names),
+        "lines": len(arrays.line_names) - connectors,
+        "unit_connectors": connectors,
         "kinds": dict(zip(KIND_NAMES, counts.tolist(), strict=True)),
         "gen_max_mw": arrays.gen_max_mw.sum(),
         "gen_weather_mw": arrays.gen_max_mw[followers].sum(),
@@ -103,6 +105,8 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     if facts["limited_lines"]:
         span = f"{amount(facts['capacity_least_mw'])} to {amount(facts['capacity_most_mw'])} MW"
         limits = f"{facts['limited_lines']} with a limit, of {span}"
+    joins = facts["unit_connectors"]
+    limits += f"; {joins} more only join{'s a unit' if joins == 1 else ' units'} to a bus" if joins else ""
     store = "none"
     if facts["store_max_mwh"]:
         power = f"charging {amount(facts['charge_max_mw'])} MW, discharging {amount(facts['discharge_max_mw'])} MW"
@@ -123,7 +127,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         ("tightest hour", _tightest(facts["tightest"])),
         ("storage", store),
         ("controlled", f"{facts['controllable']} unit{'s' if facts['controllable'] != 1 else ''}"),
-        ("profiles", (", ".join(facts["profiles"]) or "none: demand is constant") + series),
+        ("profiles", (_first(facts["profiles"][:5], len(facts["profiles"])) or "none: demand is constant") + series),
         *([("too short", facts["series_too_short"])] if facts["series_too_short"] else []),
         *([("cut off", f"no line leads to demand from {cut_off}")] if cut_off else []),
         *[("assumed", note) for note in facts["assumed"] or ["nothing"]],

@@ -23,7 +23,7 @@ class Topologies(CommonJson):
         for name in names():
             grid = load(name)
             kinds = [data["kind"] for _, data in grid.graph.nodes(data=True)]
-            counts = {"nodes": len(kinds), "lines": grid.graph.number_of_edges()}
+            counts = {"nodes": len(kinds), "lines": grid.graph.number_of_edges() - len(grid.connectors())}
             counts |= {f"{kind}s": kinds.count(kind) for kind in KINDS}
             rows.append({"name": name, **counts, "origin": grid.origin, "licence": grid.licence})
         header = ("name", "nodes", "lines", "sources", "storages", "consumers")

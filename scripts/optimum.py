@@ -48,11 +48,12 @@ class OptimumCommand(CommonJson):
         from grid import overload_mw
         from grid.planning import ac_reference, optimum
         from scripts.pictures import EPISODE_SUFFIX, check_path
-        from scripts.running import Schedule, record
+        from scripts.running import Schedule, fitting, record
         from topologies import load
 
         check_path(self.out, (EPISODE_SUFFIX,))
         config = EnvConfig(topology=load(self.grid), horizon=self.horizon, split="test", flow=self.flow)
+        config = fitting(config, console)
         batch = GridBatch(config, 1, self.seed)
         batch.reset()
         arrays, inputs = batch.arrays, batch.episode_inputs(0)

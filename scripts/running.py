@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -73,7 +73,27 @@ def check_length(grid: Grid, config: EnvConfig) -> None:
         GridError: they are too short.
     """
     if grid.series is not None:
-        ProfileSource(grid.compile(), grid.series, "test").check_length(steps_to_draw(config), config.dt_h)
+        part = "all" if config.split == "all" else "test"
+        ProfileSource(grid.compile(), grid.series, part).check_length(steps_to_draw(config), config.dt_h)
+
+
+def fitting(config: EnvConfig, console: Console | None = None) -> EnvConfig:
+    """The config of a Grid or, where the grid's series are too short for it, one without forecasts or of all rows.
+
+    Raises:
+        GridError: all rows are too few.
+    """
+    whole = replace(config, forecast_h=(), split="all")
+    for short in (config, replace(config, forecast_h=())):
+        try:
+            check_length(cast(Grid, config.topology), short)
+            return short
+        except GridError:
+            pass
+    check_length(cast(Grid, config.topology), whole)
+    if console is not None:
+        console.say(f"from the whole series, as its {config.split} part is too short")
+    return whole
 
 
 def find_agent(source: str, policies: Collection[str] = ()) -> Agent:

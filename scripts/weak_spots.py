@@ -11,7 +11,7 @@ import numpy as np
 from envs import EnvConfig, GridBatch, Transition
 from grid import Grid, GridArrays, GridError, Series
 from policies import Merit, rollout
-from scripts.running import check_length
+from scripts.running import fitting
 
 EPISODES = 16
 MOST_VALUES = 4_000_000  # nodes times hours, looked at together
@@ -24,7 +24,7 @@ def weak_spots(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
     facts |= {"loaded": None, "tightest": None}
     config = EnvConfig(topology=grid, horizon=HOURS, split="test", forecast_h=())
     try:
-        check_length(grid, config)
+        config = fitting(config)
     except GridError:  # no fault of the grid
         return facts
     return facts | stress(config)
@@ -61,10 +61,10 @@ def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
         here_mw = beyond_mw[lower]
         sides_mw = np.maximum(here_mw, 0.0) + np.maximum(beyond_mw[root] - here_mw, 0.0)
         unserved_mw[lower] = np.maximum(unserved_mw[lower], sides_mw.max(axis=1))
-    rows = []
+    rows, connectors = [], grid.connectors()
     for name, start, end, _ in grid.lines():
         a, b = block[start], block[end]
-        if a != b and multi.number_of_edges(start, end) == 1:
+        if a != b and name not in connectors and multi.number_of_edges(start, end) == 1:
             below = b if above.get(b, (-1, -1))[0] == a else a
             rows.append({"line": name, "unserved_mw": float(unserved_mw[below])})
     return sorted(rows, key=lambda row: -row["unserved_mw"])

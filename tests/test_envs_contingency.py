@@ -15,7 +15,9 @@ from envs.contingency import contingencies
 from grid import Grid, GridError
 from grid.physics.step import limits
 from slow_step import parts_of, slow_step
+from topologies import load
 
+CONFIG_GRID = load("case14")
 CONFIG = EnvConfig(topology="case14", split="test")
 
 
@@ -26,7 +28,8 @@ def test_every_outage_equals_the_slow_oracle():
     t = int(np.flatnonzero(batch.outlook.hour[:24, 0] % 24 == 18)[0])
     arrays, inputs = batch.arrays, batch.outlook.inputs(t)
     merit = batch.action_map.merit_setpoint(limits(arrays, batch.state, inputs), inputs)
-    assert len(found) == len(arrays.line_names)
+    assert {one.line for one in found} == set(arrays.line_names) - CONFIG_GRID.connectors()
+    assert len(found) == 20  # branches of IEEE 14; what joins units to their buses is none
     for one in (intact, *found):
         out = set() if one is intact else {arrays.line_names.index(one.line)}
         outcome = slow_step(
@@ -60,6 +63,17 @@ def test_a_day_is_the_worst_of_its_hours_and_the_worst_come_first():
     assert ranks == sorted(ranks, reverse=True)
 
 
+def test_hours_that_are_alike_are_looked_at_once():
+    grid = Grid("constant")
+    grid.add_source("s", gen_max_mw=10)
+    grid.add_consumer("c", load_max_mw=5)
+    grid.add_line("s", "c", capacity_mw=4)
+    shares: list[float] = []
+    intact, found = contingencies(EnvConfig(topology=grid), progress=lambda share, _: shares.append(share))
+    assert shares == [1.0]  # one block of outages, one hour of 24
+    assert (intact.worst_loading_frac, found[0].unserved_mw) == (1.25, 5)
+
+
 def test_a_grid_without_lines_or_another_hour_is_refused():
     grid = Grid("lone")
     grid.add_source("s", gen_max_mw=10, load_max_mw=5)
@@ -71,8 +85,8 @@ def test_a_grid_without_lines_or_another_hour_is_refused():
 
 def test_the_command_prints_the_worst_first_and_draws_them(run: CommandLine, tmp_path: Path):
     text = run.ok("contingency", "case14", "--hour", 18, "--top", 3, "--picture", "outages.png")
-    assert text.startswith("case14, merit order, the hour from 18:00: 25 single outages\n")
-    assert "and 22 more; --top 25 shows all" in text
+    assert text.startswith("case14, merit order, the hour from 18:00: 20 single outages\n")
+    assert "and 17 more; --top 20 shows all" in text
     with Image.open(tmp_path / "outages.png") as picture:
         assert picture.size == (1280, 800)
         assert len(picture.convert("RGB").getcolors(1 << 20)) > 100

@@ -99,7 +99,7 @@ def test_outages_in_ac_say_how_low_voltages_fall_and_what_collapses(run: Command
     assert value["flow"] == "ac"
     rows = [value["intact"], *value["outages"]]
     assert all(0.9 < row["lowest_voltage_pu"] < 1.1 and row["collapsed"] is False for row in rows)
-    assert text.startswith("case14, merit order, the hour from 18:00, AC: 25 single outages\n")
+    assert text.startswith("case14, merit order, the hour from 18:00, AC: 20 single outages\n")
     assert "0 collapse: a part has no AC solution" in text
     assert text.splitlines()[4].endswith("lowest pu")
     assert text.splitlines()[5].endswith(f"{value['intact']['lowest_voltage_pu']:.3f}")

@@ -9,6 +9,7 @@ import pytest
 from ac import IN_AC, without
 from grid import GridError
 from topologies.formats import matpower
+from topologies.formats.matpower_columns import COLUMNS, LISTED, THEME_OF
 
 BUS_REST = "0 1 1 0 135 1 1.06 0.94"
 LINES = {"bus": 5, "gen": 12, "branch": 17, "gencost": 22}  # of the first rows of the tables below
@@ -204,9 +205,11 @@ BANDS = ("base_kv", "voltage_min_pu", "voltage_max_pu")
         ("2 0 0 1 0 0", 0, 0, None),
         ("2 0 0 4 0 0.5 20 0", 20, 0.5, None),
         ("2 0 0 2 20 7", 20, 0, "constant cost left out: every generator is always on: generator 1"),
-        ("1 0 0 2 10 100 90 1700", 20, 0, None),
-        ("1 0 0 3 0 0 10 100 20 300", 15, 0,
-         "piecewise linear cost replaced by the straight line that fits its points best: generator 1"),
+        ("1 0 0 2 10 200 90 1800", 20, 0, None),
+        ("1 0 0 2 10 100 90 1700", 20, 0, "constant cost left out: every generator is always on: generator 1"),
+        ("1 0 0 3 0 100 5 150 90 2700", 30, 0, None),  # from Pmin 10 on the price is one
+        ("1 0 0 3 0 0 10 300 20 400", 20, 0,
+         "piecewise linear cost that is not convex replaced by the line that fits its points best: generator 1"),
         ("2 0 0 3 -0.1 30 0", 20, 0,
          "cost curve that is not convex or above degree 2 replaced by the straight line that fits it: generator 1"),
     ],
@@ -217,6 +220,74 @@ def test_costs(read, row, linear, square, note):
     assert columns["gen_cost_per_mwh"] == pytest.approx(linear)
     assert columns.get("gen_cost_per_mw2h", 0) == pytest.approx(square)
     assert grid.notes == ([note] if note else [])
+
+
+def test_convex_segments_become_units_that_cost_the_same(read):
+    grid = read(
+        case(
+            gen=["1 1 90 10", "2 1 0 -30", "3 1 40 0"],
+            gencost=["1 0 0 4 0 0 20 200 60 1400 80 2400", "1 0 0 3 -30 -1000 -10 -600 0 0", "2 0 0 2 25 0"],
+        )
+    )
+    columns = ("gen_max_mw", "gen_min_mw", "gen_cost_per_mwh", "load_max_mw", "shed_cost_per_mwh")
+    units = {name: [data.get(column) for column in columns] for name, data in grid.graph.nodes(data=True)}
+    assert units == {
+        "1": [None] * 5,
+        "1:gen1": [20, 10, 10, None, None],
+        "1:gen2": [40, None, 30, None, None],
+        "1:gen3": [30, None, 50, None, None],
+        "2": [None] * 5,
+        "2:load": [None, None, None, 30, None],
+        "2:load2": [None, None, None, 20, 20],
+        "2:load3": [None, None, None, 10, 60],
+        "3": [None] * 5,
+        "3:load": [None, None, None, 20, None],
+        "3:gen1": [40, 0, 25, None, None],
+    }
+    assert "piecewise linear cost: a unit for each segment: generator 1, generator 2" in grid.notes
+
+
+def test_code_that_sets_nothing_that_is_read_is_named_and_not_run(read):
+    code = (
+        "pf = 0.9;\nmpc.bus(:, QD) = mpc.bus(:, PD) * tan(acos(pf));\nmpc.bus(:, [7 11]) = 2;\n"
+        "mpc.gen(find(mpc.gen(:, 8) == 1), QMAX) = 5;"
+    )
+    assert read(case(tail=code)).notes == [
+        "set by code that is not run, so taken as the table has it: mpc.bus QD (line 27), mpc.bus BUS_AREA (line 28), "
+        "mpc.bus ZONE (line 28), mpc.gen QMAX (line 29)"
+    ]
+
+
+def test_every_column_of_matpower_is_read_or_named():
+    """pandapower carries PYPOWER's constants, which are MATPOWER's: name and position of each column."""
+    pytest.importorskip("pandapower")
+    from pandapower.pypower import idx_brch, idx_bus, idx_cost, idx_gen
+
+    values = {"REF", "PQ", "PV", "NONE", "PW_LINEAR", "POLYNOMIAL"}  # of columns
+    for table, module in (("bus", idx_bus), ("gen", idx_gen), ("branch", idx_brch), ("gencost", idx_cost)):
+        theirs = {name: place for name, place in vars(module).items() if name.isupper() and name not in values}
+        ours = {name: place for place, name in enumerate(COLUMNS[table])}
+        assert {name: place for name, place in theirs.items() if name in ours} == ours
+        own = {"CID_P", "CID_Q", "CZD_P", "CZD_Q", "SL_FAC"}  # pandapower's, in the places of results
+        assert all(theirs[name] >= len(ours) for name in set(theirs) - set(ours) - own)
+
+
+def test_what_is_listed_is_listed_where_it_is_set_and_only_there(read):
+    for table, rows in (("gen", "1 1 90 10"), ("branch", "1 2 0 0.1 0 60 0 0 0 0 1"), ("gencost", "2 0 0 3 0.5 20 0")):
+        columns = COLUMNS[table]
+        width = {"gen": 7, "branch": 0, "gencost": 0}[table]  # that ``case`` puts before the status
+        for place, (column, use) in enumerate(columns.items()):
+            if use != LISTED:
+                continue
+            cells = rows.split() if table != "gen" else rows.split()[:1] + ["0"] * 4 + ["1", "100"] + rows.split()[1:]
+            cells += ["0"] * (place + 1 - len(cells))
+            cells[place] = "7"
+            if table == "gen":
+                cells = [cells[0], *cells[width:]]
+            others = {"branch": ["2 3 0 0.2 0 0 0 0 0 0 1" + " 0" * (len(cells) - 11)]}.get(table, [])
+            notes = read(case(**{table: [" ".join(cells), *others]})).notes
+            whom = "branch 1-2" if table == "branch" else "generator 1"
+            assert f"left out: {THEME_OF[column]}: {whom}" in notes, column
 
 
 def test_costs_may_be_absent_or_followed_by_those_of_reactive_power(read):
@@ -325,6 +396,9 @@ BAD = {
     "cost model": (case(gencost=["3 0 0 2 1 0"]), ", line 22, mpc.gencost: found model 3 with NCOST 2 and 2 values; allowed: model 2 with NCOST coefficients or model 1 with NCOST points, all finite; correct the row"),
     "cost points": (case(gencost=["1 0 0 2 1 0"]), ", line 22, mpc.gencost: found model 1 with NCOST 2 and 2 values; allowed: model 2 with NCOST coefficients or model 1 with NCOST points, all finite; correct the row"),
     "code": (case(tail="mpc.gen(:, 9) = mpc.gen(:, 9) * 2;"), f", line 26: found the code 'mpc.gen(:, 9) = mpc.gen(:, 9) * 2'; {SAVECASE}"),
+    "code behind a comparison": (case(tail="mpc.gen(mpc.gen(:, 8) == 0, 9) = 5;"), f", line 26: found the code 'mpc.gen(mpc.gen(:, 8) == 0, 9) = 5'; {SAVECASE}"),
+    "code that sets two columns": (case(tail="mpc.bus(:, [PD, QD]) = 0;"), f", line 26: found the code 'mpc.bus(:, [PD, QD]) = 0'; {SAVECASE}"),
+    "code that removes rows": (case(tail="mpc.gen(2, :) = [];"), f", line 26: found the code 'mpc.gen(2, :) = []'; {SAVECASE}"),
     "code in place of a table": (case(tail="mpc.bus = zeros(3, 13);"), f", line 26: found the code 'mpc.bus = zeros(3, 13)'; {SAVECASE}"),
     "another case": ("mpc = loadcase('case9');", f", line 1: found the code \"mpc = loadcase('')\"; {SAVECASE}"),
     "transposed": (case().replace("];", "]';", 1), f", line 10: found the code \"]'\"; {SAVECASE}"),

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from ac import IN_AC, without
+from envs import EnvConfig, GridBatch
 from grid import GridError
 from grid.kinds import KIND_NAMES
+from grid.planning import optimum
 from topologies import load
 
 pandapower = pytest.importorskip("pandapower")
@@ -101,7 +103,8 @@ def test_every_kind_of_element_finds_its_place(tmp_path):
     arrays = grid.compile()
     units = {name: without(grid.graph.nodes[name], "x", "y") for name in grid.graph}
     assert grid.base_mva == 50
-    assert units["bus 0:ext_grid 0"] == {"kind": "source", "gen_max_mw": 90, "gen_min_mw": 0, "gen_cost_per_mwh": 4}
+    assert units["bus 0:ext_grid 0"] == {"kind": "source", "gen_max_mw": 10, "gen_min_mw": 0, "gen_cost_per_mwh": 1}
+    assert units["bus 0:ext_grid 0 segment 2"] == {"kind": "source", "gen_max_mw": 80, "gen_cost_per_mwh": 5}
     assert units["bus 0:load"] == {"kind": "consumer", "load_max_mw": 4}  # the DC line's start
     assert units["bus 1:gen 0"] == {
         "kind": "source", "gen_max_mw": 30, "gen_min_mw": 5, "gen_cost_per_mwh": 12, "gen_cost_per_mw2h": 0.5,
@@ -124,8 +127,8 @@ def test_every_kind_of_element_finds_its_place(tmp_path):
         "joined to another bus by closed switches: bus 5",
         "a DC line taken as demand at its one end and infeed at the other, both constant: dcline 0",
         "constant cost left out: every generator is always on: gen 0",
-        "piecewise linear cost replaced by its mean slope: ext_grid 0",
-        "negative min_p_mw taken as 0: ext_grid 0",
+        "negative min_p_mw taken as 0: it cannot take power here: ext_grid 0",
+        "piecewise linear cost: a unit for each segment: ext_grid 0",
         "cost of 0: the file has none: sgen 1",
         "efficiency of 0.95 each way assumed: pandapower knows none: storage 0",
         "limit at 100 % loading, as the file states no other: line",
@@ -221,9 +224,10 @@ def test_whatever_is_set_and_not_read_is_said(tmp_path):
         "cost left out: not of a source that is dispatched: storage 0",
         "gen.my_own not read: gen 0",
         "gen.sn_mva not read: gen 0",
-        "left out, as the model has no place for it: 1 rows of measurement, 2 rows of profiles.load",
+        "left out, as the model has no place for it: 1 rows of measurement",
         "load.max_p_mw not read: load 1",
         "not read, about reactive power, voltage or short circuits: load.const_z_p_percent, ext_grid.s_sc_max_mva",
+        "not read, so what it varies over time is constant; give it as profiles: 2 rows of profiles.load",
         "storage.controllable not read: storage 0",
     ]
 
@@ -240,13 +244,71 @@ def test_a_generator_that_is_not_controllable_is_held_and_a_slack_one_may_give_a
     )  # as an external grid: more than all demand
 
 
+def test_costs_that_do_not_rise_are_taken_at_their_mean_slope(tmp_path):
+    net = made()
+    net.pwl_cost.at[0, "points"] = [[0, 10, 5], [10, 40, 1]]
+    grid = load(saved(net, tmp_path))
+    assert grid.graph.nodes["bus 0:ext_grid 0"]["gen_cost_per_mwh"] == 2
+    assert "piecewise linear cost that is not convex replaced by its mean slope: ext_grid 0" in grid.notes
+
+
+def test_generators_that_are_slack_stand_for_the_outside_and_fixed_ones_stay_fixed(tmp_path):
+    """Against pandapower: its DC optimal power flow costs 800, where the fixed generator gives 40 of 60 MW."""
+    net = pandapower.create_empty_network()
+    for _ in range(2):
+        pandapower.create_bus(net, 110)
+    pandapower.create_load(net, 1, 60)
+    pandapower.create_gen(net, 0, 0, slack=True)
+    pandapower.create_gen(net, 1, 40, controllable=False, min_p_mw=0, max_p_mw=100)
+    pandapower.create_line_from_parameters(net, 0, 1, 10, 0.06, 0.4, 0, 0.3)
+    pandapower.create_poly_cost(net, 0, "gen", cp1_eur_per_mw=30)
+    pandapower.create_poly_cost(net, 1, "gen", cp1_eur_per_mw=5)
+    path = saved(net, tmp_path)
+    batch = GridBatch(EnvConfig(topology=load(path), horizon=1), 1, seed=0)
+    batch.reset()
+    best = optimum(batch.arrays, batch.episode_inputs(0), batch.prices)
+    assert best.cost == pytest.approx(40 * 5 + 20 * 30)
+    pandapower.rundcpp(net)
+    assert best.gen_mw[0, :].max() == pytest.approx(40)
+    assert best.gen_mw[0, 0] == pytest.approx(net.res_gen.p_mw.at[0]) == pytest.approx(20)
+
+
+def test_what_is_never_read_may_hold_anything(tmp_path):
+    text = pandapower.to_json(made())
+    (tmp_path / "net.json").write_text(text.replace('"std_types": {', '"std_types": {"odd": NaN, ', 1))
+    assert load(tmp_path / "net.json").notes == load(saved(made(), tmp_path)).notes
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            {"baseMVA": 100, "bus": [], "gen": [], "branch": []},
+            "found a case of PYPOWER, MATPOWER or PowerModels in JSON; allowed: node-link JSON, or a network that "
+            "pandapower 2 or later has written; write it as a MATPOWER case (.m), by PowerModels.export_matpower or",
+        ),
+        (
+            {"bus": {}, "line": {}, "load": {}, "version": 1.4},
+            "found tables like those of pandapower before version 2; allowed: node-link JSON, or a network that "
+            "pandapower 2 or later has written; open it with pandapower, and write it anew with pandapower.to_json",
+        ),
+    ],
+)
+def test_json_of_other_programs_is_said_what_it_is(tmp_path, data, message):
+    (tmp_path / "other.json").write_text(json.dumps(data))
+    with pytest.raises(GridError) as caught:
+        load(tmp_path / "other.json")
+    assert message in str(caught.value)
+    assert len(caught.value.faults) == 1
+
+
 def test_costs_of_reactive_power_leave_those_of_active_power_alone(tmp_path):
     net = made()
     pandapower.create_pwl_cost(net, 0, "ext_grid", [[-20, 20, 99]], power_type="q", check=False)
     pandapower.create_pwl_cost(net, 0, "gen", [[-20, 20, 99]], power_type="q", check=False)
     net.poly_cost.loc[:, ["cq1_eur_per_mvar", "cq2_eur_per_mvar2"]] = 99
     nodes = load(saved(net, tmp_path)).graph.nodes
-    assert nodes["bus 0:ext_grid 0"]["gen_cost_per_mwh"] == 4
+    assert nodes["bus 0:ext_grid 0"]["gen_cost_per_mwh"] == 1
     columns = nodes["bus 1:gen 0"]
     assert (columns["gen_cost_per_mwh"], columns["gen_cost_per_mw2h"]) == (12, 0.5)
 
@@ -280,13 +342,14 @@ def test_what_is_missing_is_assumed_and_said(tmp_path):
     pandapower.create_line_from_parameters(net, 0, 1, 1, 0.1, 0.4, 10, 99999)
     assert load(saved(net, tmp_path)).assumed() == [
         "no max_p_mw above 0: taken as 1.5 times all demand, 13.5 MW: ext_grid 0",
-        "no min_p_mw: taken as 0: ext_grid 0, gen 0",
+        "no min_p_mw: taken as 0, so surplus is curtailed where pandapower lets it flow out: ext_grid 0",
         "cost of 0: the file has none: ext_grid 0, gen 0",
         "no max_p_mw: its present output taken as its largest: gen 0",
+        "no min_p_mw: taken as 0: gen 0",
         "no max_e_mwh: taken as constant demand or infeed of its present power: storage 0",
-        "no limit: pandapower's rating is missing, 0 or 99999: line 0",
+        "no limit: its rating is missing, 0, all nines or huge: line 0",
         "left out, as no source reaches it: node 2",
-        "unlimited capacity for 5 of 5 lines: 0-0:ext_grid 0, 0-0:load, line 0, 1-1:gen 0, 1-1:load",
+        "unlimited capacity for 1 of 1 lines: line 0",
         "no reactive demand",
     ]
 

@@ -204,7 +204,7 @@ def test_what_has_no_place_is_left_out_and_said(tmp_path):
         "power of a store has no limit in PyPSA: taken as its whole energy in an hour: store tank",
         "left out: its flow is set by a controller, which the model has no place for: links cable",
         "left out as not active: lines off",
-        "no limit: its s_nom is 0 or missing: lines l23",
+        "no limit: its s_nom is 0, missing or all nines: lines l23",
         "storage_units.inflow not read: pumped",
     ]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grid import GridError
+from grid import GridError, connected
 from grid.planning import COST_TOLERANCE, CurvedModel, Model, StepBlock, Tangents, add_segments
 from topologies.formats import Case, Row, parse_matpower
 
@@ -62,6 +62,11 @@ class _Problem:
         if beyond:
             mend = "remove the table, or solve the case with PowerModels itself"
             raise GridError(str(self.path), f"the table mpc.{beyond[0]}", "buses, generators and AC branches", mend)
+        for table, column, line in case.not_run:
+            if column in ("BR_R", "ANGMIN", "ANGMAX"):  # which this convention reads
+                mend = "write the case with MATPOWER's savecase and give that file"
+                found = f"code that sets mpc.{table} {column}"
+                raise GridError(f"{self.path}, line {line}", found, "tables of numbers; code is not run", mend)
         self.constant = 0.0
         self._add_buses()
         self._add_branches()
@@ -150,12 +155,13 @@ class _Problem:
             if not low <= high:
                 raise self.fail(gens[i], "gen", f"Pmin {low:g} and Pmax {high:g}", "Pmin <= Pmax")
         ample_mw += float(np.abs(limits[np.isfinite(limits)]).sum())
-        self.low_mw, high_mw = np.clip(limits, -ample_mw, ample_mw).T
+        self.gen_bus = bus[on]
+        self.low_mw, self.high_mw = np.clip(limits, -ample_mw, ample_mw).T
         # output above its minimum: the tangents start there
         polynomials = [self._polynomial(costs[i]) for i in on]
         square, linear, constant = np.array(polynomials, dtype=float).reshape(-1, 3).T
         self.constant = float((square * self.low_mw**2 + linear * self.low_mw + constant).sum())
-        width_mw = high_mw - self.low_mw
+        width_mw = self.high_mw - self.low_mw
         slope = linear + 2.0 * square * self.low_mw
         self.outputs = self.step.add_columns("gen", len(on), slope, high=width_mw)
         self.step.put(bus[on], self.outputs, 1.0)
@@ -197,6 +203,28 @@ class _Problem:
             self.step.put(lines, piece, 1.0)
             self.step.put(lines, self.outputs[k], -slope)
 
+    def _infeasible(self) -> GridError:
+        """What is short where sums say it: in a connected part, or at a bus with all lines to it; else the limits."""
+        buses, lines = len(self.live), self.rate_mw[self.on]
+        part = connected(self.ends[0], self.ends[1], buses)
+        names = [f"{row.cells[BUS]:g}" for row in self.case.tables["bus"]]
+        reach_mw = sum((np.bincount(end, lines, buses) for end in self.ends), np.zeros(buses))
+        whole = [("" if part.max() == 0 else f" in the part of bus {names[at]}", part == part[at], 0.0)
+                 for at in np.unique(part, return_index=True)[1].tolist()]  # fmt: skip
+        each = [(f" at bus {name}", np.arange(buses) == at, reach_mw[at]) for at, name in enumerate(names)]
+        allowed = "a dispatch within all limits"
+        for place, here, more_mw in (*whole, *each):
+            most, least = (float(limit_mw[here[self.gen_bus]].sum()) for limit_mw in (self.high_mw, self.low_mw))
+            demand_mw, lines_of = float(self.demand_mw[here].sum()), f" and lines of {more_mw:g} MW" if more_mw else ""
+            if most + more_mw < demand_mw * (1 - 1e-9):
+                found = f"{most:g} MW of plants{lines_of} for {demand_mw:g} MW of demand{place}"
+                return GridError(str(self.path), found, allowed, "raise Pmax, or lower the demand")
+            if least > (demand_mw + more_mw) * (1 + 1e-9):
+                found = f"least outputs of {least:g} MW for {demand_mw:g} MW of demand{lines_of}{place}"
+                return GridError(str(self.path), found, allowed, "lower Pmin, or raise the demand")
+        mend = "look for narrow limits of lines or angles; without --convention the hour runs, and shows what is short"
+        return GridError(str(self.path), "none, though the plants could meet the demand", allowed, mend)
+
     def solve(self) -> DcOpf:
         step, balance = self.step, self.step.rows["balance"]
         names = ("cost", "low", "high", "row_low", "row_high")
@@ -210,8 +238,7 @@ class _Problem:
         except GridError as error:
             if "Infeasible" not in str(error):
                 raise
-            allowed = "a dispatch within all limits"
-            raise GridError(str(self.path), "none", allowed, "look for narrow limits of lines or angles") from error
+            raise self._infeasible() from error
         tables = self.case.tables
         gen_mw, flow_mw = np.zeros(len(tables["gen"])), np.zeros(len(tables["branch"]))
         gen_mw[self.running] = self.low_mw + x[self.outputs]

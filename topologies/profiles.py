@@ -22,6 +22,7 @@ from topologies.series import Windows, check_range, shipped, shipped_year
 from topologies.shapes import GEN_SHAPES, HOURS_A_WEEK, LOAD_SHAPES, SAMPLES_AN_HOUR, Moment, Shape, shipped_shape
 
 CONSTANT = "constant"
+SPLITS = ("train", "test", "all")
 
 
 @cache
@@ -75,15 +76,15 @@ class ProfileSource:
     Args:
         arrays: the grid.
         series: the user's time series, if there are any.
-        split: "train" or "test", the part of the user's series to draw from.
+        split: "train" or "test", the part of the user's series to draw from, or "all" of it.
 
     Raises:
         GridError: an unknown profile or split, or a series with values that are no shares.
     """
 
     def __init__(self, arrays: GridArrays, series: Series | None = None, split: str = "train") -> None:
-        if split not in ("train", "test"):
-            raise GridError("split", repr(split), "train or test", nearest(str(split), ("train", "test")))
+        if split not in SPLITS:
+            raise GridError("split", repr(split), "train, test or all", nearest(str(split), SPLITS))
         tables = {"load": arrays.load_profile, "gen": arrays.gen_profile}
         columns = () if series is None else series.columns
         faults = [

@@ -88,8 +88,10 @@ def check_range(
 
 
 def part_of(series: Series, split: str) -> list[slice]:
-    """The rows of the train or the test part, as blocks without a gap; no row belongs to both."""
+    """The rows of the train or the test part, as blocks without a gap; no row belongs to both. "all": every row."""
     size = len(series.values_frac)
+    if split == "all":
+        return [slice(0, size)]
     cycle = min(size, max(10, round(CYCLE_H / series.dt_h)))
     cut = int(cycle * TRAIN_FRAC)
     first, last = (0, cut) if split == "train" else (cut, cycle)
@@ -128,17 +130,21 @@ class Windows:
     def of(cls, series: Series, split: str, steps: int, dt_h: float) -> Windows:
         """Resample the part to steps of ``dt_h`` hours and cut it into windows of ``steps`` steps.
 
+        Of the whole series ("all"), the last step stands twice: an episode may end with it, and is observed after it.
+
         Raises:
             GridError: no block of the part is long enough.
         """
         blocks = part_of(series, split)
         parts = [resample(series.values_frac[block], series.dt_h, dt_h) for block in blocks]
-        longest = max(map(len, parts), default=0)
-        if longest < steps:
-            found = f"at most {longest * dt_h:g} h in a row in the {split} part"
-            allowed = f"at least {steps * dt_h:g} h: an episode and what its forecasts reach for"
-            share = TRAIN_FRAC if split == "train" else 1 - TRAIN_FRAC
-            mend = f"give a series of about {ceil(steps * dt_h / share):g} h or more, or take a shorter horizon"
+        longest, wanted = max(map(len, parts), default=0), steps
+        if split == "all":
+            parts, wanted = [np.concatenate([part, part[-1:]]) for part in parts], steps - 1
+        if longest < wanted:
+            share = {"train": TRAIN_FRAC, "test": 1 - TRAIN_FRAC, "all": 1.0}[split]
+            found = f"at most {longest * dt_h:g} h in a row in {'all' if split == 'all' else f'the {split} part'}"
+            allowed = f"at least {wanted * dt_h:g} h: an episode and what its forecasts reach for"
+            mend = f"give a series of about {ceil(wanted * dt_h / share):g} h or more, or take a shorter horizon"
             raise GridError("series", found, allowed, mend)
         inside = [np.arange(len(part) - steps + 1) for part in parts]
         offsets = np.cumsum([0, *map(len, parts[:-1])])

@@ -38,7 +38,7 @@ def contingency_picture(
     Args:
         arrays: the grid.
         intact: the grid without outages.
-        outages: one for each line, the worst first.
+        outages: one for each line that can fail, the worst first.
         path: the file to write (.png, .svg, .pdf).
         note: of which hours.
 
@@ -66,9 +66,9 @@ def _draw_map(axes: Axes, arrays: GridArrays, outages: Sequence[Contingency]) ->
     bend = layout.bend_points(points, arrays.line_from, arrays.line_to)
     curves = layout.on_curve(start, bend, end, np.linspace(0, 1, 15)[:, None, None]).transpose(1, 0, 2)
     by_line = {one.line: one for one in outages}
-    found = [by_line[name] for name in arrays.line_names]
-    dark = np.array([one.unserved_mw > 1e-6 for one in found])
-    loading = np.array([one.worst_loading_frac for one in found])
+    found = [by_line.get(name) for name in arrays.line_names]  # None: it only joins a unit to its bus
+    dark = np.array([one is not None and one.unserved_mw > 1e-6 for one in found])
+    loading = np.array([0.0 if one is None else one.worst_loading_frac for one in found])
     colours = LOADING(Normalize(0.0, FULL_COLOUR_FRAC)(loading))
     colours[dark] = to_rgba(VERMILION)
     width = np.where(dark, 4.6, 1.4 + 3.2 * np.clip(loading / FULL_COLOUR_FRAC, 0, 1))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from grid import Grid
+from grid import Grid, GridError
 from topologies.formats import graphml, native, pandapower_json, pandapower_net, pypsa_network, pypsa_write
 from topologies.formats.matpower import read as read_matpower
 from topologies.formats.matpower_text import Case, Row
@@ -35,9 +35,27 @@ FOLDER = ""
 """What stands for the suffix of a folder of CSV files, as PyPSA writes them."""
 
 
+FOREIGN = (  # fields that tell JSON of other programs, what it is, and how to bring it along
+    (
+        {"baseMVA", "bus", "branch"},
+        "a case of PYPOWER, MATPOWER or PowerModels in JSON",
+        "write it as a MATPOWER case (.m), by PowerModels.export_matpower or MATPOWER's savecase",
+    ),
+    (
+        {"bus", "line", "load"},
+        "tables like those of pandapower before version 2",
+        "open it with pandapower, and write it anew with pandapower.to_json",
+    ),
+)
+
+
 def _read_json(path: str | Path) -> Grid:
     """A grid in node-link JSON or a pandapower network."""
     data, faults = parse(str(path), read_text(path, "a grid in JSON"))
+    for fields, what, mend in FOREIGN:
+        if isinstance(data, dict) and fields <= data.keys() and "nodes" not in data:
+            allowed = "node-link JSON, or a network that pandapower 2 or later has written"
+            raise GridError(str(path), what, allowed, mend)
     module = pandapower_net if pandapower_json.is_network(data) else native
     return module.from_data(Path(path), data, faults)
 

@@ -16,14 +16,17 @@ from typing import Any
 import numpy as np
 
 from grid import Fault, Faults, Grid
+from topologies.formats.matpower_columns import COLUMNS, LISTED, SAYS_NOTHING, THEME_OF
 from topologies.formats.matpower_text import Case, Row, parse
-from topologies.formats.units import UNLIMITED, Buses, some
+from topologies.formats.segments import parts
+from topologies.formats.units import UNLIMITED, Buses, some, stands_for_none
 
 # columns of the manual's tables, counted from 0
 BUS, BUS_TYPE, PD, QD, GS, BS, BASE_KV, VMAX, VMIN = 0, 1, 2, 3, 4, 5, 9, 11, 12
 GEN_BUS, QG, QMAX, QMIN, VG, GEN_STATUS, PMAX, PMIN, RAMP_30 = 0, 2, 3, 4, 5, 7, 8, 9, 18
 FROM, TO, R, X, B, RATE_A, RATIO, ANGLE, BR_STATUS = 0, 1, 2, 3, 4, 5, 8, 9, 10
 MODEL, NCOST, COST = 0, 3, 4
+FIXED_COST = "constant cost left out: every generator is always on"
 HOLDING, ISOLATED = (2, 3), 4
 """Types of buses: of a voltage that generators hold (PV and reference), and out of service."""
 
@@ -74,12 +77,28 @@ def read(path: str | Path) -> Grid:
     found = reading.faults.found
     found += [Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in grid.faults(whole=not found)]
     reading.faults.report()
+    _note_unread(reading)
     grid.notes = reading.notes()
     ignored = [f"mpc.{name}" for name in case.ignored]
     grid.notes += [f"tables ignored: {some(ignored)}"] if ignored else []
+    code = [f"mpc.{table} {column} (line {line})" for table, column, line in case.not_run]
+    grid.notes += [f"set by code that is not run, so taken as the table has it: {some(code)}"] if code else []
     grid.notes += ["loads converted from kW to MW, as the file says"] if case.kw_to_mw else []
     grid.notes += ["impedances converted from ohm to per unit, as the file says"] if case.ohm_to_pu else []
     return grid
+
+
+def _note_unread(reading: _Reading) -> None:
+    """Note every column that the model has no place for, where it is set."""
+    for table, whom in (("gen", "generator"), ("gencost", "generator"), ("branch", "branch")):
+        for place, (column, use) in enumerate(COLUMNS[table].items()):
+            if use != LISTED:
+                continue
+            for number, row in enumerate(reading.case.tables[table], start=1):
+                cell = row.cells[place] if place < len(row.cells) else 0.0
+                if cell not in SAYS_NOTHING.get(column, (0.0,)):
+                    name = f"{row.cells[FROM]:g}-{row.cells[TO]:g}" if table == "branch" else str(number)
+                    reading.note(f"left out: {THEME_OF[column]}", f"{whom} {name}")
 
 
 def _read_bus(reading: _Reading, row: Row) -> None:
@@ -132,18 +151,16 @@ def _read_generator(reading: _Reading, row: Row, cost_row: Row | None, whom: str
     high, low = number(PMAX, "Pmax", unlimited_mw), number(PMIN, "Pmin", -unlimited_mw)
     if inf in (abs(row.cells[PMAX]), abs(row.cells[PMIN])):
         reading.note(f"infinite output limits replaced by {UNLIMITED} times all demand, {unlimited_mw:g} MW", whom)
-    cost = (0.0, 0.0) if cost_row is None else _cost(reading, cost_row, whom, low, high)
     if low > high:
         found = f"Pmin {low:g} above Pmax {high:g}"
         raise reading.case.fail(row, "gen", found, "Pmin <= Pmax", "correct one of them")
+    if low < 0 < high:
+        reading.note("negative Pmin taken as 0", whom)
+        low = 0.0
+    costs = [(high - low, 0.0, 0.0)] if cost_row is None else _costs(reading, cost_row, whom, low, high)
     least_mvar, most_mvar = number(QMIN, "Qmin", -inf), number(QMAX, "Qmax", inf)
     if high <= 0 and low < 0:
-        worth = max(cost[0] + cost[1] * low, 0.0)
-        reading.note("a dispatchable load (Pmax <= 0), taken as demand of -Pmin that is shed at its price", whom)
-        # MATPOWER's manual, "Dispatchable Loads": one reactive limit is 0, and the other one goes with Pmin
-        reactive = sum(mvar for mvar, other in ((least_mvar, most_mvar), (most_mvar, least_mvar)) if other == 0)
-        demand = {"load_max_mvar": -reactive} if reactive and isfinite(reactive) else {}
-        reading.add_unit(bus, "consumer", load_max_mw=-low, shed_cost_per_mwh=worth, **demand)
+        _add_dispatchable_load(reading, bus, costs, low, (least_mvar, most_mvar), whom)
         return
     holds, given_mvar = bus in reading.holding, number(QG, "Qg")
     held = (bus, number(VG, "Vg"), least_mvar, most_mvar, whom)
@@ -155,22 +172,59 @@ def _read_generator(reading: _Reading, row: Row, cost_row: Row | None, whom: str
         else:
             reading.note("left out: Pmax and Pmin are 0", whom)
         return
-    if low < 0:
-        reading.note("negative Pmin taken as 0", whom)
-    columns = {"gen_max_mw": high, "gen_min_mw": max(low, 0.0), "gen_cost_per_mwh": cost[0]}
-    if holds:
+    _add_plant(reading, row, bus, costs, low, held, whom)
+
+
+def _add_plant(
+    reading: _Reading,
+    row: Row,
+    bus: str,
+    costs: list[tuple[float, float, float]],
+    low: float,
+    held: tuple[str, float, float, float, str],
+    whom: str,
+) -> None:
+    """A source, or one for each part of its costs."""
+    given_mvar = row.cells[QG]
+    columns = {"gen_min_mw": low}
+    if bus in reading.holding:
         columns |= reading.hold(*held)
     elif given_mvar:  # a bus of type PQ: what its generators give is fixed
         columns["load_max_mvar"] = -given_mvar
-    columns |= {"gen_cost_per_mw2h": cost[1]} if cost[1] else {}
     ramp_30_mw = row.cells[RAMP_30] if len(row.cells) > RAMP_30 else 0.0
-    if 0 < ramp_30_mw < inf:
-        columns["gen_ramp_mw_per_h"] = 2 * ramp_30_mw
-    reading.add_unit(bus, "source", **columns)
+    ramp = {"gen_ramp_mw_per_h": 2 * ramp_30_mw} if 0 < ramp_30_mw < inf else {}
+    if len(costs) > 1 and ramp:
+        reading.note("ramp limit taken as that of each segment by itself", whom)
+    for width_mw, linear, square in costs:
+        most_mw = columns.get("gen_min_mw", 0.0) + width_mw
+        prices = {"gen_cost_per_mwh": linear} | ({"gen_cost_per_mw2h": square} if square else {})
+        reading.add_unit(bus, "source", **{"gen_max_mw": most_mw, **columns, **prices, **ramp})
+        columns = {}  # the first part has the minimum and holds the voltage
 
 
-def _cost(reading: _Reading, row: Row, whom: str, low: float, high: float) -> tuple[float, float]:
-    """Linear and quadratic cost; a curve of another form becomes the straight line that fits it best."""
+def _add_dispatchable_load(
+    reading: _Reading,
+    bus: str,
+    costs: list[tuple[float, float, float]],
+    low: float,
+    limits_mvar: tuple[float, float],
+    whom: str,
+) -> None:
+    """Demand that is shed at its price; MATPOWER's manual, "Dispatchable Loads"."""
+    reading.note("a dispatchable load (Pmax <= 0), taken as demand of -Pmin that is shed at its price", whom)
+    reactive = sum(limits_mvar) if 0 in limits_mvar else 0.0  # one limit is 0, and the other one goes with Pmin
+    per_mw = reactive / low if isfinite(reactive) else 0.0
+    for width_mw, linear, square in costs:
+        worth = max(linear + square * low, 0.0)
+        demand = {"load_max_mvar": per_mw * width_mw} if per_mw else {}
+        reading.add_unit(bus, "consumer", load_max_mw=width_mw, shed_cost_per_mwh=worth, **demand)
+
+
+def _costs(reading: _Reading, row: Row, whom: str, low: float, high: float) -> list[tuple[float, float, float]]:
+    """Width in MW, linear and quadratic cost of each part of a unit's range, from the lowest one on.
+
+    A curve that is neither quadratic nor piecewise linear, or not convex, becomes the straight line that fits it best.
+    """
     count = reading.case.number(row, "gencost", NCOST, "NCOST")
     model = row.cells[MODEL]
     width = count if model == 2 else 2 * count
@@ -181,17 +235,24 @@ def _cost(reading: _Reading, row: Row, whom: str, low: float, high: float) -> tu
         raise reading.case.fail(row, "gencost", found, allowed)
     if model == 1:
         points_mw, points_cost = np.array(values).reshape(-1, 2).T
-        if len(points_mw) > 2:
-            reading.note("piecewise linear cost replaced by the straight line that fits its points best", whom)
-        return _slope(points_mw, points_cost), 0.0
+        pieces = parts(points_mw, points_cost, low, high)
+        if len(pieces) > 1:
+            reading.note("piecewise linear cost: a unit for each segment", whom)
+        if pieces:
+            at_low = float(np.interp(low, points_mw, points_cost)) + (min(low - points_mw[0], 0) * pieces[0][1])
+            if abs(at_low - pieces[0][1] * low) > 1e-9 * max(abs(points_cost).max(), 1.0):
+                reading.note(FIXED_COST, whom)
+            return [(width_mw, price, 0.0) for width_mw, price in pieces]
+        reading.note("piecewise linear cost that is not convex replaced by the line that fits its points best", whom)
+        return [(high - low, _slope(points_mw, points_cost), 0.0)]
     *high_order, square, linear, constant = [0.0, 0.0, 0.0, *values]
     if constant:
-        reading.note("constant cost left out: every generator is always on", whom)
+        reading.note(FIXED_COST, whom)
     if any(high_order) or square < 0:
         reading.note("cost curve that is not convex or above degree 2 replaced by the straight line that fits it", whom)
         span_mw = np.linspace(low, high, 101)
-        return _slope(span_mw, np.polyval(values, span_mw)), 0.0
-    return linear, square
+        return [(high - low, _slope(span_mw, np.polyval(values, span_mw)), 0.0)]
+    return [(high - low, linear, square)]
 
 
 def _slope(points_mw: np.ndarray, points_cost: np.ndarray) -> float:
@@ -218,6 +279,9 @@ def _read_branch(reading: _Reading, row: Row, grid: Grid) -> None:
     rate_mw, tap, shift_deg = number(RATE_A, "rateA", 0.0), number(RATIO, "ratio"), number(ANGLE, "angle")
     columns: dict[str, Any] = {"reactance_pu": reactance_pu}
     columns |= reading.impedance(reactance_pu, resistance_pu, number(B, "b"), f"branch {start}-{end}")
+    if rate_mw and stands_for_none(rate_mw):
+        reading.note("no limit: its rating is all nines", f"branch {start}-{end}")
+        rate_mw = 0.0
     columns |= {"capacity_mw": rate_mw} if rate_mw else {}
     columns |= {"tap": tap} if tap not in (0.0, 1.0) else {}
     columns |= {"shift_deg": shift_deg} if shift_deg else {}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf, isfinite, isnan
 from pathlib import Path
 
 from grid import LARGEST_BASE_MVA, LEAST_BASE_MVA, Fault, Faults, GridError
+from topologies.formats.matpower_columns import COLUMNS, READ, assigned
 from topologies.text import read_text
 
 MOST_LINES = 1_000_000
@@ -19,7 +21,9 @@ _STRING_OR_COMMENT = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|%[^\n]*|\.\.\.[^\n]*")
 _TABLE = re.compile(r"(?:^|;)[ \t]*(?:\w+\.)?(\w+)[ \t]*=[ \t]*\[([^\[\]]*)\]([^\n;,]*)", re.MULTILINE)
 _OPEN_TABLE = re.compile(r"(\w+)[ \t]*=[ \t]*\[[^\[\]]*(?:\[|\Z)")
 _BASE_MVA = re.compile(r"(?:^|;)[ \t]*(?:\w+\.)?baseMVA[ \t]*=[ \t]*([^;,\n]*)", re.MULTILINE)
-_COMPUTED = re.compile(r"(?:^|[;\s])\w+\.(?:bus|gen|branch|gencost)\s*(?:\([^=\n]{0,200})?=(?!=)[^\n]*", re.MULTILINE)
+_TABLE_USE = re.compile(r"(?:^|[;\s])\w+\.(?:bus|gen|branch|gencost)\s*([(=])", re.MULTILINE)
+_EQUALS = re.compile(r"\s*=(?!=)")
+LONGEST_INDEX = 1000  # characters
 _WHOLE_CASE = re.compile(r"^[ \t]*mpc[ \t]*=[^\n]*", re.MULTILINE)
 
 # the only statements that are understood, without their spaces; distribution cases end with them
@@ -45,6 +49,7 @@ class Case:
     ignored: tuple[str, ...]  # other tables
     kw_to_mw: bool  # the file converts its loads from kW
     ohm_to_pu: bool  # the file converts its impedances from ohm
+    not_run: tuple[tuple[str, str, int], ...]  # table, column and line of code that sets what DC flow does not read
 
     @property
     def load_unit_mw(self) -> float:
@@ -118,12 +123,13 @@ def parse(path: Path) -> Case:
         where = f"{path}, line {_line(rest, open_table.start())}"
         mend = "add it; the file may have been cut off"
         raise GridError(where, f"the table {open_table.group(1)} without end", "a closing bracket", mend)
-    kw_to_mw, ohm_to_pu = _statements(path, rest)
+    statements, not_run = _statements(path, rest)
     for name in ("bus", "branch"):
         if not tables[name]:
             allowed = "mpc.bus, mpc.gen and mpc.branch"
             raise GridError(str(path), f"no table mpc.{name}", allowed, "give a whole case file")
-    return Case(path, _base_mva(path, rest), tables, tuple(ignored), kw_to_mw, ohm_to_pu)
+    known = (_KW_TO_MW in statements, _OHM_TO_PU in statements)
+    return Case(path, _base_mva(path, rest), tables, tuple(ignored), *known, tuple(not_run))
 
 
 def _without_comments(text: str) -> str:
@@ -202,18 +208,43 @@ def _base_mva(path: Path, rest: str) -> float:
     return value
 
 
-def _statements(path: Path, rest: str) -> tuple[bool, bool]:
-    """Whether the file converts kW and ohm; any other code that changes a table is refused."""
-    seen = set()
-    for found in _COMPUTED.finditer(rest):
-        code = found.group().strip("; \t\n")
+def _statements(path: Path, rest: str) -> tuple[set[str], list[tuple[str, str, int]]]:
+    """The conversions of units that the file makes, and the code that changes nothing which DC power flow reads.
+
+    Raises:
+        GridError: other code that changes a table.
+    """
+    seen: set[str] = set()
+    not_run: list[tuple[str, str, int]] = []
+    for code, line in _assignments(rest):
         plain = re.sub(r"\s", "", code) + ";"
-        if plain not in (_KW_TO_MW, _OHM_TO_PU):
-            raise _computed(path, _line(rest, found.start() + 1), code)
-        seen.add(plain)
+        if plain in (_KW_TO_MW, _OHM_TO_PU):
+            seen.add(plain)
+            continue
+        columns = assigned(code)
+        if not columns or any(COLUMNS[table][column] == READ for table, column in columns):
+            raise _computed(path, line, code)
+        not_run += [(table, column, line) for table, column in columns]
     for found in _WHOLE_CASE.finditer(rest):
         raise _computed(path, _line(rest, found.start()), found.group().strip("; "))
-    return _KW_TO_MW in seen, _OHM_TO_PU in seen
+    return seen, not_run
+
+
+def _assignments(rest: str) -> Iterator[tuple[str, int]]:
+    """Each statement that sets a table or a part of one, and its line."""
+    for found in _TABLE_USE.finditer(rest):
+        start, end = found.start(1), min(len(rest), found.start(1) + LONGEST_INDEX)
+        depth = 0
+        for place in range(start, end):
+            depth += (rest[place] == "(") - (rest[place] == ")")
+            if not depth or rest[place] == "\n":
+                start = place + (rest[place] == ")")
+                break
+        else:
+            start = -1  # too long to say
+        if start < 0 or _EQUALS.match(rest, start):
+            code = rest[found.start() : rest.find("\n", found.start() + 1) % (len(rest) + 1)]
+            yield code.strip("; \t\n"), _line(rest, found.start() + 1)
 
 
 def _computed(path: Path, line: int, code: str) -> GridError:

@@ -6,6 +6,7 @@ made but tables: each is a JSON text with columns, index and data. Other objects
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -28,6 +29,7 @@ NUMBERS = (
     *("vk_percent", "max_e_mwh", "min_e_mwh", "soc_percent", "cp1_eur_per_mw", "cp2_eur_per_mw2", "xft_pu", "xtf_pu"),
     *("q_mvar", "vm_pu", "max_q_mvar", "min_q_mvar", "max_vm_pu", "min_vm_pu", "r_ohm_per_km", "c_nf_per_km"),
 )
+SCALARS = ("name", "version", "format_version", "sn_mva", "f_hz")
 MOST_ROWS = 200_000
 LARGEST_KEY = 100_000_000
 LARGEST = 1e12
@@ -74,6 +76,7 @@ def read_network(path: Path, data: dict[str, Any], faults: list[Fault]) -> Netwo
     if not isinstance(fields, dict):
         mend = "write the file with pandapower.to_json"
         raise GridError.of([*faults, Fault(f"{path}: _object", word(fields), "an object of tables", mend)])
+    faults = [fault for fault in faults if _is_read(path, fault)]
     network = Network(
         path,
         fields["name"] if isinstance(fields.get("name"), str) else "",
@@ -97,6 +100,12 @@ def read_network(path: Path, data: dict[str, Any], faults: list[Fault]) -> Netwo
     if faults:
         raise GridError.of(faults)
     return network
+
+
+def _is_read(path: Path, fault: Fault) -> bool:
+    """Whether a fault of the text is of something that is read; what never is, such as std_types, may hold anything."""
+    field = re.match(re.escape(f"{path}: _object") + r"(?:\.|: )(\w+)", fault.where)
+    return field is None or field[1] in (*TABLES, *SCALARS)
 
 
 def _ignored(name: str, value: Any) -> list[str]:

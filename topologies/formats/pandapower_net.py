@@ -15,13 +15,14 @@ import numpy as np
 
 from grid import Fault, Grid, GridError, nearest
 from topologies.formats.library import library
+from topologies.formats.pandapower_costs import value
 from topologies.formats.pandapower_json import Network, read_network
-from topologies.formats.pandapower_units import read_units, value
-from topologies.formats.units import Buses
+from topologies.formats.pandapower_units import read_units
+from topologies.formats.units import Buses, stands_for_none
 from topologies.json_text import parse
 
 PREFIX = "pandapower:"
-UNLIMITED = 9999.0  # kA or MVA; pandapower writes 99999 where a limit is missing
+UNLIMITED = 9999.0  # kA or MVA; pandapower and its converters write such ratings where a limit is missing
 FROM, TO, R, X, B, TAP, SHIFT, STATUS, G = 0, 1, 2, 3, 4, 8, 9, 10, 23  # columns of a branch
 ASYMMETRIES = [21, 22, 24, 25]  # what differs at its to end
 SIDES = ("hv", "mv", "lv")
@@ -88,7 +89,9 @@ def _to_grid(network: Network, pandapower: Any) -> Grid:
     buses.places = _places(net, name_of)
     read_units(net, name_of, buses, pandapower, filled)
     for what in network.ignored:
-        buses.note("left out, as the model has no place for it", what)
+        series = what.endswith(("rows of controller",)) or "rows of profiles" in what
+        why = "not read, so what it varies over time is constant; give it as profiles" if series else ""
+        buses.note(why or "left out, as the model has no place for it", what)
     for place in np.unique(branch[branch[:, STATUS] > 0][:, [FROM, TO]].astype(int)).tolist():
         if place not in named:
             named[place] = f"inner {place}"
@@ -233,8 +236,8 @@ def _limit_mw(net: Any, kind: str, element: int, block: int, name: str, buses: B
     else:
         rating = value(row, "sn_mva" if kind == "trafo" else f"sn_{SIDES[block]}_mva", np.nan)
         limit = rating * value(row, "df", 1.0) * value(row, "parallel", 1.0) * share
-    if not isfinite(rating) or rating >= UNLIMITED or not 0 < limit < 1e12:
-        buses.note("no limit: pandapower's rating is missing, 0 or 99999", name)
+    if stands_for_none(rating) or rating >= UNLIMITED or not 0 < limit < 1e12:
+        buses.note("no limit: its rating is missing, 0, all nines or huge", name)
         return None
     if "max_loading_percent" not in row or not isfinite(value(row, "max_loading_percent", np.nan)):
         buses.note("limit at 100 % loading, as the file states no other", kind)

@@ -7,34 +7,54 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import acos, inf, isfinite, isnan, tan
+from math import acos, inf, isfinite, tan
 from typing import Any
 
+from topologies.formats.pandapower_costs import COSTS, Row, pieces, read_costs, value
 from topologies.formats.pandapower_json import TEXTS
 from topologies.formats.units import UNLIMITED, Buses
 from topologies.formats.unread import note_unread
 
 GENERATORS = ("ext_grid", "gen", "sgen")
-COSTS = ("poly_cost", "pwl_cost")
 ASSUMED_HOURS = 1.0
-THEMES = {
-    "not read, about reactive power, voltage or short circuits": re.compile(
-        r"(.*_)?(q[sz]?|v[ma]|vn)_.*|cq\d_.*|cos_phi.*|const_[zi]_.*|.*reactive.*|id_q_.*|curve_style|s_sc_.*|rx.*|[rx]0.*|[rx]dss_.*|k|kappa|max_ik_ka|lrc_pu"
-    )
+_TAPS = ("side", "neutral", "step_percent", "step_degree", "pos", "changer_type", "dependency_table")
+_TRANSFORMER = (*(f"tap_{part}" for part in _TAPS), "id_characteristic_table", "pfe_kw", "i0_percent", "parallel", "df")
+_WINDINGS = [f"{name}_{side}" for name in ("sn", "vn", "vk", "vkr") for side in ("hv", "mv", "lv")]
+BY_PANDAPOWER = {  # columns of branches and buses that pandapower reads, or the reader of branches
+    "bus": ("vn_kv", "min_vm_pu", "max_vm_pu", "geo"),
+    "line": (
+        *("from_bus", "to_bus", "length_km", "r_ohm_per_km", "x_ohm_per_km", "c_nf_per_km", "g_us_per_km"),
+        *("max_i_ka", "df", "parallel", "max_loading_percent", "geo"),
+    ),
+    "trafo": (
+        *("hv_bus", "lv_bus", "sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent", "vkr_percent", "shift_degree"),
+        *("leakage_resistance_ratio_hv", "leakage_reactance_ratio_hv", "max_loading_percent", *_TRANSFORMER),
+    ),
+    "trafo3w": (
+        *("hv_bus", "mv_bus", "lv_bus", "shift_mv_degree", "shift_lv_degree", "tap_at_star_point"),
+        *(f"{name}_{'mva' if name[:2] == 'sn' else 'kv' if name[:3] == 'vn_' else 'percent'}" for name in _WINDINGS),
+        *("max_loading_percent", *_TRANSFORMER),
+    ),
+    "impedance": (
+        *("from_bus", "to_bus", "rft_pu", "xft_pu", "rtf_pu", "xtf_pu", "gf_pu", "bf_pu", "gt_pu", "bt_pu", "sn_mva"),
+    ),
+    "switch": ("bus", "element", "et", "closed", "z_ohm"),
+    "tcsc": ("from_bus", "to_bus", "x_l_ohm", "x_cvar_ohm", "thyristor_firing_angle_degree"),
 }
+CREATED = {
+    "line": "line_from_parameters",
+    "trafo": "transformer_from_parameters",
+    "trafo3w": "transformer3w_from_parameters",
+}
+"""What pandapower's create functions are called where not as the table."""
 
-
-class _Row(dict[str, Any]):
-    """A row of a table that remembers which columns were asked for."""
-
-    def __init__(self, fields: dict[str, Any], read: set[str]) -> None:
-        super().__init__(fields)
-        self.read = read
-
-    def get(self, column: str, default: Any = None) -> Any:
-        """The cell of a column."""
-        self.read.add(column)
-        return super().get(column, default)
+THEMES = {
+    "not read, as it is about reactive power, voltage or short circuits": re.compile(
+        r"(.*_)?(q[sz]?|v[ma]|vn)_.*|cq\d_.*|cos_phi.*|const_[zi]_.*|.*reactive.*|id_q_.*|curve_style|s_sc_.*|rx.*"
+        r"|[rxcg]0.*|[rx]dss_.*|k|kappa|max_ik_ka|lrc_pu|(vkr?|mag|si)0_.*|endtemp_degree|vector_group|xn_ohm"
+    ),
+    "not read: the tap stays where it is": re.compile(r"tap_min|tap_max|oltc|tap_phase_shifter"),
+}
 
 
 @dataclass
@@ -49,11 +69,11 @@ class _Reading:
     constant_mvar: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     shunt_mw: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # part of constant_mw
 
-    def rows(self, table: str, column: str = "bus") -> Iterator[tuple[int, _Row, str]]:
+    def rows(self, table: str, column: str = "bus") -> Iterator[tuple[int, Row, str]]:
         """Each row in service with its key and the node that it stands at."""
         frame = self.net[table]
         for key, cells in zip(map(int, frame.index), frame.to_dict("records"), strict=True):
-            fields = _Row(cells, self.read[table])
+            fields = Row(cells, self.read[table])
             node = self.name_of.get(int(fields.get(column)))
             if not fields.get("in_service", True) or node is None:
                 self.buses.note("left out as out of service", f"{table} {key}")
@@ -68,9 +88,10 @@ def read_units(net: Any, name_of: dict[int, str], buses: Buses, pandapower: Any,
     """
     read: dict[str, set[str]] = {table: set() for table in (*CONSTANT, *GENERATORS, "storage", "dcline", *COSTS)}
     read["xward"] |= {"r_ohm", "x_ohm", "vm_pu"}  # a branch, by pandapower, and its inner node
+    read |= {table: set(columns) for table, columns in BY_PANDAPOWER.items()}
     _read_units(_Reading(net, name_of, buses, read))
     for table, asked in read.items():
-        usual = inspect.signature(getattr(pandapower, f"create_{table}")).parameters
+        usual = inspect.signature(getattr(pandapower, f"create_{CREATED.get(table, table)}")).parameters
         frame = net[table]
         if "in_service" in frame:
             frame = frame[frame.in_service.astype(bool)]
@@ -166,19 +187,13 @@ NOTES = {
 }
 
 
-def value(row: dict[str, Any], column: str, default: float = 0.0) -> float:
-    """A number of a row; the default where it is missing."""
-    found = row.get(column, default)
-    return default if found is None or isnan(found) else float(found)
-
-
 def _held(row: dict[str, Any], set_pu: str = "vm_pu", power: str = "q_mvar") -> tuple[float, float, float]:
     """The voltage that an element holds, and its reactive limits."""
     return value(row, set_pu, 1.0), value(row, f"min_{power}", -inf), value(row, f"max_{power}", inf)
 
 
 def _generators(reading: _Reading, demand_mw: float) -> None:
-    buses, costs = reading.buses, _costs(reading)
+    buses, costs = reading.buses, read_costs(reading.net, reading.buses, reading.read)
     asked = set()
     for table in GENERATORS:
         for key, row, node in reading.rows(table):
@@ -200,23 +215,27 @@ def _generators(reading: _Reading, demand_mw: float) -> None:
             fixed = table == "sgen"
             reactive = {"load_max_mvar": -power_mvar} if fixed else buses.hold(node, *_held(row), whom)
             if low < 0:
-                buses.note("negative min_p_mw taken as 0", whom)
+                buses.note("negative min_p_mw taken as 0: it cannot take power here", whom)
             asked.add((table, key))
             if (table, key) not in costs:
                 buses.note("cost of 0: the file has none", whom)
-            linear, square = costs.get((table, key), (0.0, 0.0))
-            buses.add(
-                node,
-                "source",
-                f"{node}:{table} {key}",
-                gen_max_mw=high,
-                gen_min_mw=min(max(low, 0.0), high),
-                gen_cost_per_mwh=linear,
-                gen_cost_per_mw2h=square or None,
-                **reactive,
-            )
+            low = min(max(low, 0.0), high)
+            given = costs.get((table, key), (0.0, 0.0))
+            ranges = [(high - low, *given)] if isinstance(given, tuple) else pieces(buses, given, low, high, whom)
+            for number, (width_mw, linear, square) in enumerate(ranges, start=1):
+                first = number == 1  # which has the minimum and holds the voltage
+                buses.add(
+                    node,
+                    "source",
+                    f"{node}:{table} {key}" + (f" segment {number}" if number > 1 else ""),
+                    gen_max_mw=low + width_mw if first else width_mw,
+                    gen_min_mw=low if first else None,
+                    gen_cost_per_mwh=linear,
+                    gen_cost_per_mw2h=square or None,
+                    **(reactive if first else {}),
+                )
     for element, cost in costs.items():
-        if element not in asked and any(cost):
+        if element not in asked and (isinstance(cost, list) or any(cost)):
             buses.note("cost left out: not of a source that is dispatched", " ".join(map(str, element)))
 
 
@@ -233,37 +252,13 @@ def _limits(
     elif not isfinite(high):
         high = max(power_mw, 0.0)
         reading.buses.note("no max_p_mw: its present output taken as its largest", whom)
-    if not isfinite(low):
+    if not isfinite(low) and table == "ext_grid":
+        low = 0.0
+        reading.buses.note("no min_p_mw: taken as 0, so surplus is curtailed where pandapower lets it flow out", whom)
+    elif not isfinite(low):
         low = 0.0
         reading.buses.note("no min_p_mw: taken as 0", whom)
     return low, high
-
-
-def _costs(reading: _Reading) -> dict[tuple[str, int], tuple[float, float]]:
-    """Linear and quadratic cost of active power of the elements that have one."""
-    buses, costs = reading.buses, dict[tuple[str, int], tuple[float, float]]()
-    for cells in reading.net.poly_cost.to_dict("records"):
-        row = _Row(cells, reading.read["poly_cost"])
-        whom = (str(row.get("et")), int(row.get("element")))
-        square = value(row, "cp2_eur_per_mw2")
-        if value(row, "cp0_eur"):
-            buses.note("constant cost left out: every generator is always on", " ".join(map(str, whom)))
-        if square < 0:
-            buses.note("negative quadratic cost left out", " ".join(map(str, whom)))
-        costs[whom] = (value(row, "cp1_eur_per_mw"), max(square, 0.0))
-    for cells in reading.net.pwl_cost.to_dict("records"):
-        row = _Row(cells, reading.read["pwl_cost"])
-        if row.get("power_type", "p") != "p":
-            continue  # of reactive power, as the cq columns of poly_cost
-        whom = (str(row.get("et")), int(row.get("element")))
-        points = row.get("points") if isinstance(row.get("points"), list) else []
-        width = sum(end - start for start, end, _ in points)
-        if width > 0:
-            price = sum((end - start) * slope for start, end, slope in points) / width
-            costs[whom] = (price, 0.0)
-            if len(points) > 1:
-                buses.note("piecewise linear cost replaced by its mean slope", " ".join(map(str, whom)))
-    return costs
 
 
 def _stores(reading: _Reading) -> None:

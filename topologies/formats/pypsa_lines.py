@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from math import inf, isfinite
 from typing import Any
 
@@ -10,6 +10,7 @@ from grid import LINE_COLUMNS, Fault, Grid, GridError
 from topologies.formats.library import library
 from topologies.formats.pypsa_tables import Network, Table
 from topologies.formats.pypsa_units import Reading, nominal, own_columns
+from topologies.formats.units import stands_for_none
 
 IDEAL_PU = 1e-6
 """The reactance by which an ideal connector is written: PyPSA has none of 0."""
@@ -50,11 +51,15 @@ def read_lines(reading: Reading, grid: Grid) -> None:
     if not any(network.table(component).names for component in BRANCHES):
         return
     _check_ends(reading)
-    columns = {component: _columns(network.table(component), ATTRIBUTES[component]) for component in KINDS}
+    rows = {component: list(range(len(network.table(component).names))) for component in KINDS}
+    rows |= {f"{kind}_types": network.used(f"{kind}_types", [f"{kind}s"], "type") for kind in ("line", "transformer")}
+    columns = {name: _columns(network.table(name), ATTRIBUTES[name], rows[name]) for name in KINDS}
     if network.faults:
         raise GridError.of(network.faults)
-    impedances = _impedances(network, columns)
+    impedances = _impedances(network, columns, rows)
     base_mva = float(grid.base_mva)
+    buses = network.table("buses")
+    carrier_of = {name: buses.text(row, "carrier") for row, name in enumerate(buses.names)}
     taken: set[str] = set()
     for component in BRANCHES:
         table = network.table(component)
@@ -65,6 +70,9 @@ def read_lines(reading: Reading, grid: Grid) -> None:
             there = impedances[component, name]
             limit_mw = _limit_mw(reading, component, table, row)
             line: dict[str, Any] = {"capacity_mw": limit_mw} if 0 < limit_mw < inf else {}
+            if carrier_of[table.text(row, "bus0")] == "DC" and there.r_pu:
+                there = replace(there, x_pu=there.r_pu, r_pu=0.0)
+                reading.buses.note("DC: its flow goes by its resistance, as in PyPSA; no losses in AC", name)
             line |= {"reactance_pu": there.x_pu * base_mva} if there.x_pu else {}
             line |= {"resistance_pu": there.r_pu * base_mva} if there.r_pu else {}
             line |= {"charging_pu": there.b_pu / base_mva} if there.b_pu else {}
@@ -88,13 +96,12 @@ def _check_ends(reading: Reading) -> None:
                     table.fault(row, end, repr(table.text(row, end)), "the name of a bus", "correct it or add the bus")
 
 
-def _columns(table: Table, attributes: tuple[str, ...]) -> dict[str, list[Any]]:
+def _columns(table: Table, attributes: tuple[str, ...], rows: list[int]) -> dict[str, list[Any]]:
     def cell(row: int, name: str) -> Any:
         if name in TEXTS:
             return table.text(row, name)
         return table.number(row, name, DEFAULTS.get(name, 0.0), endless=True)
 
-    rows = range(len(table.names))
     return {name: [cell(row, name) for row in rows] for name in attributes if name in table.columns}
 
 
@@ -107,8 +114,8 @@ def _limit_mw(reading: Reading, component: str, table: Table, row: int) -> float
     if shares is not None:
         share = float(shares.min())
         note("limit over time replaced by its least", whom)
-    if limit_mva == 0 or share <= 0:
-        note("no limit: its s_nom is 0 or missing", whom)
+    if limit_mva == 0 or share <= 0 or stands_for_none(limit_mva):
+        note("no limit: its s_nom is 0, missing or all nines", whom)
         return inf
     return limit_mva * share
 
@@ -126,18 +133,20 @@ class _Impedance:
     tap_side: float = 0.0
 
 
-def _impedances(network: Network, columns: dict[str, dict[str, list[Any]]]) -> dict[tuple[str, str], _Impedance]:
+def _impedances(
+    network: Network, columns: dict[str, dict[str, list[Any]]], rows: dict[str, list[int]]
+) -> dict[tuple[str, str], _Impedance]:
     """Impedance, tap and shift of each passive branch, by PyPSA."""
     found: dict[tuple[str, str], _Impedance] = {}
     with library("pypsa", "PyPSA", str(network.path)) as pypsa:
         theirs = pypsa.Network()
         for component, kind in KINDS.items():
             there = getattr(theirs, component).index  # standard types, which a file may hold again
-            rows = [row for row, name in enumerate(network.table(component).names) if name not in there]
-            if rows:
-                names = [network.table(component).names[row] for row in rows]
-                given = {key: [cells[row] for row in rows] for key, cells in columns[component].items()}
-                theirs.add(kind, names, **given)
+            all_names = [network.table(component).names[row] for row in rows[component]]
+            new = [place for place, name in enumerate(all_names) if name not in there]
+            if new:
+                given = {key: [cells[place] for place in new] for key, cells in columns[component].items()}
+                theirs.add(kind, [all_names[place] for place in new], **given)
         theirs.calculate_dependent_values()
         for name, row in theirs.lines.iterrows():
             found["lines", str(name)] = _Impedance(*(float(row[column]) for column in PER_UNIT))

@@ -12,7 +12,9 @@ import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import repeat
 from math import inf, isfinite, isnan
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,9 @@ SERIES = {  # what is read of the values over time
     ),
     *(("lines", "s_max_pu"), ("transformers", "s_max_pu")),
 }
+LOOKED_UP = ("carriers", "line_types", "transformer_types")
+"""Tables of which only rows count that an element names."""
+
 LONGEST_NAME = 1000
 MOST_ROWS = 200_000
 MOST_VALUES = 5_000_000
@@ -115,13 +120,26 @@ class Network:
         """The table of a component, empty where the network has none."""
         return self.tables.get(component) or Table(str(self.path), [], {}, self.faults, False)
 
+    def used(self, component: str, elements: Iterable[str], column: str) -> list[int]:
+        """The rows of a table that elements name in a column; what none of them names may hold anything."""
+        table = self.table(component)
+        texts = (map(of.text, range(len(of.names)), repeat(column)) for of in map(self.table, elements))
+        named = {text for column_texts in texts for text in column_texts} - {""}
+        rows = [row for row, name in enumerate(table.names) if name in named]
+        seen: set[str] = set()
+        for row in rows:
+            if table.names[row] in seen:
+                table.fault(row, "name", f"{table.names[row]!r} twice", "each name once", "rename one of them")
+            seen.add(table.names[row])
+        return rows
+
     def add(self, component: str, where: str, names: list[str], columns: dict[str, list[Any]], in_lines: bool) -> None:
         """Take a table, with names that are checked."""
         table = Table(where, names, columns, self.faults, in_lines)
         if len(names) > MOST_ROWS:
             raise GridError(where, f"{len(names):,} rows", f"at most {MOST_ROWS:,}", "give a smaller network")
         seen: set[str] = set()
-        for row, name in enumerate(names):
+        for row, name in enumerate(names if component not in LOOKED_UP else ()):
             if not name or not name.isprintable() or len(name) > LONGEST_NAME:
                 allowed = f"a text of one line, at most {LONGEST_NAME} characters"
                 table.fault(row, "name", repr(name), allowed, "rename it")
@@ -217,7 +235,7 @@ def _rows(file: Path) -> tuple[list[str], list[list[str]]]:
 
 def _meta(where: str, text: str, faults: list[Fault]) -> dict[str, Any]:
     data, more = parse(where, text or "{}")
-    faults += more
+    faults += [fault for fault in more if fault.where.startswith(f"{where}: load_balancer")]  # the rest is not ours
     own = data.get("load_balancer", {}) if isinstance(data, dict) else {}
     return own if isinstance(own, dict) else {}
 
@@ -241,7 +259,8 @@ def read_netcdf(path: Path) -> Network:
     network = Network(path, name=about["attributes"].get("network_name", ""))
     network.meta = _meta(f"{path}: meta", about["attributes"].get("meta", "{}"), network.faults)
     known = sorted(COMPONENTS, key=len, reverse=True)
-    if any(name.startswith(("scenario", "investment_periods_")) for name in arrays):
+    several = [name for name in arrays if name.startswith(("scenario", "investment_periods"))]
+    if any(arrays[name].size for name in several):  # older files have them empty
         found, mend = "scenarios or several investment periods", "export one of them"
         network.faults.append(Fault(str(path), found, "one future", mend))
     if "snapshots" in arrays:

@@ -177,7 +177,8 @@ def _read_loads(reading: Reading) -> None:
 def _read_generators(reading: Reading, demand_mw: float) -> None:
     note = reading.buses.note
     carriers = reading.network.table("carriers")
-    co2 = {name: carriers.number(row, "co2_emissions", 0.0, 0.0) for row, name in enumerate(carriers.names)}
+    used = reading.network.used("carriers", ["generators"], "carrier")
+    co2 = {carriers.names[row]: carriers.number(row, "co2_emissions", 0.0, 0.0) for row in used}
     for table, row, name, bus in reading.rows("generators"):
         whom = f"generator {name}"
         nominal_mw = nominal(reading, table, row, "p_nom", whom)
@@ -257,6 +258,15 @@ def _read_storage_units(reading: Reading) -> None:
         cyclic = table.flag(row, "cyclic_state_of_charge", False)
         if cyclic:
             note("starts half full: it is cyclic, and says no other", whom)
+        charge_mw = max(-table.number(row, "p_min_pu", -1.0), 0.0) * nominal_mw
+        discharge_mw = max(table.number(row, "p_max_pu", 1.0), 0.0) * nominal_mw
+        charge_eff, discharge_eff = (table.number(row, f"efficiency_{way}", 1.0) for way in ("store", "dispatch"))
+        if charge_eff == 0:  # as reservoirs have it that fill by inflow alone
+            charge_mw, charge_eff = 0.0, 1.0
+            note("cannot charge: its efficiency_store is 0", whom)
+        if discharge_eff == 0:
+            discharge_mw, discharge_eff = 0.0, 1.0
+            note("cannot discharge: its efficiency_dispatch is 0", whom)
         reading.buses.add(
             bus,
             "storage",
@@ -264,10 +274,10 @@ def _read_storage_units(reading: Reading) -> None:
             store_max_mwh=energy_mwh + least_mwh,
             store_min_mwh=least_mwh or None,
             store_init_mwh=None if cyclic else initial_mwh + least_mwh,
-            charge_max_mw=max(-table.number(row, "p_min_pu", -1.0), 0.0) * nominal_mw,
-            discharge_max_mw=max(table.number(row, "p_max_pu", 1.0), 0.0) * nominal_mw,
-            charge_eff_frac=table.number(row, "efficiency_store", 1.0),
-            discharge_eff_frac=table.number(row, "efficiency_dispatch", 1.0),
+            charge_max_mw=charge_mw,
+            discharge_max_mw=discharge_mw,
+            charge_eff_frac=charge_eff,
+            discharge_eff_frac=discharge_eff,
             store_loss_frac_per_h=table.number(row, "standing_loss", 0.0) or None,
             **_reactive(reading, table, row, _held(reading, table, row, bus, own)),
             **own,

@@ -99,11 +99,10 @@ def _hosts(grid: Grid) -> dict[str, str]:
     """Pendant nodes whose connector has nothing to say, with the node that they hang on."""
     host: dict[str, str] = {}
     hosts: set[str] = set()
-    for _, start, end, data in grid.lines():
-        said = {column.name for column in LINE_COLUMNS if _value(data, column.name) != column.default}
-        plain = said == {"reactance_pu"} and data["reactance_pu"] == 0
+    connectors = grid.connectors()
+    for name, start, end, _ in grid.lines():
         for leaf, other in ((end, start), (start, end)):
-            if plain and grid.graph.degree[leaf] == 1 and leaf not in hosts and other not in host:
+            if name in connectors and grid.graph.degree[leaf] == 1 and leaf not in hosts and other not in host:
                 host[leaf] = other
                 hosts.add(other)
                 break

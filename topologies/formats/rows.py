@@ -48,7 +48,7 @@ def to_grid(path: Path, about: Row, nodes: Iterable[Row], edges: Iterable[Row], 
         _add_series(path, grid, about_fields.get("profiles"), about[0], faults)
     if faults:
         raise GridError.of(faults)
-    grid.notes = notes
+    grid.notes = notes + grid.notes
     return grid
 
 
@@ -155,6 +155,7 @@ def _add_series(path: Path, grid: Grid, profiles: str | None, where: str, faults
         ]
     if table is not None and not faults:
         grid.series = shares(table, uses_of(grid.graph))
+        grid.notes += [f"{table.path.name}: {note}" for note in table.notes]
 
 
 def series_path(path: Path) -> Path:

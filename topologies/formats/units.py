@@ -142,6 +142,12 @@ class Buses:
                 grid.add_line(bus, name, reactance_pu=0.0)
 
 
+def stands_for_none(rating: float) -> bool:
+    """Whether a rating in MVA or kA is none: not finite, or nines alone, as 99999, or 99.999 of 99999 kVA."""
+    digits = f"{rating:.9g}".replace(".", "")
+    return not isfinite(rating) or (set(digits) == {"9"} and len(digits) >= 4)
+
+
 def some(whom: list[str], most: int = 5) -> str:
     """The first few of a list in words."""
     return ", ".join(whom[:most]) + (f" and {len(whom) - most} more" if len(whom) > most else "")
