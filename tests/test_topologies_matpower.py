@@ -25,7 +25,8 @@ def case(bus=None, gen=None, branch=None, gencost=None, head="mpc.baseMVA = 100;
     def table(name: str, rows: list[str], size: int = 4) -> str:
         return f"mpc.{name} = [\n" + "".join(f"\t{row};\n" for row in rows) + "\n" * (size - len(rows)) + "];\n"
 
-    whole_gen = [f"{a} 0 0 0 0 1 100 {' '.join(rest)}" for a, *rest in (row.split() for row in gen)]
+    mvar = {"1": "Inf -Inf"}  # at the reference bus
+    whole_gen = [f"{a} 0 0 {mvar.get(a, '0 0')} 1 100 {' '.join(rest)}" for a, *rest in (row.split() for row in gen)]
     tables = (
         table("bus", [f"{row} {BUS_REST}" for row in bus], 5),
         table("gen", whole_gen, 3),

@@ -164,8 +164,8 @@ def test_reactive_power_and_voltages_of_every_element(tmp_path):
         for node, data in grid.graph.nodes(data=True)
     }
     assert {node: columns for node, columns in held.items() if columns} == {
-        "0": {"voltage_set_pu": 1.03, "gen_min_mvar": -3},  # the end of the DC line
-        "0:ext_grid 0": {"voltage_set_pu": 1.03, "gen_min_mvar": -40, "gen_max_mvar": 50},
+        "0": {"voltage_set_pu": 1.03},  # the end of the DC line; at the reference bus no limits are enforced
+        "0:ext_grid 0": {"voltage_set_pu": 1.03},
         "0:gen 0": {"voltage_set_pu": 1.03},
         "2": {"load_max_mvar": 2 - 0.25, "voltage_set_pu": 1.01, "gen_min_mvar": -6, "gen_max_mvar": 8},
         "3": {"shunt_mvar": 2 * 2 * 4 - 3, "voltage_set_pu": 1.0, "gen_min_mvar": -1, "gen_max_mvar": 2},

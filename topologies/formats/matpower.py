@@ -27,8 +27,9 @@ GEN_BUS, QG, QMAX, QMIN, VG, GEN_STATUS, PMAX, PMIN, RAMP_30 = 0, 2, 3, 4, 5, 7,
 FROM, TO, R, X, B, RATE_A, RATIO, ANGLE, BR_STATUS = 0, 1, 2, 3, 4, 5, 8, 9, 10
 MODEL, NCOST, COST = 0, 3, 4
 FIXED_COST = "constant cost left out: every generator is always on"
-HOLDING, ISOLATED = (2, 3), 4
-"""Types of buses: of a voltage that generators hold (PV and reference), and out of service."""
+REFERENCE, ISOLATED = 3, 4
+HOLDING = (2, REFERENCE)
+"""Types of buses: reference, out of service, and of a voltage that generators hold (PV and reference)."""
 
 
 @dataclass(kw_only=True)
@@ -116,6 +117,8 @@ def _read_bus(reading: _Reading, row: Row) -> None:
     number = partial(reading.case.number, row, "bus")
     if row.cells[BUS_TYPE] in HOLDING:
         reading.holding.add(name)
+    if row.cells[BUS_TYPE] == REFERENCE:
+        reading.references.add(name)
     unit_mw = reading.case.load_unit_mw
     load_mw = number(PD, "Pd") * unit_mw + number(GS, "Gs")
     if load_mw < 0:

@@ -121,6 +121,8 @@ def _held(reading: Reading, table: Table, row: int, bus: str, own: dict[str, Any
     """What ``Buses.hold`` needs of a unit that holds the voltage of its bus; None for another one."""
     if table.text(row, "control") not in ("PV", "Slack"):
         return None
+    if table.text(row, "control") == "Slack":
+        reading.buses.references.add(bus)
     return (
         bus,
         reading.of_bus(bus, "v_mag_pu_set", 1.0),
