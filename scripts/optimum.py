@@ -95,7 +95,7 @@ class OptimumCommand(CommonJson):
         if self.out is not None:
             mend = "leave --out away, or the convention"
             raise GridError("--out", "--convention powermodels", "an episode of the grid's own physics", mend)
-        for name in ("horizon", "seed"):
+        for name in ("horizon", "seed", "flow"):
             if getattr(self, name) != getattr(OptimumCommand, name):
                 found, mend = "--convention powermodels", f"leave --{name} away, or the convention"
                 raise GridError(f"--{name}", found, "the one hour of the file", mend)
