@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -69,13 +70,21 @@ class Given:
         )
 
 
+def _references(cell: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """(b, N) the first node of each part, in an order (N,) of nodes; parts are given by their number (b, N)."""
+    ordered = cell[:, order].ravel()
+    found, place = np.unique(ordered, return_index=True)
+    node: np.ndarray = order[place % cell.shape[1]][np.searchsorted(found, cell)]
+    return node
+
+
 class AcFlow:
     """Solves AC power flow on one grid; see ``grid.physics.newton`` for the method.
 
     Reactive limits are enforced: a bus beyond them gives its limit and holds its voltage no longer. The reference bus
     of a part does so without limits, as in pandapower and MATPOWER. Of the buses that hold their voltage it is one
     without limits, else the one with the most generation. In a part where no bus does, the one with the most generation
-    holds 1 pu.
+    holds 1 pu. Where nothing is found so, the holder with the most generation is tried as the reference.
     """
 
     def __init__(self, arrays: GridArrays) -> None:
@@ -88,14 +97,8 @@ class AcFlow:
         has_limits = np.isfinite(net.least) | np.isfinite(net.largest)
         # (N,) nodes in the order in which one is chosen
         self._strongest = np.lexsort((-capacity, has_limits[intact.bus], ~net.holds[intact.bus]))
-        self._reference = self._references(arrays.part[None])[0]  # (N,) of each node, while no line is out
-
-    def _references(self, cell: np.ndarray) -> np.ndarray:
-        """(b, N) reference node of the part of each node, from numbers of parts (b, N)."""
-        ordered = cell[:, self._strongest].ravel()
-        found, place = np.unique(ordered, return_index=True)
-        node: np.ndarray = self._strongest[place % cell.shape[1]][np.searchsorted(found, cell)]
-        return node
+        self._largest = np.lexsort((-capacity, ~net.holds[intact.bus]))  # (N,) the same, limits or not
+        self._reference = _references(arrays.part[None], self._strongest)[0]  # (N,) of each node, while no line is out
 
     def _model(self, closed: np.ndarray) -> AcModel:
         key = closed.tobytes()
@@ -129,7 +132,7 @@ class AcFlow:
         """(B, N) reference node of the part of each node."""
         reference = np.tile(self._reference, (rows, 1))
         if islands is not None:
-            reference[islands.rows] = self._references(islands.cell)
+            reference[islands.rows] = _references(islands.cell, self._strongest)
         return reference
 
     def solve(
@@ -172,15 +175,22 @@ class AcFlow:
     def _solve(self, model: AcModel, given: Given) -> PowerFlow:
         voltage = np.tile(model.start, (len(given.dark), 1, 1)) if given.start is None else given.start[:, model.node]
         found, solved = self._newton(model, given, voltage)
-        for at_load in (False, True):
+        for at_load, from_largest in ((False, False), (True, False), (True, True)):
             again = np.flatnonzero(~solved.all(1))
             if again.size:
-                rest = given.take(again)
+                rest = self._at_largest(given.take(again)) if from_largest else given.take(again)
                 better, is_better = self._newton(model, rest, self._dc_voltage(model, rest, at_load))
                 for one, other in zip(found, better, strict=True):
                     one[again] = other
                 solved[again] = is_better
         return self._result(model, given, solved, *found)
+
+    def _at_largest(self, given: Given) -> Given:
+        """The same with the reference at the holders with the most generation."""
+        cell = np.tile(self._arrays.part, (len(given.dark), 1))
+        if given.islands is not None:
+            cell[given.islands.rows] = given.islands.cell + len(self._arrays.part)
+        return dataclasses.replace(given, reference=_references(cell, self._largest))
 
     def _dc_voltage(self, model: AcModel, given: Given, at_load: bool) -> np.ndarray:
         """(b, n, 2) voltages with the angles of DC power flow, with what is injected or without."""
