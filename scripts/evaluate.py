@@ -52,6 +52,10 @@ class Evaluate(CommonJson, Lines):
     """of the episodes"""
     split: Annotated[Split, one_of(Split)] = "test"
     """part of the time series that the episodes come from"""
+    against: Annotated[tuple[str, ...], tyro.conf.arg(metavar="POLICY"), default("merit alone")] = ()
+    """policies of the table, beside merit, on which savings a day are measured: say mpc, agent or optimum"""
+    out: Annotated[MaybePath, default("no file")] = None
+    """also write what every policy did in every episode: .csv (units, and _lines and _costs beside it), .xlsx, .parquet"""
     plot: Annotated[MaybePath, default("no file")] = None
     """also draw the gaps, and a day of the agent or else the last policy beside the optimum's: .png, .svg, .pdf"""
 
@@ -64,9 +68,12 @@ class Evaluate(CommonJson, Lines):
         from policies import BASELINES, MOST_NODES, Mpc, Plan, evaluate
         from scripts.pictures import check_path, draw_comparison
         from scripts.running import is_installed, run_config, tell_of_compiling
+        from scripts.tables import check_tables
         from topologies import load
 
         check_path(self.plot)
+        if self.out is not None:
+            check_tables(self.out)
         if self.task is not None:
             self._on_task(self.task, console)
             return

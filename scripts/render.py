@@ -10,7 +10,7 @@ import tyro
 
 from scripts.console import Console
 from scripts.options import CommonJson, Lines, MaybePath, MaybeSeed, default, one_of
-from scripts.pictures import EPISODE_SUFFIX, PAGE_SUFFIX, Kind, check_file, draw, kind_of
+from scripts.pictures import DATA_SUFFIXES, EPISODE_SUFFIX, PAGE_SUFFIX, Kind, check_file, draw, kind_of
 
 if TYPE_CHECKING:
     from grid import Episode
@@ -28,7 +28,8 @@ class Render(CommonJson, Lines):
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|EPISODE|GRID")]
     """folder of a run or its name in runs/, an episode file (.npz), or a grid"""
     out: Annotated[MaybePath, default(OUT)] = None
-    """file to write: .gif, .mp4, .png (sim_results .svg and .pdf too), .html for a browser, .npz for the episode"""
+    """file to write: .gif, .mp4, .png (sim_results .svg and .pdf too), .html for a browser, .npz for the episode,
+    .csv, .xlsx or .parquet for tables of it"""
     what: Annotated[Kind | None, one_of(Kind), default("sim_results if OUT begins so, else grid_state")] = None
     """which picture: the grid at work, or the course of its sums"""
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID"), default("the run's own")] = None
@@ -49,7 +50,7 @@ class Render(CommonJson, Lines):
         out = self.out or (None if self.live else self._default_out())
         what = self.what or kind_of(out)
         check_file(out, what)
-        if self.what is not None and out is not None and out.suffix.lower() in (PAGE_SUFFIX, EPISODE_SUFFIX):
+        if self.what is not None and out is not None and out.suffix.lower() in (PAGE_SUFFIX, *DATA_SUFFIXES):
             raise GridError("--what", f"{out}, which holds all", "a picture or an animation", "leave out --what")
         if self.versus is not None:
             self._check_versus(self.versus, out)
@@ -68,7 +69,7 @@ class Render(CommonJson, Lines):
     def _check_versus(self, versus: str, out: Path | None) -> None:
         from grid import GridError
 
-        if out is None or out.suffix.lower() == EPISODE_SUFFIX:
+        if out is None or out.suffix.lower() in DATA_SUFFIXES:
             mend = "write --out replay.html or grid_state.gif, or leave out --versus"
             found = f"--out {out}, which holds one episode" if out else "no file to write"
             raise GridError("--versus", found, "a picture, an animation or a page", mend)

@@ -11,7 +11,7 @@ from topologies.generate import PREFIX as GENERATED_PREFIX
 from topologies.generate import expand
 from topologies.load import PREFIXES as NAME_PREFIXES
 from topologies.load import is_grid_folder, load, names
-from topologies.profiles import Draw, ProfileSource
+from topologies.profiles import Dated, Draw, ProfileSource
 from topologies.series import resample
 from topologies.series import shipped as shipped_profiles
 from topologies.series_files import SeriesTable, read_series, shipped_series
@@ -20,6 +20,7 @@ __all__ = [
     "GENERATED_FORM",
     "GENERATED_PREFIX",
     "NAME_PREFIXES",
+    "Dated",
     "Draw",
     "ProfileSource",
     "SeriesTable",
