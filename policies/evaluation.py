@@ -71,6 +71,8 @@ def evaluate(
     notes = _reference_notes(batch.config)
     demand_mwh = float(batch.outlook.load_mw[: batch.horizon].sum()) * batch.config.dt_h / episodes
     notes += _out_of_reach(merit, best, LEAST_SAID_FRAC * demand_mwh)
+    if batch.config.start_time is not None and any(hasattr(decider, "env_config") for decider in deciders):
+        notes.append("the days were chosen: an agent may have been trained on them")
     if exact < episodes:
         notes.append(f"in {episodes - exact} of {episodes} episodes no schedule is as cheap as the optimum")
     return _evaluation(batch.arrays.name, episodes, seed, batch.config, rows, notes)
@@ -122,7 +124,7 @@ def _evaluation(
     grid: str, episodes: int, seed: int, config: EnvConfig, rows: tuple[Row, ...], notes: list[str]
 ) -> Evaluation:
     hours, trips = config.horizon * config.dt_h, config.overload == "trip"
-    about = (config.split, hours, config.flow, trips, config.outages)
+    about = (config.split, config.start_time, hours, config.flow, trips, config.outages)
     return Evaluation(grid, episodes, seed, *about, None, rows, tuple(notes))
 
 

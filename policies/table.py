@@ -52,7 +52,7 @@ class Bootstrap:
 
 @dataclass(frozen=True)
 class Figures:
-    """What engineers report, mean a day; costs are in currency or, of a task of several grids, shares of a reference."""
+    """What engineers report, mean a day; costs in currency or, of a task of several grids, shares of a reference."""
 
     saving: dict[str, Interval]  # on the merit order, and on every policy that was named for it
     operating_cost: float  # all but settlement
@@ -97,6 +97,7 @@ class Evaluation:
     episodes: int
     seed: int
     split: str
+    start_time: str | None  # local time at which the first episode starts, the others after it; None: drawn
     hours: float  # length of an episode
     flow: Literal["dc", "ac"]  # power flow; in AC the optimum, which is that of DC, is no bound
     trips: bool  # whether overloaded lines trip: then the optimum, which knows nothing of it, is no bound
@@ -121,11 +122,12 @@ class Evaluation:
         lines = ", AC power flow" * (self.flow == "ac") + ", overloaded lines trip" * self.trips
         out = "; ".join(f"{each.line} from hour {each.start_h:g} for {each.duration_h:g} h" for each in self.outages)
         outages = f", out of service: {out}" if out else ""
-        return f"{self.episodes} {self.split} episodes of {self.hours:g} h, seed {self.seed}{lines}{outages}"
+        which = f"{self.split} episodes" if self.start_time is None else f"episodes from {self.start_time} on,"
+        return f"{self.episodes} {which} of {self.hours:g} h, seed {self.seed}{lines}{outages}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers for ``json.dumps``; score is None where merit and optimum are too close to tell."""
-        names = ("task", "grid", "episodes", "seed", "split", "hours", "flow", "trips")
+        names = ("task", "grid", "episodes", "seed", "split", "start_time", "hours", "flow", "trips")
         about = {name: getattr(self, name) for name in names}
         about |= {"outages": [dataclasses.asdict(each) for each in self.outages]}
         about |= {"optimum_is": self.optimum_is, "notes": list(self.notes)}

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from scripts.console import Console
-from scripts.options import CommonJson, Lines, MaybeCount, MaybePath, Seed, default, one_of
+from scripts.options import CommonJson, DatedWorld, MaybeCount, MaybePath, Seed, default, one_of
 
 if TYPE_CHECKING:
     from envs import EnvConfig
+    from grid import Episode
     from policies import Evaluation, Policy
 
 Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(CommonJson, Lines):
+class Evaluate(CommonJson):
     """Run baselines and agent on the same episodes and compare them with the optimum.
 
     redispatch: merit order, then moves that relieve lines. mpc: optimum of the day ahead as forecast.
@@ -45,7 +46,7 @@ class Evaluate(CommonJson, Lines):
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
     """bundled name or path of another grid file; required without a run"""
     task: Annotated[str | None, tyro.conf.arg(metavar="TASK"), default("the world of the run")] = None
-    """the episodes of a task, see load-balancer tasks; instead of --grid, --flow, --overload and --outages"""
+    """the episodes of a task, see load-balancer tasks; instead of a grid and its world"""
     episodes: Annotated[MaybeCount, default("20, or those of the task")] = None
     """how many; of a task with several grids, on each"""
     seed: Seed = 0
@@ -55,9 +56,11 @@ class Evaluate(CommonJson, Lines):
     against: Annotated[tuple[str, ...], tyro.conf.arg(metavar="POLICY"), default("merit alone")] = ()
     """policies of the table, beside merit, on which savings a day are measured: say mpc, agent or optimum"""
     out: Annotated[MaybePath, default("no file")] = None
-    """also write what every policy did in every episode: .csv (units, and _lines and _costs beside it), .xlsx, .parquet"""
+    """also write what every policy did: .csv (units, and _lines and _costs beside it), .xlsx or .parquet"""
     plot: Annotated[MaybePath, default("no file")] = None
     """also draw the gaps, and a day of the agent or else the last policy beside the optimum's: .png, .svg, .pdf"""
+    world: Annotated[DatedWorld, tyro.conf.OmitArgPrefixes] = field(default_factory=DatedWorld)
+    """What is run, where it differs from the run's world or the defaults. With --start, episodes follow each other."""
 
     def run(self, console: Console) -> None:
         """Print the table and draw the picture."""
@@ -67,8 +70,8 @@ class Evaluate(CommonJson, Lines):
         from grid import Grid, GridError
         from policies import BASELINES, MOST_NODES, Mpc, Plan, evaluate
         from scripts.pictures import check_path, draw_comparison
-        from scripts.running import is_installed, run_config, tell_of_compiling
-        from scripts.tables import check_tables
+        from scripts.running import Schedule, is_installed, record_all, run_config, tell_of_compiling
+        from scripts.tables import check_tables, write_tables, written
         from topologies import load
 
         check_path(self.plot)
@@ -84,8 +87,10 @@ class Evaluate(CommonJson, Lines):
         policies = self._policies()
         grid = config.topology if self.grid is None else load(self.grid)
         grid = grid if isinstance(grid, Grid) else load(grid)
-        own = _lines_of(config)
-        config = self.with_lines(replace(config, topology=grid, split=self.split))
+        own = _world_of(config)
+        config = self.world.of(replace(config, topology=grid, split=self.split))
+        if config.split == "all" and self.split != Evaluate.split:
+            raise GridError("--split", "--start beside it", "one of the two", "leave --split away: a date is any day")
         takes_all = len(runs) == len(self.sources)
         too_large = takes_all and len(grid.graph) > MOST_NODES
         if too_large:
@@ -95,10 +100,18 @@ class Evaluate(CommonJson, Lines):
             policies.remove(Plan.name)
         tell_of_compiling(console, Plan.name in policies, config.flow == "ac")
         with console.progress("evaluating", 1.0) as report:
-            outcome = evaluate(policies, config, self.episodes or 20, self.seed, report, self.split)
+            kept: list[Episode] = []
+            keep = None if self.out is None else kept.extend
+            about = self.episodes or 20, self.seed, report, config.split, self.against, keep
+            outcome = evaluate(policies, config, *about)
+        if self.out is not None:
+            kept += record_all(Schedule(), config, outcome.episodes, self.seed)
+            write_tables(self.out, kept)
         console.result(outcome.table().splitlines(), outcome.to_json())
-        if self.grid is None and _lines_of(config) == own:
+        if self.grid is None and _world_of(config) == own:
             self._keep(outcome, console)
+        if self.out is not None:
+            console.say("", *[f"written: {path}" for path in written(self.out)])
         if too_large:
             console.say(f"without mpc, which is slow above {MOST_NODES} nodes: load-balancer evaluate mpc --grid GRID")
         if cannot_plan:
@@ -114,10 +127,10 @@ class Evaluate(CommonJson, Lines):
         from scripts.running import tell_of_compiling
 
         task = find_task(name)
-        given = {each.name for each in fields(self) if getattr(self, each.name) != each.default}
-        if beside := sorted(given & {"grid", "flow", "overload", "outages", "plot"}):
-            found = f"--{beside[0]} beside it"
-            raise GridError("--task", found, "the task alone, which says all of that", f"leave out --{beside[0]}")
+        given = [f"--{name}" for name in ("grid", "plot", "against", "out") if getattr(self, name)] + self.world.options
+        if given:
+            found = f"{given[0]} beside it"
+            raise GridError("--task", found, "the task alone, which says all of that", f"leave out {given[0]}")
         policies = self._policies()
         tell_of_compiling(console)
         with console.progress("evaluating", 1.0) as report:
@@ -152,6 +165,6 @@ class Evaluate(CommonJson, Lines):
                 console.say(f"not kept in the run: {error}")
 
 
-def _lines_of(config: EnvConfig) -> tuple[object, ...]:
-    """What ``Lines`` can change: an evaluation in another world than the run's own is not kept in it."""
-    return config.flow, config.overload, config.outages
+def _world_of(config: EnvConfig) -> dict[str, object]:
+    """What ``World`` can change: an evaluation in another world than the run's own is not kept in it."""
+    return {name: value for name, value in vars(config).items() if name not in ("topology", "split")}

@@ -61,7 +61,7 @@ def draw(episode: Episode, path: Path, kind: Kind, console: Console, versus: Epi
     if path.suffix.lower() == EPISODE_SUFFIX:
         return episode.save(path)
     if is_table(path):
-        return write_tables(path, [episode])[0]
+        return write_tables(path, [episode])
     from envs import rendering
 
     if path.suffix.lower() == PAGE_SUFFIX:

@@ -84,6 +84,8 @@ def fitting(config: EnvConfig, console: Console | None = None) -> EnvConfig:
     Raises:
         GridError: all rows are too few.
     """
+    if config.start_time is not None:  # then the last step is repeated for the forecasts
+        return config
     whole = replace(config, forecast_h=(), split="all")
     for short in (config, replace(config, forecast_h=())):
         try:

@@ -46,10 +46,15 @@ def table_paths(path: Path) -> dict[str, Path]:
     return {name: path if name == names[0] else path.with_name(f"{path.stem}_{name}{path.suffix}") for name in names}
 
 
-def write_tables(path: Path, episodes: Sequence[Episode]) -> list[Path]:
+def written(path: Path) -> list[Path]:
+    """Every file that is written for a path of tables, or of anything else."""
+    return list(dict.fromkeys(table_paths(path).values())) if is_table(path) else [path]
+
+
+def write_tables(path: Path, episodes: Sequence[Episode]) -> Path:
     """Write the tables of one episode, or of several with the columns policy and episode before the others.
 
-    ``episodes`` of one policy follow each other and are counted from 0. Returns the files.
+    ``episodes`` of one policy follow each other and are counted from 0. Returns the path.
 
     Raises:
         GridError: a package is missing, a file cannot be written, or there are too many rows for Excel.
@@ -62,7 +67,7 @@ def write_tables(path: Path, episodes: Sequence[Episode]) -> list[Path]:
         write = _write_csv if suffix == CSV else _write_parquet
         for name, columns in tables.items():
             write(paths[name], columns)
-    return list(dict.fromkeys(paths.values()))
+    return path
 
 
 def _joined(episodes: Sequence[Episode]) -> dict[str, Columns]:

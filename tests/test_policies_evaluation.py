@@ -91,6 +91,7 @@ def test_json_has_the_promised_shape_and_survives_json(evaluation):
         "episodes": EPISODES,
         "seed": SEED,
         "split": "test",
+        "start_time": None,
         "hours": 24.0,
         "flow": "dc",
         "trips": False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from math import inf
 from numbers import Integral, Real
 from pathlib import Path
@@ -81,10 +82,8 @@ def _about(about: Row, faults: list[Fault]) -> tuple[dict[str, Any], list[str]]:
 def read_prices(place: str, value: Any, faults: list[Fault]) -> dict[str, float]:
     """The prices that a file gives; of GraphML, which has no objects, as JSON in a text."""
     if isinstance(value, str):
-        try:
+        with suppress(ValueError):
             value = json.loads(value)
-        except ValueError:
-            pass
     if not isinstance(value, dict):
         faults.append(Fault(place, _found(value), "an object of prices by name", "see the page on worlds and prices"))
         return {}
