@@ -58,10 +58,10 @@ def evaluate(
     if isinstance(policies, str):
         raise GridError("policies", repr(policies), "a list of names and agents", f"write [{policies!r}]")
     deciders = [_decider(policy) for policy in policies]
-    names = [*(decider.name for decider in deciders), OPTIMUM, Merit.name]
+    names = dict.fromkeys([*(decider.name for decider in deciders), OPTIMUM, Merit.name])
     for name in against:
         if name not in names:
-            raise GridError("against", repr(name), ", ".join(dict.fromkeys(names)), nearest(name, names))
+            raise GridError("against", repr(name), ", ".join(names), nearest(name, names))
     report = progress or (lambda done, what: None)
     config = config.replace(split=split) if isinstance(config, Problem) else dataclasses.replace(config, split=split)
     batch = GridBatch(config, episodes, seed)

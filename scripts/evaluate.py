@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import tyro
 
@@ -64,15 +64,11 @@ class Evaluate(CommonJson):
 
     def run(self, console: Console) -> None:
         """Print the table and draw the picture."""
-        from dataclasses import replace
-
-        from envs import EnvConfig
-        from grid import Grid, GridError
+        from grid import Grid
         from policies import BASELINES, MOST_NODES, Mpc, Plan, evaluate
         from scripts.pictures import check_path, draw_comparison
-        from scripts.running import Schedule, is_installed, record_all, run_config, tell_of_compiling
+        from scripts.running import Schedule, is_installed, record_all, tell_of_compiling
         from scripts.tables import check_tables, write_tables, written
-        from topologies import load
 
         check_path(self.plot)
         if self.out is not None:
@@ -80,19 +76,10 @@ class Evaluate(CommonJson):
         if self.task is not None:
             self._on_task(self.task, console)
             return
-        runs = [source for source in self.sources if source not in BASELINES]
-        config = run_config(runs[0], self.grid, BASELINES)[0] if runs else EnvConfig()
-        if self.grid is None and not runs:
-            raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
+        config, is_own = self._config()
         policies = self._policies()
-        grid = config.topology if self.grid is None else load(self.grid)
-        grid = grid if isinstance(grid, Grid) else load(grid)
-        own = _world_of(config)
-        config = self.world.of(replace(config, topology=grid, split=self.split))
-        if config.split == "all" and self.split != Evaluate.split:
-            raise GridError("--split", "--start beside it", "one of the two", "leave --split away: a date is any day")
-        takes_all = len(runs) == len(self.sources)
-        too_large = takes_all and len(grid.graph) > MOST_NODES
+        takes_all = all(source not in BASELINES for source in self.sources)
+        too_large = takes_all and len(cast(Grid, config.topology).graph) > MOST_NODES
         if too_large:
             policies.remove(Mpc.name)
         cannot_plan = takes_all and not is_installed("numba")
@@ -108,7 +95,7 @@ class Evaluate(CommonJson):
             kept += record_all(Schedule(), config, outcome.episodes, self.seed)
             write_tables(self.out, kept)
         console.result(outcome.table().splitlines(), outcome.to_json())
-        if self.grid is None and _world_of(config) == own:
+        if is_own:
             self._keep(outcome, console)
         if self.out is not None:
             console.say("", *[f"written: {path}" for path in written(self.out)])
@@ -118,6 +105,26 @@ class Evaluate(CommonJson):
             console.say("without plan, which needs numba: pip install load-balancer[train]")
         if self.plot is not None:
             console.say("", f"picture: {draw_comparison(outcome, policies[-1], config, self.plot)}")
+
+    def _config(self) -> tuple[EnvConfig, bool]:
+        """The world to evaluate in, with its grid, and whether it is that of the run."""
+        from envs import EnvConfig
+        from grid import Grid, GridError
+        from policies import BASELINES
+        from scripts.running import run_config
+        from topologies import load
+
+        runs = [source for source in self.sources if source not in BASELINES]
+        own = run_config(runs[0], self.grid, BASELINES)[0] if runs else EnvConfig()
+        if self.grid is None and not runs:
+            raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
+        grid = own.topology if self.grid is None else load(self.grid)
+        grid = grid if isinstance(grid, Grid) else load(grid)
+        config = self.world.of(replace(own, topology=grid, split=self.split))
+        if config.start_time is not None and self.split != Evaluate.split:
+            mend = "leave --split away: a date may be any day"
+            raise GridError("--split", "--start beside it", "one of the two", mend)
+        return config, self.grid is None and _world_of(config) == _world_of(own)
 
     def _on_task(self, name: str, console: Console) -> None:
         """Print the table of a task, and keep it in the run."""

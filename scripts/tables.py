@@ -31,8 +31,11 @@ def check_tables(path: Path) -> None:
     """Refuse, before any work, tables that cannot be written.
 
     Raises:
-        GridError: a package is missing, or a file cannot be written.
+        GridError: another suffix, a package is missing, or a file cannot be written.
     """
+    if not is_table(path):
+        found = f"the suffix {path.suffix!r}" if path.suffix else "no suffix"
+        raise GridError(str(path), found, ", ".join(TABLE_SUFFIXES), "end the file name with one of these")
     _import(path.suffix.lower())
     for each in table_paths(path).values():
         check_writable(each)
