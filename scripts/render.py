@@ -29,7 +29,7 @@ class Render(CommonJson):
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|EPISODE|GRID")]
     """folder of a run or its name in runs/, an episode file (.npz), or a grid"""
     out: Annotated[MaybePath, default(OUT)] = None
-    """file to write: .gif, .mp4, .png (sim_results .svg and .pdf too), .html for a browser, .npz for the episode,
+    """file to write: .gif, .mp4, .png, .svg, .pdf, .html for a browser, .npz for the episode,
     .csv, .xlsx or .parquet for tables of it"""
     what: Annotated[Kind | None, one_of(Kind), default("sim_results if OUT begins so, else grid_state")] = None
     """which picture: the grid at work, or the course of its sums"""
