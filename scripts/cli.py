@@ -114,8 +114,8 @@ def _report(error: Exception) -> int:
         mend = "choose another path, or change its permissions"
         error = GridError(str(error.filename), str(error.strerror), "a path that can be reached", mend)
     if isinstance(error, GridError):
-        for fault in error.faults:
-            console.error(str(fault))
+        for line in str(error).splitlines():  # those that are alike in one, and a bounded number
+            console.error(line)
         return EXIT_BAD_INPUT
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     console.error(f"a fault of the program, not of your input: {what}; run again with --debug to see where")

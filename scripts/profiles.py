@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from scripts.console import Console, amount, pairs, table
-from scripts.options import CommonJson, MaybePath, default, one_of
+from scripts.options import CommonJson, MaybePath, default, number, one_of
 
 if TYPE_CHECKING:
     from topologies import SeriesTable
@@ -29,15 +29,31 @@ class Profiles(CommonJson):
     """first column time_h (hours) or timestamps, the others with their unit: town [share], town [MW], town [kW]"""
     unit: Annotated[Unit | None, one_of(Unit), default("each column must name its own")] = None
     """unit of columns that name none"""
+    fix: Annotated[MaybePath, default("no file")] = None
+    """also write the series without gaps to this .csv file, and say what was changed"""
+    gap_h: Annotated[float, number("H", float, 0)] = 3.0
+    """with --fix: hours of the longest gap that is filled, along a straight line"""
+    zone: Annotated[str | None, tyro.conf.arg(metavar="ZONE"), default("times as they stand")] = None
+    """with --fix: where local times are of, such as Europe/Berlin"""
     picture: Annotated[MaybePath, default("no picture")] = None
     """also draw each series to this .png, .svg or .pdf file: its days, a week and its duration curve"""
 
     def run(self, console: Console) -> None:
         """Print one row a series."""
-        from topologies import read_series, shipped_profiles, shipped_series
+        from grid import GridError
+        from topologies import mend, read_series, shipped_profiles, shipped_series
 
-        series = shipped_series() if self.file is None else read_series(self.file, self.unit)
-        facts = _facts(series)
+        if self.fix is None and (self.zone is not None or self.gap_h != Profiles.gap_h):
+            raise GridError("--zone, --gap-h", "no --fix", "them with --fix OUT.csv alone", "add it")
+        changes: tuple[str, ...] = ()
+        if self.file is None and self.fix is None:
+            series = shipped_series()
+        elif self.fix is None or self.file is None:
+            series = read_series(self.file or Path(), self.unit)
+        else:
+            mended = mend(self.file, self.fix, self.unit, self.zone, self.gap_h)
+            series, changes = mended.series, mended.changes
+        facts = _facts(series) | {"changes": list(changes)}
         if self.file is None:
             about = shipped_profiles()
             facts |= {"origin": about.origin, "licence": about.licence}
@@ -79,6 +95,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
         ("start", begin),
         *[(word, facts[word]) for word in ("origin", "licence") if word in facts],
         *[("understood", note) for note in facts["understood"]],
+        *[("changed", note) for note in facts["changes"]],
     ]
     header = ("series", "unit", "mean", "min", "max", "mean/max", "energy")
     body = [

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grid import Grid, GridError
-from topologies import load, read_series
+from strategies import CHECKED
+from topologies import load, mend, read_series
 from topologies.formats import WRITERS
 
 START = datetime(2024, 1, 1)
@@ -114,7 +118,10 @@ def test_a_year_of_local_times_is_even_in_spite_of_its_clock_changes(tmp_path, s
     assert found.values[:, 0].tolist() == list(range(count))
     assert "local times, even but for changes of the clock: 2024-03-31, 2024-10-27" in found.notes
     torn = times[:2000] + times[2004:]  # a gap as well
-    with pytest.raises(GridError, match="fill the gap or remove the extra row; where clocks change, write times in"):
+    with pytest.raises(
+        GridError,
+        match="or remove the extra row; where clocks change, write times in",
+    ):
         table(tmp_path, "time,a [MW]\n" + "".join(f"{time},{k}\n" for k, time in enumerate(torn)))
 
 
@@ -153,3 +160,22 @@ def test_what_was_understood_goes_with_the_grid(tmp_path):
     np.testing.assert_allclose(found.series.values_frac, [[0.5005], [0.6]])
     assert "load.csv: semicolons between the cells, decimal commas" in found.notes
     assert "load.csv: kW converted to MW: town" in found.notes
+
+
+@given(
+    st.sampled_from([SMARD, ENTSOE, OPSD, PVGIS, NINJA]),
+    st.lists(
+        st.tuples(st.floats(0, 1), st.sampled_from([*';,\t"\n[](). -/:0a#', "\n\n", "1e999", "[kWh]"])),
+        max_size=6,
+    ),
+)
+@CHECKED
+def test_damaged_tables_raise_nothing_but_the_one_error(tmp_path_factory, text, edits):
+    for share, piece in edits:
+        at = int(share * len(text))
+        text = text[:at] + piece + text[at + 1 :]
+    folder = tmp_path_factory.mktemp("damaged")
+    for act in (read_series, lambda path: mend(path, folder / "out.csv", zone="Europe/Berlin")):
+        (folder / "series.csv").write_text(text, encoding="utf-8")
+        with suppress(GridError):
+            act(folder / "series.csv")

@@ -346,7 +346,7 @@ def test_what_is_missing_is_assumed_and_said(tmp_path):
         "no max_p_mw: its present output taken as its largest: gen 0",
         "no min_p_mw: taken as 0: gen 0",
         "no max_e_mwh: taken as constant demand or infeed of its present power: storage 0",
-        "no limit: its rating is missing, 0 or all nines: line 0",
+        "no limit: its rating is missing, 0, all nines or huge: line 0",
         "left out, as no source reaches it: node 2",
         "unlimited capacity for 1 of 1 lines: line 0",
         "no reactive demand",

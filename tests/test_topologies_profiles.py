@@ -314,7 +314,7 @@ def test_a_series_is_drawn_at_the_step_of_the_env():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ProfileSource(made().compile(), None, "tset"), "split: found 'tset'; allowed: train or test; did you mean 'test'?"),
+        (lambda: ProfileSource(made().compile(), None, "tset"), "split: found 'tset'; allowed: train, test or all; did you mean 'test'?"),
         (lambda: draw(with_series(), steps=21, split="test"), "series: found at most 20 h in a row in the test part; allowed: at least 21 h: an episode and what its forecasts reach for; give a series of about 106 h or more, or take a shorter horizon"),
         (lambda: draw(made(loads=("hosehold",))), "node 'c0': found load_profile 'hosehold'; allowed: household, commerce, industry, classic, h0_household, g0_business, g1_office, g2_evening, g3_continuous, g4_shop, l0_farm, constant, or a column of the grid's file of profiles; did you mean 'household'?"),
         (lambda: draw(made(gens=("commerce",))), "node 'g0': found gen_profile 'commerce'; allowed: sun, wind, pv_south, pv_east_west, pv_tracker, wind_inland, wind_coast, wind_offshore, constant, or a column of the grid's file of profiles; use one of: constant, pv_east_west, pv_south, pv_tracker, sun, wind, wind_coast, wind_inland, wind_offshore"),

@@ -79,7 +79,7 @@ def test_networks_of_pypsa_keep_their_step_and_their_dates(tmp_path, suffix):
 
 HOUR = timedelta(hours=1)
 BAD = {
-    "a hole": ([0, 1, 2, 5, 6], "3: found a step of 3 h; allowed: steps of 1 h, as in the first two rows; fill the gap or remove the extra row"),
+    "a hole": ([0, 1, 2, 5, 6], "3: found a step of 3 h; allowed: steps of 1 h, as in the first two rows; fill the gap (profiles --fix can) or remove the extra row"),
     "twice": ([0, 1, 1, 2], "2: found the time of the {word} before again; allowed: steps of 1 h, as in the first two rows; remove one of the two"),
     "backwards": ([3, 2, 1], "1: found a time before that of the {word} before; allowed: rising times; sort the rows by time"),
 }  # fmt: skip

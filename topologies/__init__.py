@@ -11,6 +11,7 @@ from topologies.generate import PREFIX as GENERATED_PREFIX
 from topologies.generate import expand
 from topologies.load import PREFIXES as NAME_PREFIXES
 from topologies.load import is_grid_folder, load, names
+from topologies.mending import mend
 from topologies.profiles import Dated, Draw, ProfileSource
 from topologies.series import resample
 from topologies.series import shipped as shipped_profiles
@@ -28,6 +29,7 @@ __all__ = [
     "expand",
     "is_grid_folder",
     "load",
+    "mend",
     "names",
     "read_series",
     "resample",

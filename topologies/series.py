@@ -138,15 +138,14 @@ class Windows:
         """
         blocks = part_of(series, split)
         parts = [resample(series.values_frac[block], series.dt_h, dt_h) for block in blocks]
+        longest, wanted = max(map(len, parts), default=0), steps
         if split == "all":
-            parts = [np.concatenate([part, part[-1:]]) for part in parts]
-        longest = max(map(len, parts), default=0)
-        if longest < steps:
-            part = "whole series, the step after it included" if split == "all" else f"{split} part"
-            found = f"at most {longest * dt_h:g} h in a row in the {part}"
-            allowed = f"at least {steps * dt_h:g} h: an episode and what its forecasts reach for"
+            parts, wanted = [np.concatenate([part, part[-1:]]) for part in parts], steps - 1
+        if longest < wanted:
             share = {"train": TRAIN_FRAC, "test": 1 - TRAIN_FRAC, "all": 1.0}[split]
-            mend = f"give a series of about {ceil(steps * dt_h / share):g} h or more, or take a shorter horizon"
+            found = f"at most {longest * dt_h:g} h in a row in {'all' if split == 'all' else f'the {split} part'}"
+            allowed = f"at least {wanted * dt_h:g} h: an episode and what its forecasts reach for"
+            mend = f"give a series of about {ceil(wanted * dt_h / share):g} h or more, or take a shorter horizon"
             raise GridError("series", found, allowed, mend)
         inside = [np.arange(len(part) - steps + 1) for part in parts]
         offsets = np.cumsum([0, *map(len, parts[:-1])])

@@ -13,10 +13,13 @@ import networkx as nx
 import numpy as np
 
 from grid import GridError, Series, atomic_path, nearest
+from topologies.clock import PARQUET, even_step, place, without_clock_changes
 from topologies.headers import FACTORS
 from topologies.series import SHIPPED, TimedSeries, check_range, shipped_year, start_hour
 from topologies.shapes import HOURS_A_WEEK
-from topologies.tables import PARQUET, UNITS, Content, even_step, place, read_csv, read_parquet, without_clock_changes
+from topologies.tables import UNITS, Content, read_csv, read_parquet
+
+SPREADSHEETS = (".xlsx", ".xls", ".ods")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,8 @@ def read_table(path: str | Path, unit: str | None = None) -> SeriesTable:
     path = Path(path)
     if unit not in (None, *UNITS):
         raise GridError("unit", repr(unit), " or ".join(UNITS), nearest(str(unit), UNITS))
+    if path.suffix.lower() in SPREADSHEETS:
+        raise GridError(str(path), "a spreadsheet", "CSV or Parquet", "save its sheet as CSV UTF-8, and give that file")
     content = (read_parquet if path.suffix.lower() == PARQUET else read_csv)(path, unit)
     if len(content.values) < 2:
         found = f"{len(content.values)} rows of values"
@@ -58,13 +63,13 @@ def read_table(path: str | Path, unit: str | None = None) -> SeriesTable:
     if first is not None and first.tzinfo is None:
         hours, local = without_clock_changes(hours, first, notes), True
     dt_h = even_step(path, hours, local, content.above)
-    values, units = _plain_units(content, dt_h, notes)
+    values, units = plain_units(content, dt_h, notes)
     start = None if first is None else first.replace(tzinfo=None)
     about = float(hours[0] % HOURS_A_WEEK), start, path, content.above, tuple(notes)
     return SeriesTable(content.names, units, dt_h, values, *about)
 
 
-def _plain_units(content: Content, dt_h: float, notes: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+def plain_units(content: Content, dt_h: float, notes: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Shares and MW from whatever units the columns have."""
     others: dict[str, list[str]] = {}
     units, values = [], content.values.copy()

@@ -5,71 +5,27 @@ from __future__ import annotations
 import csv
 import math
 from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import islice, pairwise
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from grid import Fault, Faults, GridError
+from grid import Faults, GridError
+from topologies.clock import Clock, as_cell, place
 from topologies.headers import FACTORS, SAMPLE, Layout, understand, unit_of
-from topologies.text import as_number, read_bytes, read_text
+from topologies.text import read_bytes, read_text
 
 UNITS = ("share", "MW")
-PARQUET = ".parquet"
-BINARY = (PARQUET, ".nc")
+GAPS = ("", "-", "--", "nan", "na", "n/a", "n/e", "null", "none")
+"""What stands for no value."""
+
 LONGEST_LINE = 100_000  # characters
 MOST_CELLS = 20_000_000
 MOST_CSV_CELLS = 5_000_000
 MOST_UNPACKED_BYTES = 400_000_000
-LARGEST_TIME_H = 1e7
-LEAST_STEP_H = 1 / 3600
-
-
-@dataclass(eq=False)
-class Clock:
-    """The times of the rows: hours from the Monday 00:00 before the first one, or as they stand if not dated."""
-
-    path: Path
-    column: str  # "time_h", of hours, or another one, of timestamps
-    first: datetime | None = None  # the first timestamp, in its own zone
-    _first_instant: datetime = datetime.min
-    hours: array[float] = field(default_factory=lambda: array("d"))
-    _row: int = -1  # position of the last one, refused ones counted
-
-    @property
-    def dated(self) -> bool:
-        """Whether the times are timestamps."""
-        return self.column != "time_h"
-
-    def skip(self, lines: int) -> None:
-        """Pass over so many lines above the first row."""
-        self._row += lines
-
-    def add(self, time: Any) -> None:
-        """Take the time of the next row: a timestamp or its text, or the text of a number of hours."""
-        self._row += 1
-        self.hours.append(self._since(time) if self.dated else _number(time, self.path, self._row, self.column))
-
-    def _since(self, time: Any) -> float:
-        try:
-            moment = time if isinstance(time, datetime) else datetime.fromisoformat(time)
-            instant = moment if moment.tzinfo is None else moment.astimezone(UTC)
-        except (OverflowError, TypeError, ValueError):
-            found = repr(time) if time else "an empty cell"
-            where = place(self.path, self._row, self.column)
-            raise GridError(where, found, "a timestamp of ISO 8601", "write it like 2030-01-31T14:00") from None
-        if self.first is None:
-            self.first, self._first_instant = moment, instant
-        first = self.first
-        if (moment.tzinfo is None) != (first.tzinfo is None):
-            found = f"{time!r}, while the first row has {first.isoformat()!r}"
-            where = place(self.path, self._row, self.column)
-            raise GridError(where, found, "a time zone in every row or in none", "write them alike")
-        return _hour_of_week(first) + (instant - self._first_instant).total_seconds() / 3600
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,17 +40,19 @@ class Content:
     notes: tuple[str, ...] = ()  # what was understood that the plain form does not have
 
 
-def read_csv(path: Path, unit: str | None) -> Content:
+def read_csv(path: Path, unit: str | None, gaps: Callable[[str], str] | None = None) -> Content:
     """Read a CSV file; ``unit`` is that of columns that name none.
+
+    With ``gaps``, which takes each time of ISO 8601 to another, cells without a value are NaN, and blank lines nothing.
 
     Raises:
         GridError: anything that is no table of numbers, with its line.
     """
     text = read_text(path, "a CSV file of profiles").rstrip()
-    cells = text.count(",") + text.count("\n")
-    if cells > MOST_CSV_CELLS:
+    count = text.count(",") + text.count("\n")
+    if count > MOST_CSV_CELLS:
         mend = "give a smaller file, or Parquet"
-        raise GridError(f"{path}", f"{cells:,} cells", f"at most {MOST_CSV_CELLS:,}", mend)
+        raise GridError(f"{path}", f"{count:,} cells", f"at most {MOST_CSV_CELLS:,}", mend)
     if not text:
         raise GridError(f"{path}", "an empty file", "a header and one row a step", "write the header first")
     lines = _lines(path, text)
@@ -112,6 +70,9 @@ def read_csv(path: Path, unit: str | None) -> Content:
             if layout.above and len(row) < 2:
                 break  # PVGIS explains its columns below the rows
             with faults.gather():
+                if gaps is not None and not "".join(row).strip():
+                    clock.skip(1)
+                    continue
                 if not "".join(row).strip() and len(row) < 2:
                     raise GridError(place(path, number), "a blank line", "one row a step", "remove the line")
                 if len(row) != len(header):
@@ -121,8 +82,16 @@ def read_csv(path: Path, unit: str | None) -> Content:
                     clock.skip(1)
                     empty += 1
                     continue
-                clock.add(layout.time(row[0]))
-                values.extend(_numbers([layout.plain(row[i]) for i in layout.kept], path, number, names))
+                cells = [layout.plain(row[i]) for i in layout.kept]
+                if gaps is None:
+                    clock.add(layout.time(row[0]))
+                    values.extend(_numbers(cells, path, number, names))
+                    continue
+                clock.add(gaps(layout.time(row[0])))
+                lacks = [cell.strip().lower() in GAPS for cell in cells]
+                found = ["0" if lack else cell for cell, lack in zip(cells, lacks, strict=True)]
+                pairs = zip(_numbers(found, path, number, names), lacks, strict=True)
+                values.extend(math.nan if lack else value for value, lack in pairs)
         faults.report()
     except csv.Error as error:
         raise GridError(str(path), f"no CSV ({error})", "a CSV file of profiles", "correct the file") from None
@@ -172,18 +141,9 @@ def _numbers(cells: Sequence[str], path: Path, row: int, names: Sequence[str]) -
     faults = Faults()
     for name, cell in zip(names, cells, strict=True):
         with faults.gather():
-            _number(cell, path, row, name)
+            as_cell(cell, path, row, name)
     faults.report()
     return values
-
-
-def _number(cell: str, path: Path, row: int, column: str) -> float:
-    value = as_number(cell)
-    if math.isfinite(value):
-        return value
-    mend = "write decimals with a point" if "," in cell else "correct the value" if cell.strip() else "fill the gap"
-    found = repr(cell) if cell.strip() else "an empty cell"
-    raise GridError(place(path, row, column), found, "a finite number", mend)
 
 
 def read_parquet(path: Path, unit: str | None) -> Content:
@@ -221,7 +181,7 @@ def read_parquet(path: Path, unit: str | None) -> Content:
         clock.add(moment if clock.dated else "" if moment is None else str(moment))
     values = np.stack(columns, axis=1)
     for row, column in np.argwhere(~np.isfinite(values))[:1].tolist():
-        _number("" if np.isnan(values[row, column]) else "inf", path, row, names[column])
+        as_cell("" if np.isnan(values[row, column]) else "inf", path, row, names[column])
     return Content(names, units, clock, values)
 
 
@@ -249,76 +209,3 @@ def _parquet_header(path: Path, file: Any) -> tuple[str, list[str]]:
             allowed = "timestamps" if dated else "one column of numbers"
             raise GridError(f"{path}, column {name!r}", str(kind), allowed, "convert the column")
     return times[0], header
-
-
-def even_step(path: Path, hours: np.ndarray, local: bool, above: int = 0) -> float:
-    """The one step between the times of the rows (R,) in hours; rounding of up to 1 % of it is let pass.
-
-    ``local`` times are timestamps without a zone, which a change of clocks may tear apart; ``above`` lines stand above
-    the header.
-
-    Raises:
-        GridError: the first time that is doubled, out of order or not one step after the one before.
-    """
-    if np.abs(hours).max() > LARGEST_TIME_H:
-        row = int(np.abs(hours).argmax())
-        found = f"{hours[row]:g} h"
-        raise GridError(place(path, row + above), found, f"at most {LARGEST_TIME_H:g} h", "correct the time")
-    steps = np.diff(hours)
-    dt_h = float(steps[0])
-    wrong = np.flatnonzero((steps <= 0) | ((dt_h > 0) & (np.abs(steps - dt_h) > 0.01 * dt_h)))
-    faults = Faults()
-    for row in wrong.tolist():
-        step, word = steps[row], _word(path)
-        if step == 0:
-            found, mend = f"the time of the {word} before again", "remove one of the two"
-        elif step < 0:
-            found, mend = f"a time before that of the {word} before", "sort the rows by time"
-        else:
-            found, mend = f"a step of {step:g} h", "fill the gap or remove the extra row"
-        mend += "; where clocks change, write times in UTC" if local else ""
-        even = f"steps of {dt_h:g} h, as in the first two rows" if dt_h > 0 else "rising times"
-        faults.add(Fault(place(path, row + above + 1), found, even, mend))
-    faults.report()
-    if dt_h < LEAST_STEP_H:
-        raise GridError(str(path), f"steps of {dt_h * 3600:g} s", "steps of a second or more", "thin out the rows")
-    return float(hours[-1] - hours[0]) / (len(hours) - 1)
-
-
-def _hour_of_week(moment: datetime) -> float:
-    return moment.weekday() * 24 + moment.hour + moment.minute / 60 + (moment.second + moment.microsecond / 1e6) / 3600
-
-
-def place(path: Path, row: int, column: str = "") -> str:
-    """Where a value is, as its reader would count: lines of a text from 1, rows of a binary file from 0."""
-    number = row if _word(path) == "row" else row + 2
-    return f"{path}, {_word(path)} {number}" + (f", column {column!r}" if column else "")
-
-
-def _word(path: Path) -> str:
-    return "row" if path.suffix.lower() in BINARY else "line"
-
-
-def without_clock_changes(hours: np.ndarray, first: datetime, notes: list[str]) -> np.ndarray:
-    """Hours (R,) of local times that a change of clocks tears apart, as if the clock had not been changed.
-
-    That is: on Sundays an hour is left out in March or April, and one stands twice in September to November, in turn,
-    and all else is even. Other times come back as they are.
-    """
-    steps = np.diff(hours)
-    dt_h = float(np.median(steps)) if len(steps) else 0.0
-    jumps = np.flatnonzero(np.abs(steps - dt_h) > 0.01 * dt_h)
-    if not 0 < dt_h <= 1 or not jumps.size or len(jumps) > 1000:
-        return hours
-    gained_h = np.round(steps[jumps] - dt_h, 6)
-    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=first.weekday())
-    days = [midnight + timedelta(hours=float(hours[jump])) for jump in jumps.tolist()]
-    springs = [day.month in (3, 4) for day in days]
-    right = all(
-        day.weekday() == 6 and gained == (1 if spring else -1) and (spring or day.month in (9, 10, 11))
-        for day, gained, spring in zip(days, gained_h.tolist(), springs, strict=True)
-    )
-    if not right or any(one == other for one, other in pairwise(springs)):
-        return hours
-    notes.append(f"local times, even but for changes of the clock: {', '.join(f'{day:%Y-%m-%d}' for day in days)}")
-    return hours[0] + dt_h * np.arange(len(hours))

@@ -22,6 +22,7 @@ from topologies.formats.units import Buses, stands_for_none
 from topologies.json_text import parse
 
 PREFIX = "pandapower:"
+UNLIMITED = 9999.0  # kA or MVA; pandapower and its converters write such ratings where a limit is missing
 FROM, TO, R, X, B, TAP, SHIFT, STATUS, G = 0, 1, 2, 3, 4, 8, 9, 10, 23  # columns of a branch
 ASYMMETRIES = [21, 22, 24, 25]  # what differs at its to end
 SIDES = ("hv", "mv", "lv")
@@ -235,8 +236,8 @@ def _limit_mw(net: Any, kind: str, element: int, block: int, name: str, buses: B
     else:
         rating = value(row, "sn_mva" if kind == "trafo" else f"sn_{SIDES[block]}_mva", np.nan)
         limit = rating * value(row, "df", 1.0) * value(row, "parallel", 1.0) * share
-    if stands_for_none(rating) or not 0 < limit < 1e12:
-        buses.note("no limit: its rating is missing, 0 or all nines", name)
+    if stands_for_none(rating) or rating >= UNLIMITED or not 0 < limit < 1e12:
+        buses.note("no limit: its rating is missing, 0, all nines or huge", name)
         return None
     if "max_loading_percent" not in row or not isfinite(value(row, "max_loading_percent", np.nan)):
         buses.note("limit at 100 % loading, as the file states no other", kind)

@@ -17,10 +17,43 @@ from topologies.formats.unread import note_unread
 
 GENERATORS = ("ext_grid", "gen", "sgen")
 ASSUMED_HOURS = 1.0
+_TAPS = ("side", "neutral", "step_percent", "step_degree", "pos", "changer_type", "dependency_table")
+_TRANSFORMER = (*(f"tap_{part}" for part in _TAPS), "id_characteristic_table", "pfe_kw", "i0_percent", "parallel", "df")
+_WINDINGS = [f"{name}_{side}" for name in ("sn", "vn", "vk", "vkr") for side in ("hv", "mv", "lv")]
+BY_PANDAPOWER = {  # columns of branches and buses that pandapower reads, or the reader of branches
+    "bus": ("vn_kv", "min_vm_pu", "max_vm_pu", "geo"),
+    "line": (
+        *("from_bus", "to_bus", "length_km", "r_ohm_per_km", "x_ohm_per_km", "c_nf_per_km", "g_us_per_km"),
+        *("max_i_ka", "df", "parallel", "max_loading_percent", "geo"),
+    ),
+    "trafo": (
+        *("hv_bus", "lv_bus", "sn_mva", "vn_hv_kv", "vn_lv_kv", "vk_percent", "vkr_percent", "shift_degree"),
+        *("leakage_resistance_ratio_hv", "leakage_reactance_ratio_hv", "max_loading_percent", *_TRANSFORMER),
+    ),
+    "trafo3w": (
+        *("hv_bus", "mv_bus", "lv_bus", "shift_mv_degree", "shift_lv_degree", "tap_at_star_point"),
+        *(f"{name}_{'mva' if name[:2] == 'sn' else 'kv' if name[:3] == 'vn_' else 'percent'}" for name in _WINDINGS),
+        *("max_loading_percent", *_TRANSFORMER),
+    ),
+    "impedance": (
+        *("from_bus", "to_bus", "rft_pu", "xft_pu", "rtf_pu", "xtf_pu", "gf_pu", "bf_pu", "gt_pu", "bt_pu", "sn_mva"),
+    ),
+    "switch": ("bus", "element", "et", "closed", "z_ohm"),
+    "tcsc": ("from_bus", "to_bus", "x_l_ohm", "x_cvar_ohm", "thyristor_firing_angle_degree"),
+}
+CREATED = {
+    "line": "line_from_parameters",
+    "trafo": "transformer_from_parameters",
+    "trafo3w": "transformer3w_from_parameters",
+}
+"""What pandapower's create functions are called where not as the table."""
+
 THEMES = {
     "not read, as it is about reactive power, voltage or short circuits": re.compile(
-        r"(.*_)?(q[sz]?|v[ma]|vn)_.*|cq\d_.*|cos_phi.*|const_[zi]_.*|.*reactive.*|id_q_.*|curve_style|s_sc_.*|rx.*|[rx]0.*|[rx]dss_.*|k|kappa|max_ik_ka|lrc_pu"
-    )
+        r"(.*_)?(q[sz]?|v[ma]|vn)_.*|cq\d_.*|cos_phi.*|const_[zi]_.*|.*reactive.*|id_q_.*|curve_style|s_sc_.*|rx.*"
+        r"|[rxcg]0.*|[rx]dss_.*|k|kappa|max_ik_ka|lrc_pu|(vkr?|mag|si)0_.*|endtemp_degree|vector_group|xn_ohm"
+    ),
+    "not read: the tap stays where it is": re.compile(r"tap_min|tap_max|oltc|tap_phase_shifter"),
 }
 
 
@@ -55,9 +88,10 @@ def read_units(net: Any, name_of: dict[int, str], buses: Buses, pandapower: Any,
     """
     read: dict[str, set[str]] = {table: set() for table in (*CONSTANT, *GENERATORS, "storage", "dcline", *COSTS)}
     read["xward"] |= {"r_ohm", "x_ohm", "vm_pu"}  # a branch, by pandapower, and its inner node
+    read |= {table: set(columns) for table, columns in BY_PANDAPOWER.items()}
     _read_units(_Reading(net, name_of, buses, read))
     for table, asked in read.items():
-        usual = inspect.signature(getattr(pandapower, f"create_{table}")).parameters
+        usual = inspect.signature(getattr(pandapower, f"create_{CREATED.get(table, table)}")).parameters
         frame = net[table]
         if "in_service" in frame:
             frame = frame[frame.in_service.astype(bool)]

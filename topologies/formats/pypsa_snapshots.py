@@ -8,10 +8,10 @@ from datetime import datetime
 import numpy as np
 
 from grid import GridError
+from topologies.clock import LARGEST_TIME_H, LEAST_STEP_H, Clock, even_step
 from topologies.formats.pypsa_tables import Network
 from topologies.json_text import word
 from topologies.shapes import HOURS_A_WEEK
-from topologies.tables import LARGEST_TIME_H, LEAST_STEP_H, Clock, even_step
 
 
 @dataclass(frozen=True)
