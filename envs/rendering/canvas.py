@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.collections import Collection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patheffects import Normal, Stroke
+from matplotlib.patheffects import Stroke
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
@@ -66,7 +66,7 @@ class Canvas:
         self.scale = min(size[0] / SIZE[0], size[1] / SIZE[1])
         self.width, self.height = size[0] / self.scale, size[1] / self.scale
         dpi = _DPI * self.scale
-        self._figure = figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi)
+        self.figure = figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi)
         self._axes = figure.add_axes((0, 0, 1, 1), frameon=False, xlim=(0, self.width), ylim=(0, self.height))
         self._renderer = _renderer(*size, dpi)
         self._pixels: Image = np.asarray(self._renderer.buffer_rgba())
@@ -185,13 +185,13 @@ class VectorCanvas(Canvas):
         halo: bool = False,
     ) -> None:
         """Write a text; ``y`` is the middle of its capitals, ``halo`` sets it off from what is behind."""
-        effects = [Stroke(linewidth=2 * _HALO_PX * 72 / _DPI, foreground=PAPER), Normal()] if halo else []
-        place, properties = (x, y - 0.365 * size * _DPI / 72), font(size, bold)
-        self._axes.text(
-            *place, text, color=colour, ha=align, va="baseline", fontproperties=properties, parse_math=False,
-            path_effects=effects, zorder=next(self._order)
-        )  # fmt: skip
+        options: dict[str, Any] = {"color": colour, "ha": align, "va": "baseline", "fontproperties": font(size, bold)}
+        layers = [[Stroke(linewidth=2 * _HALO_PX * 72 / _DPI, foreground=PAPER)], []] if halo else [[]]
+        for effects in layers:  # what has an effect is no text any more
+            place = x, y - 0.365 * size * _DPI / 72
+            order = next(self._order)
+            self._axes.text(*place, text, parse_math=False, path_effects=effects, zorder=order, **options)
 
     def save(self, path: Path, metadata: dict[str, Any]) -> None:
         """Write the file; its suffix says what."""
-        self._figure.savefig(path, dpi=_DPI, metadata=metadata)
+        self.figure.savefig(path, dpi=_DPI, metadata=metadata)
