@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import tyro
 
-from scripts.console import Console
+from scripts.console import Console, pairs
 from scripts.options import CommonJson, DatedWorld, MaybeCount, MaybePath, Seed, default, one_of
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from policies import Evaluation, Policy
 
 Split = Literal["train", "test"]
+YEAR_H = 8760.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,8 @@ class Evaluate(CommonJson):
     """how many; of a task with several grids, on each"""
     seed: Seed = 0
     """of the episodes"""
+    year: bool = False
+    """a year of the dated series, day by day, from --start or its first day; in place of --episodes"""
     split: Annotated[Split, one_of(Split)] = "test"
     """part of the time series that the episodes come from"""
     against: Annotated[tuple[str, ...], tyro.conf.arg(metavar="POLICY"), default("merit alone")] = ()
@@ -77,6 +81,7 @@ class Evaluate(CommonJson):
             self._on_task(self.task, console)
             return
         config, is_own = self._config()
+        config, episodes = self._days(config)
         policies = self._policies()
         takes_all = all(source not in BASELINES for source in self.sources)
         too_large = takes_all and len(cast(Grid, config.topology).graph) > MOST_NODES
@@ -89,13 +94,16 @@ class Evaluate(CommonJson):
         with console.progress("evaluating", 1.0) as report:
             kept: list[Episode] = []
             keep = None if self.out is None else kept.extend
-            about = self.episodes or 20, self.seed, report, config.split, self.against, keep
+            about = episodes, self.seed, report, config.split, self.against, keep
             outcome = evaluate(policies, config, *about)
         if self.out is not None:
             kept += record_all(Schedule(), config, outcome.episodes, self.seed)
             write_tables(self.out, kept)
-        console.result(outcome.table().splitlines(), outcome.to_json())
-        if is_own:
+        text = outcome.table().splitlines()
+        if self.year:
+            text += ["", *_year_text(outcome)]
+        console.result(text, outcome.to_json())
+        if is_own and not self.year:
             self._keep(outcome, console)
         if self.out is not None:
             console.say("", *[f"written: {path}" for path in written(self.out)])
@@ -126,6 +134,26 @@ class Evaluate(CommonJson):
             raise GridError("--split", "--start beside it", "one of the two", mend)
         return config, self.grid is None and _world_of(config) == _world_of(own)
 
+    def _days(self, config: EnvConfig) -> tuple[EnvConfig, int]:
+        """The config and how many episodes: with --year, the days of a year of the series that sets the clock."""
+        from grid import Grid, GridError, Series
+        from topologies import shipped_series
+
+        if not self.year:
+            return config, self.episodes or 20
+        if self.episodes is not None:
+            raise GridError("--year", "--episodes beside it", "one of the two", "leave out --episodes")
+        if self.split != Evaluate.split:
+            raise GridError("--year", "--split beside it", "one of the two", "leave --split away: a year has all days")
+        series = cast(Grid, config.topology).series or shipped_series()
+        first = getattr(series, "start", None) or datetime(1, 1, 1)  # refused later: a series without dates
+        start = datetime.fromisoformat(config.start_time) if config.start_time else first
+        steps = self.world.horizon or max(1, round(24 / config.dt_h))
+        config = replace(config, start_time=start.isoformat(), split="all", horizon=steps)
+        length = len(series.values_frac if isinstance(series, Series) else series.values)
+        left_h = length * series.dt_h - (start - first) / timedelta(hours=1)
+        return config, max(1, int(min(left_h, YEAR_H) / (steps * config.dt_h) + 1e-9))
+
     def _on_task(self, name: str, console: Console) -> None:
         """Print the table of a task, and keep it in the run."""
         from envs import find_task
@@ -134,7 +162,9 @@ class Evaluate(CommonJson):
         from scripts.running import tell_of_compiling
 
         task = find_task(name)
-        given = [f"--{name}" for name in ("grid", "plot", "against", "out") if getattr(self, name)] + self.world.options
+        given = [
+            f"--{name}" for name in ("grid", "plot", "against", "out", "year") if getattr(self, name)
+        ] + self.world.options
         if given:
             found = f"{given[0]} beside it"
             raise GridError("--task", found, "the task alone, which says all of that", f"leave out {given[0]}")
@@ -170,6 +200,16 @@ class Evaluate(CommonJson):
                 keep_evaluation(folders[0], outcome)
             except GridError as error:
                 console.say(f"not kept in the run: {error}")
+
+
+def _year_text(outcome: Evaluation) -> list[str]:
+    """What each policy saves in all the days."""
+    days = outcome.episodes * outcome.hours / 24
+    rows = []
+    for rival in outcome.rows[0].figures.saving:
+        saved = [(row.name, row.figures.saving[rival].mean * days) for row in outcome.rows if row.name != rival]
+        rows.append((f"saved in {days:g} days on {rival}", ", ".join(f"{name} {mean:,.0f}" for name, mean in saved)))
+    return pairs(rows)
 
 
 def _world_of(config: EnvConfig) -> dict[str, object]:

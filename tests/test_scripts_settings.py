@@ -185,6 +185,22 @@ def test_an_evaluation_of_chosen_days_says_so(run: CommandLine, trained: Path, t
     assert not (tmp_path / "agent" / "evaluation.json").exists()
 
 
+def test_a_year_is_every_day_of_it_once(run: CommandLine, tmp_path: Path) -> None:
+    write_dated(tmp_path, days=12)
+    words = ("evaluate", "merit", "--grid", "town.json", "--year")
+    year = run.json(*words)
+    assert (year["episodes"], year["hours"], year["start_time"]) == (12, 24, "2025-01-06T00:00:00")
+    one = run.json(
+        "evaluate", "merit", "--grid", "town.json", "--start", "2025-01-17", "--horizon", 24, "--episodes", 1
+    )
+    costs = year["policies"]["merit"]["episode_cost"]
+    assert costs[11] == pytest.approx(one["policies"]["merit"]["episode_cost"][0])
+    saved = sum(costs) - sum(year["policies"]["optimum"]["episode_cost"])
+    assert run.ok(*words).splitlines()[-1] == f"saved in 12 days on merit  optimum {saved:,.0f}"
+    halves = run.json(*words, "--start", "2025-01-16", "--dt", 0.5)
+    assert (halves["episodes"], halves["hours"]) == (2, 24)
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
