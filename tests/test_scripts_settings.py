@@ -236,6 +236,13 @@ def test_a_year_is_every_day_of_it_once(run: CommandLine, tmp_path: Path) -> Non
             "evaluate merit --grid triangle --start 2025-01-13 --split train",
             "--split: found --start beside it",
         ),
+        ("evaluate merit --grid triangle --year", "nodes that follow no dated series; allowed: a dated series"),
+        (
+            "evaluate merit --grid triangle --year --episodes 3",
+            "--year: found --episodes beside it; allowed: one of the",
+        ),
+        ("evaluate merit --grid triangle --year --split train", "--year: found --split beside it; allowed: one of the"),
+        ("evaluate --task case14-calm-v1 --year", "--task: found --year beside it; allowed: the task alone"),
         (
             "render best.npz --horizon 3",
             "an episode that has already happened; allowed: a run or a grid; leave out",
