@@ -190,7 +190,7 @@ BAD = {
     "node no object": (text(nodes=["a"]), ": nodes[0]: found a text; allowed: an object; write each as an object of fields"),
     "graph no object": (text(graph=3), ": graph: found 3; allowed: an object; write the grid's name and the like as fields"),
     "word of others": (text(lines=[]), ": found the unknown field 'lines'; allowed: directed, multigraph, graph, nodes, edges; did you mean 'edges'?"),
-    "graph field": (text(graph={"format": rows.FORMAT, "license": "x"}), ": graph.license: found the unknown field 'license'; allowed: format, name, origin, licence, base_mva, profiles; did you mean 'licence'?"),
+    "graph field": (text(graph={"format": rows.FORMAT, "license": "x"}), ": graph.license: found the unknown field 'license'; allowed: format, name, origin, licence, base_mva, profiles, prices; did you mean 'licence'?"),
     "name no text": (text(graph={"name": 3}), ": graph.name: found 3; allowed: a text of one line, at most 1000 characters; correct it or leave it out"),
     "name of two lines": (text(graph={"name": "a\nb"}), ": graph.name: found 'a\\nb'; allowed: a text of one line, at most 1000 characters; correct it or leave it out"),
     "other version": (text(graph={"format": "load-balancer/2"}), ": graph.format: found 'load-balancer/2'; allowed: 'load-balancer/1' or none; convert the file with the version that wrote it"),
@@ -211,7 +211,7 @@ BAD = {
     "true for a number": (node(load_max_mw=True), ": node 'b': found load_max_mw True; allowed: a number >= 0; correct the value"),
     "a number for a text": (node(load_profile=3), ": node 'b': found load_profile 3; allowed: the name of a profile; correct the name"),
     "kind": (node(kind="load"), ": node 'b': found kind 'load'; allowed: a kind out of source, storage, consumer, junction; use one of: consumer, junction, source, storage"),
-    "profile": (node(load_profile="houshold"), ": node 'b': found load_profile 'houshold'; allowed: household, commerce, industry, classic, h0_household, g0_business, g1_office, g2_evening, g3_continuous, g4_shop, l0_farm, constant, or a column of the grid's file of profiles; did you mean 'household'?"),
+    "profile": (node(load_profile="houshold"), ": node 'b': found load_profile 'houshold'; allowed: household, commerce, industry, classic, h0_household, g0_business, g1_office, g2_evening, g3_continuous, g4_shop, l0_farm, constant, or a column of the grid's file of profiles, prices; did you mean 'household'?"),
     "profile of the other table": (node(load_profile="sun"), ": node 'b': found load_profile 'sun'; allowed: household, commerce, industry, classic, h0_household, g0_business, g1_office, g2_evening, g3_continuous, g4_shop, l0_farm, constant, or a column of the grid's file of profiles; use one of: classic, commerce, constant, g0_business, g1_office, g2_evening, g3_continuous, g4_shop, h0_household, household, industry, l0_farm"),
 }  # fmt: skip
 
