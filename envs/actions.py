@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from envs.redispatch import Redispatch
-from grid import Array, GridArrays, Inputs, Prices, Setpoint, marginal_cost_per_mwh, namespace
-from grid.physics import TINY_MW, Limits
+from grid import Array, GridArrays, Inputs, Prices, Setpoint, loops, namespace
+from grid.dispatch import MeritOrder, Redispatch
+from grid.physics import Limits
 
 if TYPE_CHECKING:
     from grid.planning.day import Day
@@ -19,66 +19,6 @@ if TYPE_CHECKING:
 ROOM_MW = 1e-6  # a unit with less room than this cannot be moved
 MOST_SHIFT_FRAC = 0.25  # of the typical price: what a bid of 1 adds to the price of a unit
 FINE_FRAC = 0.1  # of that, in proportion to the bid; the rest goes with its cube, so that small bids change little
-
-
-@dataclass(frozen=True, eq=False)
-class MeritOrder:
-    """Sources by rising marginal cost, one tier for each cost in each connected part; G sources, K tiers, P parts.
-
-    Flexible demand counts as a source, whose output is what is cut.
-
-    The order goes by the mean of the marginal cost over the source's range; equal costs share pro rata.
-    """
-
-    part_matrix: Array  # (N, P) 1 where the node is in the part
-    sources: Array  # (G,) nodes, tier by tier
-    last: Array  # (K,) position of each tier's last source
-    before: Array  # (P,) position of the last source before each part's first one, in 0..G; 0: there is none
-    part: Array  # (K,) of each tier
-    tier: Array  # (N,) of each node's source
-
-    @classmethod
-    def of(cls, arrays: GridArrays, prices: Prices, *, copper_plate: bool = False) -> MeritOrder:
-        """Order the sources of a grid; on a copper plate all nodes are one part."""
-        sources = arrays.dispatched
-        cost = marginal_cost_per_mwh(arrays, prices) + arrays.gen_cost_per_mw2h * arrays.gen_max_mw
-        part = np.zeros_like(arrays.part) if copper_plate else arrays.part
-        keys, tier = np.unique(np.stack([part[sources], cost[sources]]), axis=1, return_inverse=True)
-        tier = tier.ravel()
-        order = np.argsort(tier, kind="stable")
-        tier_of_node = np.zeros(len(part), dtype=np.intp)
-        tier_of_node[sources] = tier
-        parts = np.arange(int(part.max()) + 1)
-        return cls(
-            part_matrix=(part[:, None] == parts).astype(float),
-            sources=sources[order],
-            last=np.searchsorted(tier[order], np.arange(keys.shape[1]), side="right"),
-            before=np.searchsorted(part[sources[order]], parts),
-            part=keys[0].astype(np.intp),
-            tier=tier_of_node,
-        )
-
-    def dispatch(self, need_mw: Array, lo_mw: Array, hi_mw: Array) -> Array:
-        """Fill the cheapest sources first.
-
-        Args:
-            need_mw: (B, N) what is to be generated for each node; only the sum over each part matters.
-            lo_mw: (B, N) lower limit of each source.
-            hi_mw: (B, N) upper limit of each source.
-
-        Returns:
-            (B, N) output within the limits, summing to the need of each part where the limits allow.
-        """
-        if not self.sources.shape[0]:
-            return lo_mw
-        xp = namespace(need_mw)
-        span = hi_mw - lo_mw
-        up_to = xp.cumulative_sum(span[:, self.sources], axis=1, include_initial=True)
-        end = up_to[:, self.last]
-        size = xp.diff(end, axis=1, prepend=xp.zeros_like(end[:, :1]))
-        need = xp.matmul(need_mw - lo_mw, self.part_matrix) + up_to[:, self.before]
-        fill = xp.minimum(xp.maximum((need[:, self.part] - (end - size)) / xp.maximum(size, TINY_MW), 0.0), 1.0)
-        return lo_mw + span * fill[:, self.tier]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +74,15 @@ class ActionMap:
         arrays = self.arrays
         if self.kind == "bids":
             return self._cleared(day, _shift(actions), limits, inputs)
+        lo, hi = limits.gen_lo_mw, limits.gen_hi_mw
+        compiled = loops(actions, "grid.dispatch")
+        if compiled is not None and self.kind != "plan":
+            of_stores = arrays.discharge_max_mw, arrays.charge_max_mw, limits.store_lo_mw, limits.store_hi_mw
+            store, need = compiled.stores(actions, self.unit, *of_stores, inputs.load_mw)
+            return Setpoint(compiled.outputs(actions, self.unit, lo, hi, self._zero(need, limits)), store)
         a = xp.concat([actions, xp.zeros_like(actions[:, :1])], axis=1)[:, self.unit]
         up, down = xp.maximum(a, 0.0), xp.minimum(a, 0.0)
         store = up * arrays.discharge_max_mw + down * arrays.charge_max_mw
-        lo, hi = limits.gen_lo_mw, limits.gen_hi_mw
         if self.kind == "plan":
             plan = self._cleared(day, xp.zeros_like(actions), limits, inputs)
             if arrays.flexible.shape[0]:
@@ -145,10 +90,8 @@ class ActionMap:
             rise, fall = limits.store_hi_mw - plan.store_mw, plan.store_mw - limits.store_lo_mw
             gen = plan.gen_mw + up * (hi - plan.gen_mw) + down * (plan.gen_mw - lo)
             return Setpoint(gen, plan.store_mw + up * rise + down * fall)
-        if self.kind == "absolute":
-            return Setpoint(lo + (a + 1.0) / 2.0 * (hi - lo), store)
         feasible = xp.minimum(xp.maximum(store, limits.store_lo_mw), limits.store_hi_mw)
-        zero = self._zero(feasible, limits, inputs)
+        zero = self._zero(inputs.load_mw - feasible, limits)
         return Setpoint(zero + up * (hi - zero) + down * (zero - lo), store)
 
     def actions(self, setpoint: Setpoint, limits: Limits, inputs: Inputs, day: Day | None = None) -> Array:
@@ -175,7 +118,7 @@ class ActionMap:
             gen_side = xp.where(gen >= plan.gen_mw, hi - plan.gen_mw, plan.gen_mw - lo)
             gen_share = _ratio(gen - plan.gen_mw, gen_side)
         elif self.kind == "residual":
-            zero = self._zero(store, limits, inputs)
+            zero = self._zero(inputs.load_mw - store, limits)
             gen_side = xp.where(gen >= zero, hi - zero, zero - lo)
             gen_share = _ratio(gen - zero, gen_side)
         else:
@@ -191,12 +134,14 @@ class ActionMap:
 
         return clear(cast("Day", day), shift, limits, inputs)
 
-    def _zero(self, store_mw: Array, limits: Limits, inputs: Inputs) -> Array:
-        """(B, N) output that a residual action of 0 stands for, with the stores at ``store_mw`` within their limits."""
-        gen = self.merit.dispatch(inputs.load_mw - store_mw, limits.gen_lo_mw, limits.gen_hi_mw)
+    def _zero(self, need_mw: Array, limits: Limits) -> Array:
+        """(B, N) output that an action of 0 stands for, where stores within their limits leave (B, N) to generate."""
+        if self.kind == "absolute":
+            return (limits.gen_lo_mw + limits.gen_hi_mw) / 2.0
+        gen = self.merit.dispatch(need_mw, limits.gen_lo_mw, limits.gen_hi_mw)
         if self.redispatch_moves == 0:
             return gen
-        return self.redispatch.moves(gen, store_mw - inputs.load_mw, limits, self.redispatch_moves)
+        return self.redispatch.moves(gen, -need_mw, limits, self.redispatch_moves)
 
     def merit_setpoint(self, limits: Limits, inputs: Inputs) -> Setpoint:
         """The merit-order rule: (B, N) cheapest sources first, stores idle."""

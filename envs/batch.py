@@ -20,7 +20,7 @@ from envs.graph_observation import GraphEncoder
 from envs.outages import LineOutages
 from envs.outlook import Outlook, steps_to_draw
 from envs.problem import SPLIT_CODES, Problem
-from grid import Array, GridError, Inputs, Outcome, Setpoint, State, overload_mw, settlement, step_costs
+from grid import Array, GridError, Inputs, Outcome, Setpoint, State, priced, settlement, step_amounts
 from grid.physics import SOON_H, Limits, flows, initial_state, limits, step
 from grid.planning import Correction
 
@@ -225,7 +225,8 @@ class GridBatch:
         before, inputs = self.state, self.outlook.inputs(self.t)
         now = limits(self.arrays, before, inputs) if self.outlook.gate else self.limits
         after, outcome = step(self.arrays, before, setpoint, inputs, now, self.config.relays, self._ac)
-        terms = step_costs(self.arrays, self.prices, outcome, dt_h)
+        amounts = step_amounts(self.arrays, outcome)
+        terms = priced(amounts, self.prices, dt_h)
         done = self.t + 1 == self.horizon
         value, start = self.problem.store_value_per_mwh, self.arrays.store_init_mwh
         terms["settlement"] = settlement(value, start, after.store_mwh) if done else np.zeros(self.batch_size)
@@ -237,7 +238,7 @@ class GridBatch:
         energies = {
             "unserved_mwh": outcome.shed_mw @ self.arrays.each_node * dt_h,
             "curtailed_mwh": outcome.curtailed_mw @ self.arrays.each_node * dt_h,
-            "overload_mwh": overload_mw(self.arrays, outcome.carried) @ self.arrays.each_line * dt_h,
+            "overload_mwh": amounts["overload"] * dt_h,
         }
         self.violation_mwh = energies["unserved_mwh"] + energies["overload_mwh"]
         if self._ac is not None:

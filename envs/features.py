@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 
 from envs.outlook import Outlook
-from grid import KIND_NAMES, Array, GridArrays, namespace
+from grid import KIND_NAMES, Array, GridArrays, loops, namespace
 from grid.physics import SOON_H
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class View:
 
 def loading(arrays: GridArrays, carried: Array) -> Array:
     """(B, E) signed share of capacity, 0 for unlimited lines; see ``Outcome.carried``."""
+    compiled = loops(carried, "grid.physics")
+    if compiled is not None:
+        return compiled.loading(carried, arrays.capacity_mw, LOADING_BOUND)
     xp = namespace(carried)
     return xp.minimum(xp.maximum(carried / arrays.capacity_mw, -LOADING_BOUND), LOADING_BOUND)
 

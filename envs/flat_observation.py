@@ -22,6 +22,8 @@ from envs.forecasts import most_frac
 from envs.outlook import Outlook
 from grid import Array, GridArrays, namespace
 
+BLOCK = 2**15  # values at a time, so that what is in work stays in the processor's cache
+
 
 class FlatEncoder:
     """One vector: time, demand, availability, forecasts, then ramped output, charge and the loading of doing nothing.
@@ -38,6 +40,7 @@ class FlatEncoder:
         self.profiled = np.flatnonzero([name is not None for name in arrays.gen_profile])
         self.ramped = np.flatnonzero(np.isfinite(arrays.gen_ramp_mw_per_h) & arrays.is_source)
         self.stores = np.flatnonzero(arrays.is_store)
+        self.ramped_max_mw, self.stores_max_mwh = arrays.gen_max_mw[self.ramped], arrays.store_max_mwh[self.stores]
         self.limited = np.flatnonzero(np.isfinite(arrays.capacity_mw))
         self.heat_limit = config.protection.heat_limit
         planned = np.isin(arrays.line_names, [outage.line for outage in config.outages])
@@ -107,25 +110,31 @@ class FlatEncoder:
     def start(self, outlook: Outlook) -> None:
         """Prepare for new episodes."""
         steps, batch = outlook.hour.shape
-        demand = outlook.known_load_mw()[..., self.loads] / self.arrays.load_max_mw[self.loads]
-        total = outlook.total_load_mw() / self.peak_mw
-        varying = outlook.avail_at(self.profiled)
-        parts = [time_features(outlook), demand, varying[:, 0]]
+        self._outside = np.empty((steps, batch, self.ends[6 if self.remembers else 4]), np.float32)
+        time, size = time_features(outlook), max(BLOCK // (batch * len(self.arrays.node_names)), 1)
+        for first in range(0, steps, size):
+            at = np.arange(first, min(first + size, steps))
+            np.concatenate([time[at], *self._of_outside(outlook, at)], -1, self._outside[first : first + size])
+
+    def _of_outside(self, outlook: Outlook, at: np.ndarray) -> list[np.ndarray]:
+        """Demand, availability and their forecasts when some steps (S,) are decided, (S, B, ·) each."""
+        peaks_mw = self.arrays.load_max_mw[self.loads]
+        demand = outlook.known_load_mw(at)[..., self.loads] / peaks_mw
+        total = outlook.total_load_mw(at)[:, 1:] / self.peak_mw
+        varying = outlook.avail_at(at)
+        parts = [demand, varying[:, 0]]
         if self.remembers:
-            last_demand = outlook.load_mw[: steps - 1, :, self.loads] / self.arrays.load_max_mw[self.loads]
-            last_varying = outlook.avail_frac[: steps - 1, :, self.profiled]
-            parts += [
-                np.concatenate([now[:1], last]) for now, last in ((demand, last_demand), (varying[:, 0], last_varying))
-            ]
-        parts += [total[:, 1:].swapaxes(1, 2), varying[:, 1:].swapaxes(1, 2).reshape(steps, batch, -1)]
-        self._outside = np.concatenate(parts, axis=-1, dtype=np.float32)
+            last, is_first = np.maximum(at - 1, 0), (at == 0)[:, None, None]
+            truths = outlook.load_mw[last][..., self.loads] / peaks_mw, outlook.avail_frac[last][..., self.profiled]
+            parts += [np.where(is_first, now, truth) for now, truth in zip(parts, truths, strict=True)]
+        return [*parts, total.swapaxes(1, 2), varying[:, 1:].swapaxes(1, 2).reshape(*total.shape[::2], -1)]
 
     def __call__(self, view: View) -> Array:
         """(B, F) float32."""
         xp = namespace(view.store_mwh)
         parts = [
-            view.gen_mw[:, self.ramped] / xp.asarray(self.arrays.gen_max_mw[self.ramped]),
-            view.store_mwh[:, self.stores] / xp.asarray(self.arrays.store_max_mwh[self.stores]),
+            view.gen_mw[:, self.ramped] / xp.asarray(self.ramped_max_mw),
+            view.store_mwh[:, self.stores] / xp.asarray(self.stores_max_mwh),
             *([_lowest_and_highest(view)] * self.sees_voltages),
             view.idle_loading[:, self.limited],
         ]
@@ -138,8 +147,10 @@ class FlatEncoder:
                 xp.asarray(plan_features.unit_plan(view.day)[:, self._of_plan()]),
                 xp.asarray(lines.reshape(len(lines), -1)),
             ]
-        inside = [xp.astype(part, xp.float32) for part in parts]
-        return xp.concat([xp.asarray(self._outside[view.t]), *inside], axis=-1)
+        outside = self._outside[view.t]
+        if xp is np:
+            return np.concatenate([outside, *parts], axis=-1, dtype=np.float32, casting="same_kind")
+        return xp.concat([xp.asarray(outside), *(xp.astype(part, xp.float32) for part in parts)], axis=-1)
 
 
 def _lowest_and_highest(view: View) -> Array:

@@ -86,9 +86,10 @@ class GraphEncoder:
     def start(self, outlook: Outlook) -> None:
         """Prepare for new episodes."""
         offered_mw = outlook.offered_mw(self.arrays.gen_max_mw)
-        totals = [mw.swapaxes(1, 2) / self.peak_mw for mw in (outlook.total_load_mw(), offered_mw)]
+        at = np.arange(len(outlook.hour))
+        totals = [mw.swapaxes(1, 2) / self.peak_mw for mw in (outlook.total_load_mw(at), offered_mw)]
         parts = (time_features(outlook), *totals)
-        self._outlook, self._known_load_mw = outlook, outlook.known_load_mw()
+        self._outlook, self._known_load_mw = outlook, outlook.known_load_mw(at)
         self._globals = np.concatenate(parts, axis=-1, dtype=np.float32)
 
     def __call__(self, view: View) -> dict[str, Array]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -94,42 +95,50 @@ class Outlook:
         own = self.errors.of_nodes(step)
         return factor_of(self.errors.avail(step, lead), None if own is None else own[1], lead)
 
-    def known_load_mw(self) -> Array:
-        """(T + 1, B, N) demand of each step as known when it is decided."""
-        steps = np.arange(len(self.hour))
-        return self.load_mw[steps] * self.load_frac(steps, np.full_like(steps, self.gate))
+    def known_load_mw(self, at: np.ndarray) -> Array:
+        """(S, B, N) demand of some steps (S,) as known when they are decided."""
+        load_mw = self.load_mw[at]
+        return load_mw * self.load_frac(at, np.full_like(at, self.gate)) if self.gate else load_mw
 
-    def total_load_mw(self) -> Array:
-        """(T + 1, 1 + L, B) forecast demand of all nodes when each step is decided: of the step, and at the leads."""
-        step, lead = self._shown()
-        own = self.errors.of_nodes(step)
-        if own is None:
-            return self.load_mw.sum(-1)[step] * self.load_frac(step, lead)[..., 0]
+    def total_load_mw(self, at: np.ndarray) -> Array:
+        """(S, 1 + L, B) forecast demand of all nodes when steps (S,) are decided: of the step, and at the leads."""
+        step, lead = self._shown(at)
+        if self.errors.of_nodes(step[:1, :1]) is None:
+            return self._total_mw[step] * self.load_frac(step, lead)[..., 0]
         return (self.load_mw[step] * self.load_frac(step, lead)).sum(-1)
 
-    def avail_at(self, nodes: Array) -> Array:
-        """(T + 1, 1 + L, B, n) forecast availability of some nodes (n,) that follow a profile, likewise."""
-        step, lead = self._shown()
+    @cached_property
+    def _total_mw(self) -> Array:
+        """(S, B) demand of all nodes."""
+        return self.load_mw @ np.ones(self.load_mw.shape[2])
+
+    def avail_at(self, at: np.ndarray) -> Array:
+        """(S, 1 + L, B, n) forecast availability of the nodes that follow a profile, likewise."""
+        step, lead = self._shown(at)
         factor = self.avail_factor(step, lead)
-        own = factor if factor.shape[-1] == 1 else factor[..., nodes]
-        return np.minimum(self.avail_frac[:, :, nodes][step] * own, 1.0)
+        own = factor if factor.shape[-1] == 1 else factor[..., self.profiled]
+        return np.minimum(self._varying_frac[step] * own, 1.0)
+
+    @cached_property
+    def _varying_frac(self) -> Array:
+        """(S, B, n) availability of the nodes that follow a profile."""
+        return self.avail_frac[..., self.profiled]
 
     def offered_mw(self, gen_max_mw: Array) -> Array:
         """(T + 1, 1 + L, B) forecast output at most of all nodes, whose gen_max_mw is (N,), likewise."""
-        step, lead = self._shown()
+        step, lead = self._shown(np.arange(len(self.hour)))
         largest_mw = self.avail_frac @ gen_max_mw
         steady_mw = float(gen_max_mw[~self.profiled].sum())
         if self.errors.of_nodes(step[:1, :1]) is not None:
-            varying = np.flatnonzero(self.profiled)
-            return steady_mw + self.avail_at(varying) @ gen_max_mw[varying]
+            return steady_mw + self.avail_at(np.arange(len(self.hour))) @ gen_max_mw[self.profiled]
         varying_mw = self.avail_factor(step, lead)[..., 0] * (largest_mw[step] - steady_mw)
         most_mw = np.where(lead[..., None] > 0, gen_max_mw[self.profiled].sum(), np.inf)
         return steady_mw + np.minimum(varying_mw, most_mw)
 
-    def _shown(self) -> tuple[Array, Array]:
-        """(T + 1, 1 + L) each: the steps that observations tell of, and how far ahead they are."""
+    def _shown(self, at: np.ndarray) -> tuple[Array, Array]:
+        """(S, 1 + L) each: the steps that observations before steps (S,) tell of, and how far ahead they are."""
         ahead = np.concatenate([[0], self.leads])
-        steps = np.arange(len(self.hour))[:, None] + ahead
+        steps = at[:, None] + ahead
         return steps, np.broadcast_to(ahead + self.gate, steps.shape)
 
 

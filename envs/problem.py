@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from envs.actions import ActionMap, MeritOrder
+from envs.actions import ActionMap
 from envs.config import EnvConfig
 from envs.forecasts import flow_error_mw
 from envs.outages import line_of
 from envs.outlook import steps_to_draw
-from envs.rewards import SCALE_EPISODES, reference_cost, scale_floor
+from envs.rewards import SCALE_EPISODES, CopperPlate, reference_cost, scale_floor
 from grid import Array, Grid, GridArrays, GridError, Prices, Series, store_value_per_mwh
 from grid.physics import ac_flow
 from topologies import Dated, ProfileSource, load
@@ -27,6 +27,8 @@ SPLIT_CODES = {"train": 0, "test": 1, "scale": 2, "all": 3}  # streams of random
 SAFE_SIGMAS = 1.5  # of a flow's error at gate closure, that plans keep free on lines that trip
 LEAST_CAPACITY = 0.8  # share of a line's capacity that they use in any case
 TRIP_FACTOR = 1.5  # price of an overload in plans, where lines trip, as a multiple of the dearest demand
+
+BLOCK = 2**15  # values at a time, so that what is in work stays in the processor's cache
 
 COMPILED_FIELDS = {"topology", "horizon", "dt_h", "prices", "emergency_shedding", "outage_rate_per_h"}
 """Fields of EnvConfig that the grid, its prices or the scale of the reward depend on."""
@@ -42,7 +44,7 @@ class Problem:
     arrays: GridArrays
     source: ProfileSource  # of demand and weather
     action_map: ActionMap  # what actions mean
-    copper_plate: MeritOrder  # as if no line had a limit
+    copper_plate: CopperPlate  # as if no line had a limit
     store_value_per_mwh: Array  # (N,) of energy left at the end
     reward_scale: float  # what rewards are divided by
 
@@ -67,7 +69,7 @@ class Problem:
             arrays=arrays,
             source=source,
             action_map=ActionMap.of(arrays, prices, config.action, config.redispatch_moves),
-            copper_plate=MeritOrder.of(arrays, prices, copper_plate=True),
+            copper_plate=CopperPlate.of(arrays, prices),
             store_value_per_mwh=store_value_per_mwh(arrays, prices),
             reward_scale=1.0,
         )
@@ -152,9 +154,12 @@ class Problem:
     def reference_cost(self, load_mw: Array, gen_avail_frac: Array) -> Array:
         """(...) cost of the merit order on a copper plate for demand and availability (..., N)."""
         nodes = load_mw.shape[-1]
-        rows = load_mw.reshape(-1, nodes), gen_avail_frac.reshape(-1, nodes)
-        flat = reference_cost(self.arrays, self.copper_plate, self.prices, *rows, self.config.dt_h)
-        return flat.reshape(load_mw.shape[:-1])
+        load, avail = load_mw.reshape(-1, nodes), gen_avail_frac.reshape(-1, nodes)
+        rows = max(BLOCK // nodes, 1)
+        blocks = [slice(first, first + rows) for first in range(0, len(load), rows)]
+        of_grid, dt_h = (self.copper_plate, self.prices), self.config.dt_h
+        costs = [reference_cost(*of_grid, load[block], avail[block], dt_h) for block in blocks]
+        return np.concatenate(costs).reshape(load_mw.shape[:-1])
 
     def _mean_reference_cost(self) -> float:
         """Mean reference cost of a step over episodes of the train part, or of all; the same for every seed."""

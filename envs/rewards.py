@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
+
 import numpy as np
 
-from envs.actions import MeritOrder
-from grid import Array, GridArrays, Outcome, Prices, step_costs
-from grid.physics import TINY_MW
+from grid import Array, GridArrays, Inputs, Outcome, Prices, Setpoint, step_costs
+from grid.dispatch import MeritOrder
+from grid.physics import Limits, place
 
 SCALE_FLOOR_FRAC = 0.01  # of peak demand x price of shedding
 SCALE_EPISODES = 64
-ROUNDING_MW = 1e-9
 
 
-def reference_cost(
-    arrays: GridArrays, merit: MeritOrder, prices: Prices, load_mw: Array, gen_avail_frac: Array, dt_h: float
-) -> Array:
+@dataclass(frozen=True, eq=False)
+class CopperPlate:
+    """The grid as if all its nodes were one, with its merit order."""
+
+    arrays: GridArrays
+    merit: MeritOrder
+
+    @classmethod
+    def of(cls, arrays: GridArrays, prices: Prices) -> CopperPlate:
+        """Join the connected parts of a grid."""
+        joined = dataclasses.replace(
+            arrays, part=np.zeros_like(arrays.part), part_matrix=np.ones((len(arrays.node_names), 1))
+        )
+        return cls(joined, MeritOrder.of(joined, prices))
+
+
+def reference_cost(plate: CopperPlate, prices: Prices, load_mw: Array, gen_avail_frac: Array, dt_h: float) -> Array:
     """Cost of the merit order without lines, stores and ramps.
 
     It does not depend on any action, so taking it off the reward leaves the best policy as it is, and takes away
     most of the noise of demand and weather.
 
     Args:
-        arrays: the grid.
-        merit: its merit order on a copper plate.
+        plate: the grid.
         prices: of the cost terms.
         load_mw: (B, N).
         gen_avail_frac: (B, N).
@@ -32,40 +47,23 @@ def reference_cost(
     Returns:
         (B,) currency.
     """
+    arrays = plate.arrays
     hi = arrays.offered_mw(gen_avail_frac, load_mw)
-    lo = np.minimum(arrays.gen_min_mw, hi)
-    gen = merit.dispatch(load_mw, lo, hi)
-    is_flexible = arrays.flex_max_frac > 0
-    gen, curtailed = np.where(is_flexible, 0.0, gen), np.where(is_flexible, gen, 0.0)
-    load_mw = load_mw - curtailed
-    rest = (load_mw - gen) @ arrays.each_node
-    rest = np.where(np.abs(rest) > ROUNDING_MW, rest, 0.0)
-    none, flow, balancing = 0.0 * arrays.each_node[None], 0.0 * arrays.each_line[None], np.zeros(1)
-    shed = _shed(arrays, load_mw, rest) if rest.max() > 0 else none
-    spill = none
-    if rest.min() < 0:
-        spill = gen * (np.maximum(-rest, 0.0) / np.maximum(gen @ arrays.each_node, TINY_MW))[:, None]
-    idle = dict.fromkeys(("injection_mw", "charge_mw", "discharge_mw", "clipped_mw"), none)
+    lo, none = np.minimum(arrays.gen_min_mw, hi), np.zeros_like(hi)
+    gen = plate.merit.dispatch(load_mw, lo, hi)
+    inputs = Inputs(gen_avail_frac, load_mw, dt_h)
+    placed = place(arrays, Setpoint(gen, none), inputs, Limits(lo, hi, none, none, none))
+    done = placed.done
     outcome = Outcome(
-        **idle,
-        gen_mw=gen,
-        served_mw=load_mw - shed,
-        shed_mw=shed,
-        curtailed_mw=curtailed,
-        spill_mw=spill,
-        flow_mw=flow,
-        balancing_mw=balancing,
+        **vars(done),
+        injection_mw=placed.injection_mw,
+        served_mw=load_mw - done.curtailed_mw - done.shed_mw,
+        flow_mw=0.0 * arrays.each_line[None],
+        balancing_mw=np.zeros(len(hi)),
+        clipped_mw=placed.clipped_mw,
     )
     total: Array = sum(step_costs(arrays, prices, outcome, dt_h).values())
     return total
-
-
-def _shed(arrays: GridArrays, load_mw: Array, short_mw: Array) -> Array:
-    """(B, N) demand that is not met where (B,) is missing, the cheapest first and pro rata within a price."""
-    by_tier = load_mw @ arrays.shed_tiers.T  # (B, K) cheapest first
-    left = short_mw[:, None] - (np.cumsum(by_tier, 1) - by_tier)
-    shed: Array = load_mw * (np.clip(left / np.maximum(by_tier, TINY_MW), 0.0, 1.0) @ arrays.shed_tiers)
-    return shed
 
 
 def scale_floor(arrays: GridArrays, dt_h: float) -> float:

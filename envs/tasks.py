@@ -26,7 +26,13 @@ STORM: dict[str, Any] = {
     "emergency_shedding": True,
     "prices": Prices(balancing_per_mwh=10.0, overload_per_mwh=1500.0, trip_per_mwh=20.0),
 }
-WORLDS: dict[str, dict[str, Any]] = {"calm": {}, "weather": WEATHER, "storm": STORM}
+WORLDS: dict[str, dict[str, Any]] = {
+    "calm": {},
+    "weather": WEATHER,
+    "storm": STORM,
+    "ac": {**WEATHER, "flow": "ac"},
+    "ac-storm": {**STORM, "flow": "ac"},
+}
 """Fields of EnvConfig that make each world; the others have their defaults."""
 
 GRIDS: dict[str, tuple[str, tuple[str, ...]]] = {

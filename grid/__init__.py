@@ -16,7 +16,9 @@ from grid.costs import (
     linear_cost_per_mwh,
     marginal_cost_per_mwh,
     overload_mw,
+    priced,
     settlement,
+    step_amounts,
     step_costs,
     store_value_per_mwh,
 )
@@ -27,7 +29,7 @@ from grid.executor import cores
 from grid.files import PARTIAL, atomic_path, check_writable, remove_leftovers
 from grid.graph import Grid, Series
 from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
-from grid.namespace import namespace
+from grid.namespace import loops, namespace
 from grid.numbers import is_finite, is_whole
 from grid.planning import optima, optimum
 from grid.report import REPORTED, reported, usable_mwh
@@ -75,16 +77,19 @@ __all__ = [
     "is_whole",
     "line_status",
     "linear_cost_per_mwh",
+    "loops",
     "marginal_cost_per_mwh",
     "namespace",
     "nearest",
     "optima",
     "optimum",
     "overload_mw",
+    "priced",
     "remove_leftovers",
     "reported",
     "settlement",
     "shapes_of",
+    "step_amounts",
     "step_costs",
     "store_value_per_mwh",
     "usable_mwh",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from grid.arrays import GridArrays
 from grid.errors import GridError
-from grid.namespace import namespace
+from grid.namespace import loops, namespace
 from grid.numbers import is_finite
 from grid.state import Array, Outcome
 
@@ -42,6 +43,9 @@ class Term:
 
 def overload_mw(arrays: GridArrays, carried: Array) -> Array:
     """(B, E) what lines carry above their capacity, MW or, in AC, MVA; see ``Outcome.carried``."""
+    compiled = loops(carried, "grid.physics")
+    if compiled is not None and carried.ndim == 2:
+        return compiled.overload(carried, arrays.capacity_mw)
     xp = namespace(carried)
     return xp.maximum(xp.abs(carried) - arrays.capacity_mw, 0.0)
 
@@ -51,9 +55,9 @@ def _overload(arrays: GridArrays, outcome: Outcome) -> Array:
 
 
 def _tripped(arrays: GridArrays, outcome: Outcome) -> Array:
-    """(B, E) capacity of the lines that have tripped."""
+    """(B, E) capacity of the lines that have tripped; None where none can."""
     if outcome.tripped is None:
-        return 0.0 * outcome.flow_mw
+        return None
     xp = namespace(outcome.flow_mw)
     return xp.where(outcome.tripped, arrays.capacity_mw, 0.0)
 
@@ -165,20 +169,46 @@ def store_value_per_mwh(arrays: GridArrays, prices: Prices) -> Array:
     return np.where(arrays.is_store, asked, 0.0)
 
 
-def step_costs(arrays: GridArrays, prices: Prices, outcome: Outcome, dt_h: float) -> dict[str, Array]:
-    """Cost terms of one step in currency, (B,) each; settlement is charged at the end of the episode alone.
+def step_amounts(arrays: GridArrays, outcome: Outcome) -> dict[str, Array]:
+    """What one step has of each term, (B,): MW by their weights, which are prices where the term has none of its own.
 
-    The term of voltages is there in AC alone.
+    The term of voltages is there in AC alone; settlement is charged at the end of the episode alone.
     """
-    costs = {}
-    for term in TERMS.values():
-        if term.quantity is not None and not (term.of_ac and outcome.loss_mw is None):
-            amount = term.quantity(arrays, outcome)
-            total = amount @ getattr(arrays, term.weight) if term.weight else amount
-            if term.curve:
-                total = total + (amount * amount) @ getattr(arrays, term.curve)
-            costs[term.name] = total * (term.price_in(prices) * dt_h)
-    return costs
+    none = 0.0 * outcome.balancing_mw
+    amounts = {}
+    for term, weight, curve in _weights(arrays):
+        if term.of_ac and outcome.loss_mw is None:
+            continue
+        each = cast(Quantity, term.quantity)(arrays, outcome)
+        total = each if weight is None else none if each is None else each @ weight
+        amounts[term.name] = total if curve is None else total + (each * each) @ curve
+    return amounts
+
+
+_WEIGHTS: WeakKeyDictionary[GridArrays, list[tuple[Term, Array, Array]]] = WeakKeyDictionary()
+
+
+def _weights(arrays: GridArrays) -> list[tuple[Term, Array, Array]]:
+    """Terms that a step has, with their weights, and those of the square; None where there are none."""
+    if arrays not in _WEIGHTS:
+        kept = _WEIGHTS[arrays] = []
+        for term in TERMS.values():
+            if term.quantity is not None:
+                curve = getattr(arrays, term.curve) if term.curve else None
+                is_curved = curve is not None and bool((curve != 0).any())
+                weight = getattr(arrays, term.weight) if term.weight else None
+                kept.append((term, weight, curve if is_curved else None))
+    return _WEIGHTS[arrays]
+
+
+def step_costs(arrays: GridArrays, prices: Prices, outcome: Outcome, dt_h: float) -> dict[str, Array]:
+    """Cost terms of one step in currency, (B,) each, as ``step_amounts`` has them."""
+    return priced(step_amounts(arrays, outcome), prices, dt_h)
+
+
+def priced(amounts: dict[str, Array], prices: Prices, dt_h: float) -> dict[str, Array]:
+    """Costs, (B,) each, of what a step has of each term."""
+    return {name: amount * (TERMS[name].price_in(prices) * dt_h) for name, amount in amounts.items()}
 
 
 def settlement(value_per_mwh: Array, start_mwh: Array, end_mwh: Array) -> Array:

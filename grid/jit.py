@@ -20,19 +20,26 @@ Array = np.ndarray
 SUMS_REORDERED = {"reassoc", "contract"}  # so that sums run in parallel lanes
 
 
-def compiled(function: Callable[..., Any]) -> Any:
+def compiled(function: Callable[..., Any], reorders_sums: bool = True) -> Any:
     """To machine code, at the first call; later processes find it where numba keeps it.
 
     It is kept while no file changes in the function's folder, nor this one and ``simd``: numba by itself compares it
     with the function's own file alone, and not with those of the functions that it calls.
     """
-    dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=SUMS_REORDERED)(function)
+    dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=SUMS_REORDERED if reorders_sums else False)(
+        function
+    )
     with suppress(RuntimeError):  # no folder can be written: each process compiles for itself
         dispatcher.enable_caching()
         kept = dispatcher._cache._cache_file
         kept._source_stamp = (kept._source_stamp, _sources(Path(function.__code__.co_filename).parent))
         kept._load_index = partial(_index, kept._load_index)
     return dispatcher
+
+
+def compiled_exactly(function: Callable[..., Any]) -> Any:
+    """The same, with every operation as it is written: what is taken in full leaves exactly nothing."""
+    return compiled(function, reorders_sums=False)
 
 
 def _index(load: Callable[[], dict[Any, Any]]) -> dict[Any, Any]:

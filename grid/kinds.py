@@ -98,7 +98,7 @@ class Columns:
         "Mvar", inf, -inf, inf, "largest reactive output of a node that holds its voltage", ac=True
     )
     voltage_set_pu: Array = _node(
-        "pu", nan, 0.0, inf, "voltage that is held; absent everywhere: 1 at sources", above=True, ac=True
+        "pu", nan, 0.0, 2.0, "voltage that is held; absent everywhere: 1 at sources", above=True, ac=True
     )
     voltage_min_pu: Array = _node("pu", 0.9, 0.0, inf, "lowest voltage that costs nothing", ac=True)
     voltage_max_pu: Array = _node("pu", 1.1, 0.0, inf, "highest voltage that costs nothing", above=True, ac=True)

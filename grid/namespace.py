@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,3 +20,18 @@ def namespace(array: Array) -> Any:
 def constant(array: Array) -> np.ndarray:
     """The numbers of an array, without the gradient that it may carry."""
     return array if isinstance(array, np.ndarray) else np.asarray(array.detach())
+
+
+def loops(array: Array, room: str) -> Any:
+    """The compiled loops of a room, for numpy arrays; None for others, and where numba is missing."""
+    return _loops(room) if isinstance(array, np.ndarray) else None
+
+
+@cache
+def _loops(room: str) -> Any:
+    try:
+        return import_module(f"{room}.loops")
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        return None

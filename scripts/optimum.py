@@ -205,7 +205,8 @@ def _text(value: dict[str, Any]) -> list[str]:
     lines += ["", f"not served  {_amount(value['unserved_mwh'])} MWh"]
     if round(value["curtailed_mwh"], 6):
         lines.append(f"curtailed   {_amount(value['curtailed_mwh'])} MWh")
-    lines.append(f"overload    {_amount(value['overload_mwh'])} MWh")
+    unit = "MVAh" if "flow" in value else "MWh"
+    lines.append(f"overload    {_amount(value['overload_mwh'])} {unit}")
     if "flow" in value:
         lines.append(f"losses      {_amount(value['loss_mwh'])} MWh")
         low, high = value["voltage_least_pu"], value["voltage_most_pu"]

@@ -14,14 +14,19 @@ from grid import Grid
 CASES = ("case14", "case30", "case39", "case57", "case118", "case300")
 
 
-def net_of(case):
-    """A solved net of pandapower's, with reactive limits enforced; but for case300, which then has no solution."""
+def net_of(case, share=1.0):
+    """A solved net of pandapower's, with reactive limits enforced; but for case300, which then has no solution.
+
+    Demand and generation are multiplied by share.
+    """
     import pandapower
     import pandapower.networks
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         net = getattr(pandapower.networks, case)()
+        net.load[["p_mw", "q_mvar"]] *= share
+        net.gen["p_mw"] *= share
         run(net)
     return net
 
@@ -69,16 +74,16 @@ class Case:
         return injection_mw[None], bus[None, :, 3]
 
 
-def case_of(name: str) -> Case:
-    """A solved case of pandapower's."""
-    net = net_of(name)
+def case_of(name: str, share: float = 1.0) -> Case:
+    """A solved case of pandapower's, demand and generation multiplied by share."""
+    net = net_of(name, share)
     bus, branch, gen = (np.real(net._ppc[part]) for part in ("bus", "branch", "gen"))
     grid = Grid(name, base_mva=float(net._ppc["baseMVA"]))
     units = {int(row[0]): gen[(gen[:, 0] == row[0]) & (gen[:, 7] > 0)] for row in gen[gen[:, 7] > 0]}
     slack = set(net._pd2ppc_lookups["bus"][net.ext_grid.bus.to_numpy()].tolist())
     for number, row in enumerate(bus):
-        columns = {"load_max_mw": max(row[2] + row[4], 0.0), "load_max_mvar": row[3], "shunt_mvar": row[5]}
-        columns["shunt_mw"] = row[4]
+        columns = {"load_max_mw": max(row[2] + row[4], row[4], 0.0), "load_max_mvar": row[3], "shunt_mvar": row[5]}
+        columns["shunt_mw"] = max(row[4], 0.0)
         if number in units:
             own = units[number]
             columns["voltage_set_pu"] = own[0, 5]

@@ -68,11 +68,11 @@ def equipped(grid: Grid) -> Grid:
     largest = sorted(consumers, key=lambda node: -nodes[node]["load_max_mw"])
     for place, profile in enumerate(("sun", "wind", "sun", "wind")):
         grid.add_source(f"{profile}{place}", gen_max_mw=peak_mw / 8, gen_profile=profile)
-        grid.add_line(f"{profile}{place}", largest[place])
+        grid.add_line(f"{profile}{place}", largest[place], reactance_pu=0.0)
     for place in range(2):
         power_mw = peak_mw / 12
         grid.add_storage(f"store{place}", store_max_mwh=5 * power_mw, charge_max_mw=power_mw, discharge_max_mw=power_mw)
-        grid.add_line(f"store{place}", largest[place + 4])
+        grid.add_line(f"store{place}", largest[place + 4], reactance_pu=0.0)
     return grid
 
 

@@ -78,7 +78,7 @@ def test_grid_state_explains_what_it_shows_of_ac(episode, words):  # noqa: F811
     words.clear()
     several = replace(episode, voltage_min_pu=np.linspace(0.9, 0.95, 14))
     GridStateRenderer(several).frame(3)
-    assert {"lower end", "1.05 pu"} <= set(words)
+    assert {"lower limit", "1.05 pu"} <= set(words)
 
 
 @pytest.mark.parametrize("steps", [0, 1])
@@ -107,6 +107,17 @@ def test_results_have_the_voltages_with_limits_and_losses_as_a_share(episode):
     top = axes.collections[0].get_paths()[0].vertices[:, 1].max()
     assert top == pytest.approx(100 * (episode.loss_mw / made_mw).max())
     assert key(axes) == ["collapsed", "losses"]
+
+
+def test_the_last_step_before_a_gap_is_drawn_and_different_limits_are_called_the_widest(episode):
+    voltage_pu = np.ones_like(episode.voltage_pu)
+    voltage_pu[:, 0], voltage_pu[5] = 0.97, 0.0
+    least_pu = np.linspace(0.95, 0.98, voltage_pu.shape[1])
+    axes = Figure().add_subplot()
+    panels.voltage(axes, replace(episode, voltage_pu=voltage_pu, voltage_min_pu=least_pu))
+    spans = [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in axes.collections[0].get_paths()]
+    assert spans == [(0, 5), (6, episode.steps)]
+    assert key(axes) == ["lowest to highest", "widest limits", "a bus is dark"]
 
 
 def test_a_grid_that_is_dark_everywhere_has_no_voltages_to_draw(episode):

@@ -21,6 +21,8 @@ MEANING = {
     "calm": "4f53cda18c2b",
     "weather": "af6d325fec6f",
     "storm": "d23e05d43e51",
+    "ac": "695a96dbee62",
+    "ac-storm": "6adfe992d7f7",
 }
 """Digests of what the worlds set: a change of one is another version of its tasks."""
 

@@ -263,7 +263,11 @@ BAD = [
     ),
     (
         at_node("b", voltage_set_pu=0),
-        "node 'b': found voltage_set_pu 0; allowed: a number > 0; correct the value",
+        "node 'b': found voltage_set_pu 0; allowed: a number in (0, 2]; correct the value",
+    ),
+    (
+        at_node("b", voltage_set_pu=20.4),  # kV, most likely
+        "node 'b': found voltage_set_pu 20.4; allowed: a number in (0, 2]; correct the value",
     ),
     (
         at_node("c", shunt_mw=50.5),

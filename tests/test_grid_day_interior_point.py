@@ -71,8 +71,10 @@ def test_linear_programmes_cost_what_scipy_finds(size):
 @settings(max_examples=30, deadline=None)
 @given(SIZES)
 def test_from_a_guess_that_is_doubted_little_it_comes_to_the_same_point(size):
-    programme, _ = programme_of(*size, bent=True)
-    z, y, _, factor = solved(programme._replace(right=programme.right + 0.01), 1e-3)
+    programme, matrix = programme_of(*size, bent=True)
+    middle = (programme.low + np.where(np.isfinite(programme.high), programme.high, programme.low + 1)) / 2
+    near = 0.99 * programme.right + 0.01 * np.einsum("krc,ck->rk", matrix, middle)  # feasible, too
+    z, y, _, factor = solved(programme._replace(right=near), 1e-3)
     there, *_ = solved(programme, 1e-6)
     programme.tolerance[:] = 1e-6
     solve(programme, factor, z, y, 0.1)

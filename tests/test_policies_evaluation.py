@@ -38,7 +38,7 @@ def one_by_one(make, split="test"):
         for _ in range(24):
             inputs = batch.inputs
             row = inputs.load_mw[i : i + 1], inputs.gen_avail_frac[i : i + 1]
-            reference += float(reference_cost(arrays, batch.problem.copper_plate, batch.prices, *row, 1.0)[0])
+            reference += float(reference_cost(batch.problem.copper_plate, batch.prices, *row, 1.0)[0])
             batch.step_setpoint(policy.act(batch))
             last = batch.last
             cost += sum(float(term[i]) for term in last.costs.values())

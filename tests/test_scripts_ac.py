@@ -29,6 +29,26 @@ def test_policies_run_the_same_episodes_in_ac_and_pay_for_losses(run: CommandLin
     assert [free[name] for name in ("loss_mwh", "voltage_pu_h", "collapsed_steps")] == [0, 0, 0]
 
 
+def test_the_optimum_overloads_by_apparent_power_in_ac(run: CommandLine) -> None:
+    units = {
+        flow: run.ok("optimum", "case14", "--flow", flow).split("overload  ")[-1].split()[1] for flow in ("dc", "ac")
+    }
+    assert units == {"dc": "MWh", "ac": "MVAh"}
+
+
+def test_an_external_grid_without_a_limit_carries_the_losses(run: CommandLine) -> None:
+    networks = pytest.importorskip("pandapower.networks")
+    pandapower = pytest.importorskip("pandapower")
+    net = networks.create_kerber_landnetz_freileitung_1()
+    pandapower.to_json(net, "net.json")
+    run.ok("render", "net.json", "--flow", "ac", "--out", "net.npz")
+    episode = Episode.load(Path("net.npz"))
+    pandapower.runpp(net, numba=False)
+    assert episode.shed_mw.sum() == 0
+    assert episode.loss_mw[0] == pytest.approx(net.res_line.pl_mw.sum() + net.res_trafo.pl_mw.sum(), rel=1e-5)
+    assert episode.voltage_pu[0].min() == pytest.approx(net.res_bus.vm_pu.min(), abs=1e-6)
+
+
 def test_the_table_has_losses_voltages_and_collapses_in_ac_alone(run: CommandLine) -> None:
     words = ("evaluate", "merit", "--grid", "case14", "--episodes", 1)
     lines = run.ok(*words, "--flow", "ac").splitlines()

@@ -88,6 +88,7 @@ def test_optimum_of_a_case_in_the_convention_of_published_tables(run: CommandLin
     assert (line.pop("line"), line) == ("1-2", pytest.approx({"rent": 2400, "full_h": 1, **dict.fromkeys(LOADING, 1)}))
     assert "pair: optimum of one hour in the convention of PowerModels: 1600" in run.ok(*words)
     assert "--out: found --convention powermodels; allowed: an episode of" in run.fault(*words, "--out", "best.npz")
+    assert "--flow: found --convention powermodels; allowed: the one hour of" in run.fault(*words, "--flow", "ac")
     found = run.fault("optimum", "classic", "--convention", "powermodels")
     assert "classic: found no MATPOWER case; allowed: a .m file with --convention powermodels" in found
 

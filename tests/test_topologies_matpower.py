@@ -25,7 +25,8 @@ def case(bus=None, gen=None, branch=None, gencost=None, head="mpc.baseMVA = 100;
     def table(name: str, rows: list[str], size: int = 4) -> str:
         return f"mpc.{name} = [\n" + "".join(f"\t{row};\n" for row in rows) + "\n" * (size - len(rows)) + "];\n"
 
-    whole_gen = [f"{a} 0 0 0 0 1 100 {' '.join(rest)}" for a, *rest in (row.split() for row in gen)]
+    mvar = {"1": "Inf -Inf"}  # at the reference bus
+    whole_gen = [f"{a} 0 0 {mvar.get(a, '0 0')} 1 100 {' '.join(rest)}" for a, *rest in (row.split() for row in gen)]
     tables = (
         table("bus", [f"{row} {BUS_REST}" for row in bus], 5),
         table("gen", whole_gen, 3),
@@ -301,9 +302,9 @@ def test_limits_of_generators(read):
     ramp = " ".join(["0"] * 8)
     grid = read(case(gen=[f"1 1 Inf -5 {ramp} 12"]))
     columns = node_columns(grid, "1")
-    assert (columns["gen_max_mw"], columns["gen_min_mw"], columns["gen_ramp_mw_per_h"]) == (50, 0, 24)
+    assert (columns["gen_max_mw"], columns["gen_min_mw"], columns["gen_ramp_mw_per_h"]) == (75, 0, 24)
     assert grid.notes == [
-        "infinite output limits replaced by all demand, 50 MW: generator 1",
+        "infinite output limits replaced by 1.5 times all demand, 75 MW: generator 1",
         "negative Pmin taken as 0: generator 1",
     ]
 
@@ -356,13 +357,13 @@ mpc.bus(:, [PD, QD]) = mpc.bus(:, [PD, QD]) / 1e3;
     grid = read(case(bus=["1 3 0 0 0", "2 1 30 4 0", "3 1 20 0 0"], gen=["1 1 Inf 0"], branch=branch, tail=tail))
     arrays = grid.compile()
     assert arrays.load_max_mw.tolist() == pytest.approx([0, 0.03, 0.02])
-    assert arrays.gen_max_mw.tolist() == pytest.approx([0.05, 0, 0])
+    assert arrays.gen_max_mw.tolist() == pytest.approx([0.075, 0, 0])
     assert arrays.reactance_pu.tolist() == pytest.approx([0.1 * 100 / 135**2, 0.2 * 100 / 135**2])
     assert arrays.load_max_mvar.tolist() == pytest.approx([0, 0.004, 0])
     assert arrays.resistance_pu.tolist() == pytest.approx([0, 0.05 * 100 / 135**2])
     assert arrays.charging_pu.tolist() == pytest.approx([0, 0.03])
     assert grid.notes == [
-        "infinite output limits replaced by all demand, 0.05 MW: generator 1",
+        "infinite output limits replaced by 1.5 times all demand, 0.075 MW: generator 1",
         "loads converted from kW to MW, as the file says",
         "impedances converted from ohm to per unit, as the file says",
     ]

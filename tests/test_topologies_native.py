@@ -211,7 +211,7 @@ BAD = {
     "true for a number": (node(load_max_mw=True), ": node 'b': found load_max_mw True; allowed: a number >= 0; correct the value"),
     "a number for a text": (node(load_profile=3), ": node 'b': found load_profile 3; allowed: the name of a profile; correct the name"),
     "kind": (node(kind="load"), ": node 'b': found kind 'load'; allowed: a kind out of source, storage, consumer, junction; use one of: consumer, junction, source, storage"),
-    "profile": (node(load_profile="houshold"), ": node 'b': found load_profile 'houshold'; allowed: household, commerce, industry, classic, h0_household, g0_business, g1_office, g2_evening, g3_continuous, g4_shop, l0_farm, constant, or a column of the grid's file of profiles, prices; did you mean 'household'?"),
+    "profile": (node(load_profile="houshold"), ": node 'b': found load_profile 'houshold'; allowed: household, commerce, industry, classic, h0_household, g0_business, g1_office, g2_evening, g3_continuous, g4_shop, l0_farm, constant, or a column of the grid's file of profiles; did you mean 'household'?"),
     "profile of the other table": (node(load_profile="sun"), ": node 'b': found load_profile 'sun'; allowed: household, commerce, industry, classic, h0_household, g0_business, g1_office, g2_evening, g3_continuous, g4_shop, l0_farm, constant, or a column of the grid's file of profiles; use one of: classic, commerce, constant, g0_business, g1_office, g2_evening, g3_continuous, g4_shop, h0_household, household, industry, l0_farm"),
 }  # fmt: skip
 

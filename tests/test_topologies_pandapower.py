@@ -164,8 +164,8 @@ def test_reactive_power_and_voltages_of_every_element(tmp_path):
         for node, data in grid.graph.nodes(data=True)
     }
     assert {node: columns for node, columns in held.items() if columns} == {
-        "0": {"voltage_set_pu": 1.03, "gen_min_mvar": -3},  # the end of the DC line
-        "0:ext_grid 0": {"voltage_set_pu": 1.03, "gen_min_mvar": -40, "gen_max_mvar": 50},
+        "0": {"voltage_set_pu": 1.03},  # the end of the DC line; at the reference bus no limits are enforced
+        "0:ext_grid 0": {"voltage_set_pu": 1.03},
         "0:gen 0": {"voltage_set_pu": 1.03},
         "2": {"load_max_mvar": 2 - 0.25, "voltage_set_pu": 1.01, "gen_min_mvar": -6, "gen_max_mvar": 8},
         "3": {"shunt_mvar": 2 * 2 * 4 - 3, "voltage_set_pu": 1.0, "gen_min_mvar": -1, "gen_max_mvar": 2},
@@ -226,8 +226,7 @@ def test_whatever_is_set_and_not_read_is_said(tmp_path):
         "gen.sn_mva not read: gen 0",
         "left out, as the model has no place for it: 1 rows of measurement",
         "load.max_p_mw not read: load 1",
-        "not read, as it is about reactive power, voltage or short circuits: load.const_z_p_percent, "
-        "ext_grid.s_sc_max_mva",
+        "not read, about reactive power, voltage or short circuits: load.const_z_p_percent, ext_grid.s_sc_max_mva",
         "not read, so what it varies over time is constant; give it as profiles: 2 rows of profiles.load",
         "storage.controllable not read: storage 0",
     ]
@@ -240,7 +239,9 @@ def test_a_generator_that_is_not_controllable_is_held_and_a_slack_one_may_give_a
     grid = load(saved(net, tmp_path))
     held, slack = (grid.graph.nodes[f"bus 3:gen {i}"] for i in (1, 2))
     assert (held["gen_min_mw"], held["gen_max_mw"]) == (20, 20)
-    assert slack["gen_max_mw"] == pytest.approx(4 + 8 - 3.6 + 7 + 2 + 1.5)  # as an external grid: all demand
+    assert slack["gen_max_mw"] == pytest.approx(
+        1.5 * (4 + 8 - 3.6 + 7 + 2 + 1.5)
+    )  # as an external grid: more than all demand
 
 
 def test_costs_that_do_not_rise_are_taken_at_their_mean_slope(tmp_path):
@@ -340,7 +341,7 @@ def test_what_is_missing_is_assumed_and_said(tmp_path):
     pandapower.create_storage(net, 0, 1, math.nan)
     pandapower.create_line_from_parameters(net, 0, 1, 1, 0.1, 0.4, 10, 99999)
     assert load(saved(net, tmp_path)).assumed() == [
-        "no max_p_mw above 0: taken as all demand, 9 MW: ext_grid 0",
+        "no max_p_mw above 0: taken as 1.5 times all demand, 13.5 MW: ext_grid 0",
         "no min_p_mw: taken as 0, so surplus is curtailed where pandapower lets it flow out: ext_grid 0",
         "cost of 0: the file has none: ext_grid 0, gen 0",
         "no max_p_mw: its present output taken as its largest: gen 0",

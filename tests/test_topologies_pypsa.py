@@ -185,7 +185,7 @@ def test_what_has_no_place_is_left_out_and_said(tmp_path):
     assert units["gas"] == {
         "kind": "source", "gen_max_mw": 100, "gen_cost_per_mwh": 30, "gen_ramp_mw_per_h": 20, "co2_t_per_mwh": 0.4,
     }  # fmt: skip
-    assert units["shed"]["gen_max_mw"] == 60
+    assert units["shed"]["gen_max_mw"] == 90
     assert units["extra"]["gen_max_mw"] == 7
     assert units["coil"] == {"kind": "consumer", "load_max_mw": pytest.approx(1e-5 * 380**2)}
     assert units["tank"]["store_min_mwh"] == 2
@@ -199,7 +199,7 @@ def test_what_has_no_place_is_left_out_and_said(tmp_path):
         "the smaller of both ramp limits taken both ways: generator gas",
         "unit commitment left out: always on, from 0: generator coal",
         "extendable: taken at its optimised size or, without one, its present one: generator extra",
-        "infinite p_nom taken as all demand, 60 MW: generator shed",
+        "infinite p_nom taken as 1.5 times all demand, 90 MW: generator shed",
         "starts half full: it is cyclic, and says no other: storage unit pumped",
         "power of a store has no limit in PyPSA: taken as its whole energy in an hour: store tank",
         "left out: its flow is set by a controller, which the model has no place for: links cable",
@@ -232,8 +232,8 @@ def test_whatever_is_set_and_not_read_is_said(tmp_path, suffix):
         "generators.e_sum_max not read: plant",
         "generators.ramp_limit_up over time not read: plant",
         "lines.v_ang_max not read: l",
+        "not read, about reactive power or voltage: buses.v_mag_pu_set",
         "not read, as it is about investment: generators.capital_cost",
-        "not read, as it is about reactive power or voltage: buses.v_mag_pu_set",
         "storage_units.marginal_cost not read: pump",
         "stores.e_max_pu over time not read: tank",
         "stores.marginal_cost not read: tank",

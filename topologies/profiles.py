@@ -37,7 +37,7 @@ def built_in() -> dict[str, dict[str, Shape]]:
 
 
 ERROR_MEMORY_H = 6.0
-BLOCK = 256  # episodes at a time, so that what is in work stays in the processor's cache
+BLOCK = 4096  # values of a step that are worked on at a time, so that they stay in the processor's cache
 FIXED = 2  # random numbers of an episode that are no time series: its start and its season
 
 
@@ -159,8 +159,9 @@ class ProfileSource:
         # time comes first in memory, so that what one step reads lies together
         load, gen = np.empty((steps, size, nodes)), np.empty((steps, size, nodes))
         errors, start_hour, starts = np.empty((2, steps, size)), np.empty(size), []
-        for first in range(0, size, BLOCK):
-            block = slice(first, min(first + BLOCK, size))
+        episodes = max(BLOCK // nodes, 1)
+        for first in range(0, size, episodes):
+            block = slice(first, min(first + episodes, size))
             when = self._fill(rngs[block], dt_h, load[:, block], gen[:, block], errors[..., block])
             start_hour[block] = when.start_hour
             starts += [] if when.start is None else [when.start]

@@ -132,7 +132,7 @@ class Network:
         """The ends of the band of voltages in words; in DC there is none."""
         ends = (self._episode.voltage_min_pu, self._episode.voltage_max_pu)
         words = []
-        for end, name in zip(ends, ("lower end", "upper end"), strict=True):
+        for end, name in zip(ends, ("lower limit", "upper limit"), strict=True):
             if end is None:
                 return None
             words.append(f"{end[0]:.2f} pu" if np.ptp(end) < 0.005 else name)

@@ -160,13 +160,15 @@ def voltage(axes: Axes, episode: Episode) -> None:
     lowest = np.where(found > 0, found, np.inf).min(1)
     highest = np.where(np.isfinite(lowest), found.max(1), np.nan)
     lowest = np.where(np.isfinite(lowest), lowest, np.nan)
-    time = np.arange(episode.steps + 1)
-    ends = (_held(lowest), _held(highest))
-    others: list[Any] = [axes.fill_between(time, *ends, step="post", color=VOLTAGE(0.75), lw=0.8)]
+    time = np.repeat(np.arange(episode.steps + 1), 2)[1:-1]  # both ends of each step: also of the last before a gap
+    ends = (np.repeat(lowest, 2), np.repeat(highest, 2))
+    others: list[Any] = [axes.fill_between(time, *ends, color=VOLTAGE(0.75), lw=0.8)]
     others[0].set_label("lowest to highest")
     limits = float(np.asarray(episode.voltage_min_pu).min()), float(np.asarray(episode.voltage_max_pu).max())
+    alike = max(np.ptp(np.asarray(end)) for end in (episode.voltage_min_pu, episode.voltage_max_pu)) < 0.005
+    label = "limits" if alike else "widest limits"
     for limit in limits:
-        (line,) = axes.plot([0, episode.steps], [limit, limit], color=MUTED, lw=1.0, ls=(0, (4, 3)), label="limits")
+        (line,) = axes.plot([0, episode.steps], [limit, limit], color=MUTED, lw=1.0, ls=(0, (4, 3)), label=label)
     low, high = np.nanmin([*lowest, *limits]), np.nanmax([*highest, *limits])
     axes.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
     _key(axes, [], [*others, line, *_spans(axes, found.min(1) <= 0, "a bus is dark")])

@@ -8,7 +8,7 @@ from grid.physics.balance import TINY_MW
 from grid.physics.flow import ac_flow, flows, is_ac_compiled, ptdf
 from grid.physics.outages import Outages
 from grid.physics.protection import SOON_H, Protection
-from grid.physics.step import Limits, initial_state, limits, step
+from grid.physics.step import Limits, initial_state, limits, place, step
 
 __all__ = [
     "SOON_H",
@@ -21,6 +21,7 @@ __all__ = [
     "initial_state",
     "is_ac_compiled",
     "limits",
+    "place",
     "ptdf",
     "step",
 ]

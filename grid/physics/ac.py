@@ -172,14 +172,20 @@ class AcFlow:
     def _solve(self, model: AcModel, given: Given) -> PowerFlow:
         voltage = np.tile(model.start, (len(given.dark), 1, 1)) if given.start is None else given.start[:, model.node]
         found, solved = self._newton(model, given, voltage)
-        again = np.flatnonzero(~solved.all(1))
-        if again.size:  # from another start
-            rest = given.take(again)
-            better, is_better = self._newton(model, rest, model.dc_voltage(self._power_pu(model, rest)[0]))
-            for one, other in zip(found, better, strict=True):
-                one[again] = other
-            solved[again] = is_better
+        for at_load in (False, True):
+            again = np.flatnonzero(~solved.all(1))
+            if again.size:
+                rest = given.take(again)
+                better, is_better = self._newton(model, rest, self._dc_voltage(model, rest, at_load))
+                for one, other in zip(found, better, strict=True):
+                    one[again] = other
+                solved[again] = is_better
         return self._result(model, given, solved, *found)
+
+    def _dc_voltage(self, model: AcModel, given: Given, at_load: bool) -> np.ndarray:
+        """(b, n, 2) voltages with the angles of DC power flow, with what is injected or without."""
+        power_pu = self._power_pu(model, given)[0] - model.net.shunt[:, 0]
+        return model.dc_voltage(power_pu if at_load else np.zeros(power_pu.shape))
 
     def _power_pu(self, model: AcModel, given: Given) -> tuple[np.ndarray, np.ndarray]:
         """(b, n) active and reactive power into the network, without what holds voltages and shunts."""
@@ -197,7 +203,7 @@ class AcFlow:
         voltage, carried = whole[-1], np.zeros((4, *given.status.shape))
         slack, power, off = solve(model.net, *whole, carried)
         slack = np.take_along_axis(slack, np.maximum(reference, 0), axis=1)
-        is_off = (off > ACCEPTED_PU).astype(float)[:, bus]
+        is_off = (~(off <= ACCEPTED_PU)).astype(float)[:, bus]
         return (voltage, slack, power, carried.transpose(1, 0, 2)), in_parts(self._arrays, is_off, given.islands) == 0
 
     def _result(

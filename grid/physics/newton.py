@@ -20,7 +20,7 @@ TOLERANCE_PU = 1e-10  # of power at each bus
 ACCEPTED_PU = 1e-8  # where rounding keeps it above
 NEAR_PU = 1e-5  # of power, from which on limits are looked at
 LIMIT_PU = 1e-9  # reactive power beyond its limit at which a bus stops holding its voltage
-STEP = 0.5  # largest relative change of a magnitude
+STEP = 5.0  # largest relative change of a magnitude: Newton's own steps, but for overflow
 ZERO = 1e-200
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grid.arrays import GridArrays
-from grid.namespace import namespace
+from grid.namespace import loops, namespace
 from grid.physics.balance import Dispatch, balance
+from grid.physics.fast import parts, units
 from grid.physics.flow import flows
 from grid.physics.losses import with_losses
 from grid.physics.outages import Outages
@@ -33,11 +34,36 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Run:
-    """The balanced grid with some lines out."""
+class Placed:
+    """What units do once supply meets demand in every connected part."""
 
     done: Dispatch
     injection_mw: Array  # (B, N)
+    balancing_mw: Array  # (B,) what the balance moved, shed and spill aside
+    clipped_mw: Array  # (B, A) asked minus feasible
+    store_mwh: Array  # (B, N) at the end of the step
+
+    @classmethod
+    def of(
+        cls,
+        arrays: GridArrays,
+        setpoint: Setpoint,
+        plan: Dispatch,
+        done: Dispatch,
+        load_mw: Array,
+        now: Limits,
+        dt_h: float,
+    ) -> Placed:
+        """From what was asked, what of it is feasible, and what is done; (B, N) demand is less what is curtailed."""
+        feasible, stored_mwh = clipped(arrays, setpoint, plan), settle(arrays, now.store_mwh, done, dt_h)
+        return cls(done, done.injection_mw(load_mw), moved(arrays, plan, done), feasible, stored_mwh)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The balanced grid with some lines out."""
+
+    placed: Placed
     flow_mw: Array  # (B, E)
     outages: Outages | None
     power_flow: PowerFlow | None = None  # of AC
@@ -80,27 +106,26 @@ def step(
         The next state, and what happened.
     """
     now = limits(arrays, state, inputs) if limits_now is None else limits_now
-    plan = cut(arrays, setpoint, now, inputs)
-    ran = run(arrays, plan, inputs, now, now.outages, ac)
+    ran = run(arrays, setpoint, inputs, now, now.outages, ac)
     heat = lockout_h = tripped = None
     if protection is not None:
-        ran, trips = cascade(arrays, plan, inputs, now, ran, state.heat, protection, ac)
+        ran, trips = cascade(arrays, setpoint, inputs, now, ran, state.heat, protection, ac)
         heat, lockout_h = protection.settle(state, trips, _loading_frac(arrays, ran.loading_mw), inputs.dt_h)
         tripped = trips | in_lockout(state)
-    done = ran.done
-    store_mwh = settle(arrays, now.store_mwh, done, inputs.dt_h)
+    placed = ran.placed
+    done = placed.done
     outcome = Outcome(
         **vars(done),
-        injection_mw=ran.injection_mw,
+        injection_mw=placed.injection_mw,
         served_mw=inputs.load_mw - done.curtailed_mw - done.shed_mw,
         flow_mw=ran.flow_mw,
-        balancing_mw=moved(arrays, plan, done),
-        clipped_mw=clipped(arrays, setpoint, plan),
+        balancing_mw=placed.balancing_mw,
+        clipped_mw=placed.clipped_mw,
         in_service=None if ran.outages is None else ran.outages.in_service,
         tripped=tripped,
         **_of_ac(ran),
     )
-    return State(store_mwh, done.gen_mw, state.t + 1, heat, lockout_h), outcome
+    return State(placed.store_mwh, done.gen_mw, state.t + 1, heat, lockout_h), outcome
 
 
 def limits(arrays: GridArrays, state: State, inputs: Inputs) -> Limits:
@@ -108,8 +133,13 @@ def limits(arrays: GridArrays, state: State, inputs: Inputs) -> Limits:
 
     Availability wins over minimum and ramp. A line is out while its outage or its lockout lasts.
     """
-    xp = namespace(state.store_mwh)
     dt_h = inputs.dt_h
+    compiled = loops(state.store_mwh, __package__)
+    if compiled is not None:
+        of_state, of_inputs = (state.t, state.gen_mw, state.store_mwh), (inputs.gen_avail_frac, inputs.load_mw)
+        mw = compiled.limits(*of_state, *of_inputs, units(arrays, dt_h), dt_h)
+        return Limits(mw[0], mw[1], mw[2], mw[3], mw[4], _outages(arrays, state, inputs))
+    xp = namespace(state.store_mwh)
     free = xp.where(state.t > 0, 0.0, xp.inf)[:, None]
     rise = state.gen_mw + (arrays.gen_ramp_mw_per_h * dt_h + free)
     fall = state.gen_mw - (arrays.gen_ramp_down_mw_per_h * dt_h + free)
@@ -148,20 +178,40 @@ def cut(arrays: GridArrays, setpoint: Setpoint, now: Limits, inputs: Inputs) -> 
 
 def run(
     arrays: GridArrays,
-    plan: Dispatch,
+    setpoint: Setpoint,
     inputs: Inputs,
     now: Limits,
     outages: Outages | None,
     ac: AcFlow | None = None,
 ) -> Run:
-    """Stages 2 and 3: balance the plan in every connected part, and let it flow."""
-    load_mw, limits_mw = inputs.load_mw - plan.curtailed_mw, _of_sources(arrays, now)
+    """Stages 2 to 4: cut what is asked to the limits, balance it in every connected part, and let it flow."""
     if ac is None:
-        done = balance(arrays, plan, load_mw, *limits_mw, None if outages is None else outages.islands)
-        injection_mw = done.injection_mw(load_mw)
-        return Run(done, injection_mw, flows(arrays, injection_mw, outages), outages)
-    done, flow, collapsed = with_losses(arrays, ac, plan, load_mw, *limits_mw, outages)
-    return Run(done, done.injection_mw(load_mw), flow.from_mw, outages, flow, collapsed)
+        placed = place(arrays, setpoint, inputs, now, outages)
+        return Run(placed, flows(arrays, placed.injection_mw, outages), outages)
+    plan = cut(arrays, setpoint, now, inputs)
+    load_mw = inputs.load_mw - plan.curtailed_mw
+    done, flow, collapsed = with_losses(arrays, ac, plan, load_mw, *_of_sources(arrays, now), outages)
+    placed = Placed.of(arrays, setpoint, plan, done, load_mw, now, inputs.dt_h)
+    return Run(placed, flow.from_mw, outages, flow, collapsed)
+
+
+def place(
+    arrays: GridArrays, setpoint: Setpoint, inputs: Inputs, now: Limits, outages: Outages | None = None
+) -> Placed:
+    """Stages 2 and 3: cut what is asked to the limits, and balance it in every connected part."""
+    compiled = loops(inputs.load_mw, __package__)
+    if compiled is not None and setpoint.shed_mw is None and setpoint.spill_mw is None:
+        within = compiled.Bounds(now.gen_lo_mw, now.gen_hi_mw, now.store_lo_mw, now.store_hi_mw, now.store_mwh)
+        where = arrays.part, *parts(outages, len(inputs.load_mw))
+        of_grid = arrays.controllable, arrays.shed_tiers, units(arrays, inputs.dt_h), inputs.dt_h
+        asked = setpoint.gen_mw, setpoint.store_mw
+        out, moved_mw, clipped_mw = compiled.dispatch(*asked, within, inputs.load_mw, *where, *of_grid)
+        return Placed(Dispatch(*out[:6]), out[6], moved_mw, clipped_mw, out[7])
+    plan = cut(arrays, setpoint, now, inputs)
+    load_mw = inputs.load_mw - plan.curtailed_mw
+    islands = None if outages is None else outages.islands
+    done = balance(arrays, plan, load_mw, *_of_sources(arrays, now), islands)
+    return Placed.of(arrays, setpoint, plan, done, load_mw, now, inputs.dt_h)
 
 
 def _of_ac(ran: Run) -> dict[str, Array]:
@@ -184,7 +234,7 @@ def _of_sources(arrays: GridArrays, now: Limits) -> tuple[Array, Array]:
 
 def cascade(
     arrays: GridArrays,
-    plan: Dispatch,
+    setpoint: Setpoint,
     inputs: Inputs,
     now: Limits,
     ran: Run,
@@ -192,7 +242,7 @@ def cascade(
     protection: Protection,
     ac: AcFlow | None = None,
 ) -> tuple[Run, Array]:
-    """Stage 4: trip lines and run the same plan again, until none trips or the rounds are over.
+    """Stage 5: trip lines and run the same setpoint again, until none trips or the rounds are over.
 
     Returns:
         The last run, and which lines tripped (B, E).
@@ -205,7 +255,7 @@ def cascade(
         if not trips.any():
             break
         tripped |= trips
-        ran = run(arrays, plan, inputs, now, Outages.of(arrays, in_service & ~trips), ac)
+        ran = run(arrays, setpoint, inputs, now, Outages.of(arrays, in_service & ~trips), ac)
     return ran, tripped
 
 

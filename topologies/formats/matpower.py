@@ -19,7 +19,7 @@ from grid import Fault, Faults, Grid
 from topologies.formats.matpower_columns import COLUMNS, LISTED, SAYS_NOTHING, THEME_OF
 from topologies.formats.matpower_text import Case, Row, parse
 from topologies.formats.segments import parts
-from topologies.formats.units import Buses, some, stands_for_none
+from topologies.formats.units import UNLIMITED, Buses, some, stands_for_none
 
 # columns of the manual's tables, counted from 0
 BUS, BUS_TYPE, PD, QD, GS, BS, BASE_KV, VMAX, VMIN = 0, 1, 2, 3, 4, 5, 9, 11, 12
@@ -27,8 +27,9 @@ GEN_BUS, QG, QMAX, QMIN, VG, GEN_STATUS, PMAX, PMIN, RAMP_30 = 0, 2, 3, 4, 5, 7,
 FROM, TO, R, X, B, RATE_A, RATIO, ANGLE, BR_STATUS = 0, 1, 2, 3, 4, 5, 8, 9, 10
 MODEL, NCOST, COST = 0, 3, 4
 FIXED_COST = "constant cost left out: every generator is always on"
-HOLDING, ISOLATED = (2, 3), 4
-"""Types of buses: of a voltage that generators hold (PV and reference), and out of service."""
+REFERENCE, ISOLATED = 3, 4
+HOLDING = (2, REFERENCE)
+"""Types of buses: reference, out of service, and of a voltage that generators hold (PV and reference)."""
 
 
 @dataclass(kw_only=True)
@@ -116,6 +117,8 @@ def _read_bus(reading: _Reading, row: Row) -> None:
     number = partial(reading.case.number, row, "bus")
     if row.cells[BUS_TYPE] in HOLDING:
         reading.holding.add(name)
+    if row.cells[BUS_TYPE] == REFERENCE:
+        reading.references.add(name)
     unit_mw = reading.case.load_unit_mw
     load_mw = number(PD, "Pd") * unit_mw + number(GS, "Gs")
     if load_mw < 0:
@@ -135,7 +138,8 @@ def _read_generators(reading: _Reading) -> None:
         raise reading.case.fail(costs[0], "gencost", found, allowed, "add or remove rows")
     if not costs:
         reading.note("cost of 0: the file has no mpc.gencost", "all generators")
-    unlimited_mw = sum(abs(row.cells[PD]) for row in reading.case.tables["bus"]) * reading.case.load_unit_mw
+    demand_mw = sum(abs(row.cells[PD]) for row in reading.case.tables["bus"]) * reading.case.load_unit_mw
+    unlimited_mw = UNLIMITED * demand_mw
     for i, row in enumerate(gens):
         with reading.faults.gather():
             _read_generator(reading, row, costs[i] if costs else None, f"generator {i + 1}", unlimited_mw)
@@ -149,7 +153,7 @@ def _read_generator(reading: _Reading, row: Row, cost_row: Row | None, whom: str
     number = partial(reading.case.number, row, "gen")
     high, low = number(PMAX, "Pmax", unlimited_mw), number(PMIN, "Pmin", -unlimited_mw)
     if inf in (abs(row.cells[PMAX]), abs(row.cells[PMIN])):
-        reading.note(f"infinite output limits replaced by all demand, {unlimited_mw:g} MW", whom)
+        reading.note(f"infinite output limits replaced by {UNLIMITED} times all demand, {unlimited_mw:g} MW", whom)
     if low > high:
         found = f"Pmin {low:g} above Pmax {high:g}"
         raise reading.case.fail(row, "gen", found, "Pmin <= Pmax", "correct one of them")

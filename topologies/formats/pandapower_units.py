@@ -12,7 +12,7 @@ from typing import Any
 
 from topologies.formats.pandapower_costs import COSTS, Row, pieces, read_costs, value
 from topologies.formats.pandapower_json import TEXTS
-from topologies.formats.units import Buses
+from topologies.formats.units import UNLIMITED, Buses
 from topologies.formats.unread import note_unread
 
 GENERATORS = ("ext_grid", "gen", "sgen")
@@ -49,7 +49,7 @@ CREATED = {
 """What pandapower's create functions are called where not as the table."""
 
 THEMES = {
-    "not read, as it is about reactive power, voltage or short circuits": re.compile(
+    "not read, about reactive power, voltage or short circuits": re.compile(
         r"(.*_)?(q[sz]?|v[ma]|vn)_.*|cq\d_.*|cos_phi.*|const_[zi]_.*|.*reactive.*|id_q_.*|curve_style|s_sc_.*|rx.*"
         r"|[rxcg]0.*|[rx]dss_.*|k|kappa|max_ik_ka|lrc_pu|(vkr?|mag|si)0_.*|endtemp_degree|vector_group|xn_ohm"
     ),
@@ -213,6 +213,8 @@ def _generators(reading: _Reading, demand_mw: float) -> None:
                     buses.add_condenser(node, *_held(row), whom)
                 continue
             fixed = table == "sgen"
+            if table == "ext_grid" or row.get("slack") is True:
+                buses.references.add(node)
             reactive = {"load_max_mvar": -power_mvar} if fixed else buses.hold(node, *_held(row), whom)
             if low < 0:
                 buses.note("negative min_p_mw taken as 0: it cannot take power here", whom)
@@ -247,8 +249,8 @@ def _limits(
     if table == "gen" and row.get("controllable") is False:
         high = low = power_mw
     elif (table == "ext_grid" or row.get("slack") is True) and not high > 0:
-        high = demand_mw
-        reading.buses.note(f"no max_p_mw above 0: taken as all demand, {demand_mw:g} MW", whom)
+        high = UNLIMITED * demand_mw
+        reading.buses.note(f"no max_p_mw above 0: taken as {UNLIMITED} times all demand, {high:g} MW", whom)
     elif not isfinite(high):
         high = max(power_mw, 0.0)
         reading.buses.note("no max_p_mw: its present output taken as its largest", whom)

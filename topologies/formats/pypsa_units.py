@@ -13,7 +13,7 @@ import numpy as np
 from grid import NODE_COLUMNS, Column, GridError, nearest
 from topologies.formats.pypsa_snapshots import Snapshots, read_snapshots
 from topologies.formats.pypsa_tables import Network, Table
-from topologies.formats.units import Buses
+from topologies.formats.units import UNLIMITED, Buses
 
 UNSAID_KV = 1.0
 """PyPSA's nominal voltage of a bus that gives none."""
@@ -121,6 +121,8 @@ def _held(reading: Reading, table: Table, row: int, bus: str, own: dict[str, Any
     """What ``Buses.hold`` needs of a unit that holds the voltage of its bus; None for another one."""
     if table.text(row, "control") not in ("PV", "Slack"):
         return None
+    if table.text(row, "control") == "Slack":
+        reading.buses.references.add(bus)
     return (
         bus,
         reading.of_bus(bus, "v_mag_pu_set", 1.0),
@@ -183,8 +185,8 @@ def _read_generators(reading: Reading, demand_mw: float) -> None:
         whom = f"generator {name}"
         nominal_mw = nominal(reading, table, row, "p_nom", whom)
         if nominal_mw == inf:
-            nominal_mw = demand_mw
-            note(f"infinite p_nom taken as all demand, {demand_mw:g} MW", whom)
+            nominal_mw = UNLIMITED * demand_mw
+            note(f"infinite p_nom taken as {UNLIMITED} times all demand, {nominal_mw:g} MW", whom)
         own = own_columns(table, row, NODE_COLUMNS)
         columns = _limits(reading, table, row, nominal_mw, own)
         held = _held(reading, table, row, bus, own)

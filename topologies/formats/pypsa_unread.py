@@ -15,7 +15,7 @@ COMPONENTS = (
 )
 LABELS = ("carrier", "color", "location", "nice_name", "type", "unit")
 THEMES = {  # attributes that say nothing about the dispatch of active power
-    "not read, as it is about reactive power or voltage": re.compile(r"((q|v_mag)_\w*|control|b|g)( over time)?"),
+    "not read, about reactive power or voltage": re.compile(r"((q|v_mag)_\w*|control|b|g)( over time)?"),
     "not read, as it is about investment": re.compile(
         r"(capital|overnight|fom)_cost|discount_rate|build_year|lifetime|terrain_factor|\w+_nom_(min|max|mod|set)|\w*growth"
     ),

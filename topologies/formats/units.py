@@ -8,6 +8,8 @@ from typing import Any
 
 from grid import Grid
 
+UNLIMITED = 1.5  # largest output of a source without a limit, in all demand: what is more carries losses of AC
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -28,6 +30,7 @@ class Buses:
     own: dict[str, dict[str, float]] = field(default_factory=dict)  # columns of the node that is the bus, by bus
     shared: dict[str, dict[str, float]] = field(default_factory=dict)  # columns of every node of a bus
     set_pu: dict[str, float] = field(default_factory=dict)  # voltage that is held, by bus
+    references: set[str] = field(default_factory=set)  # buses that are the slack of power flow in the file
 
     def note(self, text: str, whom: str) -> None:
         """Say what was assumed, or left out, of an element."""
@@ -66,7 +69,10 @@ class Buses:
         own.update({name: own.get(name, 0.0) + value for name, value in columns.items()})
 
     def hold(self, bus: str, set_pu: float, low_mvar: float, high_mvar: float, whom: str) -> dict[str, float]:
-        """Columns of a unit that holds the voltage of its bus; of several set-points of a bus, the first counts."""
+        """Columns of a unit that holds the voltage of its bus; of several set-points of a bus, the first counts.
+
+        At the reference bus reactive limits are not kept, as power flow of other programs does not enforce them there.
+        """
         if not 0 < set_pu < inf:
             self.note("voltage set-point left out: not above 0", whom)
             return {}
@@ -74,6 +80,9 @@ class Buses:
             self.note("voltage set-point left out: the bus has another one already", whom)
         if low_mvar > high_mvar:
             self.note("reactive limits left out: the lower one is above the upper one", whom)
+            low_mvar, high_mvar = -inf, inf
+        if bus in self.references and (isfinite(low_mvar) or isfinite(high_mvar)):
+            self.note("reactive limits left out: at the reference bus they are not enforced", whom)
             low_mvar, high_mvar = -inf, inf
         return {"voltage_set_pu": self.set_pu[bus], "gen_min_mvar": low_mvar, "gen_max_mvar": high_mvar}
 

@@ -15,11 +15,15 @@ from functools import cached_property
 
 import numpy as np
 
-from grid import Array, GridArrays, Prices, marginal_cost_per_mwh, namespace
+from grid.arrays import GridArrays
+from grid.costs import Prices, marginal_cost_per_mwh
+from grid.namespace import loops, namespace
 from grid.physics import Limits, Outages, flows
+from grid.state import Array
 
 TOLERANCE_MW = 1e-6
 GAIN_PER_MWH = 1e-6  # a smaller saving is rounding
+TIE_PER_MWH = 1e-9  # prices that differ by less are equal
 MOST_SOURCES = 64  # that are looked at in one move, on either side
 
 
@@ -51,6 +55,11 @@ class Redispatch:
         nodes = len(self.arrays.node_names)
         return self.arrays.line_model.driven((self.sources[:, None] == np.arange(nodes)).astype(float))
 
+    @cached_property
+    def _reach_by_line(self) -> np.ndarray:
+        """(L, G) the same, line by line."""
+        return np.ascontiguousarray(self.reach.T)
+
     def convert(self, asarray: Callable[[np.ndarray], Array], arrays: GridArrays) -> Redispatch:
         """The same moves with every array passed through ``asarray`` (say, to torch tensors), as in ``arrays``."""
         changed = copy.copy(self)
@@ -73,13 +82,42 @@ class Redispatch:
         """
         if count == 0 or not self.sources.shape[0]:
             return gen_mw
-        xp = namespace(gen_mw)
-        gen, low, high = (mw[:, self.sources].T for mw in (gen_mw, limits.gen_lo_mw, limits.gen_hi_mw))
-        outages = limits.outages
-        flow = flows(self.arrays, gen_mw + other_mw, outages)[:, self.lines].T
+        flow_mw = flows(self.arrays, gen_mw + other_mw, limits.outages)
         if extra_mw is not None:
-            flow = flow + extra_mw[:, self.lines].T
+            flow_mw = flow_mw + extra_mw
+        compiled = loops(gen_mw, __package__)
+        if compiled is None:
+            return self._moves(gen_mw, flow_mw, limits, count)
+        intact = np.ones(len(gen_mw), bool) if limits.outages is None else limits.outages.in_service.all(1)
+        if not intact.all():
+            gen_mw = self._moves(gen_mw, flow_mw, limits, count, ~intact)
+        gen_mw = gen_mw.copy()
+        of_sources = compiled.Sources(
+            self.sources,
+            self.lines,
+            self.capacity_mw,
+            self.cost,
+            self.curve,
+            self.part,
+            self.parts,
+            self.reach,
+            self._reach_by_line,
+            self.overload_per_mwh,
+        )
+        how = compiled.Numbers(count, MOST_SOURCES, TOLERANCE_MW, GAIN_PER_MWH, TIE_PER_MWH)
+        rows = np.flatnonzero(intact)
+        compiled.moves(gen_mw, limits.gen_lo_mw, limits.gen_hi_mw, flow_mw, rows, of_sources, how)
+        return gen_mw
+
+    def _moves(self, gen_mw: Array, flow_mw: Array, limits: Limits, count: int, where: Array = None) -> Array:
+        """The same for all rows, or for some of them (B,), by arrays."""
+        xp = namespace(gen_mw)
+        outages = limits.outages
+        gen, low, high = (mw[:, self.sources].T for mw in (gen_mw, limits.gen_lo_mw, limits.gen_hi_mw))
+        flow = flow_mw[:, self.lines].T
         worth = self._is_worth(gen, low, high, flow)
+        if where is not None:
+            worth = worth & where
         if outages is not None:
             worth = worth & outages.is_corrected
         rows = xp.nonzero(worth)[0]
@@ -140,7 +178,7 @@ class Redispatch:
         price = self._price(gen) + self.overload_per_mwh * self._ptdf(over, outages)
         to_rise = xp.where(high - gen > TOLERANCE_MW, price, xp.inf)
         to_fall = xp.where(gen - low > TOLERANCE_MW, -price, xp.inf)
-        up, down = xp.argmin(to_rise, axis=0), xp.argmin(to_fall, axis=0)
+        up, down = _first_least(to_rise), _first_least(to_fall)
         slope = xp.where(goes_on, xp.min(to_rise, axis=0) + xp.min(to_fall, axis=0), 0.0)
         at = xp.abs(excess) <= TOLERANCE_MW  # on a kink: costs as soon as it carries more
         rows = xp.nonzero((xp.any(at, axis=0) | (self.parts > 1)) & (slope < -GAIN_PER_MWH))[0]
@@ -178,7 +216,7 @@ class Redispatch:
             part = xp.zeros_like(to_rise) + self.part[:, None]
             slope = xp.where(xp.equal(*apart(part, part)), slope, xp.inf)
         flat = xp.reshape(slope, (-1, slope.shape[2]))
-        best = xp.argmin(flat, axis=0)
+        best = _first_least(flat)
         up, down = best // slope.shape[1], best % slope.shape[1]
         least = xp.take_along_axis(flat, best[None], axis=0)[0]
         return least, *(at if of is None else _take(of, at[None])[0] for of, at in ((first, up), (second, down)))
@@ -206,6 +244,12 @@ class Redispatch:
         to_go = xp.where(change > 0, -excess, xp.where(over, excess, excess + 2.0 * self.capacity_mw[:, None]))
         meets = (xp.abs(change) > 1e-9) & ~((change > 0) & (excess >= -TOLERANCE_MW))
         return xp.where(meets, to_go / xp.where(meets, xp.abs(change), 1.0), xp.inf)
+
+
+def _first_least(price: Array) -> Array:
+    """(B,) the first of the lowest prices (K, B), so that rounding does not choose between equal ones."""
+    xp = namespace(price)
+    return xp.argmax(xp.astype(price <= xp.min(price, axis=0) + TIE_PER_MWH, xp.int64), axis=0)
 
 
 def _lowest(price: Array) -> Array | None:

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from congested import congested_grid
 from envs import EnvConfig, GridBatch
-from envs.actions import MeritOrder
-from envs.redispatch import Redispatch
 from grid import Grid, Inputs, Prices, Setpoint, State
 from grid.costs import step_costs
+from grid.dispatch import MeritOrder, Redispatch
 from grid.physics.step import Limits, initial_state, limits, step
 from grid.planning.optimum import optimum
 from policies.baselines import MOVES, Merit
@@ -36,7 +35,7 @@ def test_moves_are_never_dearer_and_keep_limits_and_balance(grid, seed, count, m
     inputs = Inputs(np.ones_like(load), load, 1.0, random_status(arrays, rng, 4))
     now = limits(arrays, initial_state(arrays, 4), inputs)
     before = MeritOrder.of(arrays, prices).dispatch(load, now.gen_lo_mw, now.gen_hi_mw)
-    with mock.patch("envs.redispatch.MOST_SOURCES", most):
+    with mock.patch("grid.dispatch.redispatch.MOST_SOURCES", most):
         after = Redispatch(arrays, prices).moves(before, -load, now, count)
     assert (after >= now.gen_lo_mw - 1e-9).all()
     assert (after <= now.gen_hi_mw + 1e-9).all()
