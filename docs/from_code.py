@@ -174,7 +174,7 @@ def command_help() -> str:
         said = io.StringIO()
         with redirect_stdout(said):
             main([name, "--help"])
-        parts += [f"## {name}", f"{does[0].upper()}{does[1:]}.", f"```text\n{said.getvalue().strip()}\n```"]
+        parts += [f"### {name}", f"{does[0].upper()}{does[1:]}.", f"```text\n{said.getvalue().strip()}\n```"]
     return "\n\n".join(parts)
 
 

@@ -48,6 +48,7 @@ class Transition:
     reward: Array  # (B,)
     done: bool
     start_hour: np.ndarray  # (B,) hours from Monday 00:00 to the start of the episodes
+    start: np.ndarray | None  # (B,) local time of it, datetime64; None: the series are not dated
 
 
 class GridBatch:
@@ -118,7 +119,7 @@ class GridBatch:
         lines = LineOutages.draw(self.arrays, self.config.outages, self._rngs, self.horizon + 1, known_steps, dt_h)
         errors = draw_errors(self.arrays, self.config, draw, self._rngs)
         self.outlook = outlook = Outlook.of(self.arrays, self.config, draw, errors, lines)
-        self.start_hour = draw.start_hour
+        self.start_hour, self.start = draw.start_hour, draw.start
         self.encoder.start(outlook)
         steps = self.horizon
         self.references = self.problem.reference_cost(outlook.load_mw[:steps], outlook.avail_frac[:steps])
@@ -232,7 +233,8 @@ class GridBatch:
         reference = self.references[self.t]
         self.costs, cost = terms, sum(terms.values())
         reward = (reference - cost) / self.problem.reward_scale
-        self.last = Transition(self.t, before, inputs, outcome, after, terms, reference, reward, done, self.start_hour)
+        when = self.start_hour, self.start
+        self.last = Transition(self.t, before, inputs, outcome, after, terms, reference, reward, done, *when)
         energies = {
             "unserved_mwh": outcome.shed_mw @ self.arrays.each_node * dt_h,
             "curtailed_mwh": outcome.curtailed_mw @ self.arrays.each_node * dt_h,

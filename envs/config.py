@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -43,8 +44,9 @@ class EnvConfig:
     node_error_frac: float = 0.0  # standard deviation of what single nodes err beside, at every lead
     gate_h: float = 0.0  # between a decision and its step: what happens in the step is forecast; 0: it is known
     split: Literal["train", "test", "all"] = "train"  # part of the series that episodes are drawn from
+    start_time: str | None = None  # local time of the dated series at which episode 0 starts, each other after it
     flow: Literal["dc", "ac"] = "dc"  # power flow of the lines: linear, or with losses, voltages and reactive power
-    prices: Prices = field(default_factory=Prices)  # of the cost terms
+    prices: Prices | dict[str, Any] = field(default_factory=dict)  # of the cost terms; absent: as the grid has them
     emergency_shedding: bool = False  # every consumer can be cut on request, at its price of shedding
     overload: Literal["penalty", "trip"] = "penalty"  # of a line: it costs money, or the line trips as well
     protection: Protection = field(default_factory=Protection)  # how they trip
@@ -56,10 +58,14 @@ class EnvConfig:
         for name in ("forecast_h", "outages"):
             self._require(name, isinstance(getattr(self, name), list | tuple), "a list")
         object.__setattr__(self, "forecast_h", tuple(self.forecast_h))
-        for name, kind in (("prices", Prices), ("protection", Protection)):
-            if isinstance(getattr(self, name), dict):
-                object.__setattr__(self, name, _from_fields(kind, getattr(self, name), f"{name}."))
-            self._require(name, isinstance(getattr(self, name), kind), f"{kind.__name__}, or its fields by name")
+        if isinstance(self.prices, dict):
+            _from_fields(Prices, self.prices, "prices.")  # which checks them
+        if isinstance(self.protection, dict):
+            object.__setattr__(self, "protection", _from_fields(Protection, self.protection, "protection."))
+        for name, kinds in (("prices", Prices | dict), ("protection", Protection)):
+            self._require(name, isinstance(getattr(self, name), kinds), f"{name.capitalize()}, or its fields by name")
+        if self.start_time is not None:
+            self._check_start_time()
         object.__setattr__(self, "outages", tuple(_outage(entry) for entry in self.outages))
         for name, allowed in CHOICES.items():
             value = getattr(self, name)
@@ -80,6 +86,17 @@ class EnvConfig:
             may_lack = name == "weather_error_frac" and error is None
             self._require(name, may_lack or (is_finite(error) and 0 <= error <= 1), "a share in [0, 1]")
         self._require("gate_h", is_finite(self.gate_h) and 0 <= self.gate_h <= 24, "a number of hours in [0, 24]")
+
+    def _check_start_time(self) -> None:
+        try:
+            start = datetime.fromisoformat(str(self.start_time))
+        except ValueError:
+            start = None
+        is_local = isinstance(self.start_time, str) and start is not None and start.tzinfo is None
+        self._require("start_time", is_local, "a date, or a date and a time, such as 2025-01-13 or 2025-01-13T06:00")
+        if self.split != "all":
+            found, mend = f"{self.start_time} with split {self.split!r}", "set split='all'"
+            raise GridError("config.start_time", found, "split 'all': a date may lie in the train part", mend)
 
     def _require(self, name: str, ok: bool, allowed: str) -> None:
         if not ok:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from envs.outlook import steps_to_draw
 from envs.rewards import SCALE_EPISODES, CopperPlate, reference_cost, scale_floor
 from grid import Array, Grid, GridArrays, GridError, Prices, Series, store_value_per_mwh
 from grid.physics import ac_flow
-from topologies import ProfileSource, load
+from topologies import Dated, ProfileSource, load
 
 if TYPE_CHECKING:
     from grid.planning.day import DayPlanner
@@ -56,7 +56,8 @@ class Problem:
             GridError: a bad grid, or a config that does not fit it.
         """
         grid = config.topology if isinstance(config.topology, Grid) else load(config.topology)
-        arrays, prices = grid.compile(config.emergency_shedding), config.prices
+        arrays, prices = grid.compile(config.emergency_shedding), _prices(config, grid)
+        config = dataclasses.replace(config, prices=prices)
         if config.outage_rate_per_h is not None:
             rate_per_h = np.where(np.isfinite(arrays.capacity_mw), config.outage_rate_per_h, 0.0)
             arrays = dataclasses.replace(arrays, outage_rate_per_h=rate_per_h)
@@ -83,6 +84,7 @@ class Problem:
         config = EnvConfig.from_fields({**vars(self.config), **fields})
         if any(fields[name] != getattr(self.config, name) for name in fields.keys() & COMPILED_FIELDS):
             made = Problem.of(dataclasses.replace(config, topology=fields.get("topology", self.grid)))
+            config = dataclasses.replace(config, prices=made.prices)
             return dataclasses.replace(made, config=config, layout=config)
         action_map = dataclasses.replace(self.action_map, kind=config.action, redispatch_moves=config.redispatch_moves)
         source = _source(self.arrays, self.grid.series, config)
@@ -98,7 +100,7 @@ class Problem:
     @property
     def prices(self) -> Prices:
         """What is charged, beside the prices in the columns of the grid."""
-        return self.config.prices
+        return cast(Prices, self.config.prices)
 
     @property
     def planning_prices(self) -> Prices:
@@ -169,11 +171,22 @@ class Problem:
         return max(float(mean), scale_floor(self.arrays, self.config.dt_h))
 
 
+def _prices(config: EnvConfig, grid: Grid) -> Prices:
+    """Every price: as the config gives it, else as the grid does, else the default.
+
+    Raises:
+        GridError: a price of the grid that does not exist or is out of range.
+    """
+    given = config.prices
+    return given if isinstance(given, Prices) else dataclasses.replace(grid.own_prices(), **given)
+
+
 def _source(arrays: GridArrays, series: Series | None, config: EnvConfig) -> ProfileSource:
     """Where the episodes of a config come from; its outages and the length of the series are checked."""
     for outage in config.outages:
         line_of(arrays, outage)
-    source = ProfileSource(arrays, series, config.split)
+    when = None if config.start_time is None else Dated(config.start_time, config.horizon * config.dt_h)
+    source = ProfileSource(arrays, series, config.split, when)
     source.check_length(steps_to_draw(config), config.dt_h)
     return source
 

@@ -28,7 +28,7 @@ class Recorder:
         self.steps = 0
         self._series: dict[str, Array] = {}  # (B, T, N), (B, T, E) or (B, T); T is the horizon
 
-    def _start(self, store_mwh: Array, start_hour: Array) -> None:
+    def _start(self, store_mwh: Array, start_hour: Array, start: Array | None) -> None:
         """Make room for new episodes; those handed out before stay as they are."""
         arrays, horizon = self.batch.arrays, self.batch.horizon
         sizes = {"T": horizon, "S": horizon + 1, "N": len(arrays.node_names), "E": len(arrays.line_names)}
@@ -39,7 +39,7 @@ class Recorder:
             for axes, name in (*names, *(("T", term) for term in self._terms))
         }
         self._series["store_mwh"][:, 0] = store_mwh
-        self._start_hour, self.steps = start_hour, 0
+        self._start_hour, self._local, self.steps = start_hour, start, 0
 
     def add(self) -> None:
         """Take up the step that the batch has just finished."""
@@ -47,7 +47,7 @@ class Recorder:
         if last is None:
             return
         if last.t == 0 or not self.steps:
-            self._start(last.state.store_mwh, last.start_hour)
+            self._start(last.state.store_mwh, last.start_hour, last.start)
         outcome, inputs = last.outcome, last.inputs
         rows = {
             "gen_avail_mw": inputs.gen_avail_frac * self.batch.arrays.gen_max_mw,
@@ -70,13 +70,14 @@ class Recorder:
         Its series are read-only views of what is recorded: they cost no copy, and later steps do not change them.
         """
         if not self.steps:
-            self._start(self.batch.state.store_mwh, self.batch.start_hour)
+            self._start(self.batch.state.store_mwh, self.batch.start_hour, self.batch.start)
         series: dict[str, Any] = {}
         for name, values in self._series.items():
             series[name] = values[i, : self.steps + (name == "store_mwh")]
             series[name].flags.writeable = False
         costs = {name: series.pop(name) for name in self._terms}
         named = {**self._about, **series}
+        named["start"] = None if self._local is None else str(self._local[i])
         start_hour = float(self._start_hour[i])
         return Episode(**named, policy=self.policy, dt_h=self.batch.config.dt_h, start_hour=start_hour, costs=costs)
 

@@ -23,6 +23,7 @@ from grid.costs import (
     store_value_per_mwh,
 )
 from grid.episode import IN_SERVICE, OUT, SHAPES, TRIPPED, Episode, band_pu, describe, line_status, shapes_of
+from grid.episode_tables import EPISODE_TABLES
 from grid.errors import Fault, Faults, GridError, nearest
 from grid.executor import cores
 from grid.files import PARTIAL, atomic_path, check_writable, remove_leftovers
@@ -31,11 +32,13 @@ from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
 from grid.namespace import loops, namespace
 from grid.numbers import is_finite, is_whole
 from grid.planning import optima, optimum
+from grid.report import REPORTED, reported, usable_mwh
 from grid.sensitivities import connected
 from grid.state import Array, Inputs, Outcome, Setpoint, State
 
 __all__ = [
     "COLUMNS",
+    "EPISODE_TABLES",
     "IN_SERVICE",
     "KIND_NAMES",
     "LARGEST",
@@ -45,6 +48,7 @@ __all__ = [
     "NODE_COLUMNS",
     "OUT",
     "PARTIAL",
+    "REPORTED",
     "SHAPES",
     "TERMS",
     "TRIPPED",
@@ -82,9 +86,11 @@ __all__ = [
     "overload_mw",
     "priced",
     "remove_leftovers",
+    "reported",
     "settlement",
     "shapes_of",
     "step_amounts",
     "step_costs",
     "store_value_per_mwh",
+    "usable_mwh",
 ]

@@ -6,8 +6,9 @@ import json
 import zipfile
 import zlib
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -46,6 +47,9 @@ AC_SHAPES = {
 """What an episode of AC power flow has beside them."""
 
 OF_AC = tuple(name for names in AC_SHAPES.values() for name in names)
+
+MAYBE_SHAPES = {"gen_profiled": "N", "nodal_price_per_mwh": "TN"}
+"""What an episode may have beside them, with its axes."""
 
 
 def shapes_of(is_ac: bool) -> dict[str, tuple[str, ...]]:
@@ -105,6 +109,10 @@ class Episode:
     line_mva: np.ndarray | None = None  # (T, E) apparent power at the end that carries more
     loss_mw: np.ndarray | None = None  # (T,)
     collapsed: np.ndarray | None = None  # (T,) 1 where a part of the grid has no solution, else 0
+    # what not every episode has
+    start: str | None = None  # local time of the first step, ISO 8601; None: its series are not dated
+    gen_profiled: np.ndarray | None = None  # (N,) 1 where the output follows sun, wind or another profile, else 0
+    nodal_price_per_mwh: np.ndarray | None = None  # (T, N) of an optimum: dual of the balance of each node
 
     @property
     def is_ac(self) -> bool:
@@ -116,6 +124,12 @@ class Episode:
         """(T, E) what the capacity of a line limits, MW or, in AC, MVA; with the sign of the flow."""
         found: np.ndarray = carried(self.flow_mw, self.line_mva)
         return found
+
+    @property
+    def is_profiled(self) -> np.ndarray:
+        """(N,) whether the output follows a profile; of older files, whether it was ever less than gen_max_mw."""
+        followed = (self.gen_avail_mw < self.gen_max_mw).any(0) if self.gen_profiled is None else self.gen_profiled
+        return np.logical_and(followed, self.gen_max_mw > 0)
 
     @property
     def steps(self) -> int:
@@ -142,6 +156,16 @@ class Episode:
         """Energy carried above capacity; in AC, MVAh."""
         return float(np.clip(np.abs(self.carried) - self.capacity_mw, 0, None).sum() * self.dt_h)
 
+    def to_frame(self, table: Literal["units", "lines", "costs"] = "units") -> Any:
+        """A pandas.DataFrame of one of ``EPISODE_TABLES``: one row a step and unit, a step and line, or a step.
+
+        Raises:
+            GridError: another table, or pandas is missing.
+        """
+        from grid.episode_tables import to_frame
+
+        return to_frame(self, table)
+
     def save(self, path: str | Path) -> Path:
         """Write one ``.npz`` file, whole or not at all; returns its path."""
         target = Path(path)
@@ -151,7 +175,7 @@ class Episode:
             value = getattr(self, item.name)
             if isinstance(value, np.ndarray):
                 arrays[item.name] = value
-            elif item.name not in ("costs", *OF_AC):
+            elif item.name not in ("costs", *OF_AC, *MAYBE_SHAPES):
                 texts[item.name] = value
         with atomic_path(target) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, json=np.array(json.dumps(texts, default=float)), **arrays)
@@ -176,8 +200,8 @@ class Episode:
                 arrays: dict[str, Any] = {
                     item.name: data[item.name]
                     for item in fields(cls)
-                    if item.name not in {*texts, *names, "costs"}
-                    and (item.name in data or item.name not in ("curtailed_mw", *OF_AC))
+                    if item.name not in {*texts, *names, "costs", "start"}
+                    and (item.name in data or item.name not in ("curtailed_mw", *OF_AC, *MAYBE_SHAPES))
                 }
                 arrays.setdefault("curtailed_mw", np.zeros_like(arrays["load_mw"]))  # older files have none
             episode = cls(**texts, **names, **arrays, costs=costs)
@@ -195,6 +219,10 @@ class Episode:
         shapes = shapes_of(any(getattr(self, name) is not None for name in OF_AC))
         arrays = [(axes, name, np.asarray(getattr(self, name))) for axes, names in shapes.items() for name in names]
         arrays += [("T", f"cost_{name}", term) for name, term in self.costs.items()]
+        given = {name: getattr(self, name) for name in MAYBE_SHAPES}
+        arrays += [(MAYBE_SHAPES[name], name, np.asarray(array)) for name, array in given.items() if array is not None]
+        if self.start is not None:
+            datetime.fromisoformat(self.start)
         for axes, name, array in arrays:
             if array.shape != tuple(sizes[axis] for axis in axes) or array.dtype.kind not in "iuf":
                 raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
@@ -214,7 +242,9 @@ def describe(arrays: GridArrays) -> dict[str, Any]:
     """The fields of an Episode that come from the grid alone."""
     same = ("fingerprint", "node_names", "line_names", "node_kind", "x", "y", "line_from", "line_to", "capacity_mw")
     sizes = ("gen_max_mw", "load_max_mw", "store_max_mwh")
-    return {"grid_name": arrays.name, **{name: getattr(arrays, name) for name in same + sizes}}
+    profiled = np.array([name is not None for name in arrays.gen_profile], dtype=np.int8)
+    about = {"grid_name": arrays.name, "gen_profiled": profiled}
+    return about | {name: getattr(arrays, name) for name in same + sizes}
 
 
 def band_pu(arrays: GridArrays) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
 import networkx as nx
@@ -11,6 +11,7 @@ import numpy as np
 
 from grid.arrays import DENSE_NODES, GridArrays, fingerprint
 from grid.check import GEN_COLUMNS, find_faults
+from grid.costs import Prices
 from grid.errors import Fault, GridError, nearest
 from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
 from grid.numbers import is_finite
@@ -38,6 +39,7 @@ class Grid:
         self.name, self.origin, self.licence, self.base_mva = name, origin, licence, base_mva
         self.notes: list[str] = []  # what a reader had to assume
         self.series: Series | None = None
+        self.prices: dict[str, float] = {}  # fields of Prices that the grid sets
 
     def __str__(self) -> str:
         """Two lines: what the grid consists of, and its totals."""
@@ -164,6 +166,18 @@ class Grid:
     def faults(self, whole: bool = True) -> list[Fault]:
         """Everything that keeps this grid from being compiled; not what concerns it as a whole unless ``whole``."""
         return find_faults(self.graph, self.lines(), self.base_mva, whole)
+
+    def own_prices(self) -> Prices:
+        """The prices that the grid sets, and the defaults of the others.
+
+        Raises:
+            GridError: an unknown price, or one out of range.
+        """
+        known = [each.name for each in fields(Prices)]
+        for name in self.prices:
+            if name not in known:
+                raise GridError(f"prices.{name}", "an unknown price", "fields of Prices", nearest(name, known))
+        return Prices(**self.prices)
 
     def check(self) -> None:
         """Raise one GridError that lists all faults, if there are any."""

@@ -18,6 +18,7 @@ from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
 from policies.rollout import rollout
 from policies.runs import EVALUATION, PAGE, RENDERS, RUN_FILES, allowed_runs, find_own_run, find_run, make_room, shipped
+from policies.settings import SETTINGS, read_settings
 from policies.table import Evaluation
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "QUICK",
     "RENDERS",
     "RUN_FILES",
+    "SETTINGS",
     "TOLERANCE",
     "Agent",
     "Episode",
@@ -55,6 +57,7 @@ __all__ = [
     "load_agent",
     "make_room",
     "make_vec_env",
+    "read_settings",
     "resume",
     "rollout",
     "run_episodes",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Literal
@@ -13,22 +12,12 @@ from typing import Literal
 import numpy as np
 
 from envs import TEST_SEED, EnvConfig, GridBatch, Problem, Recorder, Task, find_task, scale_floor
-from grid import Episode, GridError, nearest, overload_mw
+from grid import REPORTED, TERMS, Array, Episode, GridError, nearest, overload_mw, reported, usable_mwh
 from grid.planning import optima
 from policies.baselines import BASELINES, Merit, Policy
+from policies.comparison import OPTIMUM, SUMS, Runs, compare
 from policies.rollout import SEEN, as_seen, rollout
-from policies.table import Bootstrap, Evaluation, Row, percent
-
-OPTIMUM = "optimum"
-PLANNERS = ("mpc", "smpc", "plan")
-"""Baselines that know what an agent knows: what it scores above them is what was learned."""
-
-SUMS = ("unserved_mwh", "curtailed_mwh", "overload_mwh", "loss_mwh", "voltage_pu_h", "collapsed_steps")
-"""Metrics of an episode that a row gives the means of; the last three are 0 in DC."""
-
-TAIL_FRAC = 0.1  # of the episodes, the worst, whose mean gap is the conditional value at risk
-SCORE_FLOOR_FRAC = 1e-3
-"""Below this share of the reference between merit and optimum, a score means nothing and is None."""
+from policies.table import Bootstrap, Evaluation, Row
 
 LEAST_SAID_FRAC = 1e-4
 """Share of the demand from which the table says how much the optimum sheds or spills where no policy can."""
@@ -36,22 +25,7 @@ LEAST_SAID_FRAC = 1e-4
 Report = Callable[[float, str], None]
 """Called with the share of the work that is done, in [0, 1], and what is being done."""
 
-
-@dataclass(frozen=True, eq=False)
-class Runs:
-    """What one policy did on each of E episodes."""
-
-    name: str
-    cost: np.ndarray  # (E,) settlement included
-    reference: np.ndarray  # (E,) cost of the merit order on a copper plate; where their mean is too low, a floor
-    unserved_mwh: np.ndarray  # (E,)
-    curtailed_mwh: np.ndarray  # (E,)
-    overload_mwh: np.ndarray  # (E,) in AC, MVAh
-    loss_mwh: np.ndarray  # (E,)
-    voltage_pu_h: np.ndarray  # (E,) outside the band of voltages
-    collapsed_steps: np.ndarray  # (E,)
-    spill_mwh: np.ndarray  # (E,), 0 where it is free
-    decision_s: float  # time a decision of one episode took
+Split = Literal["train", "test", "all"]
 
 
 def evaluate(
@@ -60,7 +34,9 @@ def evaluate(
     episodes: int = 20,
     seed: int = 0,
     progress: Report | None = None,
-    split: Literal["train", "test"] = "test",
+    split: Split = "test",
+    against: Sequence[str] = (),
+    keep: Callable[[list[Episode]], None] | None = None,
 ) -> Evaluation:
     """Run every policy on the same episodes and compare it with their optimum.
 
@@ -71,6 +47,8 @@ def evaluate(
         seed: of the episodes and of the bootstrap.
         progress: called with the share that is done.
         split: part of the series that the episodes come from.
+        against: names of policies among them, beside the merit order, that savings are measured on.
+        keep: called with the recorded episodes of each policy, if they are wanted; not with those of the optimum.
 
     Raises:
         GridError: unknown policy, no episode, or an agent that does not fit the grid.
@@ -80,14 +58,21 @@ def evaluate(
     if isinstance(policies, str):
         raise GridError("policies", repr(policies), "a list of names and agents", f"write [{policies!r}]")
     deciders = [_decider(policy) for policy in policies]
+    names = dict.fromkeys([*(decider.name for decider in deciders), OPTIMUM, Merit.name])
+    for name in against:
+        if name not in names:
+            raise GridError("against", repr(name), ", ".join(names), nearest(name, names))
     report = progress or (lambda done, what: None)
     config = config.replace(split=split) if isinstance(config, Problem) else dataclasses.replace(config, split=split)
     batch = GridBatch(config, episodes, seed)
-    runs, merit, best, exact = _measure(deciders, batch, seed, report)
-    rows = compare([*runs, best], merit, best, Bootstrap(episodes, seed))
+    runs, merit, best, exact = _measure(deciders, batch, seed, report, keep)
+    days = batch.horizon * batch.config.dt_h / 24
+    rows = compare([*runs, best], merit, best, Bootstrap(episodes, seed), days, against)
     notes = _reference_notes(batch.config)
     demand_mwh = float(batch.outlook.load_mw[: batch.horizon].sum()) * batch.config.dt_h / episodes
     notes += _out_of_reach(merit, best, LEAST_SAID_FRAC * demand_mwh)
+    if batch.config.start_time is not None and any(hasattr(decider, "env_config") for decider in deciders):
+        notes.append("the days were chosen: an agent may have been trained on them")
     if exact < episodes:
         notes.append(f"in {episodes - exact} of {episodes} episodes no schedule is as cheap as the optimum")
     return _evaluation(batch.arrays.name, episodes, seed, batch.config, rows, notes)
@@ -127,10 +112,10 @@ def evaluate_task(
         batch = GridBatch(task.config(name, split), each, seed)
         told = partial(lambda start, done, what: report((start + done) / parts, what), number)
         runs, merit, best, _ = _measure(deciders, batch, seed, told)
-        found.append([_share(some, merit.reference.mean()) for some in (*runs, merit, best)])
-    *pooled, merit, best = (_joined(some) for some in zip(*found, strict=True))
-    total = len(merit.cost)
-    rows = compare([*pooled, best], merit, best, Bootstrap(total, seed))
+        found.append([some.share_of(merit.reference.mean()) for some in (*runs, merit, best)])
+    *pooled, merit, best = (Runs.joined(some) for some in zip(*found, strict=True))
+    total, days = len(merit.cost), batch.horizon * batch.config.dt_h / 24
+    rows = compare([*pooled, best], merit, best, Bootstrap(total, seed), days)
     whole = _evaluation(f"{parts} grids", total, seed, batch.config, rows, _reference_notes(batch.config))
     return dataclasses.replace(whole, task=task.name)
 
@@ -139,7 +124,7 @@ def _evaluation(
     grid: str, episodes: int, seed: int, config: EnvConfig, rows: tuple[Row, ...], notes: list[str]
 ) -> Evaluation:
     hours, trips = config.horizon * config.dt_h, config.overload == "trip"
-    about = (config.split, hours, config.flow, trips, config.outages)
+    about = (config.split, config.start_time, hours, config.flow, trips, config.outages)
     return Evaluation(grid, episodes, seed, *about, None, rows, tuple(notes))
 
 
@@ -151,29 +136,29 @@ def _reference_notes(config: EnvConfig) -> list[str]:
 
 
 def _measure(
-    deciders: Sequence[Policy], batch: GridBatch, seed: int, report: Report
+    deciders: Sequence[Policy],
+    batch: GridBatch,
+    seed: int,
+    report: Report,
+    keep: Callable[[list[Episode]], None] | None = None,
 ) -> tuple[list[Runs], Runs, Runs, int]:
     """The runs of the policies, of the merit order and of the optimum, and how many optima the step can follow."""
     parts, merit, runs = len(deciders) + 2, run(Merit(), batch, seed), []
     for k, policy in enumerate(deciders):
         report((k + 1) / parts, policy.name)
         count_step = _step_counter(report, k + 1, parts, policy.name, batch.horizon)
-        is_run = isinstance(policy, Merit)
-        runs.append(merit if is_run else run(policy, _seen_by(policy, batch, seed), seed, count_step))
+        if isinstance(policy, Merit) and keep is None:
+            runs.append(merit)
+            continue
+        seen = _seen_by(policy, batch, seed)
+        if keep is None:
+            runs.append(run(policy, seen, seed, count_step))
+        else:
+            recorder = Recorder(seen, policy.name)
+            runs.append(run(policy, seen, seed, partial(_call_both, recorder.add, count_step)))
+            keep(recorder.episodes())
     best, exact = _optima(batch, seed, lambda done: report((parts - 1 + done) / parts, OPTIMUM))
     return runs, merit, best, exact
-
-
-def _share(runs: Runs, reference: float) -> Runs:
-    """Costs as shares of a reference cost."""
-    return dataclasses.replace(runs, cost=runs.cost / reference, reference=runs.reference / reference)
-
-
-def _joined(runs: Sequence[Runs]) -> Runs:
-    """The episodes of several grids."""
-    names = ("cost", "reference", *SUMS, "spill_mwh")
-    joined = {name: np.concatenate([getattr(each, name) for each in runs]) for name in names}
-    return Runs(name=runs[0].name, **joined, decision_s=float(np.mean([each.decision_s for each in runs])))
 
 
 def run_episodes(policy: str | Policy, config: EnvConfig | Problem, episodes: int = 1, seed: int = 0) -> list[Episode]:
@@ -199,7 +184,13 @@ def run_episodes(policy: str | Policy, config: EnvConfig | Problem, episodes: in
 def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], None] = lambda: None) -> Runs:
     """Let a policy run the episodes of the seed, one for each env of the batch."""
     batch.seed(seed)
-    decided_s = rollout(batch, policy, after_step)
+    steps: list[dict[str, Array]] = []
+
+    def count_step() -> None:
+        steps.append(_reported(batch))
+        after_step()
+
+    decided_s = rollout(batch, policy, count_step)
     reference, least = batch.reference_cost, scale_floor(batch.arrays, batch.config.dt_h) * batch.horizon
     if reference.mean() < least:
         reference = np.full_like(reference, least)
@@ -208,7 +199,31 @@ def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], No
     sums = {name: batch.metrics.get(name, np.zeros_like(cost)) for name in SUMS}
     price = batch.prices.spill_per_mwh
     spill_mwh = batch.metrics["spill"] / price if price else np.zeros_like(cost)
-    return Runs(policy.name, cost, reference, **sums, spill_mwh=spill_mwh, decision_s=decision_s)
+    return Runs(
+        policy.name,
+        cost,
+        reference,
+        **sums,
+        spill_mwh=spill_mwh,
+        decision_s=decision_s,
+        terms={name: batch.metrics[name] for name in TERMS if name in batch.metrics},
+        reported=_with_cycles({name: sum(step[name] for step in steps) for name in REPORTED}, batch),
+    )
+
+
+def _reported(batch: GridBatch) -> dict[str, Array]:
+    """(B,) each of the step that ended last, keys as ``grid.REPORTED``."""
+    last = batch.last
+    if last is None:
+        return {}
+    change_mwh = last.next_state.store_mwh - last.state.store_mwh
+    return reported(batch.arrays, last.outcome, last.inputs.gen_avail_frac, change_mwh, batch.config.dt_h)
+
+
+def _with_cycles(sums: dict[str, Array], batch: GridBatch) -> dict[str, Array]:
+    """The same with how often what was taken out of the stores would have emptied them; NaN where there is none."""
+    usable = usable_mwh(batch.arrays)
+    return {**sums, "cycles": sums["taken_mwh"] / usable if usable else np.full_like(sums["taken_mwh"], np.nan)}
 
 
 def _out_of_reach(merit: Runs, best: Runs, least_mwh: float) -> list[str]:
@@ -222,38 +237,6 @@ def _out_of_reach(merit: Runs, best: Runs, least_mwh: float) -> list[str]:
         f"{does} {mwh:.1f} MWh" for does, mwh in (("sheds", shed_mwh), ("spills", spill_mwh)) if mwh > least_mwh
     )
     return [f"the optimum {found} an episode without need, which no policy can ask for"]
-
-
-def compare(runs: Sequence[Runs], merit: Runs, best: Runs, bootstrap: Bootstrap) -> tuple[Row, ...]:
-    """Rows for the runs, measured against the merit order and the optimum of the same episodes."""
-    reference = merit.reference
-    apart = merit.cost.sum() - best.cost.sum() >= SCORE_FLOOR_FRAC * reference.sum()
-    rows = []
-    for row in runs:
-        gap = row.cost - best.cost
-        worst = int(np.argmax(gap))
-        is_own = row.name not in (*BASELINES, OPTIMUM)
-        planners = [other for other in runs if is_own and apart and other.name in PLANNERS]
-        tail = np.sort(gap)[-max(1, round(TAIL_FRAC * len(gap))) :]
-        rows.append(
-            Row(
-                name=row.name,
-                cost=bootstrap.mean(row.cost),
-                gap_frac=bootstrap.ratio(gap, reference),
-                score=percent(bootstrap.ratio(merit.cost - row.cost, merit.cost - best.cost)) if apart else None,
-                **{name: float(getattr(row, name).mean()) for name in SUMS},
-                decision_s=row.decision_s,
-                worst_episode=worst,
-                worst_gap_frac=float(gap[worst] / reference.mean()),
-                cvar_gap_frac=float(tail.mean() / reference.mean()),
-                episode_cost=tuple(row.cost.tolist()),
-                above={
-                    each.name: percent(bootstrap.ratio(each.cost - row.cost, merit.cost - best.cost))
-                    for each in planners
-                },
-            )
-        )
-    return tuple(rows)
 
 
 def _decider(policy: str | Policy) -> Policy:
@@ -272,6 +255,11 @@ def _step_counter(report: Report, part: int, parts: int, name: str, horizon: int
     """To be called after each step of a policy's run, which is one of the parts of the work."""
     steps = count(1)
     return lambda: report((part + next(steps) / horizon) / parts, name)
+
+
+def _call_both(one: Callable[[], None], other: Callable[[], None]) -> None:
+    one()
+    other()
 
 
 def _seen_by(policy: Policy, batch: GridBatch, seed: int) -> GridBatch:
@@ -300,6 +288,11 @@ def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> tup
     given = batch.arrays, inputs, batch.prices, starts_mwh
     solved = list(optima(*given, flow=batch.config.flow, progress=lambda done: report(done / count)))
     outcomes = [best.outcome for best in solved]
+    given_frac = [each.gen_avail_frac for each in inputs]
+    done = [
+        reported(batch.arrays, each.outcome or each, avail_frac, np.diff(each.store_mwh, axis=0), batch.config.dt_h)
+        for each, avail_frac in zip(solved, given_frac, strict=True)
+    ]
     carried = [best.flow_mw if best.outcome is None else best.outcome.carried for best in solved]
     dt_h, steps = batch.config.dt_h, batch.horizon * batch.batch_size
     best = Runs(
@@ -314,5 +307,7 @@ def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> tup
         collapsed_steps=np.array([0.0 if each is None else each.collapsed.sum() for each in outcomes]),
         spill_mwh=np.array([best.spill_mw.sum() * dt_h for best in solved]) * bool(batch.prices.spill_per_mwh),
         decision_s=(time.perf_counter() - started_s) / steps,
+        terms={name: np.array([best.cost_terms[name] for best in solved]) for name in solved[0].cost_terms},
+        reported=_with_cycles({name: np.array([each[name].sum() for each in done]) for name in REPORTED}, batch),
     )
     return best, sum(each.exact for each in solved)

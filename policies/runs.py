@@ -14,6 +14,7 @@ CONFIG, PAGE, EVALUATION, RENDERS = "config.json", "README.md", "evaluation.json
 RUN_FILES = {
     PAGE: "this page",
     CONFIG: "settings of the environment and of the training, versions, fingerprints of the grids",
+    "run.toml": "the same settings for `train --config`, which makes the run again",
     "grid.json": "the grid, if it is one",
     "grid_profiles.csv": "its own time series",
     "weights.safetensors": "the agent: the best network on validation episodes",

@@ -51,6 +51,21 @@ class Bootstrap:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """What engineers report, mean a day; costs in currency or, of a task of several grids, shares of a reference."""
+
+    saving: dict[str, Interval]  # on the merit order, and on every policy that was named for it
+    operating_cost: float  # all but settlement
+    settlement: float  # for energy taken out of the stores by the end of the episode; negative: more is in them
+    renewable_curtailed_mwh: float  # what sources with a profile (sun, wind) could have given and did not
+    renewable_frac: float | None  # of generation, what they gave; None: nothing was generated
+    co2_t: float
+    store_cycles: float | None  # energy taken out of the stores / what they hold between empty and full; None: no store
+    store_loss_mwh: float
+    line_loss_mwh: float  # 0 in DC
+
+
+@dataclass(frozen=True)
 class Row:
     """One line of the table."""
 
@@ -70,6 +85,8 @@ class Row:
     cvar_gap_frac: float  # mean gap of the worst tenth of the episodes / mean reference
     episode_cost: tuple[float, ...]  # (episodes,) so that another method can be paired with this one
     above: dict[str, Interval]  # of what was learned or brought: points of score above each planner beside it
+    cost_terms: dict[str, float]  # mean of the episodes, keys as grid.TERMS; they add up to the mean cost
+    figures: Figures
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,7 @@ class Evaluation:
     episodes: int
     seed: int
     split: str
+    start_time: str | None  # local time at which the first episode starts, the others after it; None: drawn
     hours: float  # length of an episode
     flow: Literal["dc", "ac"]  # power flow; in AC the optimum, which is that of DC, is no bound
     trips: bool  # whether overloaded lines trip: then the optimum, which knows nothing of it, is no bound
@@ -104,11 +122,12 @@ class Evaluation:
         lines = ", AC power flow" * (self.flow == "ac") + ", overloaded lines trip" * self.trips
         out = "; ".join(f"{each.line} from hour {each.start_h:g} for {each.duration_h:g} h" for each in self.outages)
         outages = f", out of service: {out}" if out else ""
-        return f"{self.episodes} {self.split} episodes of {self.hours:g} h, seed {self.seed}{lines}{outages}"
+        which = f"{self.split} episodes" if self.start_time is None else f"episodes from {self.start_time} on,"
+        return f"{self.episodes} {which} of {self.hours:g} h, seed {self.seed}{lines}{outages}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers for ``json.dumps``; score is None where merit and optimum are too close to tell."""
-        names = ("task", "grid", "episodes", "seed", "split", "hours", "flow", "trips")
+        names = ("task", "grid", "episodes", "seed", "split", "start_time", "hours", "flow", "trips")
         about = {name: getattr(self, name) for name in names}
         about |= {"outages": [dataclasses.asdict(each) for each in self.outages]}
         about |= {"optimum_is": self.optimum_is, "notes": list(self.notes)}
@@ -127,7 +146,9 @@ class Evaluation:
         if max(row.curtailed_mwh for row in self.rows) < 0.05:
             cells = [line[:5] + line[6:] for line in cells]
         title = textwrap.wrap(f"{self.grid}: {self.of} [95 % interval]", TABLE_WIDTH, break_on_hyphens=False)
-        return "\n".join([*title, *_aligned(cells), *self._in_ac(), *self._above(), *self.notes])
+        remarks = [*self._above(), *self.notes]
+        below = ["", *remarks] if remarks else []
+        return "\n".join([*title, *_aligned(cells), *self._in_ac(), *self._figures(), *below])
 
     def _in_ac(self) -> list[str]:
         """What only AC has, as a table of its own below the first."""
@@ -135,7 +156,23 @@ class Evaluation:
             return []
         head, units = ("AC", "loss", "voltage", "collapsed"), ("", "MWh", "pu·h", "steps")
         cells = [(r.name, f"{r.loss_mwh:.1f}", f"{r.voltage_pu_h:.3f}", f"{r.collapsed_steps:.1f}") for r in self.rows]
-        return ["", *_aligned([head, units, *cells]), ""]
+        return ["", *_aligned([head, units, *cells])]
+
+    def _figures(self) -> list[str]:
+        """What engineers report, as a table of its own, and what each policy saves."""
+        heads = ("a day", "operating", "settlement", "sun, wind curtailed", "renewable", "CO2", "cycles", "store loss")
+        units = ("", "cost", "cost", "MWh", "%", "t", "", "MWh")
+        lines = ["", *_aligned([heads, units, *(_figure_cells(row) for row in self.rows)])]
+        if any(row.figures.store_cycles is not None for row in self.rows):
+            lines.append("settlement: for what stores hold less at the end than at the start; part of the cost above")
+        for rival in self.rows[0].figures.saving:
+            digits = None if self.rows[0].cost.mean >= 100 else 3
+            parts = [
+                f"{row.name} {_spread(row.figures.saving[rival], digits)}" for row in self.rows if row.name != rival
+            ]
+            text = f"saving a day on {rival}: {', '.join(parts)}"
+            lines += textwrap.wrap(text, TABLE_WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+        return lines
 
     def _above(self) -> list[str]:
         """What agents score above the planners beside them, a line for each agent."""
@@ -175,6 +212,23 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _spread(figure: Interval) -> str:
-    mean, low, high = (f"{value:.{0 if abs(value) >= 100 else 1}f}" for value in (figure.mean, figure.low, figure.high))
+def _figure_cells(row: Row) -> tuple[str, ...]:
+    """The texts of a row of the table of figures."""
+    found = row.figures
+    digits = 0 if row.cost.mean >= 100 else 3
+    costs = [f"{cost + 0.0:,.{digits}f}" for cost in (found.operating_cost, found.settlement)]
+    return (
+        row.name,
+        *costs,
+        f"{found.renewable_curtailed_mwh:.1f}",
+        "-" if found.renewable_frac is None else f"{100 * found.renewable_frac:.1f}",
+        f"{found.co2_t:,.1f}",
+        "-" if found.store_cycles is None else f"{found.store_cycles:.2f}",
+        "-" if found.store_cycles is None else f"{found.store_loss_mwh + 0.0:.1f}",
+    )
+
+
+def _spread(figure: Interval, digits: int | None = None) -> str:
+    values = figure.mean, figure.low, figure.high
+    mean, low, high = (f"{v:,.{(0 if abs(v) >= 100 else 1) if digits is None else digits}f}" for v in values)
     return f"{mean} [{low}, {high}]"

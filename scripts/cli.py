@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -157,9 +157,8 @@ def parse(words: list[str]) -> Any:
     command = getattr(importlib.import_module(f"scripts.{module}"), cls)
     named = _option_names(command)
     given = [word.partition("=")[0].replace("_", "-") for word in rest if word.startswith("--")]
-    for option in named:
+    for option, several in named.items():
         if given.count(option) > 1:
-            several = isinstance(getattr(command, option[2:].replace("-", "_"), None), tuple)
             mend = f"give {option} once{', with all its values' if several else ''}"
             raise UsageError(f"{option}: found it {given.count(option)} times; allowed: once; {mend}")
 
@@ -175,7 +174,7 @@ def parse(words: list[str]) -> Any:
         raise
 
 
-def _reason(event: Any, name: str, named: list[str]) -> str:
+def _reason(event: Any, name: str, named: Collection[str]) -> str:
     """Why tyro cannot understand the words of a command."""
     from tyro import _errors
 
@@ -199,13 +198,18 @@ def _reason(event: Any, name: str, named: list[str]) -> str:
     return f"{name} cannot be understood; {help_}"
 
 
-def _option_names(command: type) -> list[str]:
-    """The options of a command, positional ones left out."""
+def _option_names(command: type) -> dict[str, bool]:
+    """The options of a command, positional ones left out, and whether each takes several values."""
     import tyro
 
-    hints = get_type_hints(command, include_extras=True)
-    named = [name for name, hint in hints.items() if tyro.conf.Positional not in getattr(hint, "__metadata__", ())]
-    return [f"--{name.replace('_', '-')}" for name in named]
+    named: dict[str, bool] = {}
+    for name, hint in get_type_hints(command, include_extras=True).items():
+        about = getattr(hint, "__metadata__", ())
+        if tyro.conf.OmitArgPrefixes in about:  # a group of options
+            named |= _option_names(hint.__origin__)
+        elif tyro.conf.Positional not in about:
+            named[f"--{name.replace('_', '-')}"] = isinstance(getattr(command, name, None), tuple)
+    return named
 
 
 def _refuse_shadows() -> None:

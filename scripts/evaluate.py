@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import tyro
 
-from scripts.console import Console
-from scripts.options import CommonJson, Lines, MaybeCount, MaybePath, Seed, default, one_of
+from scripts.console import Console, pairs
+from scripts.options import CommonJson, DatedWorld, MaybeCount, MaybePath, Seed, default, one_of
 
 if TYPE_CHECKING:
     from envs import EnvConfig
+    from grid import Episode
     from policies import Evaluation, Policy
 
 Split = Literal["train", "test"]
+YEAR_H = 8760.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(CommonJson, Lines):
+class Evaluate(CommonJson):
     """Run baselines and agent on the same episodes and compare them with the optimum.
 
     redispatch: merit order, then moves that relieve lines. mpc: optimum of the day ahead as forecast.
@@ -45,42 +48,43 @@ class Evaluate(CommonJson, Lines):
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
     """bundled name or path of another grid file; required without a run"""
     task: Annotated[str | None, tyro.conf.arg(metavar="TASK"), default("the world of the run")] = None
-    """the episodes of a task, see load-balancer tasks; instead of --grid, --flow, --overload and --outages"""
+    """the episodes of a task, see load-balancer tasks; instead of a grid and its world"""
     episodes: Annotated[MaybeCount, default("20, or those of the task")] = None
     """how many; of a task with several grids, on each"""
     seed: Seed = 0
     """of the episodes"""
+    year: bool = False
+    """a year of the dated series, day by day, from --start or its first day; in place of --episodes"""
     split: Annotated[Split, one_of(Split)] = "test"
     """part of the time series that the episodes come from"""
+    against: Annotated[tuple[str, ...], tyro.conf.arg(metavar="POLICY"), default("merit alone")] = ()
+    """policies of the table, beside merit, on which savings a day are measured: say mpc, agent or optimum"""
+    out: Annotated[MaybePath, default("no file")] = None
+    """also write what every policy did: .csv (units, and _lines and _costs beside it), .xlsx or .parquet"""
     plot: Annotated[MaybePath, default("no file")] = None
     """also draw the gaps, and a day of the agent or else the last policy beside the optimum's: .png, .svg, .pdf"""
+    world: Annotated[DatedWorld, tyro.conf.OmitArgPrefixes] = field(default_factory=DatedWorld)
+    """What is run, where it differs from the run's world or the defaults. With --start, episodes follow each other."""
 
     def run(self, console: Console) -> None:
         """Print the table and draw the picture."""
-        from dataclasses import replace
-
-        from envs import EnvConfig
-        from grid import Grid, GridError
+        from grid import Grid
         from policies import BASELINES, MOST_NODES, Mpc, Plan, evaluate
         from scripts.pictures import check_path, draw_comparison
-        from scripts.running import is_installed, run_config, tell_of_compiling
-        from topologies import load
+        from scripts.running import Schedule, is_installed, record_all, tell_of_compiling
+        from scripts.tables import check_tables, write_tables, written
 
         check_path(self.plot)
+        if self.out is not None:
+            check_tables(self.out)
         if self.task is not None:
             self._on_task(self.task, console)
             return
-        runs = [source for source in self.sources if source not in BASELINES]
-        config = run_config(runs[0], self.grid, BASELINES)[0] if runs else EnvConfig()
-        if self.grid is None and not runs:
-            raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
+        config, is_own = self._config()
+        config, episodes = self._days(config)
         policies = self._policies()
-        grid = config.topology if self.grid is None else load(self.grid)
-        grid = grid if isinstance(grid, Grid) else load(grid)
-        own = _lines_of(config)
-        config = self.with_lines(replace(config, topology=grid, split=self.split))
-        takes_all = len(runs) == len(self.sources)
-        too_large = takes_all and len(grid.graph) > MOST_NODES
+        takes_all = all(source not in BASELINES for source in self.sources)
+        too_large = takes_all and len(cast(Grid, config.topology).graph) > MOST_NODES
         if too_large:
             policies.remove(Mpc.name)
         cannot_plan = takes_all and not is_installed("numba")
@@ -88,16 +92,67 @@ class Evaluate(CommonJson, Lines):
             policies.remove(Plan.name)
         tell_of_compiling(console, Plan.name in policies, config.flow == "ac")
         with console.progress("evaluating", 1.0) as report:
-            outcome = evaluate(policies, config, self.episodes or 20, self.seed, report, self.split)
-        console.result(outcome.table().splitlines(), outcome.to_json())
-        if self.grid is None and _lines_of(config) == own:
+            kept: list[Episode] = []
+            keep = None if self.out is None else kept.extend
+            about = episodes, self.seed, report, config.split, self.against, keep
+            outcome = evaluate(policies, config, *about)
+        if self.out is not None:
+            kept += record_all(Schedule(), config, outcome.episodes, self.seed)
+            write_tables(self.out, kept)
+        text = outcome.table().splitlines()
+        if self.year:
+            text += ["", *_year_text(outcome)]
+        console.result(text, outcome.to_json())
+        if is_own and not self.year:
             self._keep(outcome, console)
+        if self.out is not None:
+            console.say("", *[f"written: {path}" for path in written(self.out)])
         if too_large:
             console.say(f"without mpc, which is slow above {MOST_NODES} nodes: load-balancer evaluate mpc --grid GRID")
         if cannot_plan:
             console.say("without plan, which needs numba: pip install load-balancer[train]")
         if self.plot is not None:
             console.say("", f"picture: {draw_comparison(outcome, policies[-1], config, self.plot)}")
+
+    def _config(self) -> tuple[EnvConfig, bool]:
+        """The world to evaluate in, with its grid, and whether it is that of the run."""
+        from envs import EnvConfig
+        from grid import Grid, GridError
+        from policies import BASELINES
+        from scripts.running import run_config
+        from topologies import load
+
+        runs = [source for source in self.sources if source not in BASELINES]
+        own = run_config(runs[0], self.grid, BASELINES)[0] if runs else EnvConfig()
+        if self.grid is None and not runs:
+            raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
+        grid = own.topology if self.grid is None else load(self.grid)
+        grid = grid if isinstance(grid, Grid) else load(grid)
+        config = self.world.of(replace(own, topology=grid, split=self.split))
+        if config.start_time is not None and self.split != Evaluate.split:
+            mend = "leave --split away: a date may be any day"
+            raise GridError("--split", "--start beside it", "one of the two", mend)
+        return config, self.grid is None and _world_of(config) == _world_of(own)
+
+    def _days(self, config: EnvConfig) -> tuple[EnvConfig, int]:
+        """The config and how many episodes: with --year, the days of a year of the series that sets the clock."""
+        from grid import Grid, GridError, Series
+        from topologies import shipped_series
+
+        if not self.year:
+            return config, self.episodes or 20
+        if self.episodes is not None:
+            raise GridError("--year", "--episodes beside it", "one of the two", "leave out --episodes")
+        if self.split != Evaluate.split:
+            raise GridError("--year", "--split beside it", "one of the two", "leave --split away: a year has all days")
+        series = cast(Grid, config.topology).series or shipped_series()
+        first = getattr(series, "start", None) or datetime(1, 1, 1)  # refused later: a series without dates
+        start = datetime.fromisoformat(config.start_time) if config.start_time else first
+        steps = self.world.horizon or max(1, round(24 / config.dt_h))
+        config = replace(config, start_time=start.isoformat(), split="all", horizon=steps)
+        length = len(series.values_frac if isinstance(series, Series) else series.values)
+        left_h = length * series.dt_h - (start - first) / timedelta(hours=1)
+        return config, max(1, int(min(left_h, YEAR_H) / (steps * config.dt_h) + 1e-9))
 
     def _on_task(self, name: str, console: Console) -> None:
         """Print the table of a task, and keep it in the run."""
@@ -107,10 +162,12 @@ class Evaluate(CommonJson, Lines):
         from scripts.running import tell_of_compiling
 
         task = find_task(name)
-        given = {each.name for each in fields(self) if getattr(self, each.name) != each.default}
-        if beside := sorted(given & {"grid", "flow", "overload", "outages", "plot"}):
-            found = f"--{beside[0]} beside it"
-            raise GridError("--task", found, "the task alone, which says all of that", f"leave out --{beside[0]}")
+        given = [
+            f"--{name}" for name in ("grid", "plot", "against", "out", "year") if getattr(self, name)
+        ] + self.world.options
+        if given:
+            found = f"{given[0]} beside it"
+            raise GridError("--task", found, "the task alone, which says all of that", f"leave out {given[0]}")
         policies = self._policies()
         tell_of_compiling(console)
         with console.progress("evaluating", 1.0) as report:
@@ -145,6 +202,16 @@ class Evaluate(CommonJson, Lines):
                 console.say(f"not kept in the run: {error}")
 
 
-def _lines_of(config: EnvConfig) -> tuple[object, ...]:
-    """What ``Lines`` can change: an evaluation in another world than the run's own is not kept in it."""
-    return config.flow, config.overload, config.outages
+def _year_text(outcome: Evaluation) -> list[str]:
+    """What each policy saves in all the days."""
+    days = outcome.episodes * outcome.hours / 24
+    rows = []
+    for rival in outcome.rows[0].figures.saving:
+        saved = [(row.name, row.figures.saving[rival].mean * days) for row in outcome.rows if row.name != rival]
+        rows.append((f"saved in {days:g} days on {rival}", ", ".join(f"{name} {mean:,.0f}" for name, mean in saved)))
+    return pairs(rows)
+
+
+def _world_of(config: EnvConfig) -> dict[str, object]:
+    """What ``World`` can change: an evaluation in another world than the run's own is not kept in it."""
+    return {name: value for name, value in vars(config).items() if name not in ("topology", "split")}

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-from scripts.console import Console, amount, table
-from scripts.options import CommonJson, Count, Flow, GridName, MaybePath, Seed, default, one_of
+import tyro
+
+from scripts.console import Console, amount, pairs, table
+from scripts.options import CommonJson, DatedWorld, GridName, MaybeCount, MaybePath, Seed, default, one_of
+from scripts.tables import check_tables, is_table, written
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from envs import EnvConfig, GridBatch
     from grid import Outcome
+    from grid.planning import Optimum
 
 Convention = Literal["matpower", "powermodels"]
 MOST_LINES = 5
 FULL_FRAC = 0.999  # of the capacity: a line that carries more is called full
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimumWorld(DatedWorld):
+    """What is run, with days of 24 hours."""
+
+    horizon: Annotated[MaybeCount, default("24")] = None
+    """length of the episode in steps"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,17 +41,16 @@ class OptimumCommand(CommonJson):
 
     grid: GridName
     """bundled name or path of a grid file"""
-    horizon: Count = 24
-    """length of the episode in steps of one hour"""
     seed: Seed = 0
     """of the episode"""
-    flow: Annotated[Flow, one_of(Flow)] = "dc"
-    """power flow, dc or ac"""
     out: Annotated[MaybePath, default("no file")] = None
-    """also write the episode to this .npz file, for `render`"""
-
+    """also write the schedule: .csv (units, and _lines and _costs beside it), .xlsx, .parquet, or .npz for `render`"""
+    against: Annotated[tuple[str, ...], tyro.conf.arg(metavar="POLICY"), default("merit alone")] = ()
+    """policies beside merit on which the saving a day is measured, such as mpc"""
     convention: Annotated[Convention, one_of(Convention)] = "matpower"
     """of the lines; `powermodels`: one hour of a .m file with hard limits, as published tables (PGLib-OPF) have it"""
+    world: Annotated[OptimumWorld, tyro.conf.OmitArgPrefixes] = field(default_factory=OptimumWorld)
+    """What is run, where it differs from the defaults."""
 
     def run(self, console: Console) -> None:
         """Print cost by term, the most congested lines and the range of nodal prices."""
@@ -47,12 +60,14 @@ class OptimumCommand(CommonJson):
         from envs import EnvConfig, GridBatch
         from grid import overload_mw
         from grid.planning import ac_reference, optimum
-        from scripts.pictures import EPISODE_SUFFIX, check_path
+        from scripts.pictures import DATA_SUFFIXES, check_path, draw
         from scripts.running import Schedule, fitting, record
         from topologies import load
 
-        check_path(self.out, (EPISODE_SUFFIX,))
-        config = EnvConfig(topology=load(self.grid), horizon=self.horizon, split="test", flow=self.flow)
+        check_path(self.out, DATA_SUFFIXES)
+        if is_table(self.out):
+            check_tables(cast(Path, self.out))
+        config = self.world.of(EnvConfig(topology=load(self.grid), horizon=24, split="test"))
         config = fitting(config, console)
         batch = GridBatch(config, 1, self.seed)
         batch.reset()
@@ -70,23 +85,51 @@ class OptimumCommand(CommonJson):
             "exact": best.exact,
             "cost": best.cost,
             "cost_terms": best.cost_terms,
-            "horizon_h": self.horizon * inputs.dt_h,
+            "horizon_h": config.horizon * inputs.dt_h,
+            "start": None if batch.start is None else str(batch.start[0]),
             "seed": self.seed,
+            "trips": config.overload == "trip",
             "unserved_mwh": best.shed_mw.sum() * inputs.dt_h,
             "curtailed_mwh": best.curtailed_mw.sum() * inputs.dt_h,
             "overload_mwh": overload_mw(arrays, carried).sum() * inputs.dt_h,
             **({} if outcome is None else _of_ac(outcome, inputs.dt_h)),
+            "a_day": self._a_day(best, batch, config),
             "nodal_price_per_mwh": _range(best.nodal_price_per_mwh, arrays.node_names),
             "lines": _congested(arrays.line_names, carried, arrays.capacity_mw, best.line_rent, inputs.dt_h),
         }
-        path = None if self.out is None else record(Schedule([best]), config, self.seed).save(self.out)
+        if self.out is not None:
+            draw(record(Schedule([best]), config, self.seed), self.out, "grid_state", console)
         console.result(_text(value), value)
-        if path is not None:
-            console.say("", f"episode: {path}")
+        if self.out is not None:
+            console.say("", *[f"written: {path}" for path in written(self.out)])
+
+    def _a_day(self, best: Optimum, batch: GridBatch, config: EnvConfig) -> dict[str, Any]:
+        """What engineers report, mean a day; savings are on the merit order and on the policies that are named."""
+        import numpy as np
+
+        from grid import reported, usable_mwh
+        from scripts.running import choose, record
+
+        inputs, powers, days = batch.episode_inputs(0), best.outcome or best, config.horizon * config.dt_h / 24
+        change_mwh = np.diff(best.store_mwh, axis=0)
+        sums = reported(batch.arrays, powers, inputs.gen_avail_frac, change_mwh, config.dt_h)
+        found = {name: float(values.sum() / days) for name, values in sums.items()}
+        usable, made_mwh = usable_mwh(batch.arrays), found["generation_mwh"]
+        rivals = [choose(name, None, "--against") for name in dict.fromkeys(("merit", *self.against))]
+        costs = {rival.name: record(rival, config, self.seed).cost for rival in rivals}
+        return {
+            "saving": {name: (cost - best.cost) / days for name, cost in costs.items()},
+            "operating_cost": (best.cost - best.cost_terms["settlement"]) / days,
+            "settlement": best.cost_terms["settlement"] / days,
+            "renewable_curtailed_mwh": found["renewable_curtailed_mwh"],
+            "renewable_frac": found["renewable_mwh"] / made_mwh if made_mwh > 0 else None,
+            "co2_t": found["co2_t"],
+            "store_cycles": found["taken_mwh"] / usable if usable else None,
+            "store_loss_mwh": found["store_loss_mwh"],
+            "line_loss_mwh": 0.0 if best.outcome is None else float(best.outcome.loss_mw.sum() * config.dt_h / days),
+        }
 
     def _run_case(self, console: Console) -> None:
-        from pathlib import Path
-
         from grid import GridError
         from topologies import dc_opf
 
@@ -95,10 +138,10 @@ class OptimumCommand(CommonJson):
         if self.out is not None:
             mend = "leave --out away, or the convention"
             raise GridError("--out", "--convention powermodels", "an episode of the grid's own physics", mend)
-        for name in ("horizon", "seed", "flow"):
-            if getattr(self, name) != getattr(OptimumCommand, name):
-                found, mend = "--convention powermodels", f"leave --{name} away, or the convention"
-                raise GridError(f"--{name}", found, "the one hour of the file", mend)
+        given = [*self.world.options, *["--seed"] * (self.seed != 0), *["--against"] * bool(self.against)]
+        for option in given:
+            found, mend = "--convention powermodels", f"leave {option} away, or the convention"
+            raise GridError(option, found, "the one hour of the file", mend)
         best = dc_opf(self.grid)
         value = {
             "grid": Path(self.grid).stem,
@@ -153,8 +196,10 @@ def _congested(
 
 def _text(value: dict[str, Any]) -> list[str]:
     exact = "exact: the schedule costs this" if value["exact"] else "only a bound: no schedule may be this cheap"
+    exact = "lines that trip: a reference for lines that hold, not a bound" if value["trips"] else exact
     exact = "AC: a reference, not a bound" if "flow" in value else exact
-    head = f"{value['grid']}: optimum of {value['horizon_h']:g} h, seed {value['seed']} ({exact})"
+    when = f"from {value['start']}, " if value["start"] else ""
+    head = f"{value['grid']}: optimum of {value['horizon_h']:g} h, {when}seed {value['seed']} ({exact})"
     rows = [[name, _amount(cost)] for name, cost in value["cost_terms"].items()]
     lines = [head, "", *table(("cost term", "currency"), [*rows, ["total", amount(value["cost"])]])]
     lines += ["", f"not served  {_amount(value['unserved_mwh'])} MWh"]
@@ -168,7 +213,26 @@ def _text(value: dict[str, Any]) -> list[str]:
         lines.append(f"voltages    {low:.3f} to {high:.3f} pu, outside the band {value['voltage_pu_h']:.3g} pu·h")
         if value["collapsed_steps"]:
             lines.append(f"collapsed   {value['collapsed_steps']} steps")
-    return [*lines, "", *_network_text(value)]
+    return [*lines, "", *_a_day_text(value["a_day"]), "", *_network_text(value)]
+
+
+def _a_day_text(found: dict[str, Any]) -> list[str]:
+    """What engineers report, a line each."""
+    rows = [(f"saving on {name}", _amount(saving)) for name, saving in found["saving"].items()]
+    rows.append(("operating cost", _amount(found["operating_cost"])))
+    rows.append(
+        ("settlement", f"{_amount(found['settlement'])}, for what stores hold less at the end; part of the total")
+    )
+    rows.append(("sun, wind curtailed", f"{_amount(found['renewable_curtailed_mwh'])} MWh"))
+    if found["renewable_frac"] is not None:
+        rows.append(("renewable", f"{100 * found['renewable_frac']:.1f} % of generation"))
+    rows.append(("CO2", f"{_amount(found['co2_t'])} t"))
+    if found["store_cycles"] is not None:
+        loss = f"{_amount(found['store_loss_mwh'])} MWh lost"
+        rows.append(("stores", f"{found['store_cycles']:.2f} full cycles, {loss}"))
+    if found["line_loss_mwh"]:
+        rows.append(("lines", f"{_amount(found['line_loss_mwh'])} MWh lost"))
+    return ["a day:", *(f"  {line}" for line in pairs(rows))]
 
 
 def _amount(value: float) -> str:

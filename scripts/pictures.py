@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from scripts.console import Console
+from scripts.tables import TABLE_SUFFIXES, check_tables, is_table, write_tables
 
 if TYPE_CHECKING:
     from envs import EnvConfig
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["grid_state", "sim_results"]
 EPISODE_SUFFIX, PAGE_SUFFIX = ".npz", ".html"
+DATA_SUFFIXES = (EPISODE_SUFFIX, *TABLE_SUFFIXES)
+"""Files of one episode and not of two."""
 
 
 def kind_of(path: Path | None) -> Kind:
@@ -44,17 +47,21 @@ def check_file(path: Path | None, kind: Kind) -> None:
     if path is not None:
         from envs.rendering import SUFFIXES
 
-        check_path(path, (*SUFFIXES[kind], PAGE_SUFFIX, EPISODE_SUFFIX))
+        check_path(path, (*SUFFIXES[kind], PAGE_SUFFIX, *DATA_SUFFIXES))
+        if is_table(path):
+            check_tables(path)
 
 
 def draw(episode: Episode, path: Path, kind: Kind, console: Console, versus: Episode | None = None) -> Path:
-    """Write the file; what kind of file is said by its suffix. A file of an episode holds one.
+    """Write the file; what kind of file is said by its suffix. A file of an episode, and tables, hold one.
 
     Raises:
         GridError: a path that cannot be written; two different episodes.
     """
     if path.suffix.lower() == EPISODE_SUFFIX:
         return episode.save(path)
+    if is_table(path):
+        return write_tables(path, [episode])
     from envs import rendering
 
     if path.suffix.lower() == PAGE_SUFFIX:

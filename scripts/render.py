@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from scripts.console import Console
-from scripts.options import CommonJson, Lines, MaybePath, MaybeSeed, default, one_of
-from scripts.pictures import EPISODE_SUFFIX, PAGE_SUFFIX, Kind, check_file, draw, kind_of
+from scripts.options import CommonJson, DatedWorld, MaybePath, MaybeSeed, default, one_of
+from scripts.pictures import DATA_SUFFIXES, EPISODE_SUFFIX, PAGE_SUFFIX, Kind, check_file, draw, kind_of
+from scripts.tables import written
 
 if TYPE_CHECKING:
     from grid import Episode
@@ -22,13 +23,14 @@ OUT = "grid_state.gif, or replay.html with --versus, for a run in its folder ren
 
 
 @dataclass(frozen=True, kw_only=True)
-class Render(CommonJson, Lines):
+class Render(CommonJson):
     """Show one episode of the test part as a picture, an animation, or step by step."""
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN|EPISODE|GRID")]
     """folder of a run or its name in runs/, an episode file (.npz), or a grid"""
     out: Annotated[MaybePath, default(OUT)] = None
-    """file to write: .gif, .mp4, .png (sim_results .svg and .pdf too), .html for a browser, .npz for the episode"""
+    """file to write: .gif, .mp4, .png, .svg, .pdf, .html for a browser, .npz for the episode,
+    .csv, .xlsx or .parquet for tables of it"""
     what: Annotated[Kind | None, one_of(Kind), default("sim_results if OUT begins so, else grid_state")] = None
     """which picture: the grid at work, or the course of its sums"""
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID"), default("the run's own")] = None
@@ -41,6 +43,8 @@ class Render(CommonJson, Lines):
     """beside it, in the same episode: merit, optimum or another policy, or an episode file"""
     live: bool = False
     """show each step as it happens: in a window, or without a display one line a step"""
+    world: Annotated[DatedWorld, tyro.conf.OmitArgPrefixes] = field(default_factory=DatedWorld)
+    """What is run, where it differs from the run's world or the defaults."""
 
     def run(self, console: Console) -> None:
         """Run or read the episode and draw it."""
@@ -49,14 +53,15 @@ class Render(CommonJson, Lines):
         out = self.out or (None if self.live else self._default_out())
         what = self.what or kind_of(out)
         check_file(out, what)
-        if self.what is not None and out is not None and out.suffix.lower() in (PAGE_SUFFIX, EPISODE_SUFFIX):
+        if self.what is not None and out is not None and out.suffix.lower() in (PAGE_SUFFIX, *DATA_SUFFIXES):
             raise GridError("--what", f"{out}, which holds all", "a picture or an animation", "leave out --what")
         if self.versus is not None:
             self._check_versus(self.versus, out)
         episode = self._episode()
-        path = None if out is None else str(draw(episode, out, what, console, self._versus()))
-        value = {"path": path, "policy": episode.policy, "cost": episode.cost}
-        console.result([] if path is None else [path], value)
+        path = None if out is None else draw(episode, out, what, console, self._versus())
+        paths = [] if path is None else [str(each) for each in written(path)]
+        value = {"path": paths[0] if paths else None, "policy": episode.policy, "cost": episode.cost}
+        console.result(paths, value)
 
     def _default_out(self) -> Path:
         from policies import RENDERS, find_own_run
@@ -68,7 +73,7 @@ class Render(CommonJson, Lines):
     def _check_versus(self, versus: str, out: Path | None) -> None:
         from grid import GridError
 
-        if out is None or out.suffix.lower() == EPISODE_SUFFIX:
+        if out is None or out.suffix.lower() in DATA_SUFFIXES:
             mend = "write --out replay.html or grid_state.gif, or leave out --versus"
             found = f"--out {out}, which holds one episode" if out else "no file to write"
             raise GridError("--versus", found, "a picture, an animation or a page", mend)
@@ -86,21 +91,21 @@ class Render(CommonJson, Lines):
             return Episode.load(self.versus)
         config, agent = running.source_config(self.source, self.grid)
         decider = running.choose(self.versus, agent, "--versus")
-        return running.record(decider, self.with_lines(config), self.seed or 0)
+        return running.record(decider, self.world.of(config), self.seed or 0)
 
     def _episode(self) -> Episode:
         from grid import Episode, GridError
         from scripts import running
 
         if _is_episode(self.source):
-            given = (self.policy, self.seed, self.grid, self.flow, self.overload, *self.outages)
-            if self.live or any(value is not None for value in given):
-                options = "--policy, --seed, --grid, --live, --flow, --overload and --outages"
-                mend = f"leave out {options}, or give a run or a grid"
+            given = {"--policy": self.policy, "--seed": self.seed, "--grid": self.grid, "--live": self.live or None}
+            options = [name for name, value in given.items() if value is not None] + self.world.options
+            if options:
+                mend = f"leave out {' and '.join(options)}, or give a run or a grid"
                 raise GridError(self.source, "an episode that has already happened", "a run or a grid", mend)
             return Episode.load(self.source)
         config, agent = running.source_config(self.source, self.grid)
-        config = self.with_lines(config)
+        config = self.world.of(config)
         policy, seed = running.choose(self.policy, agent), self.seed or 0
         if self.live:
             return running.record_live(policy, config, seed)

@@ -38,6 +38,7 @@ class Schedule:
         """Solve the episodes that the batch is about to run."""
         inputs = [batch.episode_inputs(i) for i in range(batch.batch_size)]
         plans = self._plans or list(optima(batch.arrays, inputs, batch.prices, flow=batch.config.flow))
+        self.nodal_prices = [plan.nodal_price_per_mwh for plan in plans]
         self._powers = {name: np.stack([getattr(plan, name) for plan in plans], axis=1) for name in POWERS}
         self._powers["gen_mw"] += np.stack([plan.curtailed_mw for plan in plans], axis=1)
 
@@ -83,6 +84,8 @@ def fitting(config: EnvConfig, console: Console | None = None) -> EnvConfig:
     Raises:
         GridError: all rows are too few.
     """
+    if config.start_time is not None:  # then the last step is repeated for the forecasts
+        return config
     whole = replace(config, forecast_h=(), split="all")
     for short in (config, replace(config, forecast_h=())):
         try:
@@ -174,7 +177,15 @@ def choose(name: str | None, agent: Agent | None, option: str = "--policy") -> P
 
 def record(policy: Policy, config: EnvConfig, seed: int) -> Episode:
     """One recorded episode of the policy: the first one that ``evaluate`` runs with this seed."""
-    return run_episodes(policy, config, 1, seed)[0]
+    return record_all(policy, config, 1, seed)[0]
+
+
+def record_all(policy: Policy, config: EnvConfig, episodes: int, seed: int) -> list[Episode]:
+    """As many recorded episodes, those of the optimum with its nodal prices."""
+    found = run_episodes(policy, config, episodes, seed)
+    if not isinstance(policy, Schedule):
+        return found
+    return [replace(one, nodal_price_per_mwh=price) for one, price in zip(found, policy.nodal_prices, strict=True)]
 
 
 def record_live(policy: Policy, config: EnvConfig, seed: int) -> Episode:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +12,18 @@ import tyro
 
 from scripts import console as words
 from scripts.console import Console
-from scripts.options import CommonJson, Count, Lines, MaybeCount, MaybePath, MaybeSeconds, Seed, default, one_of
+from scripts.options import (
+    CommonJson,
+    Count,
+    MaybeCount,
+    MaybePath,
+    MaybeRate,
+    MaybeSeconds,
+    MaybeSeed,
+    World,
+    default,
+    one_of,
+)
 
 if TYPE_CHECKING:
     from policies import TrainConfig
@@ -21,7 +32,7 @@ Network = Literal["mlp", "extractor", "graph"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(CommonJson, Lines):
+class Train(CommonJson):
     """Train an agent; untrained, a plain one is the merit order with a few redispatch moves.
 
     Stages: optimum imitates solved schedules, gradient follows that of the cost, ppo is PPO.
@@ -32,10 +43,10 @@ class Train(CommonJson, Lines):
     grids: Annotated[
         tuple[str, ...],
         tyro.conf.Positional,
-        tyro.conf.arg(name="GRID", metavar="GRID...", help_behavior_hint="(required, but for --resume)"),
+        tyro.conf.arg(name="GRID", metavar="GRID...", help_behavior_hint="(required, but for --resume and --config)"),
     ] = ()
     """bundled names or paths of grid files; gen:40..60x200 stands for 200 generated grids; or a task, by its name"""
-    policy: Annotated[Network, one_of(Network)] = "graph"
+    policy: Annotated[Network | None, one_of(Network), default("graph")] = None
     """network: plain, message passing over the lines of the grid, or one network for any grid"""
     stages: Annotated[
         str,
@@ -43,7 +54,9 @@ class Train(CommonJson, Lines):
         default("gradient; for mlp and extractor optimum,gradient; in AC ppo for gradient"),
     ] = ""
     """ways of learning, in turn: any of optimum, gradient and ppo, joined by commas"""
-    risk: Annotated[str, tyro.conf.arg(metavar="cvar:SHARE"), default("cvar:1, the mean")] = "cvar:1"
+    lr: Annotated[MaybeRate, default("that of the stage and network")] = None
+    """learning rate that every stage starts with"""
+    risk: Annotated[str, tyro.conf.arg(metavar="cvar:SHARE"), default("cvar:1, the mean")] = ""
     """what the stage gradient raises: the mean return of this share of the episodes, the worst"""
     start: Annotated[str | None, tyro.conf.arg(metavar="RUN"), default("nothing learned")] = None
     """go on from the network of this agent, a graph run or a shipped one, which fits any grid"""
@@ -51,16 +64,18 @@ class Train(CommonJson, Lines):
     """env-steps to train for; with --seconds too, until either is used up"""
     seconds: Annotated[MaybeSeconds, default("120, or no limit if --steps is given")] = None
     """time to train for in seconds, start-up included"""
-    seed: Seed = 0
+    seed: Annotated[MaybeSeed, default("0")] = None
     """of everything random"""
     seeds: Count = 1
     """how many agents to train, with this seed and those after it, each in a folder of its own"""
-    out: Annotated[MaybePath, default("runs/GRID-POLICY, or runs/many-POLICY")] = None
+    out: Annotated[MaybePath, default("runs/GRID-POLICY, runs/many-POLICY, or RUN-again")] = None
     """folder of the run"""
     resume: Annotated[MaybePath, default("start a new run")] = None
     """go on with the run in this folder or of this name in runs/; --steps or --seconds then say how much more"""
     overwrite: bool = False
     """replace the run that is in the folder"""
+    world: Annotated[World, tyro.conf.OmitArgPrefixes] = field(default_factory=World)
+    """What the agent is trained in; --set takes the fields of TrainConfig, too, such as n_envs=64."""
 
     def run(self, console: Console) -> int:
         """Train and say how to go on."""
@@ -69,7 +84,8 @@ class Train(CommonJson, Lines):
             console.result([f"run: {found['run']}"], found)
             return words.EXIT_INTERRUPTED if found["stopped"] else 0
         results: list[dict[str, Any]] = []
-        for seed in range(self.seed, self.seed + self.seeds):
+        first = self._fields()["seed"]
+        for seed in range(first, first + self.seeds):
             one = replace(self, seed=seed, seeds=1)
             results.append(replace(one, out=Path(f"{one.folder()}-{seed}"))._train(console))
             if results[-1]["stopped"]:
@@ -80,12 +96,41 @@ class Train(CommonJson, Lines):
     def folder(self) -> Path:
         """Where the run goes, unless ``resume`` says it."""
         from envs import TASKS
+        from policies import find_own_run
         from topologies import expand
 
-        name = self.grids[0] if len(self.grids) == 1 else "many"
-        if name not in TASKS and (len(self.grids) > 1 or len(expand(name)) > 1):
+        grids = self._grids()
+        if self.out is not None or not grids:
+            return self.out or Path("runs")
+        config = self.world.config
+        if not self.grids and config is not None and find_own_run(config.parent) is not None:
+            return config.parent.with_name(f"{config.absolute().parent.name}-again")
+        name = grids[0] if len(grids) == 1 else "many"
+        if name not in TASKS and (len(grids) > 1 or len(expand(name)) > 1):
             name = "many"
-        return self.out or Path("runs") / f"{name if name in TASKS else Path(name).stem}-{self.policy}"
+        return Path("runs") / f"{name if name in TASKS else Path(name).stem}-{self._fields()['policy']}"
+
+    def _grids(self) -> tuple[str, ...]:
+        """The grids that are named here or else in the file of settings."""
+        return self.grids or tuple(self.world.file().get("grids", ()))
+
+    def _fields(self) -> dict[str, Any]:
+        """The fields of TrainConfig: of the file of settings, then of --set, then of the options."""
+        from policies import TrainConfig
+
+        known = [each.name for each in fields(TrainConfig)]
+        given = {"policy": "graph", "seed": 0, **self.world.file().get("train", {})}
+        given |= self.world.settings(known)[1]
+        if self.steps is not None or self.seconds is not None:
+            given |= {"steps": self.steps, "seconds": self.seconds}
+        if self.lr is not None:
+            given |= {name: self.lr for name in known if name.endswith("learning_rate")}
+        if self.stages:
+            given["stages"] = tuple(filter(None, self.stages.split(",")))
+        if self.risk:
+            given["tail_frac"] = _tail_frac(self.risk)
+        named = {"policy": self.policy, "seed": self.seed, "start": self.start}
+        return given | {name: value for name, value in named.items() if value is not None}
 
     def _train(self, console: Console) -> dict[str, Any]:
         """Train one agent; its folder, whether Ctrl-C ended it, and what its stages reached."""
@@ -116,21 +161,23 @@ class Train(CommonJson, Lines):
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
         from envs import TASKS, EnvConfig, Problem
         from grid import GridError
+        from policies import TrainConfig
         from scripts.running import find_agent
         from topologies import expand
 
-        task = TASKS.get(self.grids[0]) if len(self.grids) == 1 else None
-        sources = [name for each in self.grids for name in expand(each if task is None else task.train)]
+        grids, given = self._grids(), self._fields()
+        task = TASKS.get(grids[0]) if len(grids) == 1 else None
+        sources = [name for each in grids for name in expand(each if task is None else task.train)]
         if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
-        config = self._config(tuple(filter(None, self.stages.split(","))))
+        config = TrainConfig.from_fields(given)
         env_config = EnvConfig() if task is None else task.config(split="train")
-        if self.start is not None:
-            seen = replace(find_agent(self.start).env_config, split="train", outages=())
+        if config.start is not None:
+            seen = replace(find_agent(config.start).env_config, split="train", outages=())
             env_config = seen if task is None else replace(env_config, action=seen.action)
-        env_config = self.with_lines(env_config)
+        env_config = self.world.of(env_config, tuple(given | vars(config)))
         if env_config.flow == "ac":
-            config = self._config(_without_gradient(config))
+            config = TrainConfig.from_fields(given | {"stages": _without_gradient(config)})
         problems = [Problem.of(replace(env_config, topology=source)) for source in sources]
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on
@@ -144,35 +191,18 @@ class Train(CommonJson, Lines):
             agent = train(problems, config, run, report, started_s)
         return run, agent.stopped_early
 
-    def _config(self, stages: tuple[str, ...]) -> TrainConfig:
-        from policies import TrainConfig
-
-        limits = (self.steps, self.seconds)
-        return TrainConfig(self.policy, stages, *limits, self.seed, start=self.start, tail_frac=_tail_frac(self.risk))
-
     def _go_on(self, run: Path, console: Console, started_s: float) -> tuple[Path, bool]:
         from grid import GridError
         from policies import find_own_run, resume
 
-        given = {each.name: getattr(self, each.name) != each.default for each in fields(self)}
-        for name in (
-            "grids",
-            "start",
-            "out",
-            "flow",
-            "overload",
-            "outages",
-            "policy",
-            "stages",
-            "risk",
-            "seed",
-            "seeds",
-            "overwrite",
-        ):
-            if given[name]:
-                option = "GRID" if name == "grids" else f"--{name}"
-                mend = f"leave out {option}; what the run began with stays"
-                raise GridError("train --resume", f"{option} beside it", "the run, --steps and --seconds", mend)
+        kept = ("resume", "steps", "seconds", "quiet", "debug", "json", "world")
+        given = [
+            each.name for each in fields(self) if each.name not in kept and getattr(self, each.name) != each.default
+        ]
+        options = ["GRID" if name == "grids" else f"--{name}" for name in given] + self.world.options
+        if options:
+            mend = f"leave out {options[0]}; what the run began with stays"
+            raise GridError("train --resume", f"{options[0]} beside it", "the run, --steps and --seconds", mend)
         run = find_own_run(run) or run
         with console.progress(f"training {run}", 1.0) as report:
             agent = resume(run, self.steps, self.seconds, report, started_s)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from envs import EnvConfig, LoadBalancer
+from envs import EnvConfig, LoadBalancer, Problem
 from grid import GridError, Prices
 
 
@@ -81,7 +81,7 @@ def test_the_env_takes_a_config_or_fields_but_not_both():
 
 
 def test_prices_may_be_given_as_a_mapping():
-    assert EnvConfig(prices={"spill_per_mwh": 5.0}).prices == Prices(spill_per_mwh=5.0)
+    assert Problem.of(EnvConfig(prices={"spill_per_mwh": 5.0})).prices == Prices(spill_per_mwh=5.0)
 
 
 def test_leads_are_whole_steps_each_once():

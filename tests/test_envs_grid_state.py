@@ -1,17 +1,19 @@
 """grid_state: what a picture of the grid at work shows."""
 
+import html
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from envs.rendering import GridStateRenderer, layout
-from envs.rendering.canvas import Canvas
+from envs.rendering import GridStateRenderer, grid_state, layout
+from envs.rendering.canvas import Canvas, VectorCanvas
 from envs.rendering.network import BADGE
 from envs.rendering.playback import Playback
 from envs.rendering.sim_results import SimResultsRenderer
-from envs.rendering.style import LOADING, MUTED, VERMILION, filled, number
+from envs.rendering.style import LOADING, MUTED, VERMILION, filled, number, time_of, time_ticks
 from episodes import STORAGE, first_steps, make_episode, without
 from grid.episode import IN_SERVICE, OUT, TRIPPED
 from grid.errors import GridError
@@ -353,3 +355,47 @@ def test_badges_do_not_cover_each_other(episode, monkeypatch):
     gap = np.abs(np.subtract.outer(np.array(places), np.array(places))[:, [0, 1], :, [0, 1]])
     assert len(places) > 4
     assert not ((gap < BADGE[:, None, None]).all(0) & ~np.eye(len(places), dtype=bool)).any()
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".svg", b"<?xml"), (".pdf", b"%PDF")])
+def test_a_still_as_shapes_holds_every_text_of_the_picture_and_is_the_same_each_time(
+    episode, tmp_path, words, suffix, start
+):
+    GridStateRenderer(episode).frame(3)
+    expected = {text for text in words if text}
+    first, second = (grid_state(episode, tmp_path / f"{name}{suffix}", step=3).read_bytes() for name in "ab")
+    assert first == second
+    assert first.startswith(start)
+    if suffix == ".svg":
+        said = {html.unescape(text) for text in re.findall(r"<!-- (.*?) -->", first.decode("utf-8"))}
+        assert expected <= said
+        assert first.count(b"<path") > len(episode.line_from)
+
+
+def test_shapes_lie_over_each_other_in_the_order_in_which_they_were_drawn(episode):
+    canvas = VectorCanvas()
+    GridStateRenderer(episode, canvas=canvas).frame(0)
+    (axes,) = canvas.figure.axes
+    orders = [artist.zorder for artist in (*axes.collections, *axes.texts)]
+    assert len(set(orders)) == len(orders) > 20
+    under = next(artist for artist in axes.collections if len(artist.get_paths()) == len(episode.node_names))
+    lines = [artist for artist in axes.collections if len(artist.get_paths()) == len(episode.line_from)]
+    assert all(artist.zorder < under.zorder for artist in lines)
+
+
+def test_two_policies_side_by_side_as_shapes(episode, tmp_path):
+    other = replace(episode, policy="other")
+    assert grid_state(episode, tmp_path / "a.svg", versus=other).read_text("utf-8").count("<!-- other -->") == 1
+
+
+def test_pictures_of_dated_series_show_dates(episode, words):
+    dated = replace(episode, start="2025-12-31T00:00:00")
+    GridStateRenderer(dated).frame(2)
+    assert {"Wed 31 Dec · 02:00", "2025 · step 3 / 24"} <= set(words)
+    words.clear()
+    GridStateRenderer(episode).frame(2)
+    assert "02:00" in words
+    assert not [text for text in words if "Dec" in text]
+    later = replace(dated, start="2025-12-31T12:00:00", start_hour=12.0)
+    assert time_of(later, 13, 24) == "Thu 1 Jan · 01:00"
+    assert "1 Jan" in [label for _, label in time_ticks(later, 24, 7)]

@@ -285,8 +285,12 @@ def test_a_still_picture_before_the_first_step_shows_the_idle_grid(episode, tmp_
 @pytest.mark.parametrize(
     ("draw", "name", "message"),
     [
-        (grid_state, "a.avi", r"a.avi: found the suffix '.avi'; allowed: .gif, .mp4, .png; end the file name"),
-        (grid_state, "a", r"a: found no suffix; allowed: .gif, .mp4, .png; end the file name"),
+        (
+            grid_state,
+            "a.avi",
+            r"a.avi: found the suffix '.avi'; allowed: .gif, .mp4, .png, .svg, .pdf; end the file name",
+        ),
+        (grid_state, "a", r"a: found no suffix; allowed: .gif, .mp4, .png, .svg, .pdf; end the file name"),
         (sim_results, "a.html", r"found the suffix '.html'; allowed: .gif, .mp4, .png, .svg, .pdf; end the file name"),
     ],
 )

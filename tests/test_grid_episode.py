@@ -266,6 +266,7 @@ def test_the_fields_that_come_from_the_grid():
     about = describe(arrays)
     assert set(about) < {field.name for field in fields(Episode)}
     assert about.pop("grid_name") == "small"
+    assert about.pop("gen_profiled").tolist() == [0, 0]
     for name, value in about.items():
         assert getattr(arrays, name) is value
 

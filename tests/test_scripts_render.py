@@ -104,7 +104,7 @@ def test_live_prints_one_line_a_step(run: CommandLine, tmp_path: Path) -> None:
         ),
         ("render triangle --out grid_state.bmp", "grid_state.bmp: found the suffix '.bmp'"),
         ("render nowhere --out grid_state.bmp", "grid_state.bmp: found the suffix '.bmp'"),  # before any work
-        ("render triangle --out grid_state.bmp", "allowed: .gif, .mp4, .png, .html, .npz"),
+        ("render triangle --out grid_state.bmp", "allowed: .gif, .mp4, .png, .svg, .pdf, .html, .npz, .csv, .xlsx, .p"),
         ("render triangle --what sim_results --out a.html", "--what: found a.html, which holds all"),
         ("render plan --grid triangle", "plan: found a policy in place of a run"),
         ("render mpc --grid triangle", "; write triangle --policy mpc"),
@@ -139,7 +139,7 @@ def test_demo_trains_evaluates_and_renders(run: CommandLine, tmp_path: Path, mon
     text = run.ok("demo", "--out", "shown", "--seconds", 2)
     assert [line[:3] for line in text.splitlines() if line[1:2] == "/"] == ["1/3", "2/3", "3/3"]
     named = [line.split()[0] for line in text.splitlines() if line[:5] in ("agent", "optim")]
-    assert named == ["agent", "optimum", "agent"]  # the table, and what the agent scores above the planners
+    assert named == ["agent", "optimum", "agent", "optimum", "agent"]  # both tables, what it scores above the planners
     for path in ("shown/grid_state.png", "shown/sim_results.png", "shown/run"):
         assert f"  {path}\n" in text
         assert (tmp_path / path).exists()

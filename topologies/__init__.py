@@ -12,7 +12,7 @@ from topologies.generate import expand
 from topologies.load import PREFIXES as NAME_PREFIXES
 from topologies.load import is_grid_folder, load, names
 from topologies.mending import mend
-from topologies.profiles import Draw, ProfileSource
+from topologies.profiles import Dated, Draw, ProfileSource
 from topologies.series import resample
 from topologies.series import shipped as shipped_profiles
 from topologies.series_files import SeriesTable, read_series, shipped_series
@@ -21,6 +21,7 @@ __all__ = [
     "GENERATED_FORM",
     "GENERATED_PREFIX",
     "NAME_PREFIXES",
+    "Dated",
     "Draw",
     "ProfileSource",
     "SeriesTable",

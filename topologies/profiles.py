@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from math import sqrt
+from typing import cast
 
 import numpy as np
 
@@ -49,6 +50,15 @@ class Draw:
     load_error: np.ndarray  # (B, T) variance 1, autoregressive: for forecasts of demand
     gen_error: np.ndarray  # (B, T) the same for forecasts of availability
     start_hour: np.ndarray  # (B,) hours from Monday 00:00 to the start, in [0, 168)
+    start: np.ndarray | None = None  # (B,) local time of it, datetime64; None: no dated series of the user's
+
+
+@dataclass(frozen=True)
+class Dated:
+    """When episodes are: number 0 starts at a local time of a dated series, each other where the one before ended."""
+
+    start: str  # ISO 8601
+    hours: float  # length of an episode
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,7 @@ class _When:
     season: np.ndarray  # (B,) share of a year since 21 March
     own: np.ndarray | None  # (T, B, C) rows of the user's series
     year: np.ndarray | None  # (T, B, C) rows of the shipped year
+    start: np.ndarray | None  # (B,) local time, datetime64
 
 
 class ProfileSource:
@@ -77,14 +88,19 @@ class ProfileSource:
         arrays: the grid.
         series: the user's time series, if there are any.
         split: "train" or "test", the part of the user's series to draw from, or "all" of it.
+        dated: when the episodes are, of all the series; None: drawn.
 
     Raises:
         GridError: an unknown profile or split, or a series with values that are no shares.
     """
 
-    def __init__(self, arrays: GridArrays, series: Series | None = None, split: str = "train") -> None:
+    def __init__(
+        self, arrays: GridArrays, series: Series | None = None, split: str = "train", dated: Dated | None = None
+    ) -> None:
         if split not in SPLITS:
             raise GridError("split", repr(split), "train, test or all", nearest(str(split), SPLITS))
+        if dated is not None and split != "all":
+            raise GridError("split", f"{split!r} with a date", "all: a date may lie in the train part", "set it to all")
         tables = {"load": arrays.load_profile, "gen": arrays.gen_profile}
         columns = () if series is None else series.columns
         faults = [
@@ -102,7 +118,7 @@ class ProfileSource:
         ]
         self._arrays = arrays
         self._series = series
-        self._split = split
+        self._split, self._dated = split, dated
         self._columns = columns
         self._windows: dict[tuple[bool, int, float], Windows] = {}  # of the user's series or the shipped year
         self._from_series = [use for use in uses if use.name in columns]
@@ -121,9 +137,11 @@ class ProfileSource:
         """Check that the part of the user's series, if nodes follow it, holds an episode of so many steps.
 
         Raises:
-            GridError: it is too short.
+            GridError: it is too short, or has no such date.
         """
-        if self._series is not None and self._from_series:
+        if self._dated is not None:
+            self._at_dates(np.zeros(1, dtype=int), dt_h)
+        elif self._series is not None and self._from_series:
             self._windows_of(self._series, steps, dt_h)
 
     def draw(self, rngs: Sequence[np.random.Generator], steps: int, dt_h: float) -> Draw:
@@ -140,17 +158,20 @@ class ProfileSource:
         size, nodes = len(rngs), len(self._arrays.node_names)
         # time comes first in memory, so that what one step reads lies together
         load, gen = np.empty((steps, size, nodes)), np.empty((steps, size, nodes))
-        errors, start_hour = np.empty((2, steps, size)), np.empty(size)
+        errors, start_hour, starts = np.empty((2, steps, size)), np.empty(size), []
         episodes = max(BLOCK // nodes, 1)
         for first in range(0, size, episodes):
             block = slice(first, min(first + episodes, size))
-            start_hour[block] = self._fill(rngs[block], dt_h, load[:, block], gen[:, block], errors[..., block])
-        return Draw(load.swapaxes(0, 1), gen.swapaxes(0, 1), errors[0].T, errors[1].T, start_hour)
+            when = self._fill(rngs[block], dt_h, load[:, block], gen[:, block], errors[..., block])
+            start_hour[block] = when.start_hour
+            starts += [] if when.start is None else [when.start]
+        start = np.concatenate(starts) if starts else None
+        return Draw(load.swapaxes(0, 1), gen.swapaxes(0, 1), errors[0].T, errors[1].T, start_hour, start)
 
     def _fill(
         self, rngs: Sequence[np.random.Generator], dt_h: float, load: np.ndarray, gen: np.ndarray, errors: np.ndarray
-    ) -> np.ndarray:
-        """Write load_mw and gen_avail_frac (T, B, N) and both errors (2, T, B); return start_hour (B,)."""
+    ) -> _When:
+        """Write load_mw and gen_avail_frac (T, B, N) and both errors (2, T, B); return when the episodes are."""
         (steps, size, _), channels = load.shape, len(self._memory_h)
         chance = np.empty((size, FIXED + steps * channels), dtype=np.float32)
         for row, rng in zip(chance, rngs, strict=True):
@@ -162,7 +183,7 @@ class ProfileSource:
         outputs = {"load": load, "gen": gen}
         for table, output in outputs.items():
             output[:] = maxima[table]
-        when = self._choose(start, season, steps, dt_h)
+        when = self._choose(start, season, steps, dt_h, rngs)
         if when.own is not None:
             for use in self._from_series:
                 share = when.own[..., self._columns.index(use.name), None]
@@ -180,7 +201,7 @@ class ProfileSource:
             share = shape.share(moment, noise[..., channel : channel + 1], noise[..., channel + 1 : last])
             outputs[use.table][..., use.nodes] = share * maxima[use.table][use.nodes]
             channel = last
-        return when.start_hour
+        return when
 
     def _channels(self) -> list[float]:
         """Memory of each channel of noise, in the order in which draw() reads them."""
@@ -190,24 +211,65 @@ class ProfileSource:
             memory_h += [shape.shared_h] + ([shape.own_h] * len(use.nodes) if shape.own_h is not None else [])
         return memory_h
 
-    def _choose(self, start: np.ndarray, season: np.ndarray, steps: int, dt_h: float) -> _When:
-        """When the episodes are, from two uniform numbers (B,) each."""
-        start_hour, own, year = np.floor(start * HOURS_A_WEEK), None, None
-        if self._series is not None and self._from_series:
-            windows = self._windows_of(self._series, steps, dt_h)
-            chosen = (start * len(windows.first)).astype(int)
-            own, start_hour = windows.at(chosen, steps), windows.start_hour[chosen]
-            season = season if windows.season is None else windows.season[chosen]
-        if any(built_in()[use.table][use.name].of_year for use in self._built_in):
-            windows = self._windows_of(shipped_year(), steps, dt_h)
-            if own is None:
+    def _choose(
+        self, start: np.ndarray, season: np.ndarray, steps: int, dt_h: float, rngs: Sequence[np.random.Generator]
+    ) -> _When:
+        """When the episodes are, from two uniform numbers (B,) each or, if they are dated, from their numbers."""
+        start_hour, own, year, time = np.floor(start * HOURS_A_WEEK), None, None, None
+        has_own = self._series is not None and bool(self._from_series)
+        leads = self._leading() if self._dated is not None or has_own or self._follows_year else None
+        if leads is not None:
+            if self._dated is None:
+                windows = self._windows_of(leads, steps, dt_h)
                 chosen = (start * len(windows.first)).astype(int)
-                start_hour = windows.start_hour[chosen]
-                season = season if windows.season is None else windows.season[chosen]
             else:
-                chosen = windows.like(start_hour, season)
-            year = windows.at(chosen, steps).astype(np.float32)
-        return _When(start_hour, season, own, year)
+                windows, chosen = self._at_dates(np.array([_number(rng) for rng in rngs]), dt_h)
+            start_hour = windows.start_hour[chosen]
+            season = season if windows.season is None else windows.season[chosen]
+            time = windows.time[chosen] if windows.time is not None and (has_own or self._dated is not None) else None
+            own, year = (windows.at(chosen, steps), None) if has_own else (None, windows.at(chosen, steps))
+        if self._follows_year:
+            if year is None:
+                windows = self._windows_of(shipped_year(), steps, dt_h)
+                year = windows.at(windows.like(start_hour, season), steps)
+            year = year.astype(np.float32)
+        return _When(start_hour, season, own, year, time)
+
+    @property
+    def _follows_year(self) -> bool:
+        """Whether nodes follow the shipped year."""
+        return any(built_in()[use.table][use.name].of_year for use in self._built_in)
+
+    def _leading(self) -> Series:
+        """The series that sets the clock: the user's, or else the shipped year."""
+        return self._series if self._series is not None and self._from_series else shipped_year()
+
+    def _at_dates(self, numbers: np.ndarray, dt_h: float) -> tuple[Windows, np.ndarray]:
+        """The windows of the dated series, and those of the episodes of these numbers (B,).
+
+        Raises:
+            GridError: no node follows a dated series, or it has no such time.
+        """
+        dated, where = cast(Dated, self._dated), "config.start_time"
+        if not (self._follows_year or (self._series is not None and self._from_series)):
+            mend = "give the grid a file of profiles with timestamps, or leave out the date"
+            raise GridError(where, f"{dated.start}, and nodes that follow no dated series", "a dated series", mend)
+        steps = max(1, round(dated.hours / dt_h))
+        windows = self._windows_of(self._leading(), steps + 1, dt_h)
+        if windows.time is None:
+            mend = "give its file of profiles a column of timestamps in place of time_h"
+            raise GridError(where, f"{dated.start}, and a series without dates", "a dated series", mend)
+        step = np.timedelta64(round(dt_h * 3600), "s")
+        first = np.datetime64(dated.start, "s")
+        places = (first - windows.time[0]) / step + numbers * steps
+        for number, place in zip(numbers.tolist(), places.tolist(), strict=True):
+            if place != round(place) or not 0 <= place < len(windows.time):
+                last, start = windows.time[-1], first + number * steps * step
+                found = f"{start}" if not number else f"{start}, where episode {number} starts"
+                left = f"after which {dated.hours:g} h are left"
+                allowed = f"steps of {dt_h:g} h from {windows.time[0]} to {last}, {left}"
+                raise GridError(where, found, allowed, "choose another date, or fewer or shorter episodes")
+        return windows, places.astype(int)
 
     def _windows_of(self, series: Series, steps: int, dt_h: float) -> Windows:
         key = (series is self._series, steps, dt_h)
@@ -229,6 +291,11 @@ def profile_faults(table: str, names: Iterable[tuple[str, str | None]], columns:
         for node, name in names
         if name is not None and name not in known
     ]
+
+
+def _number(rng: np.random.Generator) -> int:
+    """The number of an episode: that of the stream it is drawn from, among those of its seed."""
+    return int(cast(np.random.SeedSequence, rng.bit_generator.seed_seq).spawn_key[-1])
 
 
 def _autoregress(chance: np.ndarray, memory_h: np.ndarray, dt_h: float) -> np.ndarray:

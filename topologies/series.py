@@ -125,6 +125,7 @@ class Windows:
     first: np.ndarray  # (W,) row at which each window starts
     start_hour: np.ndarray  # (W,) hours from Monday 00:00
     season: np.ndarray | None  # (W,) share of a year since 21 March; None: the series is not dated
+    time: np.ndarray | None  # (W,) local time in whole seconds, datetime64; None: likewise
 
     @classmethod
     def of(cls, series: Series, split: str, steps: int, dt_h: float) -> Windows:
@@ -156,11 +157,12 @@ class Windows:
             first=np.concatenate([offset + k for offset, k in zip(offsets, inside, strict=True)]),
             start_hour=(start_hour(series) + since_h) % HOURS_A_WEEK,
             season=None if start is None else _season(start, since_h),
+            time=None if start is None else after(start, since_h),
         )
 
     def at(self, window: np.ndarray, steps: int) -> np.ndarray:
-        """The rows (T, B, C) of each window (B,)."""
-        return self.rows[self.first[window] + np.arange(steps)[:, None]]
+        """The rows (T, B, C) of each window (B,); of one that goes on beyond the last row, that row is repeated."""
+        return self.rows[np.minimum(self.first[window] + np.arange(steps)[:, None], len(self.rows) - 1)]
 
     def like(self, start_hour: np.ndarray, season: np.ndarray) -> np.ndarray:
         """For each start (B,) a window (B,) at the same hour of the week and in about the same season."""
@@ -178,6 +180,12 @@ class Windows:
         season = np.zeros(len(hour)) if self.season is None else self.season
         order = np.lexsort((season, hour))
         return order, *np.unique(hour[order], return_index=True, return_counts=True)
+
+
+def after(start: datetime, hours: np.ndarray) -> np.ndarray:
+    """Local times in whole seconds, datetime64, so many hours (...,) after the start."""
+    times: np.ndarray = np.datetime64(start, "s") + np.round(hours * 3600).astype("timedelta64[s]")
+    return times
 
 
 def _season(start: datetime, since_h: np.ndarray) -> np.ndarray:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from math import ceil
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -13,6 +15,7 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.collections import Collection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patheffects import Stroke
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
@@ -63,7 +66,7 @@ class Canvas:
         self.scale = min(size[0] / SIZE[0], size[1] / SIZE[1])
         self.width, self.height = size[0] / self.scale, size[1] / self.scale
         dpi = _DPI * self.scale
-        figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi)
+        self.figure = figure = Figure(figsize=(size[0] / dpi, size[1] / dpi), dpi=dpi)
         self._axes = figure.add_axes((0, 0, 1, 1), frameon=False, xlim=(0, self.width), ylim=(0, self.height))
         self._renderer = _renderer(*size, dpi)
         self._pixels: Image = np.asarray(self._renderer.buffer_rgba())
@@ -149,3 +152,46 @@ class Canvas:
         rgb, paper = (np.round(255 * np.array(to_rgb(c))).astype(np.uint16) for c in (colour, PAPER))
         paint = (rgb * ink + paper * (around - ink)).astype(np.uint16)
         return _Sprite(keep=255 - around, paint=paint, margin=margin, rise=rise)
+
+
+class VectorCanvas(Canvas):
+    """A canvas for one picture that stays shapes and texts: each is kept over what was drawn before it."""
+
+    def __init__(self, size: tuple[int, int] = SIZE) -> None:
+        super().__init__(size)
+        self._order = count()
+
+    def draw(self, *artists: Artist) -> None:
+        """Put artists over what is there."""
+        for artist in artists:
+            artist.set_zorder(next(self._order))
+
+    def stamp(self, *collections: Collection) -> None:
+        """Put collections over what is there."""
+        for collection in collections:
+            self.add(collection)
+            self.draw(collection)
+
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        size: float,
+        colour: str,
+        *,
+        bold: bool = False,
+        align: Align = "left",
+        halo: bool = False,
+    ) -> None:
+        """Write a text; ``y`` is the middle of its capitals, ``halo`` sets it off from what is behind."""
+        options: dict[str, Any] = {"color": colour, "ha": align, "va": "baseline", "fontproperties": font(size, bold)}
+        layers = [[Stroke(linewidth=2 * _HALO_PX * 72 / _DPI, foreground=PAPER)], []] if halo else [[]]
+        for effects in layers:  # what has an effect is no text any more
+            place = x, y - 0.365 * size * _DPI / 72
+            order = next(self._order)
+            self._axes.text(*place, text, parse_math=False, path_effects=effects, zorder=order, **options)
+
+    def save(self, path: Path, metadata: dict[str, Any]) -> None:
+        """Write the file; its suffix says what."""
+        self.figure.savefig(path, dpi=_DPI, metadata=metadata)

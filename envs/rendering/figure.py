@@ -46,7 +46,8 @@ PLOTS: dict[str, Any] = {
     "ytick.labelcolor": MUTED,
     "ytick.labelsize": 7.5,
 }
-_UNDATED: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+UNDATED: dict[str, dict[str, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+"""What files of these kinds say of themselves: no date, so that the same picture gives the same file."""
 
 
 def new_figure(height: float = SIZE[1], dpi: float = DPI) -> Figure:
@@ -65,7 +66,7 @@ def written_figure(path: str | Path, height: float = SIZE[1]) -> Iterator[Figure
     with context(["default", PLOTS]), atomic_path(path) as temporary:
         figure = new_figure(height)
         yield figure
-        figure.savefig(temporary, dpi=DPI, metadata=_UNDATED.get(suffix))
+        figure.savefig(temporary, dpi=DPI, metadata=UNDATED.get(suffix))
 
 
 def _pixels(figure: Figure) -> tuple[float, float]:

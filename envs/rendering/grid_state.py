@@ -8,7 +8,8 @@ from matplotlib.style import context
 from PIL import Image as Pillow
 
 from envs.rendering import header, video
-from envs.rendering.canvas import Canvas, Image, fit
+from envs.rendering.canvas import Canvas, Image, VectorCanvas, fit
+from envs.rendering.figure import UNDATED
 from envs.rendering.layout import Box
 from envs.rendering.legend import draw_event_legend, draw_fullest_lines, draw_legend
 from envs.rendering.network import Network
@@ -29,7 +30,9 @@ def grid_state(
     versus: Episode | None = None,
     progress: video.Progress | None = None,
 ) -> Path:
-    """Draw an episode on its grid: an animation (.gif, .mp4) or a picture (.png) of one step; returns the path.
+    """Draw an episode on its grid: an animation (.gif, .mp4) or a picture of one step (.png, .svg, .pdf).
+
+    Returns the path.
 
     Args:
         episode: what to show.
@@ -45,12 +48,17 @@ def grid_state(
     """
     suffix = video.check_suffix(path, video.SUFFIXES["grid_state"])
     steps = max(episode.steps, 1)
-    if suffix == ".png":
+    if suffix in video.PICTURES:
         shown = _telling_step(episode) if step is None else step
         if not 0 <= shown < steps:
             raise GridError("step", str(step), f"0 to {steps - 1}", "choose a step of the episode")
-        with atomic_path(path) as temporary:
-            Pillow.fromarray(_renderer(episode, versus, video.SECONDS_PER_STEP).frame(shown)).save(temporary)
+        canvas = None if suffix == ".png" else VectorCanvas(SIZE if versus is None else PAIR_SIZE)
+        image = _renderer(episode, versus, video.SECONDS_PER_STEP, canvas=canvas).frame(shown)
+        with context(["default", STYLE]), atomic_path(path) as temporary:
+            if canvas is None:
+                Pillow.fromarray(image).save(temporary)
+            else:
+                canvas.save(temporary, UNDATED[suffix])
         return Path(path)
     fps = _gif_fps(episode, versus) if suffix == ".gif" else video.MP4_FPS
     renderer = _renderer(episode, versus, video.seconds_per_step(steps), small=suffix == ".gif")
@@ -64,12 +72,13 @@ def _telling_step(episode: Episode) -> int:
 
 
 def _renderer(
-    episode: Episode, versus: Episode | None, pace: float, *, small: bool = False
+    episode: Episode, versus: Episode | None, pace: float, *, small: bool = False, canvas: Canvas | None = None
 ) -> GridStateRenderer | VersusRenderer:
     """What paints one episode or two; ``pace`` is in seconds a step."""
     if versus is None:
-        return GridStateRenderer(episode, GIF_SIZE if small else SIZE, seconds_per_step=pace)
-    return VersusRenderer(episode, versus, PAIR_GIF_SIZE if small else PAIR_SIZE, seconds_per_step=pace)
+        return GridStateRenderer(episode, GIF_SIZE if small else SIZE, seconds_per_step=pace, canvas=canvas)
+    size = PAIR_GIF_SIZE if small else PAIR_SIZE
+    return VersusRenderer(episode, versus, size, seconds_per_step=pace, canvas=canvas)
 
 
 def _gif_fps(episode: Episode, versus: Episode | None) -> float:
@@ -88,6 +97,7 @@ class GridStateRenderer:
         size: width and height in pixels.
         steps: how many steps the time axis has room for; None: those of the episode.
         seconds_per_step: of the animation; sets how far chevrons move from step to step.
+        canvas: what to draw on; None: a new one of that size.
     """
 
     def __init__(
@@ -97,12 +107,13 @@ class GridStateRenderer:
         *,
         steps: int | None = None,
         seconds_per_step: float = video.SECONDS_PER_STEP,
+        canvas: Canvas | None = None,
     ) -> None:
         self.episode = episode
         self.steps = steps or max(episode.steps, 1)
         self._seconds_per_step = seconds_per_step
         with context(["default", STYLE]):
-            self._canvas = canvas = Canvas(size)
+            self._canvas = canvas = canvas or Canvas(size)
             bottom = 46 + STRIP_HEIGHT + 46
             self._box = Box(MARGIN, bottom, canvas.width - MARGIN - LEGEND_WIDTH - 28, canvas.height - 94 - bottom)
             self.network = Network(canvas, episode, self._box)

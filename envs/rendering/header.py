@@ -26,6 +26,7 @@ from envs.rendering.style import (
     number,
     percent,
     time_of,
+    year_of,
 )
 from grid import KIND_NAMES, Episode
 
@@ -81,7 +82,7 @@ def draw_time(canvas: Canvas, episode: Episode, t: float, steps: int) -> None:
     """The time ``t`` steps after the first, in quarters of a step, and the number of the step."""
     x, top = 0.46 * canvas.width, canvas.height
     canvas.text(x, top - TITLE, time_of(episode, int(4 * t) / 4, steps), 17, INK, bold=True, align="center")
-    count = f"step {min(int(t) + 1, episode.steps)} / {steps}"
+    count = f"{year_of(episode)}step {min(int(t) + 1, episode.steps)} / {steps}"
     canvas.text(x, top - NOTE, count, 9.5, MUTED, align="center")
 
 

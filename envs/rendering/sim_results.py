@@ -29,6 +29,7 @@ from envs.rendering.style import (
     number,
     percent,
     time_of,
+    year_of,
 )
 from envs.rendering.video import ANIMATIONS, MP4_FPS, SUFFIXES, Clip, Progress, check_suffix, write_animation
 from grid import Episode, GridError
@@ -122,10 +123,12 @@ class _Header:
         """As of the end of a step; None: of the whole episode."""
         episode, title, note = self._episode, canvas.height - TITLE, canvas.height - NOTE
         if step is None:
-            when = f"{number(episode.steps * episode.dt_h)} h"
+            from_ = "" if episode.start is None else f" from {episode.start[:10]}"
+            when = f"{number(episode.steps * episode.dt_h)} h{from_}"
             count = f"{episode.steps} step{'s' if episode.steps > 1 else ''}"
         else:
-            when, count = time_of(episode, step, episode.steps), f"step {step + 1} / {episode.steps}"
+            when = time_of(episode, step, episode.steps)
+            count = f"{year_of(episode)}step {step + 1} / {episode.steps}"
         canvas.text(MARGIN, title, fit(episode.grid_name, 400, 17, bold=True), 17, INK, bold=True)
         canvas.text(MARGIN, note, self._policies, 9.5, MUTED)
         canvas.text(0.42 * canvas.width, title, when, 17, INK, bold=True, align="center")

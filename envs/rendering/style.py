@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
 from math import ceil, floor
 from typing import Any
@@ -46,6 +47,8 @@ LOSS = "#A0755A"
 DARK = "#1B2733"  # a bus without voltage
 UNLIMITED = "#7C8894"  # lines without a capacity
 
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _TICK_H = (1 / 60, 1 / 12, 0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 672, 1344, 2688)
 _TURN = np.linspace(0, 2 * np.pi, 32, endpoint=False)
 CIRCLE: Floats = np.column_stack([np.cos(_TURN), np.sin(_TURN)])
@@ -183,10 +186,24 @@ def days(episode: Episode, steps: int) -> int:
     return max(1, ceil((_first_hour(episode) + steps * episode.dt_h) / 24 - 1e-9))
 
 
+def day_name(episode: Episode, day: int, weekday: bool = False) -> str:
+    """A day of the episode, counted from 1: its number or, of dated series, its date."""
+    if episode.start is None:
+        return f"day {day}"
+    date = datetime.fromisoformat(episode.start).date() + timedelta(days=day - 1)
+    return f"{WEEKDAYS[date.weekday()]} " * weekday + f"{date.day} {MONTHS[date.month - 1]}"
+
+
+def year_of(episode: Episode) -> str:
+    """The year in which a dated episode starts, to stand before a step; else nothing."""
+    return "" if episode.start is None else f"{datetime.fromisoformat(episode.start).year} · "
+
+
 def time_of(episode: Episode, after: float, steps: int) -> str:
-    """Time of day ``after`` so many steps, with the day where an episode of ``steps`` has more than one."""
+    """Time of day ``after`` so many steps, with the day where an episode of ``steps`` has more than one or a date."""
     time, day = clock(episode, after)
-    return f"day {day} · {time}" if days(episode, steps) > 1 else time
+    has_day = days(episode, steps) > 1 or episode.start is not None
+    return f"{day_name(episode, day, weekday=True)} · {time}" if has_day else time
 
 
 def time_ticks(episode: Episode, steps: int, most: int) -> list[tuple[float, str]]:
@@ -198,7 +215,7 @@ def time_ticks(episode: Episode, steps: int, most: int) -> list[tuple[float, str
         position = (k * spacing - first) / episode.dt_h
         time, day = clock(episode, position)
         midnight = time == "00:00" and days(episode, steps) > 1
-        ticks.append((position, f"day {day}" if midnight else time))
+        ticks.append((position, day_name(episode, day) if midnight else time))
     return ticks
 
 

@@ -45,12 +45,13 @@ class VersusRenderer:
         size: tuple[int, int] = PAIR_SIZE,
         *,
         seconds_per_step: float = SECONDS_PER_STEP,
+        canvas: Canvas | None = None,
     ) -> None:
         check_same_episode(episode, versus)
         self._episodes, self._playbacks = (episode, versus), (Playback(episode), Playback(versus))
         self._seconds_per_step = seconds_per_step
         with context(["default", STYLE]):
-            self._canvas = canvas = Canvas(size)
+            self._canvas = canvas = canvas or Canvas(size)
             bottom = 46 + STRIP_HEIGHT + 50
             width = (canvas.width - 2 * MARGIN - LEGEND_WIDTH - GAP) / 2
             height = canvas.height - 94 - _HEADER - bottom

@@ -23,7 +23,7 @@ from grid import GridError, atomic_path
 Progress: TypeAlias = Callable[[int, int], None]  # called with the number of frames done and of all frames
 
 ANIMATIONS, PICTURES = (".gif", ".mp4"), (".png", ".svg", ".pdf")
-SUFFIXES = {"grid_state": (*ANIMATIONS, ".png"), "sim_results": (*ANIMATIONS, *PICTURES)}
+SUFFIXES = dict.fromkeys(("grid_state", "sim_results"), (*ANIMATIONS, *PICTURES))
 """What files each picture of an episode can be."""
 
 SECONDS_PER_STEP = 0.32

@@ -9,6 +9,7 @@ from typing import Any
 from envs.batch import GridBatch
 from envs.recording import Recorder
 from envs.rendering.grid_state import GridStateRenderer
+from envs.rendering.style import WEEKDAYS
 
 PAUSE_S = 0.25  # between two steps in a window: the render_fps of LoadBalancer
 
@@ -95,9 +96,8 @@ class Window:
 
 def clock(hour: float) -> str:
     """Hours since Monday 00:00 as a weekday and a time of day."""
-    days = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
     minutes = round(hour * 60)
-    return f"{days[minutes // 1440 % 7]} {minutes // 60 % 24:02d}:{minutes % 60:02d}"
+    return f"{WEEKDAYS[minutes // 1440 % 7]} {minutes // 60 % 24:02d}:{minutes % 60:02d}"
 
 
 def _interactive_pyplot() -> tuple[Any, str]:

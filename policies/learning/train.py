@@ -21,6 +21,7 @@ from policies.learning.start import continued, take_start, training_grids
 from policies.many_grids import TrainingGrids
 from policies.networks import torch_threads
 from policies.runs import CONFIG, OWN_RUNS, find_own_run
+from policies.settings import SETTINGS, write_settings
 from topologies import names
 from topologies.formats import WRITERS
 
@@ -180,6 +181,7 @@ def write_config(run: Path, grids: TrainingGrids, config: TrainConfig) -> None:
     }
     with atomic_path(run / CONFIG) as temporary:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_settings(run / SETTINGS, [GRID] if len(grids) == 1 else [each.name for each in known], env, config)
 
 
 def _source(topology: object) -> str:

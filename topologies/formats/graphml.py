@@ -6,6 +6,7 @@ stand twice, ends and keys that do not exist, numbers that are none.
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Iterator
@@ -205,6 +206,8 @@ def write(grid: Grid, path: str | Path) -> None:
     """
     path = Path(path)
     about, nodes, edges = rows.from_grid(grid, path)
+    if "prices" in about:
+        about["prices"] = json.dumps(about["prices"])  # GraphML has no objects
     graph: nx.MultiGraph[str] = nx.MultiGraph(**about)
     for node in nodes:
         graph.add_node(node.pop("id"), **node)

@@ -15,6 +15,7 @@ from topologies.formats.pypsa_lines import read_lines
 from topologies.formats.pypsa_tables import read_folder, read_netcdf
 from topologies.formats.pypsa_units import Reading, read_units
 from topologies.formats.pypsa_unread import note_unread
+from topologies.formats.rows import read_prices
 from topologies.formats.units import Buses
 from topologies.series import TimedSeries
 
@@ -40,6 +41,7 @@ def read(path: str | Path) -> Grid:
     grid.origin = str(network.meta.get("origin", f"PyPSA network {path.name}"))
     grid.licence = str(network.meta.get("licence", ""))
     grid.base_mva = network.meta.get("base_mva", BASE_MVA)
+    grid.prices = read_prices(f"{path}: meta.load_balancer.prices", network.meta.get("prices", {}), network.faults)
     faults = [*network.faults]
     if not faults:
         reading.buses.place(grid)

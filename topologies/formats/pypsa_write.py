@@ -59,7 +59,9 @@ def write_folder(grid: Grid, path: str | Path) -> None:
 def _network(grid: Grid, pypsa: Any) -> Any:
     grid.check()
     network = pypsa.Network(name=str(grid.name))
-    about = {"base_mva": float(grid.base_mva), "origin": grid.origin, "licence": grid.licence}
+    grid.own_prices()
+    about: dict[str, Any] = {"base_mva": float(grid.base_mva), "origin": grid.origin, "licence": grid.licence}
+    about |= {"prices": grid.prices} if grid.prices else {}
     network.meta = {"load_balancer": about | _add_snapshots(network, grid)}
     host = _hosts(grid)
     nodes = grid.graph.nodes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from math import inf
 from numbers import Integral, Real
 from pathlib import Path
@@ -16,7 +18,7 @@ from topologies.profiles import profile_faults
 from topologies.series_files import read_table, shares, uses_of, write_series
 
 FORMAT = "load-balancer/1"
-GRAPH_FIELDS = ("format", "name", "origin", "licence", "base_mva", "profiles")
+GRAPH_FIELDS = ("format", "name", "origin", "licence", "base_mva", "profiles", "prices")
 LONGEST_TEXT = 1000  # characters of an id, a key or an attribute of the graph
 MOST_NODES = 100_000
 MOST_LINES = 200_000
@@ -48,7 +50,7 @@ def to_grid(path: Path, about: Row, nodes: Iterable[Row], edges: Iterable[Row], 
         _add_series(path, grid, about_fields.get("profiles"), about[0], faults)
     if faults:
         raise GridError.of(faults)
-    grid.notes = notes + grid.notes
+    grid.notes, grid.prices = notes + grid.notes, about_fields.get("prices", {})
     return grid
 
 
@@ -64,6 +66,8 @@ def _about(about: Row, faults: list[Fault]) -> tuple[dict[str, Any], list[str]]:
                 faults.append(Fault(place, f"the unknown field {key!r}", allowed, nearest(key, GRAPH_FIELDS)))
             else:
                 notes.append(f"attribute {key[:60]!r} of the graph ignored")
+        elif key == "prices":
+            good[key] = read_prices(place, value, faults)
         elif key != "base_mva" and not (isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_TEXT):
             allowed = f"a text of one line, at most {LONGEST_TEXT} characters"
             faults.append(Fault(place, _found(value), allowed, "correct it or leave it out"))
@@ -73,6 +77,23 @@ def _about(about: Row, faults: list[Fault]) -> tuple[dict[str, Any], list[str]]:
         mend = "convert the file with the version that wrote it"
         faults.append(Fault(f"{where}.format", repr(good["format"]), f"{FORMAT!r} or none", mend))
     return good, notes
+
+
+def read_prices(place: str, value: Any, faults: list[Fault]) -> dict[str, float]:
+    """The prices that a file gives; of GraphML, which has no objects, as JSON in a text."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = json.loads(value)
+    if not isinstance(value, dict):
+        faults.append(Fault(place, _found(value), "an object of prices by name", "see the page on worlds and prices"))
+        return {}
+    grid = Grid()
+    grid.prices = value
+    try:
+        grid.own_prices()
+    except GridError as error:
+        faults += [Fault(f"{place}.{f.where.partition('.')[2]}", f.found, f.allowed, f.mend) for f in error.faults]
+    return value
 
 
 def _add_node(where: str, graph: nx.MultiGraph[str], fields: dict[str, Any], faults: list[Fault]) -> bool:
@@ -173,6 +194,9 @@ def from_grid(grid: Grid, path: Path) -> tuple[dict[str, Any], list[dict[str, An
     about: dict[str, Any] = {"format": FORMAT, "name": str(grid.name)}
     about |= {key: text for key in ("origin", "licence") if (text := getattr(grid, key))}
     about["base_mva"] = _plain(grid.base_mva)
+    if grid.prices:
+        grid.own_prices()
+        about["prices"] = {name: _plain(value) for name, value in grid.prices.items()}
     if grid.series is not None:
         beside = series_path(path)
         about["profiles"] = beside.name

@@ -21,7 +21,7 @@ from envs.rendering.canvas import Canvas
 from envs.rendering.layout import Box, Floats, bend_points
 from envs.rendering.network import MAX_LABELS, Network
 from envs.rendering.playback import Playback, check_same_episode, cost_by_step, rows, voltages
-from envs.rendering.style import LOADING, LOOKS, STYLE, VOLTAGE
+from envs.rendering.style import LOADING, LOOKS, STYLE, VOLTAGE, day_name, days
 from envs.rendering.video import check_suffix, seconds_per_step
 from grid import KIND_NAMES, OUT, TRIPPED, Episode, GridError, atomic_path, shapes_of
 
@@ -117,6 +117,7 @@ def _data(runs: list[Episode]) -> dict[str, Any]:
         "steps": one.steps,
         "dt_h": one.dt_h,
         "start_hour": one.start_hour % 24,
+        "dates": [day_name(one, day + 1) for day in range(days(one, steps) + 1)] if one.start is not None else [],
         "seconds_per_step": seconds_per_step(steps),
         "labels": len(one.node_names) <= MAX_LABELS,
         "views": [_view(one, network, size) for network, size in zip(networks, VIEWS, strict=True)],

@@ -119,9 +119,12 @@ function clock(t) {
 
 const DAYS = Math.max(1, Math.ceil((data.start_hour + data.steps * data.dt_h) / 24 - 1e-9));
 
+/** A day of the episode, counted from 1: its date, if the series are dated. */
+const dayName = (day) => data.dates[day - 1] ?? `day ${day}`;
+
 function moment(t) {
   const { time, day } = clock(Math.floor(4 * t) / 4);
-  return DAYS > 1 ? `day ${day} · ${time}` : time;
+  return DAYS > 1 || data.dates.length ? `${dayName(day)} · ${time}` : time;
 }
 
 const TICK_H = [1 / 60, 1 / 12, 0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 672, 1344, 2688];
@@ -132,7 +135,7 @@ function timeTicks(most) {
   const spacing = TICK_H.find((h) => hours / h < most) ?? hours;
   for (let k = Math.ceil(first / spacing - 1e-9); k * spacing <= first + hours + 1e-9; k++) {
     const position = (k * spacing - first) / data.dt_h, { time, day } = clock(position);
-    ticks.push([position, time === "00:00" && DAYS > 1 ? `day ${day}` : time]);
+    ticks.push([position, time === "00:00" && DAYS > 1 ? dayName(day) : time]);
   }
   return ticks;
 }
