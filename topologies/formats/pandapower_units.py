@@ -195,6 +195,12 @@ def _held(row: dict[str, Any], set_pu: str = "vm_pu", power: str = "q_mvar") -> 
 def _generators(reading: _Reading, demand_mw: float) -> None:
     buses, costs = reading.buses, read_costs(reading.net, reading.buses, reading.read)
     asked = set()
+    buses.references.update(
+        node
+        for table in GENERATORS
+        for _, row, node in reading.rows(table)
+        if table == "ext_grid" or row.get("slack") is True
+    )
     for table in GENERATORS:
         for key, row, node in reading.rows(table):
             whom = f"{table} {key}"
@@ -213,8 +219,6 @@ def _generators(reading: _Reading, demand_mw: float) -> None:
                     buses.add_condenser(node, *_held(row), whom)
                 continue
             fixed = table == "sgen"
-            if table == "ext_grid" or row.get("slack") is True:
-                buses.references.add(node)
             reactive = {"load_max_mvar": -power_mvar} if fixed else buses.hold(node, *_held(row), whom)
             if low < 0:
                 buses.note("negative min_p_mw taken as 0: it cannot take power here", whom)
