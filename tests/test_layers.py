@@ -32,8 +32,9 @@ OF_EXTRAS = {
     "topologies/formats/pandapower_net.py": {"pandapower", "pandas"},
     "topologies/formats/pypsa_tables.py": {"netCDF4"},
     "topologies/formats/pypsa_write.py": {"pandas"},
+    "topologies/formats/sheets.py": {"openpyxl"},
 }
-"""What the extras `train`, `profiles`, `pandapower` and `pypsa` bring, and who may use it."""
+"""What the extras `train`, `profiles`, `tables`, `pandapower` and `pypsa` bring, and who may use it."""
 
 
 def package_of(path: str) -> list[str]:
