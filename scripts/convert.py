@@ -18,8 +18,7 @@ WITH_SERIES = (".json", ".graphml", ".csv", ".xlsx")  # formats that keep time s
 class Convert(Common):
     """Read a grid, check it and write it in the format that the name of the output ends in.
 
-    Formats: node-link .json, .graphml, .xlsx, FOLDER/nodes.csv with lines.csv beside it, .nc for PyPSA; without a
-    suffix, a folder of CSV for PyPSA.
+    Formats: .json (node-link), .graphml, .xlsx, FOLDER/nodes.csv; for PyPSA .nc, or a folder.
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]

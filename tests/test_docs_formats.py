@@ -30,7 +30,7 @@ def test_the_commands_of_the_page_run_and_every_format_is_inspected(tmp_path, mo
         assert main(line) in (0, None), capsys.readouterr().err
         said = capsys.readouterr().out
         assert ("cost of 0" in said or "constant cost left out" in said) == (line[1] == "pandapower:case39")
-        assert line[0] == "convert" or "source capacity" in said
+        assert line[0] in ("convert", "new") or "source capacity" in said
     assert {Path(name).suffix for name in written} | {".graphml", ".xlsx"} == set(WRITERS)
 
 

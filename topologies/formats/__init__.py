@@ -9,7 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from grid import Grid, GridError
-from topologies.formats import graphml, native, pandapower_json, pandapower_net, pypsa_network, pypsa_write, spreadsheet
+from topologies.formats import (
+    graphml,
+    grid2op,
+    native,
+    pandapower_json,
+    pandapower_net,
+    pypsa_network,
+    pypsa_write,
+    spreadsheet,
+)
 from topologies.formats.matpower import read as read_matpower
 from topologies.formats.matpower_text import Case, Row
 from topologies.formats.matpower_text import parse as parse_matpower
@@ -41,6 +50,8 @@ FOLDER = ""
 FOLDERS: dict[str, Callable[[str | Path], Grid]] = {
     "buses.csv": pypsa_network.read,
     spreadsheet.NODES: spreadsheet.read,
+    "grid.json": grid2op.read,
+    "load_p.csv.bz2": grid2op.read,
 }
 """Readers of folders, by the file that tells what one is; they take the path of the folder."""
 
