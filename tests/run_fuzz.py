@@ -27,7 +27,7 @@ import numpy as np
 from episodes import make_episode
 from grid import Episode, Grid, GridError
 from topologies import load
-from topologies.formats import graphml, native
+from topologies.formats import graphml, native, spreadsheet
 from topologies.series import TimedSeries
 from topologies.series_files import read_table, write_series
 
@@ -116,6 +116,8 @@ def targets(folder: Path) -> list[Target]:
         Target("parquet", ".parquet", [], use_series),
         Target("episode", ".npz", [], Episode.load),
         Target("pandapower", ".json", [], use_grid),
+        Target("tables", "", [], use_grid),
+        Target("workbook", ".xlsx", [], use_grid),
         Target("pypsa folder", "", [], use_grid),
         Target("pypsa netcdf", ".nc", [], use_grid),
     ]
@@ -131,6 +133,8 @@ def targets(folder: Path) -> list[Target]:
         native.write(grid, place("json", grid.name))
         graphml.write(grid, place("graphml", grid.name))
     native.write(series_grid, place("json", "own"))
+    for grid in (*small[:2], series_grid):
+        spreadsheet.write(grid, place("tables", grid.name) / "nodes.csv")
     place("json", "links").write_text(
         json.dumps({"graph": [], "nodes": [{"id": 5, "kind": "source", "gen_max_mw": 1}], "links": []})
     )
@@ -148,6 +152,13 @@ def _other_formats(place: Callable[[str, str], Path], small: list[Grid], series_
         from pyarrow import parquet
 
         parquet.write_table(pa.table({"time_h": [0.0, 1.0, 2.0], "a [MW]": [1.0, 2, 3]}), place("parquet", "series"))
+    except ImportError:
+        pass
+    try:
+        import openpyxl  # noqa: F401
+
+        for grid in small[:2]:
+            spreadsheet.write(grid, place("workbook", grid.name))
     except ImportError:
         pass
     try:

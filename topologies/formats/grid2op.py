@@ -108,7 +108,8 @@ def _environment(folder: Path, scenario: Path | None) -> _Environment:
         mend = "give all tables of a scenario the same rows"
         raise GridError(str(scenario), f"tables of {min(lengths)} to {max(lengths)} rows", "tables of one length", mend)
     dt_h, start = _time(scenario) if scenario is not None else (1.0, None)
-    return _Environment(folder, *tables, chronics, dt_h, start)
+    generators, stores = tables
+    return _Environment(folder, generators, stores, chronics, dt_h, start)
 
 
 def _amount(where: str, column: str, cell: Any, faults: list[Fault]) -> Any:
@@ -205,11 +206,15 @@ def _add_loads(env: _Environment, net: Any, name_of: dict[int, str], buses: Buse
             buses.add_constant(bus, float(row["p_mw"]), name, float(row["q_mvar"]))
         else:
             if (power_mw < 0).any():
-                buses.note("demand below 0 taken as 0", name)
+                given_mw = np.maximum(-power_mw, 0.0)
+                buses.note("demand below 0 taken as a source free of cost, which may be curtailed", name)
+                env.profiles[f"{name}:infeed"] = given_mw / given_mw.max()
+                infeed = {"gen_max_mw": float(given_mw.max()), "gen_profile": f"{name}:infeed"}
+                buses.add(bus, "source", f"{name}:infeed", **infeed)
             drawn_mw = np.maximum(power_mw, 0.0)
             most_mw, reactive = float(drawn_mw.max()), env.chronics.get("load_q", {}).get(name)
             if most_mw <= 0:
-                buses.note("left out, as it never draws power", name)
+                buses.note("no demand, as it never draws power", name)
                 continue
             mvar = None if reactive is None else float(reactive.sum() / drawn_mw.sum() * most_mw)
             env.profiles[name] = drawn_mw / most_mw
