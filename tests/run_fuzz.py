@@ -26,6 +26,7 @@ import numpy as np
 
 from episodes import make_episode
 from grid import Episode, Grid, GridError
+from grid2op_folder import write_environment
 from topologies import load
 from topologies.formats import graphml, native, spreadsheet
 from topologies.series import TimedSeries
@@ -118,6 +119,7 @@ def targets(folder: Path) -> list[Target]:
         Target("pandapower", ".json", [], use_grid),
         Target("tables", "", [], use_grid),
         Target("workbook", ".xlsx", [], use_grid),
+        Target("grid2op", "", [], use_grid),
         Target("pypsa folder", "", [], use_grid),
         Target("pypsa netcdf", ".nc", [], use_grid),
     ]
@@ -166,6 +168,7 @@ def _other_formats(place: Callable[[str, str], Path], small: list[Grid], series_
 
         for name in ("case4gs", "example_simple"):
             to_json(getattr(networks, name)(), str(place("pandapower", name)))
+        write_environment(place("grid2op", "tiny"))
     except ImportError:
         pass
     try:
@@ -322,11 +325,11 @@ def one(target: Target, rng: random.Random, work: Path) -> None:
     if seed.is_dir():
         shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(seed, path)
-        file = rng.choice(sorted(path.iterdir()))
+        file = rng.choice(_files(path))
         if rng.random() < 0.05:
             file.unlink()
         else:
-            file.write_bytes(mutate(file.read_bytes(), rng.choice(sorted(other.iterdir())).read_bytes(), rng))
+            file.write_bytes(mutate(file.read_bytes(), rng.choice(_files(other)).read_bytes(), rng))
     elif target.suffix == ".json" and rng.random() < 0.7:
         path.write_bytes(mutate_tree(seed.read_text("utf-8"), rng))
     else:
@@ -353,6 +356,10 @@ def one(target: Target, rng: random.Random, work: Path) -> None:
         kept = work / f"bad-{target.name.replace(' ', '-')}-{len(target.bad)}{target.suffix}"
         (shutil.copytree if path.is_dir() else shutil.copy)(path, kept)
         target.bad.append(f"{kept}: {problem}")
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def cpu_s() -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import bz2
 import io
+import warnings
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf, isfinite, sqrt
@@ -28,6 +29,7 @@ from topologies.shapes import HOURS_A_WEEK
 from topologies.text import read_bytes, read_text
 
 MOST_BYTES = 200_000_000  # of a table of chronics when unpacked
+MOST_CODE = 1_000_000  # characters of config.py
 WEATHER = ("wind", "solar")
 CHRONICS = ("load_p", "load_q", "prod_p")
 COSTS_LEFT_OUT = ("start_cost", "shut_down_cost", "min_up_time", "min_down_time")
@@ -131,6 +133,8 @@ def _chronics(path: Path) -> dict[str, np.ndarray]:
             raise GridError(str(path), "more than 200 MB when unpacked", "at most 200 MB", "give a shorter scenario")
         header, _, body = raw.decode("utf-8").partition("\n")
         names = header.strip().split(";")
+        if not body.strip():
+            raise ValueError("no rows")
         values = np.loadtxt(io.StringIO(body), delimiter=";", ndmin=2, comments=None)
     except (OSError, EOFError, ValueError) as error:
         if isinstance(error, GridError):
@@ -327,7 +331,12 @@ def _thermal_limits(path: Path) -> Any:
     """The literal that stands for thermal_limits in the dictionary config; None where there is none."""
     values: dict[str, ast.expr] = {}
     try:
-        tree = ast.parse(read_text(path, "Grid2Op's config.py"))
+        text = read_text(path, "Grid2Op's config.py")
+        if len(text) > MOST_CODE:
+            raise ValueError("too long")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the style of code that is not run
+            tree = ast.parse(text)
         for each in tree.body:
             if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name):
                 values[each.targets[0].id] = each.value
@@ -336,7 +345,9 @@ def _thermal_limits(path: Path) -> Any:
         found = next((v for k, v in pairs if isinstance(k, ast.Constant) and k.value == "thermal_limits"), None)
         found = values.get(found.id) if isinstance(found, ast.Name) else found
         return None if found is None else ast.literal_eval(found)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        if isinstance(error, GridError):
+            raise
         allowed = "thermal_limits as a list or dictionary of numbers"
         raise GridError(str(path), "code that is not read", allowed, "write the numbers out") from None
 
