@@ -96,7 +96,8 @@ def use_grid(path: Path) -> None:
         arrays = grid.compile()
         from topologies.profiles import ProfileSource
 
-        draw = ProfileSource(arrays, grid.series).draw([np.random.default_rng(0)], 3, 1.0)
+        dt_h = 1.0 if grid.series is None else grid.series.dt_h
+        draw = ProfileSource(arrays, grid.series, "all").draw([np.random.default_rng(0)], 3, dt_h)
         assert np.isfinite(draw.load_mw).all()
 
 

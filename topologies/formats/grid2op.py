@@ -6,47 +6,24 @@ Grid2Op's files: https://grid2op.readthedocs.io/en/latest/createbackend.html and
 
 from __future__ import annotations
 
-import ast
-import bz2
-import io
-import warnings
-from dataclasses import dataclass, field
-from datetime import datetime
 from math import inf, isfinite, sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from grid import Fault, Grid, GridError
+from grid import Grid, GridError
 from topologies.formats import pandapower_net
+from topologies.formats.grid2op_files import CHRONICS, Environment, chronics_file, read_environment, thermal_limits
 from topologies.formats.pandapower_units import read_units
-from topologies.formats.sheets import number, read_csv_sheet
 from topologies.formats.units import Buses
 from topologies.json_text import parse
 from topologies.series import TimedSeries
 from topologies.shapes import HOURS_A_WEEK
-from topologies.text import read_bytes, read_text
+from topologies.text import read_text
 
-MOST_BYTES = 200_000_000  # of a table of chronics when unpacked
-MOST_CODE = 1_000_000  # characters of config.py
 WEATHER = ("wind", "solar")
-CHRONICS = ("load_p", "load_q", "prod_p")
 COSTS_LEFT_OUT = ("start_cost", "shut_down_cost", "min_up_time", "min_down_time")
-
-
-@dataclass(eq=False)
-class _Environment:
-    """What stands beside grid.json; R rows of the scenario."""
-
-    folder: Path
-    generators: dict[str, dict[str, Any]]  # rows of prods_charac.csv
-    stores: dict[str, dict[str, Any]]  # rows of storage_units_charac.csv
-    chronics: dict[str, dict[str, np.ndarray]]  # by file and column, (R,)
-    dt_h: float
-    start: datetime | None
-    profiles: dict[str, np.ndarray] = field(default_factory=dict)  # (R,) shares
-    branches: dict[str, tuple[str, float]] = field(default_factory=dict)  # by Grid2Op's name: ours, and its kV
 
 
 def read(path: str | Path) -> Grid:
@@ -59,8 +36,8 @@ def read(path: str | Path) -> Grid:
     if not (folder / "grid.json").exists():
         folder, scenario = folder.resolve().parent.parent, folder
     elif (folder / "chronics").is_dir():
-        scenario = next((one for one in sorted((folder / "chronics").iterdir()) if _file(one, "load_p")), None)
-    env = _environment(folder, scenario)
+        scenario = next((one for one in sorted((folder / "chronics").iterdir()) if chronics_file(one, "load_p")), None)
+    env = read_environment(folder, scenario)
     data, faults = parse(str(folder / "grid.json"), read_text(folder / "grid.json", "a network of pandapower"))
     if not isinstance(data, dict):
         raise GridError(str(folder / "grid.json"), "no network", "a network of pandapower", "write it anew")
@@ -82,94 +59,6 @@ def read(path: str | Path) -> Grid:
     return grid
 
 
-def _file(folder: Path, name: str) -> Path | None:
-    """The table of chronics of a name, packed or not."""
-    return next((path for end in (".csv.bz2", ".csv") if (path := folder / f"{name}{end}").exists()), None)
-
-
-def _environment(folder: Path, scenario: Path | None) -> _Environment:
-    faults: list[Fault] = []
-    tables: list[dict[str, dict[str, Any]]] = []
-    for name in ("prods_charac.csv", "storage_units_charac.csv"):
-        tables.append({})
-        if name == "prods_charac.csv" or (folder / name).exists():
-            sheet = read_csv_sheet(folder / name, "Grid2Op's table of units", faults)
-            for row, cells in sheet.rows:
-                tables[-1][str(cells.get("name"))] = {
-                    column: _amount(sheet.place(row, column), column, cell, faults) for column, cell in cells.items()
-                }
-    if faults:
-        raise GridError.of(faults)
-    chronics: dict[str, dict[str, np.ndarray]] = {}
-    for name in CHRONICS if scenario is not None else ():
-        file = _file(scenario, name) if scenario else None
-        if file is not None:
-            chronics[name] = _chronics(file)
-    lengths = {len(column) for table in chronics.values() for column in table.values()}
-    if len(lengths) > 1:
-        mend = "give all tables of a scenario the same rows"
-        raise GridError(str(scenario), f"tables of {min(lengths)} to {max(lengths)} rows", "tables of one length", mend)
-    dt_h, start = _time(scenario) if scenario is not None else (1.0, None)
-    generators, stores = tables
-    return _Environment(folder, generators, stores, chronics, dt_h, start)
-
-
-def _amount(where: str, column: str, cell: Any, faults: list[Fault]) -> Any:
-    if column in ("name", "type", "zone", "generator"):
-        return cell
-    value = number(cell)
-    if not isinstance(value, int | float) or not abs(value) <= 1e12:
-        faults.append(Fault(where, repr(cell), "a number", "correct the value"))
-    return value
-
-
-def _chronics(path: Path) -> dict[str, np.ndarray]:
-    """The columns of a table with semicolons, each with its values (R,)."""
-    raw = read_bytes(path, "a table of chronics")
-    try:
-        if path.suffix == ".bz2":
-            raw = bz2.BZ2Decompressor().decompress(raw, MOST_BYTES + 1)
-        if len(raw) > MOST_BYTES:
-            raise GridError(str(path), "more than 200 MB when unpacked", "at most 200 MB", "give a shorter scenario")
-        header, _, body = raw.decode("utf-8").partition("\n")
-        names = header.strip().split(";")
-        if not body.strip():
-            raise ValueError("no rows")
-        values = np.loadtxt(io.StringIO(body), delimiter=";", ndmin=2, comments=None)
-    except (OSError, EOFError, ValueError) as error:
-        if isinstance(error, GridError):
-            raise
-        found = f"no table of numbers ({str(error)[:100]})"
-        raise GridError(str(path), found, "a header and rows, with semicolons", "write it anew") from None
-    if values.shape[1:] != (len(names),) or len(set(names)) < len(names) or len(values) < 2:
-        found = f"{len(set(names))} different names for rows of {values.shape[1]} numbers, {len(values)} rows"
-        raise GridError(str(path), found, "a name a column, and 2 rows or more", "write it anew")
-    if not np.isfinite(values).all() or np.abs(values).max() > 1e9:
-        row, column = np.argwhere(~(np.abs(values) <= 1e9))[0].tolist()
-        where = f"{path}, line {row + 2}, column {names[column]!r}"
-        raise GridError(where, f"{values[row, column]:g}", "a number of at most 1e9 in size", "correct the value")
-    return dict(zip(names, values.T, strict=True))
-
-
-def _time(scenario: Path) -> tuple[float, datetime | None]:
-    """Hours of a step and the time of the first row; five minutes where nothing is said, as in Grid2Op."""
-    step, start = scenario / "time_interval.info", scenario / "start_datetime.info"
-    dt_h = 1 / 12
-    if step.exists():
-        text = read_text(step, "the length of a step").strip()
-        hours, _, minutes = text.partition(":")
-        dt_h = int(hours) + int(minutes) / 60 if hours.isdigit() and minutes.isdigit() and len(text) < 10 else 0.0
-        if dt_h <= 0:
-            raise GridError(str(step), repr(text[:50]), "hours and minutes, as 00:05", "correct it")
-    if not start.exists():
-        return dt_h, None
-    text = read_text(start, "the time of the first row").strip()
-    try:
-        return dt_h, datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
-        raise GridError(str(start), repr(text[:50]), "a time as 2019-01-05 23:55", "correct it") from None
-
-
 def _names(frame: Any, word: str) -> list[str]:
     """Grid2Op's names of the rows of a table: the network's own where it has them all, else by bus and place."""
     if "name" in frame and not frame["name"].isnull().any():
@@ -178,7 +67,7 @@ def _names(frame: Any, word: str) -> list[str]:
 
 
 def _units(
-    env: _Environment, net: Any, name_of: dict[int, str], buses: Buses, pandapower: Any, filled: dict[str, set[str]]
+    env: Environment, net: Any, name_of: dict[int, str], buses: Buses, pandapower: Any, filled: dict[str, set[str]]
 ) -> None:
     """Put the units of the environment at the buses of its network, and what else there is as pandapower has it."""
     rest = type(net)(net)
@@ -200,7 +89,7 @@ def _units(
             env.branches[name] = f"{table} {key}", float(net.bus.vn_kv.at[int(row[start])])
 
 
-def _add_loads(env: _Environment, net: Any, name_of: dict[int, str], buses: Buses) -> None:
+def _add_loads(env: Environment, net: Any, name_of: dict[int, str], buses: Buses) -> None:
     for name, row in zip(_names(net.load, "load"), net.load.to_dict("records"), strict=True):
         bus, power_mw = name_of.get(int(row["bus"])), env.chronics.get("load_p", {}).get(name)
         if bus is None:
@@ -225,7 +114,7 @@ def _add_loads(env: _Environment, net: Any, name_of: dict[int, str], buses: Buse
             buses.add(bus, "consumer", name, load_max_mw=most_mw, load_max_mvar=mvar or None, load_profile=name)
 
 
-def _add_generators(env: _Environment, net: Any, name_of: dict[int, str], buses: Buses) -> None:
+def _add_generators(env: Environment, net: Any, name_of: dict[int, str], buses: Buses) -> None:
     rows = list(zip(_names(net.gen, "gen"), net.gen.to_dict("records"), strict=True))
     slack = {int(row["bus"]) for _, row in rows if row.get("slack") is True}
     taken = {int(row["bus"]) for _, row in rows}
@@ -257,7 +146,7 @@ def _add_generators(env: _Environment, net: Any, name_of: dict[int, str], buses:
 
 
 def _add_generator(
-    env: _Environment, name: str, about: dict[str, Any], bus: str, held: dict[str, float], buses: Buses
+    env: Environment, name: str, about: dict[str, Any], bus: str, held: dict[str, float], buses: Buses
 ) -> None:
     most_mw, given_mw = float(about.get("Pmax", 0.0)), env.chronics.get("prod_p", {}).get(name)
     ramp_mw = min(float(about.get("max_ramp_up", 0.0)), float(about.get("max_ramp_down", 0.0)))
@@ -287,7 +176,7 @@ def _add_generator(
     buses.add(bus, "source", name, **columns)
 
 
-def _add_store(env: _Environment, name: str, bus: str | None, buses: Buses) -> None:
+def _add_store(env: Environment, name: str, bus: str | None, buses: Buses) -> None:
     about = env.stores.get(name)
     if about is None or bus is None:
         buses.note("left out, as it has no row in storage_units_charac.csv, or is out of service", name)
@@ -308,10 +197,10 @@ def _add_store(env: _Environment, name: str, bus: str | None, buses: Buses) -> N
     )
 
 
-def _limits(env: _Environment, grid: Grid) -> list[str]:
+def _limits(env: Environment, grid: Grid) -> list[str]:
     """Take thermal limits in A of config.py, at nominal voltage, as capacities; its code is not run."""
     path = env.folder / "config.py"
-    limits = _thermal_limits(path) if path.exists() else None
+    limits = thermal_limits(path) if path.exists() else None
     if limits is None:
         return ["no thermal limits in config.py: those of grid.json"]
     if isinstance(limits, list) and len(limits) == len(env.branches):
@@ -327,31 +216,6 @@ def _limits(env: _Environment, grid: Grid) -> list[str]:
     return ["thermal limits of config.py, in A, taken as MW at nominal voltage; nothing else of config.py is read"]
 
 
-def _thermal_limits(path: Path) -> Any:
-    """The literal that stands for thermal_limits in the dictionary config; None where there is none."""
-    values: dict[str, ast.expr] = {}
-    try:
-        text = read_text(path, "Grid2Op's config.py")
-        if len(text) > MOST_CODE:
-            raise ValueError("too long")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the style of code that is not run
-            tree = ast.parse(text)
-        for each in tree.body:
-            if isinstance(each, ast.Assign) and isinstance(each.targets[0], ast.Name):
-                values[each.targets[0].id] = each.value
-        config = values.get("config")
-        pairs = zip(config.keys, config.values, strict=True) if isinstance(config, ast.Dict) else ()
-        found = next((v for k, v in pairs if isinstance(k, ast.Constant) and k.value == "thermal_limits"), None)
-        found = values.get(found.id) if isinstance(found, ast.Name) else found
-        return None if found is None else ast.literal_eval(found)
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        if isinstance(error, GridError):
-            raise
-        allowed = "thermal_limits as a list or dictionary of numbers"
-        raise GridError(str(path), "code that is not read", allowed, "write the numbers out") from None
-
-
 def _unread(folder: Path, scenario: Path | None) -> list[str]:
     """What else lies in the folders, of which nothing is read."""
     read_ = {"grid.json", "prods_charac.csv", "storage_units_charac.csv", "config.py", "chronics", "__init__.py"}
@@ -363,7 +227,7 @@ def _unread(folder: Path, scenario: Path | None) -> list[str]:
         f"files not read: {', '.join(others[:12])}" + (f" and {len(others) - 12} more" if len(others) > 12 else "")
     ]
     if scenario and (folder / "chronics").is_dir():
-        count = sum(_file(one, "load_p") is not None for one in (folder / "chronics").iterdir())
+        count = sum(chronics_file(one, "load_p") is not None for one in (folder / "chronics").iterdir())
         if count > 1:
             notes.append(f"one of {count} scenarios: {scenario.resolve().name}; the path of another one gives that")
     return notes if others else notes[1:]
