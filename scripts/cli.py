@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("inspect_grid.Inspect", "check a grid: size, limits, assumptions, faults"),
     "profiles": ("profiles.Profiles", "check and draw time series: a file's, or the shipped year's"),
     "columns": ("columns.ColumnsCommand", "list what nodes and lines of a grid can say, with units and defaults"),
+    "new": ("new.New", "write a small grid as tables to start from: nodes.csv and lines.csv"),
     "convert": ("convert.Convert", "convert a grid file to another format"),
     "tasks": ("tasks.Tasks", "list the named decision problems on which results are compared"),
     "train": ("train.Train", "train an agent to run a grid"),

@@ -11,21 +11,21 @@ import tyro
 from scripts.console import Console
 from scripts.options import Common
 
-WITH_SERIES = (".json", ".graphml")  # formats that keep time series in a file beside theirs
+WITH_SERIES = (".json", ".graphml", ".csv", ".xlsx")  # formats that keep time series in a file beside theirs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Convert(Common):
     """Read a grid, check it and write it in the format that the name of the output ends in.
 
-    Formats: node-link .json, .graphml, .nc for PyPSA; without a suffix, a folder of CSV for PyPSA.
+    Formats: .json (node-link), .graphml, .xlsx, FOLDER/nodes.csv; for PyPSA .nc, or a folder.
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
-    """bundled name, gen:NODES:SEED, pandapower:NAME, or path of a grid file or of a PyPSA folder"""
+    """bundled name, gen:NODES:SEED, pandapower:NAME, or path of a grid file or folder"""
     target: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """path of the file or folder to write; replaced if it exists, a folder only where it holds nothing but files of
-    PyPSA. Series go to OUT_profiles.csv beside a file"""
+    PyPSA. Series go to OUT_profiles.csv beside a file, beside nodes.csv to profiles.csv"""
 
     def run(self, console: Console) -> None:
         """Write the file and say what had to be assumed."""

@@ -21,7 +21,7 @@ class Inspect(CommonJson):
     """Check a grid and say what it consists of and where it is weak; the exit code is 2 if it has faults."""
 
     grid: GridName
-    """bundled name, gen:NODES:SEED, pandapower:NAME, or path of a grid file or of a PyPSA folder"""
+    """bundled name, gen:NODES:SEED, pandapower:NAME, or path of a grid file or folder"""
     picture: Annotated[MaybePath, default("no picture")] = None
     """also draw the grid in the first hour of an episode under the merit-order rule, to this .png file"""
 

@@ -26,8 +26,9 @@ import numpy as np
 
 from episodes import make_episode
 from grid import Episode, Grid, GridError
+from grid2op_folder import write_environment
 from topologies import load
-from topologies.formats import graphml, native
+from topologies.formats import graphml, native, spreadsheet
 from topologies.series import TimedSeries
 from topologies.series_files import read_table, write_series
 
@@ -95,7 +96,8 @@ def use_grid(path: Path) -> None:
         arrays = grid.compile()
         from topologies.profiles import ProfileSource
 
-        draw = ProfileSource(arrays, grid.series).draw([np.random.default_rng(0)], 3, 1.0)
+        dt_h = 1.0 if grid.series is None else grid.series.dt_h
+        draw = ProfileSource(arrays, grid.series, "all").draw([np.random.default_rng(0)], 3, dt_h)
         assert np.isfinite(draw.load_mw).all()
 
 
@@ -116,6 +118,9 @@ def targets(folder: Path) -> list[Target]:
         Target("parquet", ".parquet", [], use_series),
         Target("episode", ".npz", [], Episode.load),
         Target("pandapower", ".json", [], use_grid),
+        Target("tables", "", [], use_grid),
+        Target("workbook", ".xlsx", [], use_grid),
+        Target("grid2op", "", [], use_grid),
         Target("pypsa folder", "", [], use_grid),
         Target("pypsa netcdf", ".nc", [], use_grid),
     ]
@@ -131,6 +136,8 @@ def targets(folder: Path) -> list[Target]:
         native.write(grid, place("json", grid.name))
         graphml.write(grid, place("graphml", grid.name))
     native.write(series_grid, place("json", "own"))
+    for grid in (*small[:2], series_grid):
+        spreadsheet.write(grid, place("tables", grid.name) / "nodes.csv")
     place("json", "links").write_text(
         json.dumps({"graph": [], "nodes": [{"id": 5, "kind": "source", "gen_max_mw": 1}], "links": []})
     )
@@ -151,10 +158,18 @@ def _other_formats(place: Callable[[str, str], Path], small: list[Grid], series_
     except ImportError:
         pass
     try:
+        import openpyxl  # noqa: F401
+
+        for grid in small[:2]:
+            spreadsheet.write(grid, place("workbook", grid.name))
+    except ImportError:
+        pass
+    try:
         from pandapower import networks, to_json
 
         for name in ("case4gs", "example_simple"):
             to_json(getattr(networks, name)(), str(place("pandapower", name)))
+        write_environment(place("grid2op", "tiny"))
     except ImportError:
         pass
     try:
@@ -311,11 +326,11 @@ def one(target: Target, rng: random.Random, work: Path) -> None:
     if seed.is_dir():
         shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(seed, path)
-        file = rng.choice(sorted(path.iterdir()))
+        file = rng.choice(_files(path))
         if rng.random() < 0.05:
             file.unlink()
         else:
-            file.write_bytes(mutate(file.read_bytes(), rng.choice(sorted(other.iterdir())).read_bytes(), rng))
+            file.write_bytes(mutate(file.read_bytes(), rng.choice(_files(other)).read_bytes(), rng))
     elif target.suffix == ".json" and rng.random() < 0.7:
         path.write_bytes(mutate_tree(seed.read_text("utf-8"), rng))
     else:
@@ -342,6 +357,10 @@ def one(target: Target, rng: random.Random, work: Path) -> None:
         kept = work / f"bad-{target.name.replace(' ', '-')}-{len(target.bad)}{target.suffix}"
         (shutil.copytree if path.is_dir() else shutil.copy)(path, kept)
         target.bad.append(f"{kept}: {problem}")
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def cpu_s() -> float:

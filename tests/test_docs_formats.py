@@ -23,15 +23,15 @@ def test_the_commands_of_the_page_run_and_every_format_is_inspected(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     (block,) = re.findall(r"```sh\n(.*?)```", PAGE, flags=re.DOTALL)
     lines = [shlex.split(line, comments=True)[1:] for line in block.splitlines()]
-    assert [line[0] for line in lines] == ["inspect", "convert", "convert", "convert"]
+    assert [line[0] for line in lines] == ["inspect", *["convert"] * 4, "new"]
     written = [line[2] for line in lines if line[0] == "convert"]
     lines += [["convert", "case14", "case14.graphml"], *(["inspect", name] for name in [*written, "case14.graphml"])]
     for line in lines:
         assert main(line) in (0, None), capsys.readouterr().err
         said = capsys.readouterr().out
         assert ("cost of 0" in said or "constant cost left out" in said) == (line[1] == "pandapower:case39")
-        assert line[0] == "convert" or "source capacity" in said
-    assert {Path(name).suffix for name in written} | {".graphml"} == set(WRITERS)
+        assert line[0] in ("convert", "new") or "source capacity" in said
+    assert {Path(name).suffix for name in written} | {".graphml", ".xlsx"} == set(WRITERS)
 
 
 def test_the_table_names_every_suffix_that_is_read_and_written():

@@ -33,6 +33,7 @@ OF_EXTRAS = {
     "topologies/formats/pandapower_net.py": {"pandapower", "pandas"},
     "topologies/formats/pypsa_tables.py": {"netCDF4"},
     "topologies/formats/pypsa_write.py": {"pandas"},
+    "topologies/formats/sheets.py": {"openpyxl"},
 }
 """What the extras `train`, `profiles`, `tables`, `pandapower` and `pypsa` bring, and who may use it."""
 

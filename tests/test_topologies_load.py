@@ -15,7 +15,7 @@ from grid import GridError
 from topologies import load, names
 from topologies.formats import FOLDER, READERS, WRITERS
 
-BUNDLED = "a bundled grid (case118, case14, classic, triangle), a generated one (gen:NODES:SEED, such as gen:40:7), a network of pandapower (pandapower:case39), or the path of a file (.json, .graphml, .m, .nc) or of a folder as PyPSA writes it"
+BUNDLED = "a bundled grid (case118, case14, classic, triangle), a generated one (gen:NODES:SEED, such as gen:40:7), a network of pandapower (pandapower:case39), or the path of a file (.json, .graphml, .m, .nc, .csv, .xlsx) or of a folder of tables"
 DATA = Path(topologies.__file__).parent / "data"
 
 
@@ -63,7 +63,7 @@ def test_every_writer_has_a_reader():
     assert set(WRITERS) <= set(READERS)
 
 
-@pytest.mark.parametrize("suffix", [suffix for suffix in WRITERS if suffix not in (".nc", FOLDER)])
+@pytest.mark.parametrize("suffix", [suffix for suffix in WRITERS if suffix not in (".nc", ".csv", ".xlsx", FOLDER)])
 def test_every_writer_is_read_back(tmp_path, suffix):
     path = tmp_path / f"out{suffix}"
     WRITERS[suffix](load("case14"), path)
@@ -132,10 +132,10 @@ def test_other_formats_and_folders_are_refused(tmp_path):
     with pytest.raises(GridError) as error:
         load(other)
     assert str(error.value) == (
-        f"{other}: found the suffix '.xml'; allowed: a file that ends in .json, .graphml, .m, .nc; give a file in one of these formats"
+        f"{other}: found the suffix '.xml'; allowed: a file that ends in .json, .graphml, .m, .nc, .csv, .xlsx; give a file in one of these formats"
     )
     with pytest.raises(
-        GridError, match=r"folder\.json: found a folder without buses\.csv; allowed: a file, or a folder"
+        GridError, match=r"folder\.json: found a folder without a grid; allowed: one with buses\.csv or nodes\.csv"
     ):
         load(folder)
 

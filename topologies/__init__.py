@@ -10,7 +10,7 @@ from topologies.generate import FORM as GENERATED_FORM
 from topologies.generate import PREFIX as GENERATED_PREFIX
 from topologies.generate import expand
 from topologies.load import PREFIXES as NAME_PREFIXES
-from topologies.load import is_grid_folder, load, names
+from topologies.load import load, names
 from topologies.mending import mend
 from topologies.profiles import Dated, Draw, ProfileSource
 from topologies.series import resample
@@ -27,7 +27,6 @@ __all__ = [
     "SeriesTable",
     "dc_opf",
     "expand",
-    "is_grid_folder",
     "load",
     "mend",
     "names",

@@ -20,18 +20,12 @@ def names() -> list[str]:
     return sorted(path.stem for path in _DATA.glob("*.json"))
 
 
-def is_grid_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is a folder of CSV files as PyPSA writes it."""
-    return os.path.exists(os.path.join(path, "buses.csv"))
-
-
 def load(name_or_path: str | os.PathLike[str]) -> Grid:
     """Return a checked grid, with its time series.
 
     Args:
         name_or_path: the name of a bundled grid, ``gen:NODES:SEED`` for a generated one, ``pandapower:NAME`` for a
-            network that comes with pandapower, or the path of a file in one of the formats or of a folder as PyPSA
-            writes it.
+            network that comes with pandapower, or the path of a file in one of the formats or of a folder of tables.
 
     Raises:
         GridError: no such name or file, another format, or faults in the file.
@@ -50,13 +44,10 @@ def load(name_or_path: str | os.PathLike[str]) -> Grid:
     path, suffixes = Path(name_or_path), ", ".join(suffix for suffix in READERS if suffix)
     is_folder = os.path.isdir(name_or_path)
     suffix = FOLDER if is_folder else path.suffix.lower()
-    if is_folder and not is_grid_folder(path):
-        found, allowed = "a folder without buses.csv", "a file, or a folder of CSV files as PyPSA writes it"
-        raise GridError(name, found, allowed, "give the path of a file in it")
     if not os.path.lexists(name_or_path):
         allowed = (
             f"a bundled grid ({', '.join(known)}), a generated one ({FORM}), a network of pandapower "
-            f"({PANDAPOWER_PREFIX}case39), or the path of a file ({suffixes}) or of a folder as PyPSA writes it"
+            f"({PANDAPOWER_PREFIX}case39), or the path of a file ({suffixes}) or of a folder of tables"
         )
         found = "no such file" if suffix and suffix in READERS else "no such grid"
         raise GridError(name, found, allowed, nearest(path.stem, known))

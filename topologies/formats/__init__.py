@@ -9,13 +9,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 from grid import Grid, GridError
-from topologies.formats import graphml, native, pandapower_json, pandapower_net, pypsa_network, pypsa_write
+from topologies.formats import (
+    graphml,
+    grid2op,
+    native,
+    pandapower_json,
+    pandapower_net,
+    pypsa_network,
+    pypsa_write,
+    spreadsheet,
+)
 from topologies.formats.matpower import read as read_matpower
 from topologies.formats.matpower_text import Case, Row
 from topologies.formats.matpower_text import parse as parse_matpower
 from topologies.formats.pandapower_net import PREFIX as PANDAPOWER_PREFIX
 from topologies.formats.pandapower_net import built_in as pandapower_built_in
 from topologies.formats.rows import series_path
+from topologies.formats.spreadsheet import template as table_template
+from topologies.formats.spreadsheet import write_tables
 from topologies.json_text import parse
 from topologies.text import read_text
 
@@ -29,10 +40,20 @@ __all__ = [
     "pandapower_built_in",
     "parse_matpower",
     "series_path",
+    "table_template",
+    "write_tables",
 ]
 
 FOLDER = ""
-"""What stands for the suffix of a folder of CSV files, as PyPSA writes them."""
+"""What stands for the suffix of a folder."""
+
+FOLDERS: dict[str, Callable[[str | Path], Grid]] = {
+    "buses.csv": pypsa_network.read,
+    spreadsheet.NODES: spreadsheet.read,
+    "grid.json": grid2op.read,
+    "load_p.csv.bz2": grid2op.read,
+}
+"""Readers of folders, by the file that tells what one is; they take the path of the folder."""
 
 
 FOREIGN = (  # fields that tell JSON of other programs, what it is, and how to bring it along
@@ -60,12 +81,23 @@ def _read_json(path: str | Path) -> Grid:
     return module.from_data(Path(path), data, faults)
 
 
+def _read_folder(path: str | Path) -> Grid:
+    """A grid in a folder."""
+    for name, read in FOLDERS.items():
+        if (Path(path) / name).exists():
+            return read(path)
+    known = "one with " + " or ".join(FOLDERS)
+    raise GridError(str(path), "a folder without a grid", known, "give the path of a file in it")
+
+
 READERS: dict[str, Callable[[str | Path], Grid]] = {
     ".json": _read_json,
     ".graphml": graphml.read,
     ".m": read_matpower,
     ".nc": pypsa_network.read,
-    FOLDER: pypsa_network.read,
+    ".csv": spreadsheet.read,
+    ".xlsx": spreadsheet.read,
+    FOLDER: _read_folder,
 }
 """Each takes a path and returns a Grid, or raises a GridError that names the place in the file."""
 
@@ -73,6 +105,8 @@ WRITERS: dict[str, Callable[[Grid, str | Path], None]] = {
     ".json": native.write,
     ".graphml": graphml.write,
     ".nc": pypsa_write.write_netcdf,
+    ".csv": spreadsheet.write,
+    ".xlsx": spreadsheet.write,
     FOLDER: pypsa_write.write_folder,
 }
 """Each takes a Grid and a path, and writes the file whole or not at all."""

@@ -7,6 +7,7 @@ tables. Its sign is that of ours for generation; loads and stores count what the
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from math import inf, isfinite, sqrt
 from pathlib import Path
 from typing import Any
@@ -28,15 +29,15 @@ ASYMMETRIES = [21, 22, 24, 25]  # what differs at its to end
 SIDES = ("hv", "mv", "lv")
 
 
-def from_data(path: Path, data: dict[str, Any], faults: list[Fault]) -> Grid:
-    """A grid from the parsed JSON of a network and the faults of its text.
+def from_data(path: Path, data: dict[str, Any], faults: list[Fault], units: Callable[..., None] = read_units) -> Grid:
+    """A grid from the parsed JSON of a network and the faults of its text; ``units`` puts the units at its buses.
 
     Raises:
         GridError: anything that is not a network, with its table and row; or pandapower is not installed.
     """
     network = read_network(path, data, faults)
     with library("pandapower", "pandapower", str(path)) as pandapower:
-        return _to_grid(network, pandapower)
+        return _to_grid(network, pandapower, units)
 
 
 def built_in(name: str) -> Grid:
@@ -71,7 +72,7 @@ def _networks(module: Any) -> dict[str, Any]:
     return {name: make for name, make in made.items() if make.__module__.startswith(module.__name__)}
 
 
-def _to_grid(network: Network, pandapower: Any) -> Grid:
+def _to_grid(network: Network, pandapower: Any, units: Callable[..., None]) -> Grid:
     from pandapower.converter.pypower.to_ppc import to_ppc
     from pandapower.pd2ppc import _pd2ppc
 
@@ -87,7 +88,7 @@ def _to_grid(network: Network, pandapower: Any) -> Grid:
     buses = Buses({name: [] for name in dict.fromkeys(name_of.values())})
     _rate_buses(buses, net, number, name_of)
     buses.places = _places(net, name_of)
-    read_units(net, name_of, buses, pandapower, filled)
+    units(net, name_of, buses, pandapower, filled)
     for what in network.ignored:
         series = what.endswith(("rows of controller",)) or "rows of profiles" in what
         why = "not read, so what it varies over time is constant; give it as profiles" if series else ""

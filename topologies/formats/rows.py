@@ -181,7 +181,7 @@ def _add_series(path: Path, grid: Grid, profiles: str | None, where: str, faults
 
 def series_path(path: Path) -> Path:
     """The file beside that of a grid to which its series goes."""
-    return path.with_name(f"{path.stem}_profiles.csv")
+    return path.with_name("profiles.csv" if path.name == "nodes.csv" else f"{path.stem}_profiles.csv")
 
 
 def from_grid(grid: Grid, path: Path) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
