@@ -140,7 +140,7 @@ def test_all_faults_of_all_tables_come_at_once_with_file_row_and_column(tmp_path
         ({"lines": 'from,to\n"plant,town\n'}, "lines.csv, line 2: found no CSV (unexpected end of data); allowed: one row of the table a line; correct the line"),
         ({"nodes": NODES.replace(",", ";").replace("50", "1.050").replace("40", "40,5")}, "nodes.csv, line 2, column 'gen_max_mw': found '1.050'; allowed: a number read in one way; write it with a decimal comma, as the others"),
         ({"about": "field,value\nbase_mva,many\n"}, "about.csv, line 2, column 'value': found 'many'; allowed: a number from 1e-06 to 1e+06; correct it or leave it out (100)"),
-        ({"about": "field,value\nnmae,a\n"}, "about.csv, line 2, column 'value': found the unknown field 'nmae'; allowed: format, name, origin, licence, base_mva, profiles; did you mean 'name'?"),
+        ({"about": "field,value\nnmae,a\n"}, "about.csv, line 2, column 'value': found the unknown field 'nmae'; allowed: format, name, origin, licence, base_mva, profiles, prices; did you mean 'name'?"),
         ({"about": "field,value\nname,a\nname,b\n"}, "about.csv, line 3: found the field 'name' twice; allowed: each field once; remove one"),
     ],
 )  # fmt: skip
