@@ -24,7 +24,7 @@ demo: $(VENV)/.demo
 	$(BIN)/load-balancer demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 -q
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check

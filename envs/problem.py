@@ -15,7 +15,7 @@ from envs.forecasts import flow_error_mw
 from envs.outages import line_of
 from envs.outlook import steps_to_draw
 from envs.rewards import SCALE_EPISODES, CopperPlate, reference_cost, scale_floor
-from grid import Array, Grid, GridArrays, GridError, Prices, Series, store_value_per_mwh
+from grid import Array, Grid, GridArrays, GridError, Prices, Series, by_arrays, store_value_per_mwh
 from grid.physics import ac_flow
 from topologies import Dated, ProfileSource, load
 
@@ -167,7 +167,8 @@ class Problem:
         source = ProfileSource(self.arrays, self.grid.series, split)
         roots = np.random.SeedSequence([0, SPLIT_CODES["scale"]]).spawn(SCALE_EPISODES)
         draw = source.draw([np.random.default_rng(root) for root in roots], self.config.horizon, self.config.dt_h)
-        mean = self.reference_cost(draw.load_mw, draw.gen_avail_frac).mean()
+        with by_arrays():  # once for a problem
+            mean = self.reference_cost(draw.load_mw, draw.gen_avail_frac).mean()
         return max(float(mean), scale_floor(self.arrays, self.config.dt_h))
 
 

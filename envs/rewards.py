@@ -25,9 +25,9 @@ class CopperPlate:
     @classmethod
     def of(cls, arrays: GridArrays, prices: Prices) -> CopperPlate:
         """Join the connected parts of a grid."""
-        joined = dataclasses.replace(
-            arrays, part=np.zeros_like(arrays.part), part_matrix=np.ones((len(arrays.node_names), 1))
-        )
+        part, part_matrix = np.zeros_like(arrays.part), np.ones((len(arrays.node_names), 1))
+        part.flags.writeable = False  # as those of a grid: loops are compiled anew for arrays of another kind
+        joined = dataclasses.replace(arrays, part=part, part_matrix=part_matrix)
         return cls(joined, MeritOrder.of(joined, prices))
 
 

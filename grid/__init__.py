@@ -29,7 +29,7 @@ from grid.executor import cores
 from grid.files import PARTIAL, atomic_path, check_writable, remove_leftovers
 from grid.graph import Grid, Series
 from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
-from grid.namespace import loops, namespace
+from grid.namespace import by_arrays, loops, namespace
 from grid.numbers import is_finite, is_whole
 from grid.planning import optima, optimum
 from grid.report import REPORTED, reported, usable_mwh
@@ -69,6 +69,7 @@ __all__ = [
     "Term",
     "atomic_path",
     "band_pu",
+    "by_arrays",
     "check_writable",
     "connected",
     "cores",

@@ -101,14 +101,15 @@ def _node_faults(where: str, data: dict[str, Any]) -> list[Fault]:
 def _column_faults(
     where: str, data: dict[str, Any], table: tuple[Column, ...], extra: tuple[str, ...]
 ) -> Iterable[Fault]:
-    columns = {column.name: column for column in table}
     for name, value in data.items():
         if name in extra or value is None:
             continue
-        if name not in columns:
-            yield Fault(where, f"the unknown field {name!r}", "the fields of its table", nearest(str(name), columns))
-        elif not _is_allowed(value, columns[name]):
-            yield _value_fault(where, value, columns[name])
+        column = COLUMNS.get(name)
+        if column is None or column.table != table[0].table:
+            names = [each.name for each in table]
+            yield Fault(where, f"the unknown field {name!r}", "the fields of its table", nearest(str(name), names))
+        elif not _is_allowed(value, column):
+            yield _value_fault(where, value, column)
 
 
 def _value_fault(where: str, value: object, column: Column) -> Fault:

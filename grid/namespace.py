@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -10,6 +13,8 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from grid.state import Array
+
+_by_arrays = ContextVar("_by_arrays", default=False)
 
 
 def namespace(array: Array) -> Any:
@@ -23,8 +28,18 @@ def constant(array: Array) -> np.ndarray:
 
 
 def loops(array: Array, room: str) -> Any:
-    """The compiled loops of a room, for numpy arrays; None for others, and where numba is missing."""
-    return _loops(room) if isinstance(array, np.ndarray) else None
+    """The compiled loops of a room, for numpy arrays; None for others, by arrays alone, and where numba is missing."""
+    return _loops(room) if isinstance(array, np.ndarray) and not _by_arrays.get() else None
+
+
+@contextmanager
+def by_arrays() -> Iterator[None]:
+    """Compute without compiled loops: numba takes half a second to load, more than they save in a few steps."""
+    before = _by_arrays.set(True)
+    try:
+        yield
+    finally:
+        _by_arrays.reset(before)
 
 
 @cache

@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 
 from envs import EnvConfig, GridBatch, Transition
-from grid import Grid, GridArrays, GridError, Series
+from grid import Grid, GridArrays, GridError, Series, by_arrays
 from policies import Merit, rollout
 from scripts.running import fitting
 
@@ -22,12 +22,13 @@ def weak_spots(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
     """What ``inspect`` adds to its facts; ``loaded`` and ``tightest`` are None where series are too short for a day."""
     facts: dict[str, Any] = {"bridges": bridges(grid, arrays), "cut_off": cut_off(arrays)}
     facts |= {"loaded": None, "tightest": None}
-    config = EnvConfig(topology=grid, horizon=HOURS, split="test", forecast_h=())
+    config = EnvConfig(topology=grid, horizon=HOURS, split="test", forecast_h=(), action="absolute")
     try:
         config = fitting(config)
     except GridError:  # no fault of the grid
         return facts
-    return facts | stress(config)
+    with by_arrays():
+        return facts | stress(config)
 
 
 def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:

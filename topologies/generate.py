@@ -12,9 +12,6 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import minimum_spanning_tree
-from scipy.spatial import Delaunay
 
 from grid import Grid, GridError
 from topologies.sizing import size_lines
@@ -190,6 +187,10 @@ def _places(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def _wire(rng: np.random.Generator, place: np.ndarray, shape: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(E,) ends and lengths of lines that join all places."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import minimum_spanning_tree
+    from scipy.spatial import Delaunay
+
     size = len(place)
     corners = Delaunay(place).simplices
     pairs = np.unique(np.sort(np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [0, 2]]])), axis=0)

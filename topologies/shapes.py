@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from math import cos, pi, radians, sin, sqrt
 
 import numpy as np
-from scipy.special import ndtri
 
 HOURS_A_WEEK = 168
 SAMPLES_AN_HOUR = 12
@@ -94,6 +93,8 @@ def _demand(
 
 
 def _classic(moment: Moment, shared: np.ndarray, own: np.ndarray) -> np.ndarray:
+    from scipy.special import ndtri
+
     normal = ndtri(np.clip(shared.astype(float) / sqrt(12) + 0.5, 0.0, 1.0))  # from uniform noise
     waves = 10 + 3 * np.sin(0.3 * pi * moment.since_h) + 2 * np.sin(0.1 * pi * moment.since_h)
     return (waves[..., None] + 1.5 * np.clip(normal, -3.0, 3.0)) / CLASSIC_PEAK_MW

@@ -42,12 +42,16 @@ class Redispatch:
         self.cost = marginal_cost_per_mwh(arrays, prices)[self.sources]
         self.curve = arrays.gen_cost_per_mw2h[self.sources]
         self.is_curved = bool((self.curve > 0).any())
-        self.reach = self._reach_all[:, self.lines]  # (G, L) flow of each MW
         self.part = arrays.part[self.sources]
         self.parts = arrays.part_matrix.shape[1]
         self.number = np.arange(len(self.sources))
         self.source = np.full(len(arrays.node_names), len(self.sources))  # (N,) of each node, G where it has none
         self.source[self.sources] = np.arange(len(self.sources))
+
+    @cached_property
+    def reach(self) -> np.ndarray:
+        """(G, L) flow of each MW, source by source, as the loops read it."""
+        return np.ascontiguousarray(self._reach_all[:, self.lines])
 
     @cached_property
     def _reach_all(self) -> np.ndarray:
@@ -63,7 +67,8 @@ class Redispatch:
     def convert(self, asarray: Callable[[np.ndarray], Array], arrays: GridArrays) -> Redispatch:
         """The same moves with every array passed through ``asarray`` (say, to torch tensors), as in ``arrays``."""
         changed = copy.copy(self)
-        own = {name: value for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        made = {"reach": self.reach, **vars(self)}
+        own = {name: value for name, value in made.items() if isinstance(value, np.ndarray)}
         vars(changed).update({name: asarray(value) for name, value in own.items()}, arrays=arrays)
         return changed
 

@@ -204,7 +204,7 @@ def place(
         within = compiled.Bounds(now.gen_lo_mw, now.gen_hi_mw, now.store_lo_mw, now.store_hi_mw, now.store_mwh)
         where = arrays.part, *parts(outages, len(inputs.load_mw))
         of_grid = arrays.controllable, arrays.shed_tiers, units(arrays, inputs.dt_h), inputs.dt_h
-        asked = setpoint.gen_mw, setpoint.store_mw
+        asked = np.ascontiguousarray(setpoint.gen_mw), np.ascontiguousarray(setpoint.store_mw)
         out, moved_mw, clipped_mw = compiled.dispatch(*asked, within, inputs.load_mw, *where, *of_grid)
         return Placed(Dispatch(*out[:6]), out[6], moved_mw, clipped_mw, out[7])
     plan = cut(arrays, setpoint, now, inputs)

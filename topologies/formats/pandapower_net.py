@@ -193,6 +193,7 @@ def _places(net: Any, name_of: dict[int, str]) -> dict[str, tuple[float, float]]
 
 def _add_lines(grid: Grid, net: Any, branch: np.ndarray, named: dict[int, str], buses: Buses) -> None:
     for kind, (first, last) in net._pd2ppc_lookups["branch"].items():
+        rows = net[kind].to_dict("index")
         index = list(net[kind].index) if kind != "switch" else [int(i) for i in np.flatnonzero(_impedant(net))]
         blocks = max((last - first) // max(len(index), 1), 1)
         for place in range(first, last):
@@ -209,7 +210,7 @@ def _add_lines(grid: Grid, net: Any, branch: np.ndarray, named: dict[int, str], 
                 continue
             if any(data[ASYMMETRIES]):
                 buses.note("taken alike from both ends, as it is from its first one", name)
-            limit_mw = _limit_mw(net, kind, element, block, name, buses)
+            limit_mw = _limit_mw(net, kind, rows[element], block, name, buses)
             columns: dict[str, float] = {"reactance_pu": float(data[X])}
             columns |= buses.impedance(float(data[X]), float(data[R]), float(data[B]), name, float(data[G]))
             columns |= {} if limit_mw is None else {"capacity_mw": limit_mw}
@@ -223,17 +224,16 @@ def _impedant(net: Any) -> np.ndarray:
     return ((switch.et == "b") & switch.closed.astype(bool) & (switch.z_ohm > 0)).to_numpy()
 
 
-def _limit_mw(net: Any, kind: str, element: int, block: int, name: str, buses: Buses) -> float | None:
+def _limit_mw(net: Any, kind: str, row: dict[str, Any], block: int, name: str, buses: Buses) -> float | None:
     """The thermal limit of a branch at rated voltage; None where there is none."""
     if kind not in ("line", "trafo", "trafo3w"):
         buses.note("no limit: pandapower knows none for this element", name)
         return None
-    row = net[kind].loc[element]
     share = value(row, "max_loading_percent", 100.0) / 100
     if kind == "line":
         rating = value(row, "max_i_ka", np.nan)
         factor = value(row, "df", 1.0) * value(row, "parallel", 1.0)
-        limit = rating * factor * sqrt(3) * float(net.bus.vn_kv.at[row.from_bus]) * share
+        limit = rating * factor * sqrt(3) * float(net.bus.vn_kv.at[row["from_bus"]]) * share
     else:
         rating = value(row, "sn_mva" if kind == "trafo" else f"sn_{SIDES[block]}_mva", np.nan)
         limit = rating * value(row, "df", 1.0) * value(row, "parallel", 1.0) * share

@@ -79,10 +79,10 @@ def plan_days(
         reaches,
         swings,
         leads,
-        status[:, begins_h],  # that of a period is the one that it begins with
+        np.ascontiguousarray(status[:, begins_h]),  # that of a period is the one that it begins with
         before,
         started,
-        stored,
+        np.ascontiguousarray(stored),
     )
     plans = _new_plans(
         ends_h, len(offer), len(network.reach), len(fleet.store_max), need.shape[2], len(network.capacity)
