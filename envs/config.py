@@ -59,7 +59,9 @@ class EnvConfig:
             self._require(name, isinstance(getattr(self, name), list | tuple), "a list")
         object.__setattr__(self, "forecast_h", tuple(self.forecast_h))
         if isinstance(self.prices, dict):
-            _from_fields(Prices, self.prices, "prices.")  # which checks them
+            prices = _from_fields(Prices, self.prices, "prices.")  # which checks them
+            if self.prices.keys() == vars(prices).keys():
+                object.__setattr__(self, "prices", prices)
         if isinstance(self.protection, dict):
             object.__setattr__(self, "protection", _from_fields(Protection, self.protection, "protection."))
         for name, kinds in (("prices", Prices | dict), ("protection", Protection)):

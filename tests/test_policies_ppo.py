@@ -75,6 +75,7 @@ def test_training_leaves_a_complete_run_and_changes_the_network(policy, tmp_path
         "resume.pt",
         "progress.csv",
         "stages.csv",
+        "run.toml",
         "tensorboard",
     }
     assert list((run / "tensorboard").iterdir())
