@@ -56,7 +56,7 @@ def test_every_option_reaches_the_config() -> None:
     )
     assert World().of(EnvConfig(prices=Prices(co2_per_t=7))) == EnvConfig(prices=Prices(co2_per_t=7))
     one = World(price=("spill_per_mwh=4",)).of(EnvConfig(prices=Prices(co2_per_t=7)))
-    assert one.prices == {**vars(Prices(co2_per_t=7)), "spill_per_mwh": 4}
+    assert one.prices == Prices(co2_per_t=7, spill_per_mwh=4)
 
 
 def test_values_are_read_as_toml_then_as_python_then_as_text() -> None:
