@@ -41,6 +41,7 @@ wheel: $(VENV)/.dev
 # pytest ends with 5 when no test is marked slow
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 -q -m slow || [ $$? -eq 5 ]
+	EXAMPLES=all $(BIN)/python -m pytest -n 2 -q -m hypothesis
 
 SECONDS ?= 120
 fuzz: $(VENV)/.dev

@@ -51,7 +51,7 @@ SPEED = """const time = document.getElementById("time"), canvas = document.query
       own.getImageData(0, 0, 1, 1);
     };
     const best = [0, 0];
-    for (let round = 0; round < 8; round++) {
+    for (let round = 0; round < 5; round++) {
       [draw, plain].forEach((work, which) => {
         const start = performance.now();
         for (let i = 0; i < 30; i++) work(i * 0.37 + round);

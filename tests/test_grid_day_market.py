@@ -121,7 +121,7 @@ TOPOLOGIES = ["case14", "gen:30:4", "gen:24:9", "gen:40:90006", "gen:100:71021",
 @pytest.mark.parametrize("topology", TOPOLOGIES)
 def test_what_random_bids_dispatch_costs_what_a_linear_programme_finds(topology):
     """Bids so steep that the least cost is at one point."""
-    batch, rng = batch_of(topology, 3), np.random.default_rng(1)
+    batch, rng = batch_of(topology, 3, size=2), np.random.default_rng(1)
     c, need, load_flow = market_of(batch)
     rows, sources, stores = len(need), len(c.sources), len(c.stores)
     none = np.zeros((rows, stores))
@@ -146,7 +146,7 @@ def test_what_random_bids_dispatch_costs_what_a_linear_programme_finds(topology)
 @pytest.mark.parametrize("topology", TOPOLOGIES)
 def test_the_cleared_step_costs_what_a_linear_programme_finds(topology):
     """By the prices that units offer at, shifted at random; pairs of units that move may stop a little short of it."""
-    batch, rng = batch_of(topology, 3), np.random.default_rng(1)
+    batch, rng = batch_of(topology, 3, size=2), np.random.default_rng(1)
     c, need, load_flow = market_of(batch)
     day, now, unit = plan_of(batch), batch.limits, batch.arrays.unit_mw
     shift = rng.uniform(-0.25, 0.25, (len(need), len(batch.arrays.controllable)))

@@ -12,7 +12,7 @@ from grid.planning.optimum import optimum
 from policies.baselines import Merit
 from policies.evaluation import evaluate, run
 from policies.mpc import Mpc
-from strategies import CHECKED, SEEDS, grids
+from strategies import CHECKED, SEEDS, examples, grids
 
 BUNDLED = ("classic", "case14")
 PROFILES = {"load_profile": "household", "gen_profile": "wind"}  # for made-up grids, whose own name no series
@@ -34,7 +34,7 @@ def test_with_perfect_forecasts_of_the_whole_episode_it_is_the_optimum(topology)
 
 
 @given(grids(), SEEDS)
-@settings(CHECKED, max_examples=30)
+@settings(CHECKED, max_examples=examples(30))
 def test_it_never_beats_the_optimum_on_any_grid(grid, seed):
     for _, columns in grid.graph.nodes(data=True):
         columns |= {name: profile for name, profile in PROFILES.items() if columns.get(name)}
