@@ -15,7 +15,6 @@ import pytest  # noqa: E402 - after the threads are set
 from command_line import CommandLine  # noqa: E402 - likewise
 from scripts.cli import main  # noqa: E402 - likewise
 
-
 READERS = "test_topologies"
 
 
@@ -50,7 +49,8 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 def first_trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a few hundred steps on the triangle."""
     folder = tmp_path_factory.mktemp("runs") / "small"
-    assert main(["train", "triangle", "--policy", "mlp", "--steps", "300", "--set", "n_envs=4", "--out", str(folder)]) == 0
+    words = "train triangle --policy mlp --steps 300 --set n_envs=4 --out"
+    assert main([*words.split(), str(folder)]) == 0
     return folder
 
 

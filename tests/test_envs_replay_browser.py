@@ -24,7 +24,7 @@ PIXELS = """const canvas = document.querySelector("canvas.network");
     return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.join()"""
 FIND = """const canvas = document.querySelector("canvas.network"), box = canvas.getBoundingClientRect();
     const tip = document.getElementById("tip"), hits = [];
-    for (let y = 2; y < box.height; y += 4) for (let x = 2; x < box.width; x += 4) {
+    for (let y = 2; y < box.height; y += 6) for (let x = 2; x < box.width; x += 6) {
       const place = { clientX: box.left + x, clientY: box.top + y, pointerType: "mouse" };
       canvas.dispatchEvent(new PointerEvent("pointermove", place));
       if (!tip.hidden && tip.firstChild.textContent === arguments[0]) hits.push([place.clientX, place.clientY]);
