@@ -121,7 +121,7 @@ TOPOLOGIES = ["case14", "gen:30:4", "gen:24:9", "gen:40:90006", "gen:100:71021",
 @pytest.mark.parametrize("topology", TOPOLOGIES)
 def test_what_random_bids_dispatch_costs_what_a_linear_programme_finds(topology):
     """Bids so steep that the least cost is at one point."""
-    batch, rng = batch_of(topology, 3, size=2), np.random.default_rng(1)
+    batch, rng = batch_of(topology, 3), np.random.default_rng(1)
     c, need, load_flow = market_of(batch)
     rows, sources, stores = len(need), len(c.sources), len(c.stores)
     none = np.zeros((rows, stores))
@@ -135,7 +135,7 @@ def test_what_random_bids_dispatch_costs_what_a_linear_programme_finds(topology)
     output, full = np.empty(cost.shape), np.empty(load_flow.shape)
     reaches, states = c.network.reach[None], np.zeros(len(need), np.int64)
     dispatch(cost, rise, low, high, need, load_flow, c.network, reaches, states, line_price, near, MOVES, output, full)
-    for b in range(rows):
+    for b in range(0, rows, 3):  # a programme takes long
         bids = cost[b], rise[b]
         best = least_paid(c.network, *bids, low[b], high[b], need[b], load_flow[b])
         found = paid(c.network, *bids, output[b], load_flow[b])
