@@ -26,8 +26,8 @@ SHOWN = {"json", "text", "{toctree}", "{glossary}", "{include}"}
 """What is not code, or is looked at elsewhere: the grid in JSON is what the commands of its page read."""
 
 SHORTER = (
-    (r"--seconds \d+", "--steps 400"),
-    (r"--steps [\d_]+", "--steps 400"),
+    (r"--seconds \d+", "--steps 150"),
+    (r"--steps [\d_]+", "--steps 150"),
     (r"--episodes \d+", "--episodes 2"),
     (r"classic case14 gen:9..60x200", "gen:6..9x2"),
     (r"\b(seconds|steps)=[\d_]+", "steps=400"),
