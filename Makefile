@@ -6,8 +6,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find grid topologies envs policies scripts -type f ! -path '*/__pycache__/*')
 # Not editable: an envs/ folder in the working directory would shadow an editable install.
-# build/ keeps files that the sources no longer have.
-INSTALL := rm -rf build && $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+# build/ keeps files that the sources no longer have. Bytecode is made by what is imported, a third of what is installed.
+INSTALL := rm -rf build && $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test lint docs wheel slow fuzz check-all clean
 
@@ -41,6 +42,7 @@ wheel: $(VENV)/.dev
 # pytest ends with 5 when no test is marked slow
 slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 -q -m slow || [ $$? -eq 5 ]
+	EXAMPLES=all $(BIN)/python -m pytest -n 2 -q -m hypothesis
 
 SECONDS ?= 120
 fuzz: $(VENV)/.dev

@@ -36,7 +36,7 @@ def run(net):
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        options = {"enforce_q_lims": len(net.bus) != 300, "trafo_model": "pi", "max_iteration": 50}
+        options = {"enforce_q_lims": len(net.bus) != 300, "trafo_model": "pi", "max_iteration": 50, "numba": False}
         pandapower.runpp(net, **options)
 
 

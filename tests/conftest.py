@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # read when numpy and torch are imported
@@ -14,13 +15,25 @@ import pytest  # noqa: E402 - after the threads are set
 from command_line import CommandLine  # noqa: E402 - likewise
 from scripts.cli import main  # noqa: E402 - likewise
 
+READERS = "test_topologies"
 
+
+@pytest.hookimpl(trylast=True)  # when those that are marked slow are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the readers into the middle, where the second of two workers begins: they plan no day.
 
     So the first one alone compiles the plan, at the first page of the documentation; else both would.
     """
-    items.sort(key=lambda item: not item.path.name.startswith(("test_docs", "test_envs", "test_grid", "test_topolog")))
+    readers = [item for item in items if item.path.name.startswith(READERS)]
+    others = [item for item in items if not item.path.name.startswith(READERS)]
+    half = min(len(items) // 2, len(others))
+    items[:] = [*others[:half], *readers, *others[half:]]
+
+
+def pytest_collection_finish() -> None:
+    """Let trainings judge their network on a few episodes: nothing that tests say depends on how many."""
+    if "policies.learning.validation" in sys.modules:
+        sys.modules["policies.learning.validation"].EPISODES = 16
 
 
 @pytest.fixture
@@ -36,7 +49,8 @@ def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
 def first_trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a few hundred steps on the triangle."""
     folder = tmp_path_factory.mktemp("runs") / "small"
-    assert main(["train", "triangle", "--policy", "mlp", "--steps", "300", "--out", str(folder)]) == 0
+    words = "train triangle --policy mlp --steps 300 --set n_envs=4 --out"
+    assert main([*words.split(), str(folder)]) == 0
     return folder
 
 

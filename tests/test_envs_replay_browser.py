@@ -24,7 +24,7 @@ PIXELS = """const canvas = document.querySelector("canvas.network");
     return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.join()"""
 FIND = """const canvas = document.querySelector("canvas.network"), box = canvas.getBoundingClientRect();
     const tip = document.getElementById("tip"), hits = [];
-    for (let y = 2; y < box.height; y += 4) for (let x = 2; x < box.width; x += 4) {
+    for (let y = 2; y < box.height; y += 6) for (let x = 2; x < box.width; x += 6) {
       const place = { clientX: box.left + x, clientY: box.top + y, pointerType: "mouse" };
       canvas.dispatchEvent(new PointerEvent("pointermove", place));
       if (!tip.hidden && tip.firstChild.textContent === arguments[0]) hits.push([place.clientX, place.clientY]);
@@ -51,7 +51,7 @@ SPEED = """const time = document.getElementById("time"), canvas = document.query
       own.getImageData(0, 0, 1, 1);
     };
     const best = [0, 0];
-    for (let round = 0; round < 8; round++) {
+    for (let round = 0; round < 5; round++) {
       [draw, plain].forEach((work, which) => {
         const start = performance.now();
         for (let i = 0; i < 30; i++) work(i * 0.37 + round);

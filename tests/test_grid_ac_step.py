@@ -11,10 +11,10 @@ from hypothesis import given, settings
 
 from grid import Grid, Inputs, Prices, Setpoint, step_costs
 from grid.physics import Protection, ac_flow, initial_state, step
-from strategies import SEEDS, grids, walk
+from strategies import SEEDS, examples, grids, walk
 
 pytest.importorskip("numba")
-FEW = settings(derandomize=True, deadline=None, max_examples=40)
+FEW = settings(derandomize=True, deadline=None, max_examples=examples(40))
 LEDGER_MWH = 1e-6
 
 

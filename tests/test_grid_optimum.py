@@ -23,7 +23,7 @@ from grid.planning.optimum import Optimum, optimum
 from grid.planning.programme import Programme
 from oracles import remaining, slow_optimum
 from schedules import replay
-from strategies import CHECKED, SEEDS, failing, grids, random_inputs, random_setpoint, scale, with_outages
+from strategies import CHECKED, SEEDS, examples, failing, grids, random_inputs, random_setpoint, scale, with_outages
 from test_grid_optimum_by_hand import inputs_at, shop
 
 PRICES = st.builds(
@@ -75,10 +75,11 @@ def askers(arrays: GridArrays, best: Optimum, rng: np.random.Generator, rows: in
     return ask
 
 
+@pytest.mark.hypothesis
 def test_no_policy_beats_the_optimum_and_the_cases_cover_every_kind_of_trouble():
     tally: list[dict[str, bool]] = []
 
-    @settings(CHECKED, max_examples=150)
+    @settings(CHECKED, max_examples=examples(150))
     @given(grids(), PRICES, SEEDS, st.integers(1, 8), st.booleans())
     def check(grid, prices, seed, steps, fails):
         arrays, rng = grid.compile(), np.random.default_rng(seed)
@@ -94,10 +95,11 @@ def test_no_policy_beats_the_optimum_and_the_cases_cover_every_kind_of_trouble()
         assert np.mean([seen[situation] for seen in tally]) >= 0.2, situation
 
 
+@pytest.mark.hypothesis
 def test_the_schedule_replayed_through_the_step_costs_what_the_optimum_says():
     exact: list[bool] = []
 
-    @settings(CHECKED, max_examples=100)
+    @settings(CHECKED, max_examples=examples(100))
     @given(grids(), PRICES, SEEDS, st.integers(1, 8), st.booleans())
     def check(grid, prices, seed, steps, fails):
         arrays, rng = grid.compile(), np.random.default_rng(seed)
@@ -140,7 +142,7 @@ def test_flows_and_balance_of_the_plan_are_those_of_the_step(grid, seed):
 
 
 @given(grids(), PRICES, SEEDS)
-@settings(CHECKED, max_examples=40)
+@settings(CHECKED, max_examples=examples(40))
 def test_a_formulation_by_flow_sensitivities_gives_the_same_cost(grid, prices, seed):
     arrays = replace(grid.compile(), gen_cost_per_mw2h=np.zeros(len(grid.graph)))
     inputs = random_inputs(arrays, np.random.default_rng(seed), 3, (1.0, 0.5)[seed % 2])
@@ -149,7 +151,7 @@ def test_a_formulation_by_flow_sensitivities_gives_the_same_cost(grid, prices, s
 
 
 @given(grids(), SEEDS)
-@settings(CHECKED, max_examples=60)
+@settings(CHECKED, max_examples=examples(60))
 def test_with_lines_out_of_service_a_formulation_by_parts_gives_the_same_cost(grid, seed):
     arrays, rng = replace(grid.compile(), gen_cost_per_mw2h=np.zeros(len(grid.graph))), np.random.default_rng(seed)
     inputs = random_inputs(arrays, rng, 3, 1.0)
@@ -168,7 +170,7 @@ def test_with_lines_out_of_service_a_formulation_by_parts_gives_the_same_cost(gr
 
 
 @given(grids(), SEEDS)
-@settings(CHECKED, max_examples=30)
+@settings(CHECKED, max_examples=examples(30))
 def test_lines_that_come_back_leave_no_trace(grid, seed):
     arrays, rng = grid.compile(), np.random.default_rng(seed)
     inputs = random_inputs(arrays, rng, 3, 1.0)
@@ -183,7 +185,7 @@ def test_lines_that_come_back_leave_no_trace(grid, seed):
 
 
 @given(grids(), SEEDS)
-@settings(CHECKED, max_examples=40)
+@settings(CHECKED, max_examples=examples(40))
 def test_the_rents_of_lines_are_what_consumers_pay_above_what_is_earned(grid, seed):
     arrays = replace(grid.compile(), gen_cost_per_mw2h=np.zeros(len(grid.graph)))
     lines = len(arrays.line_names)

@@ -183,8 +183,17 @@ def test_an_env_does_not_depend_on_its_neighbours_outages(grid, seed):
             )
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("name", ["case14", "case30", "case118", "case300"])
+QUICK = {("case14", 3), ("case30", 2), ("case300", 1)}
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        pytest.param(name, count, marks=[pytest.mark.slow] * ((name, count) not in QUICK))
+        for name in ("case14", "case30", "case118", "case300")
+        for count in (1, 2, 3)
+    ],
+)
 def test_flows_without_some_lines_equal_pandapower_and_pypsa(name, count):
     case = solved(name)
     rng = np.random.default_rng(count)
@@ -212,7 +221,7 @@ def test_threads_that_ask_at_once_get_what_one_gets():
     wanted = [Outages.of(alone, status).intact_weights(np.ones(status.shape)) for status in statuses]
     sys.setswitchinterval(1e-6)
     try:
-        for _ in range(5):
+        for _ in range(2):
             arrays = grid.compile()
             with ThreadPoolExecutor(8) as pool:
                 got = list(pool.map(partial(Outages.of, arrays), statuses))

@@ -12,14 +12,14 @@ from grid.costs import store_value_per_mwh
 from grid.planning.optimum import optimum
 from grid.planning.programme import Programme
 from schedules import replay
-from strategies import CHECKED, SEEDS, failing, grids, random_inputs, scale, with_outages
+from strategies import CHECKED, SEEDS, examples, failing, grids, random_inputs, scale, with_outages
 from topologies import load
 
 TRIANGLE = load("triangle").compile()
 
 
 @given(grids(), SEEDS)
-@settings(CHECKED, max_examples=40)
+@settings(CHECKED, max_examples=examples(40))
 def test_a_model_used_again_gives_what_a_new_one_gives(grid, seed):
     arrays, rng = grid.compile(), np.random.default_rng(seed)
     first, second = (random_inputs(arrays, rng, 4, 1.0) for _ in range(2))
@@ -32,7 +32,7 @@ def test_a_model_used_again_gives_what_a_new_one_gives(grid, seed):
 
 
 @given(grids(), SEEDS)
-@settings(CHECKED, max_examples=40)
+@settings(CHECKED, max_examples=examples(40))
 def test_an_episode_that_ends_within_the_programme_is_planned_as_if_built_for_it(grid, seed):
     arrays, rng = grid.compile(), np.random.default_rng(seed)
     programme = Programme(arrays, 5, 1.0)
@@ -47,7 +47,7 @@ def test_an_episode_that_ends_within_the_programme_is_planned_as_if_built_for_it
 
 
 @given(grids(), SEEDS)
-@settings(CHECKED, max_examples=40)
+@settings(CHECKED, max_examples=examples(40))
 def test_a_model_that_moves_on_with_time_plans_what_a_new_one_plans(grid, seed):
     arrays, rng = grid.compile(), np.random.default_rng(seed)
     whole = with_outages(arrays, failing(random_inputs(arrays, rng, 8, 1.0), rng), rng)
@@ -84,7 +84,7 @@ def test_planning_again_an_hour_later_takes_a_tenth_of_the_pivots(grid):
 
 
 @given(grids(), SEEDS)
-@settings(CHECKED, max_examples=40)
+@settings(CHECKED, max_examples=examples(40))
 def test_the_rest_of_an_optimal_plan_is_optimal_from_where_its_first_step_ends(grid, seed):
     """Bellman's principle; the rest knows of the first step only the stored energy and the output it left."""
     arrays = grid.compile()

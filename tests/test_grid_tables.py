@@ -50,7 +50,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from envs import EnvConfig, GridBatch, LoadBalancer, Recorder
 from envs.rendering import panels, style
-from grid import Episode, GridError, Prices
+from grid import Episode, GridError, Prices, by_arrays
 from grid.planning import optimum
 from grid.planning.day.constants import constants_of
 from policies import evaluate
@@ -58,6 +58,8 @@ from scripts.cli import main
 from topologies import load
 from topologies.formats import WRITERS
 
+plainly = by_arrays()
+plainly.__enter__()  # loops would be compiled anew for the copy
 WRITERS[".json"](two_plants(hum_db_per_mw=4.0), Path("loud.json"))
 loud = load("loud.json")
 marks = [grid.compile().fingerprint for grid in (load("case14"), two_plants(), loud)]

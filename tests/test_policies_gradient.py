@@ -108,7 +108,8 @@ def both_gradients(config, step):
     network.zero_grad()
     total().backward()
     differences = []
-    for i in range(len(weight)):
+    every_third = range(0, len(weight), 3)
+    for i in every_third:
         values = []
         for sign in (1, -1):
             with torch.no_grad():
@@ -116,7 +117,7 @@ def both_gradients(config, step):
                 values.append(float(total()))
                 weight[i] -= sign * step
         differences.append((values[0] - values[1]) / (2 * step))
-    return weight.grad.numpy(), np.array(differences)
+    return weight.grad.numpy()[every_third], np.array(differences)
 
 
 def test_lines_are_out_and_trip_in_the_episodes_of_these_tests():
@@ -155,7 +156,7 @@ def test_updates_raise_the_return_and_move_the_critic():
     start_from_merit(network, batch.problem)
     first = gradient.update(3e-3)
     before = network.value_net.weight.detach().clone()
-    last = [gradient.update(3e-3) for _ in range(30)][-5:]
+    last = [gradient.update(5e-3) for _ in range(14)][-4:]
     assert np.mean(last) > first + 0.1 * abs(first)
     assert not torch.equal(before, network.value_net.weight)
 
@@ -173,19 +174,21 @@ def test_stages_follow_each_other_with_their_own_rates(tmp_path):
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(stage, tmp_path):
     """Network, optimizer and curve are the same to the bit."""
-    config = TrainConfig(policy="mlp", stages=(stage,), steps=400, n_envs=5, batch_size=25, width=16)
+    config = TrainConfig(policy="mlp", stages=(stage,), steps=200, n_envs=5, batch_size=25, width=16)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(CONFIG, config, whole)
 
     def stop(done, text):
-        if text.startswith("250 steps"):
+        if text.startswith("150 steps"):
             raise KeyboardInterrupt
 
-    train(CONFIG, config, parts, progress=stop)
-    assert 0 < read_resume(parts)["steps"] < 400
-    resume(parts)
+    agent = train(CONFIG, config, parts, progress=stop)
+    assert agent.stopped_early
+    assert agent.predict(np.zeros(agent.policy.observation_space.shape, dtype=np.float32))[0].shape == (6,)
+    assert 0 < read_resume(parts)["steps"] < 200
+    assert not resume(parts).stopped_early
     one, other = read_resume(whole), read_resume(parts)
-    assert one["steps"] == other["steps"] == 400
+    assert one["steps"] == other["steps"] == 200
     assert all(torch.equal(value, other["policy"][name]) for name, value in one["policy"].items())
     moments = [state["optimizer"]["state"] for state in (one, other)]
     assert moments[0].keys() == moments[1].keys()

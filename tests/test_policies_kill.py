@@ -32,9 +32,12 @@ from congested import congested_grid
 from envs import EnvConfig
 from grid import GridError
 from policies import TrainConfig, load_agent, resume, train
-CONFIG = EnvConfig(topology=congested_grid(), horizon=12)
+from policies.learning import validation
+from policies.networks import build
+CONFIG = EnvConfig(topology=congested_grid(), horizon=3)
 STAGES = ("optimum", "gradient", "ppo")
-TRAIN = TrainConfig(policy="mlp", steps=180, stages=STAGES, n_envs=5, batch_size=30, width=8, threads=1)
+TRAIN = TrainConfig(policy="mlp", steps=18, stages=STAGES, n_envs=2, batch_size=6, width=8, threads=1)
+validation.EPISODES = build.STANDARD_EPISODES = 4
 rename = Path.replace
 
 def killed(before, run):
@@ -107,10 +110,11 @@ def until(process: subprocess.Popen[str], run: Path, steps: float) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_a_training_that_is_told_to_stop_leaves_a_usable_run(tmp_path: Path, sent: signal.Signals) -> None:
     run = tmp_path / "run"
-    with command("train triangle --policy mlp --seconds 600 --out run", tmp_path) as process:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may begin without
+    with command("train triangle --policy mlp --seconds 600 --set n_envs=4 --out run", tmp_path) as process:
         until(process, run, -1)
         process.send_signal(sent)
     said = (tmp_path / "said").read_text("utf-8")

@@ -14,6 +14,7 @@ from envs import EnvConfig, GridBatch
 from grid import GridError
 from policies import TrainConfig, load_agent, make_vec_env, resume, runs, train
 from policies.evaluation import evaluate
+from policies.learning import validation
 from policies.learning.loop import read_resume
 from policies.learning.start import build, training_grids
 from policies.learning.validation import MOST_GRIDS, Validation
@@ -89,13 +90,13 @@ def test_all_stages_follow_each_other_on_many_grids_and_none_ends_worse(tmp_path
 def test_validation_covers_all_grids_or_sixteen_of_many_and_takes_their_mean():
     grids = training_grids(SMALL, configs())
     policy = build(SMALL, grids)[0]
-    validation = Validation(grids, seed=1)
-    assert validation.positions == [0, 1, 2]
+    judge = Validation(grids, seed=1)
+    assert judge.positions == [0, 1, 2]
     assert len(Validation(training_grids(SMALL, configs([f"gen:6:{k}" for k in range(20)])), 1).positions) == MOST_GRIDS
-    found, shares = validation.cost_frac(policy), []
+    found, shares = judge.cost_frac(policy), []
     for problem in grids.problems:
         policy.rewire([problem.arrays])
-        batch = GridBatch(problem, 64 // 3, 1)
+        batch = GridBatch(problem, validation.EPISODES // 3, 1)
         observation, reference = batch.reset(1), batch.reference_cost.sum()
         for _ in range(HORIZON):
             observation, *_ = batch.step(policy.predict(observation, deterministic=True)[0])

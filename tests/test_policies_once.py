@@ -45,7 +45,7 @@ def test_a_training_reads_and_compiles_its_file_once(counted, file, tmp_path):
 
 
 def test_the_command_train_reads_and_compiles_its_file_once(counted, file, tmp_path):
-    words = ("train", file, "--policy", "mlp", "--steps", 1, "--out", tmp_path / "run", "--quiet")
+    words = ("train", file, "--policy", "mlp", "--steps", 1, "--set", "n_envs=4", "--out", tmp_path / "run", "--quiet")
     assert main([str(word) for word in words]) == 0
     assert counted == {"read": 1, "compiled": 1}
 

@@ -65,7 +65,10 @@ def test_an_untrained_graph_agent_is_the_plan_and_better_than_redispatch():
 def test_training_leaves_a_complete_run_and_changes_the_network(policy, tmp_path):
     run, told = tmp_path / "run", []
     agent = train(
-        CONFIG, small(policy=policy, stages=("gradient",)), run, progress=lambda done, text: told.append((done, text))
+        CONFIG,
+        small(policy=policy, stages=("gradient",), steps=240),
+        run,
+        progress=lambda done, text: told.append((done, text)),
     )
     names = {path.name for path in run.iterdir()}
     assert names == {
@@ -82,11 +85,11 @@ def test_training_leaves_a_complete_run_and_changes_the_network(policy, tmp_path
     first = untrained(small(policy=policy))[0].state_dict()
     assert any(not torch.equal(first[name], value) for name, value in weights(run).items())
     rows = curve(run)
-    assert [int(row["steps"]) for row in rows] == list(range(0, 601, 60))
+    assert [int(row["steps"]) for row in rows] == list(range(0, 241, 60))
     rate = SMALL.gradient_learning_rate
     assert float(rows[0]["learning_rate"]) == pytest.approx(rate)
     rates = [float(row["learning_rate"]) for row in rows[1:]]
-    assert rates == pytest.approx(rate * np.arange(10, 0, -1) / 10)
+    assert rates == pytest.approx(rate * np.arange(4, 0, -1) / 4)
     shares = [done for done, _ in told]
     assert shares == sorted(shares)
     assert shares[-1] == 1
@@ -99,26 +102,6 @@ def test_the_agent_kept_is_the_best_on_validation(tmp_path):
     assert read_resume(tmp_path / "run")["best"] == pytest.approx(min(costs))
     assert min(costs) <= costs[0]  # the merit order
     assert agent.predict(np.zeros((2, *agent.policy.observation_space.shape), dtype=np.float32))[0].shape == (2, 6)
-
-
-def test_an_interrupted_run_resumes_to_the_bit(tmp_path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(CONFIG, SMALL, whole)
-
-    def stop(done, text):
-        if text.startswith("300 steps"):
-            raise KeyboardInterrupt
-
-    agent = train(CONFIG, SMALL, parts, progress=stop)
-    assert agent.stopped_early
-    assert agent.predict(np.zeros(agent.policy.observation_space.shape, dtype=np.float32))[0].shape == (6,)
-    assert 0 < read_resume(parts)["steps"] <= 300
-    assert int(curve(parts)[-1]["steps"]) == read_resume(parts)["steps"]
-    assert not resume(parts).stopped_early
-    assert read_resume(parts)["steps"] == read_resume(whole)["steps"] == 600
-    assert all(torch.equal(value, weights(parts)[name]) for name, value in weights(whole).items())
-    for one, other in zip(curve(whole), curve(parts), strict=True):
-        assert {**one, "elapsed_s": ""} == {**other, "elapsed_s": ""}
 
 
 def test_ctrl_c_keeps_what_was_learned_since_the_last_checkpoint(tmp_path):
@@ -235,8 +218,8 @@ def test_a_budget_of_both_ends_with_the_first():
 
 
 def test_an_agent_acts_in_the_evaluation_and_training_pays(tmp_path):
-    config = TrainConfig(policy="mlp", steps=48 * 32 * 24, n_envs=32, threads=1)
-    env_config = EnvConfig(topology=congested_grid())
+    config = TrainConfig(policy="mlp", steps=24 * 32 * 20, n_envs=32, threads=1)
+    env_config = EnvConfig(topology=congested_grid(), horizon=24)
     agent = train(env_config, config, tmp_path / "run")
     rows = evaluate([agent, "redispatch"], agent.env_config, episodes=20)
     assert rows["agent"].score.low > rows["redispatch"].score.high + 5

@@ -92,7 +92,7 @@ def test_it_asks_for_what_is_cheap_to_take_back_where_the_coming_step_is_forecas
 
 
 def test_it_loses_less_than_mpc_where_forecasts_are_bad() -> None:
-    batch = GridBatch(EnvConfig(topology="case14", horizon=24, **WEATHER), 6)
+    batch = GridBatch(EnvConfig(topology="case14", horizon=24, **WEATHER), 4)
     assert run(Smpc(6, 8), batch, 3).cost.mean() < run(Mpc(), batch, 3).cost.mean()
 
 

@@ -71,8 +71,8 @@ def test_an_agent_of_dc_is_checked_in_ac_and_the_check_is_not_kept(run: CommandL
 
 
 def test_a_run_trained_in_ac_remembers_it(run: CommandLine, tmp_path: Path) -> None:
-    words = ("train", "triangle", "--policy", "mlp", "--steps", 200, "--flow", "ac", "--out", "own")
-    assert run(*words) == 0, run.err
+    words = "train triangle --policy mlp --steps 200 --set n_envs=4 --flow ac --out own"
+    assert run(*words.split()) == 0, run.err
     content = json.loads(Path("own", "config.json").read_text("utf-8"))
     assert (content["env"]["flow"], content["train"]["stages"]) == ("ac", ["optimum", "ppo"])
     run.ok("evaluate", "own", "merit", "--episodes", 1, "--flow", "dc")

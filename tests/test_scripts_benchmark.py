@@ -19,6 +19,7 @@ def test_benchmark_has_its_shape(run: CommandLine, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(benchmark, "LEAST_RUNS", 1)
     monkeypatch.setattr(benchmark, "PPO_POLICIES", ("mlp", "free_env"))
     monkeypatch.setattr(benchmark, "PPO_GRID", "triangle")
+    monkeypatch.setattr("policies.config.WITH_PPO_SETTINGS", {"mlp": {"n_envs": 32}})
     value = run.json("benchmark", "triangle", "--seconds", 0.01)
     assert set(value) == {
         "env_steps_per_s",

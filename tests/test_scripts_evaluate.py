@@ -79,7 +79,8 @@ def test_what_was_not_learned_is_said(run: CommandLine) -> None:
 
 
 def test_an_agent_takes_no_outages_to_another_grid(run: CommandLine, tmp_path: Path) -> None:
-    assert run("train", "triangle", "--steps", 1, "--outages", "plant-town,5,6", "--out", "runs/cut") == 0, run.err
+    words = ("--steps", 1, "--set", "n_envs=4", "--out", "runs/cut")
+    assert run("train", "triangle", *words, "--outages", "plant-town,5,6") == 0, run.err
     assert run("evaluate", "runs/cut", "--grid", "classic", "--episodes", 1) == 0, run.err
 
 
@@ -100,7 +101,7 @@ def test_an_agent_stays_on_its_grid(run: CommandLine, trained: Path) -> None:
 
 
 def test_a_plain_network_takes_the_outages_of_no_other_line(run: CommandLine) -> None:
-    words = ["--policy", "mlp", "--steps", 1, "--out", "runs/cut"]
+    words = ["--policy", "mlp", "--steps", 1, "--set", "n_envs=4", "--out", "runs/cut"]
     assert run("train", "triangle", *words, "--outages", "plant-town,5,6") == 0, run.err
     assert run("evaluate", "runs/cut", "--episodes", 1, "--outages", "plant-town,9,2") == 0, run.err
     said = run.fault("evaluate", "runs/cut", "--episodes", 1, "--outages", "plant-battery,5,6")
@@ -108,7 +109,8 @@ def test_a_plain_network_takes_the_outages_of_no_other_line(run: CommandLine) ->
 
 
 def test_several_seeds_are_trained_and_stand_in_one_table(run: CommandLine) -> None:
-    said = run.json("train", "triangle", "--policy", "mlp", "--steps", 300, "--seed", 4, "--seeds", 2, "--out", "small")
+    words = ("--policy", "mlp", "--steps", 300, "--set", "n_envs=4", "--seed", 4, "--seeds", 2, "--out", "small")
+    said = run.json("train", "triangle", *words)
     assert [Path(each["run"]).name for each in said["runs"]] == ["small-4", "small-5"]
     configs = [json.loads(Path(each["run"], "config.json").read_text()) for each in said["runs"]]
     assert [config["train"]["seed"] for config in configs] == [4, 5]

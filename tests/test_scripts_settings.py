@@ -143,7 +143,7 @@ def test_a_run_is_made_again_to_the_bit(run: CommandLine, tmp_path: Path) -> Non
 
 
 def test_a_run_on_several_grids_can_be_made_again(run: CommandLine, tmp_path: Path) -> None:
-    assert run("train", "triangle", "gen:6:1", "--steps", 1, "--out", "many") == 0, run.err
+    assert run("train", "triangle", "gen:6:1", "--steps", 1, "--set", "n_envs=4", "--out", "many") == 0, run.err
     assert read_settings(tmp_path / "many" / "run.toml")["grids"] == ["triangle", "gen:6:1"]
     assert run("train", "--config", "many/run.toml") == 0, run.err
     assert (tmp_path / "many-again" / "config.json").read_bytes() == (tmp_path / "many" / "config.json").read_bytes()
@@ -179,7 +179,7 @@ def test_an_evaluation_of_chosen_days_says_so(run: CommandLine, trained: Path, t
     assert "town: 2 episodes from 2025-01-13 on, of 24 h, seed 0" in run.ok(*words)
     grid = load(tmp_path / "town.json")
     assert grid.series is not None
-    assert run("train", "town.json", "--steps", 1, "--out", "agent") == 0
+    assert run("train", "town.json", "--steps", 1, "--set", "n_envs=4", "--out", "agent") == 0
     text = run.ok("evaluate", "agent", "merit", "--episodes", 1, "--start", "2025-01-13")
     assert "the days were chosen: an agent may have been trained on them" in text
     assert not (tmp_path / "agent" / "evaluation.json").exists()

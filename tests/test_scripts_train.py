@@ -69,7 +69,7 @@ def test_an_evaluation_on_other_terms_is_not_kept(run: CommandLine, trained: Pat
 
 def test_an_evaluation_with_other_outages_or_overload_is_not_kept(run: CommandLine, tmp_path: Path) -> None:
     lines = ("--outages", "plant-town,5,6", "--overload", "trip")
-    assert run("train", "triangle", "--steps", 1, *lines, "--out", "own") == 0, run.err
+    assert run("train", "triangle", "--steps", 1, "--set", "n_envs=4", *lines, "--out", "own") == 0, run.err
     words = ("evaluate", "own", "--episodes", 1)
     run.ok(*words, "--outages", "plant-town,8,2")
     run.ok(*words, "--overload", "penalty")
@@ -148,7 +148,7 @@ def test_without_torch_train_names_the_extra_and_spares_the_old_run(tmp_path: Pa
 
 
 def test_train_takes_many_grids_and_the_agent_runs_any_other(run: CommandLine, tmp_path: Path) -> None:
-    text = run.ok("train", "triangle", "gen:6..7x2", "--steps", 1)
+    text = run.ok("train", "triangle", "gen:6..7x2", "--steps", 1, "--set", "n_envs=4")
     assert "compare  load-balancer evaluate runs/many-graph --grid GRID" in text
     value = run.json("evaluate", "many-graph", "--grid", "gen:8:3", "--episodes", 2)
     assert value["grid"] == "gen:8:3"
@@ -156,7 +156,7 @@ def test_train_takes_many_grids_and_the_agent_runs_any_other(run: CommandLine, t
     run.ok("render", "many-graph", "--grid", "gen:8:3", "--out", "episode.npz")
     episode = Episode.load(tmp_path / "episode.npz")
     assert (episode.policy, episode.grid_name) == ("agent", "gen:8:3")
-    run.ok("train", "gen:8:3", "--start", "many-graph", "--steps", 1)
+    run.ok("train", "gen:8:3", "--start", "many-graph", "--steps", 1, "--set", "n_envs=4")
     assert (tmp_path / "runs" / "gen:8:3-graph" / "grid.json").exists()
     for line, said in (
         ("evaluate many-graph", "many-graph: found an agent of 3 grids; allowed: one grid to run; add --grid"),
@@ -174,7 +174,7 @@ def test_train_takes_many_grids_and_the_agent_runs_any_other(run: CommandLine, t
 
 def test_a_shipped_agent_goes_by_its_name(run: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "SHIPPED", tmp_path / "agents")
-    run.ok("train", "triangle", "--steps", 1, "--out", "agents/everywhere")
+    run.ok("train", "triangle", "--steps", 1, "--set", "n_envs=4", "--out", "agents/everywhere")
     value = run.json("evaluate", "everywhere", "--grid", "gen:6:1", "--episodes", 1)
     assert list(value["policies"])[-2:] == ["agent", "optimum"]
     run.ok("render", "everywhere", "--grid", "gen:6:1", "--out", "grid_state.png")

@@ -64,7 +64,7 @@ def test_with_reactive_limits_and_the_slack_of_the_file_voltages_are_those_of_pa
     pandapower, networks = pytest.importorskip("pandapower"), pytest.importorskip("pandapower.networks")
     pytest.importorskip("numba")
     net = getattr(networks, name)()
-    pandapower.runpp(net, enforce_q_lims=True)
+    pandapower.runpp(net, enforce_q_lims=True, numba=False)
     arrays = load(f"pandapower:{name}").compile()
     at = buses_of(net, arrays)
     injection_mw = np.zeros(len(at))
@@ -85,7 +85,7 @@ def buses_of(net, arrays):
 def test_the_solution_of_pandapower_solves_the_equations_of_the_columns(name):
     pandapower, networks = pytest.importorskip("pandapower"), pytest.importorskip("pandapower.networks")
     net = getattr(networks, name)()
-    pandapower.runpp(net, calculate_voltage_angles=True, tolerance_mva=1e-9)
+    pandapower.runpp(net, calculate_voltage_angles=True, tolerance_mva=1e-9, numba=False)
     arrays = load(f"pandapower:{name}").compile()
     at = buses_of(net, arrays)
     angle = np.deg2rad(net.res_bus.va_degree.loc[at].to_numpy())

@@ -20,7 +20,7 @@ def targets(tmp_path_factory):
 @pytest.mark.parametrize(
     ("name", "files"),
     [
-        *[(name, 150) for name in ("json", "graphml", "matpower", "csv", "parquet", "episode")],
+        *[(name, 60) for name in ("json", "graphml", "matpower", "csv", "parquet", "episode")],
         *[("pandapower", 3), ("pypsa folder", 8), ("pypsa netcdf", 3)],
     ],
 )

@@ -72,7 +72,7 @@ def plan_days(
     ends_h = np.minimum(ends_h[: len(begins_h)], math.ceil(left_h))
     offer, need, load_flow = (in_periods(each, ends_h) for each in (offer, need, load_flow))
     forecast = Forecast(
-        np.minimum(ends_h, left_h) - begins_h,
+        np.minimum(ends_h, float(left_h)) - begins_h,  # of whole hours it would be of another type, compiled anew
         offer,
         need,
         load_flow,
