@@ -12,7 +12,7 @@ from envs import GridBatch, Problem
 from grid import GridError
 from grid.planning import optima
 from policies.baselines import Merit
-from policies.evaluation import run
+from policies.evaluation import floored, run
 
 GAIN_EPISODES = 4
 LEAST_GAIN_FRAC = 0.02  # of the reference cost
@@ -86,7 +86,7 @@ def gain(problem: Problem) -> float:
     The score is measured in it, so rewards divided by it mean the same on every grid.
     """
     batch = GridBatch(problem.replace(observation="flat"), GAIN_EPISODES)
-    merit = run(Merit(), batch, 0)
+    merit = floored(run(Merit(), batch, 0), batch)
     batch.reset(0)
     inputs = [batch.episode_inputs(i) for i in range(GAIN_EPISODES)]
     best = [each.cost for each in optima(batch.arrays, inputs, batch.prices, flow=batch.config.flow, processes=1)]
