@@ -64,10 +64,13 @@ class Rotation:
         count: how many grids there are.
         at_once: how many of them share a turn.
         seed: of the order and of each turn's envs.
+        rank: of a training that several share;
+        ranks: how many they are. Each has its part of those that share a turn.
     """
 
-    def __init__(self, count: int, at_once: int, seed: int) -> None:
+    def __init__(self, count: int, at_once: int, seed: int, rank: int = 0, ranks: int = 1) -> None:
         self.count, self.at_once, self.seed = count, at_once, seed
+        self._own = slice(rank, None, ranks)
         self.turn = 0  # the coming one
 
     def next(self) -> list[tuple[int, int]]:
@@ -77,7 +80,7 @@ class Rotation:
         chosen = np.resize(order, self.count + self.at_once)[start : start + self.at_once]  # the last begin again
         seeds = np.random.SeedSequence([self.seed, 1, self.turn]).generate_state(self.at_once)
         self.turn += 1
-        return list(zip(chosen.tolist(), seeds.tolist(), strict=True))
+        return list(zip(chosen.tolist(), seeds.tolist(), strict=True))[self._own]
 
 
 def gain(problem: Problem) -> float:

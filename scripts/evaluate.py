@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import tyro
 
 from scripts.console import Console, pairs
-from scripts.options import CommonJson, DatedWorld, MaybeCount, MaybePath, Seed, default, one_of
+from scripts.options import Cluster, CommonJson, DatedWorld, MaybeCount, MaybePath, Seed, Workers, default, one_of
 
 if TYPE_CHECKING:
     from envs import EnvConfig
@@ -63,11 +63,21 @@ class Evaluate(CommonJson):
     """also write what every policy did: .csv (units, and _lines and _costs beside it), .xlsx or .parquet"""
     plot: Annotated[MaybePath, default("no file")] = None
     """also draw the gaps, and a day of the agent or else the last policy beside the optimum's: .png, .svg, .pdf"""
+    workers: Workers = None
+    """processes of this machine that share the episodes; results do not depend on it"""
+    cluster: Cluster = None
+    """a Ray cluster whose machines share them instead, see docs/machines.md"""
     world: Annotated[DatedWorld, tyro.conf.OmitArgPrefixes] = field(default_factory=DatedWorld)
     """What is run, where it differs from the run's world or the defaults. With --start, episodes follow each other."""
 
     def run(self, console: Console) -> None:
         """Print the table and draw the picture."""
+        from grid import workers
+
+        with workers(self.workers, self.cluster):
+            self._run(console)
+
+    def _run(self, console: Console) -> None:
         from grid import Grid
         from policies import BASELINES, MOST_NODES, Mpc, Plan, evaluate
         from scripts.pictures import check_path, draw_comparison

@@ -78,6 +78,10 @@ Overload = Literal["penalty", "trip"]
 Flow = Literal["dc", "ac"]
 
 
+Workers = Annotated[int | None, number("N", int, 1), default("this one, and for solving one a core")]
+Cluster = Annotated[str | None, tyro.conf.arg(metavar="auto|ADDRESS"), default("this machine alone")]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Common:
     """What every command takes."""
