@@ -81,7 +81,7 @@ class Evaluate(CommonJson):
         from grid import Grid
         from policies import BASELINES, MOST_NODES, Mpc, Plan, evaluate
         from scripts.pictures import check_path, draw_comparison
-        from scripts.running import Schedule, is_installed, record_all, tell_of_compiling
+        from scripts.running import Schedule, is_installed, record_all
         from scripts.tables import check_tables, write_tables, written
 
         check_path(self.plot)
@@ -100,7 +100,6 @@ class Evaluate(CommonJson):
         cannot_plan = takes_all and not is_installed("numba")
         if cannot_plan:
             policies.remove(Plan.name)
-        tell_of_compiling(console, Plan.name in policies, config.flow == "ac")
         with console.progress("evaluating", 1.0) as report:
             kept: list[Episode] = []
             keep = None if self.out is None else kept.extend
@@ -169,7 +168,6 @@ class Evaluate(CommonJson):
         from envs import find_task
         from grid import GridError
         from policies import evaluate_task
-        from scripts.running import tell_of_compiling
 
         task = find_task(name)
         given = [
@@ -179,7 +177,6 @@ class Evaluate(CommonJson):
             found = f"{given[0]} beside it"
             raise GridError("--task", found, "the task alone, which says all of that", f"leave out {given[0]}")
         policies = self._policies()
-        tell_of_compiling(console)
         with console.progress("evaluating", 1.0) as report:
             outcome = evaluate_task(policies, task, self.seed, report, self.split, self.episodes)
         console.result(outcome.table().splitlines(), outcome.to_json())

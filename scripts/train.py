@@ -193,11 +193,9 @@ class Train(CommonJson):
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on
         from policies import make_room, train  # before an older run is removed, as torch may be missing
-        from scripts.running import tell_of_compiling
 
         run = self.folder()
         make_room(run, self.overwrite)
-        tell_of_compiling(console, config.policy == "graph", problems[0].config.flow == "ac")
         with console.progress(f"training {run}", 1.0) as report:
             agent = train(problems, config, run, report, started_s)
         return run, agent.stopped_early

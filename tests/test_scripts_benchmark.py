@@ -65,7 +65,7 @@ def test_benchmark_without_torch_leaves_ppo_out(tmp_path: Path) -> None:
     )
     done = separate(code, tmp_path, (*TRAIN_EXTRA, "pypsa"))
     assert "PPO: not measured; it needs: pip install load-balancer[train]" in done.stdout
-    assert done.stderr == ""
+    assert "Traceback" not in done.stderr
 
 
 def test_benchmark_leaves_out_what_a_grid_without_lines_has_none_of(
