@@ -128,7 +128,7 @@ class GridBatch:
         self.references = self.problem.reference_cost(outlook.load_mw[:steps], outlook.avail_frac[:steps])
         self.t, self._corrected, self._correction = 0, -1, None
         self._history = []
-        self._voltage_pu = None if self._ac is None else np.ones((self.batch_size, len(self.arrays.node_names)))
+        self.voltage_pu = None if self._ac is None else np.ones((self.batch_size, len(self.arrays.node_names)))
         self.state = initial_state(self.arrays, self.batch_size, self.config.relays)
         self._loading = np.zeros((self.batch_size, len(self.arrays.line_names)))
         return self._observe()
@@ -182,7 +182,7 @@ class GridBatch:
         day = self.day if self.config.plans else None
         out_h = self.outlook.out_h(self.t)
         given = self.action_map, self.state, self.inputs, self.limits, self.t, self._loading, out_h, day
-        view = view_of(*given, self._voltage_pu)
+        view = view_of(*given, self.voltage_pu)
         self.observation = self.encoder(view)
         return self.observation
 
@@ -254,7 +254,7 @@ class GridBatch:
         self._history.append({**terms, "cost": cost, "reference": reference, **energies})
         if done:
             self.metrics = {name: np.sum([row[name] for row in self._history], axis=0) for name in self._history[0]}
-        self.t, self.state, self._voltage_pu = self.t + 1, after, outcome.voltage_pu
+        self.t, self.state, self.voltage_pu = self.t + 1, after, outcome.voltage_pu
         self._loading = loading(self.arrays, outcome.carried)
         return self._observe(), reward, done
 

@@ -135,7 +135,7 @@ class FlatEncoder:
         parts = [
             view.gen_mw[:, self.ramped] / xp.asarray(self.ramped_max_mw),
             view.store_mwh[:, self.stores] / xp.asarray(self.stores_max_mwh),
-            *([_lowest_and_highest(view)] * self.sees_voltages),
+            *([xp.asarray(_lowest_and_highest(view))] * self.sees_voltages),
             view.idle_loading[:, self.limited],
         ]
         if self.switched.size:

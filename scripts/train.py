@@ -6,7 +6,7 @@ import shlex
 import time
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -25,9 +25,6 @@ from scripts.options import (
     default,
     one_of,
 )
-
-if TYPE_CHECKING:
-    from policies import TrainConfig
 
 Network = Literal["mlp", "extractor", "graph"]
 
@@ -52,7 +49,7 @@ class Train(CommonJson):
     stages: Annotated[
         str,
         tyro.conf.arg(metavar="STAGES"),
-        default("gradient; for mlp and extractor optimum,gradient; in AC ppo for gradient"),
+        default("gradient; for mlp and extractor optimum,gradient"),
     ] = ""
     """ways of learning, in turn: any of optimum, gradient and ppo, joined by commas"""
     lr: Annotated[MaybeRate, default("that of the stage and network")] = None
@@ -187,8 +184,6 @@ class Train(CommonJson):
             seen = replace(find_agent(config.start).env_config, split="train", outages=())
             env_config = seen if task is None else replace(env_config, action=seen.action)
         env_config = self.world.of(env_config, tuple(given | vars(config)))
-        if env_config.flow == "ac":
-            config = TrainConfig.from_fields(given | {"stages": _without_gradient(config)})
         problems = [Problem.of(replace(env_config, topology=source)) for source in sources]
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on
@@ -216,20 +211,6 @@ class Train(CommonJson):
         with console.progress(f"training {run}", 1.0) as report:
             agent = resume(run, self.steps, self.seconds, report, started_s)
         return run, agent.stopped_early
-
-
-def _without_gradient(config: TrainConfig) -> tuple[str, ...]:
-    """The stages with ppo in place of gradient, which knows no AC flow.
-
-    Raises:
-        GridError: the stage gradient is asked for.
-    """
-    from grid import GridError
-
-    if "gradient" in config.stages:
-        allowed = "optimum and ppo: the stage gradient knows no AC flow"
-        raise GridError("--stages", "gradient in AC", allowed, "leave out gradient, or train with --flow dc")
-    return tuple("ppo" if stage == "gradient" else stage for stage in config.plan)
 
 
 def _tail_frac(text: str) -> float:

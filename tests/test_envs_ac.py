@@ -100,19 +100,6 @@ def test_flow_is_one_of_two():
     assert str(caught.value).startswith("config.flow: found 'AC'; allowed: dc or ac")
 
 
-def test_the_stage_gradient_refuses_ac():
-    pytest.importorskip("torch")
-    pytest.importorskip("stable_baselines3")
-    from policies.learning.gradient import GradientLearner
-
-    with pytest.raises(GridError) as caught:
-        GradientLearner(None, GridBatch(config(), 2), 1.0)
-    assert str(caught.value) == (
-        "config.flow: found 'ac' beside the stage gradient; allowed: 'dc': that stage knows no AC flow; "
-        "train with --stages ppo, or with flow='dc'"
-    )
-
-
 @pytest.mark.parametrize("kind", ["flat", "graph"])
 def test_the_voltages_of_the_last_step_are_observed(kind):
     batch = GridBatch(EnvConfig(topology="case14", flow="ac", observation=kind), 3, 0)

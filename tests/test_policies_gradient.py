@@ -41,6 +41,7 @@ STORM = EnvConfig(
     **WEATHER,
 )
 STORM_BIDS = dataclasses.replace(STORM, action="bids")
+AC = EnvConfig("case14", horizon=10, flow="ac", action="bids", **WEATHER)
 
 
 def learner(policy, seed=0, episodes=6, config=CONFIG):
@@ -54,7 +55,9 @@ def learner(policy, seed=0, episodes=6, config=CONFIG):
 
 
 @pytest.mark.parametrize("policy", ["mlp", "extractor", "graph"])
-@pytest.mark.parametrize("config", [CONFIG, BIDS, STORM, STORM_BIDS], ids=["residual", "bids", "storm", "storm bids"])
+@pytest.mark.parametrize(
+    "config", [CONFIG, BIDS, STORM, STORM_BIDS, AC], ids=["residual", "bids", "storm", "storm bids", "ac"]
+)
 def test_the_torch_episode_is_the_numpy_episode(policy, config):
     gradient, network, batch = learner(policy, config=config)  # the graph policy's actions are bids anyway
     with torch.no_grad():
@@ -78,6 +81,20 @@ def test_the_torch_episode_is_the_numpy_episode(policy, config):
 @pytest.mark.parametrize(("config", "rel"), [(CONFIG, 3e-3), (STORM, 1e-2)], ids=["calm", "storm"])
 def test_the_gradient_of_the_return_equals_finite_differences(config, rel):
     """With lines out as well, some of which have tripped, and with decisions on forecasts."""
+    by_torch, by_differences = both_gradients(config, 1e-4 if config is CONFIG else 1e-5)  # observations are float32
+    assert by_torch == pytest.approx(by_differences, rel=rel, abs=1e-3)
+
+
+def test_the_gradient_in_ac_is_near_that_of_the_cost_in_ac():
+    """It is that of DC: losses and voltages have no part in it."""
+    by_torch, by_differences = both_gradients(AC, 1e-4)
+    along = by_torch @ by_differences / np.linalg.norm(by_torch) / np.linalg.norm(by_differences)
+    assert along > 0.95
+    assert np.linalg.norm(by_torch) == pytest.approx(np.linalg.norm(by_differences), rel=0.2)
+
+
+def both_gradients(config, step):
+    """(A,) slopes of the return by the biases of the mean action: of torch, and by central differences."""
     gradient, network, batch = learner("mlp", config=config)
     network.double()
     weight = network.action_net.bias
@@ -90,8 +107,7 @@ def test_the_gradient_of_the_return_equals_finite_differences(config, rel):
 
     network.zero_grad()
     total().backward()
-    exact = weight.grad.clone()
-    step = 1e-4 if config is CONFIG else 1e-5  # observations are float32
+    differences = []
     for i in range(len(weight)):
         values = []
         for sign in (1, -1):
@@ -99,7 +115,8 @@ def test_the_gradient_of_the_return_equals_finite_differences(config, rel):
                 weight[i] += sign * step
                 values.append(float(total()))
                 weight[i] -= sign * step
-        assert (values[0] - values[1]) / (2 * step) == pytest.approx(float(exact[i]), rel=rel, abs=1e-3)
+        differences.append((values[0] - values[1]) / (2 * step))
+    return weight.grad.numpy(), np.array(differences)
 
 
 def test_lines_are_out_and_trip_in_the_episodes_of_these_tests():

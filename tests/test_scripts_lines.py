@@ -37,10 +37,6 @@ def test_lines_trip_and_go_out_on_the_command_line(run: CommandLine, tmp_path: P
         ("evaluate merit --grid case14 --flow AC", "found 'AC'; allowed: dc, ac; "),
         ("train --resume runs/none --flow ac", "train --resume: found --flow beside it; allowed: the run"),
         ("evaluate merit --task case14-calm-v1 --flow ac", "--task: found --flow beside it; allowed: the task alone"),
-        (
-            "train triangle --flow ac --stages optimum,gradient",
-            "--stages: found gradient in AC; allowed: optimum and ppo: the stage gradient knows no AC flow; leave out",
-        ),
         ("train --resume runs/none --overload trip", "train --resume: found --overload beside it"),
         (
             "train --resume runs/none --policy mlp",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grid.arrays import GridArrays
+from grid.namespace import namespace
 from grid.physics import Outages, flows
 from grid.state import Inputs, Outcome
 
@@ -42,5 +43,6 @@ class Correction:
 
     def inputs(self, ahead: Inputs) -> Inputs:
         """The same inputs (..., B, N) with losses as demand."""
-        load_mw = ahead.load_mw * (1.0 + self.loss_frac[:, None])
+        xp = namespace(ahead.load_mw)
+        load_mw = ahead.load_mw * (1.0 + xp.asarray(self.loss_frac[:, None]))
         return Inputs(ahead.gen_avail_frac, load_mw, ahead.dt_h, ahead.in_service)

@@ -4,7 +4,8 @@ The step, the action map and the observation are the same code that runs on nump
 weather do not depend on the actions, so nothing has to be estimated: the gradient is exact wherever the cost has one.
 Where lines can be out or the day is planned, the batch takes the same steps on numpy beside it. It tells which lines
 are out and which have tripped, which is constant almost everywhere, how hot relays are, whose gradient is left out, and
-the plan. With a gate, forecasts are seen and the truth is stepped.
+the plan. With a gate, forecasts are seen and the truth is stepped. In AC, values are those of AC power flow, which the
+batch solves, and the gradient is that of DC around them.
 The critic is fitted to the same episodes' returns, so that PPO can go on from here.
 """
 
@@ -19,7 +20,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor
 
 from envs import GridBatch, Transition, loading, of_parts, view_of
-from grid import GridError, Inputs, Setpoint, State, settlement, step_costs
+from grid import Inputs, Outcome, Setpoint, State, settlement, step_costs
 from grid.physics import Limits, Outages, initial_state, limits, step
 from policies.learning.descent import Losses, descend
 from policies.learning.lines_out import TensorOutages
@@ -38,15 +39,9 @@ class GradientLearner:
         batch: the envs; reset here before each update.
         gamma: discount of the returns that the critic learns.
         tail_frac: share of the episodes of an update, the worst, whose mean return is raised.
-
-    Raises:
-        GridError: the envs' flow is AC.
     """
 
     def __init__(self, policy: ActorCriticPolicy, batch: GridBatch, gamma: float, tail_frac: float = 1.0) -> None:
-        if batch.problem.ac is not None:
-            mend = "train with --stages ppo, or with flow='dc'"
-            raise GridError("config.flow", "'ac' beside the stage gradient", "'dc': that stage knows no AC flow", mend)
         self.policy, self.batch, self.gamma, self.tail_frac = policy, batch, gamma, tail_frac
         self._action_map = batch.action_map.convert(_tensor)
         self._is_graph = isinstance(policy, GraphActorCriticPolicy)
@@ -83,13 +78,14 @@ class GradientLearner:
         start_mwh = state.store_mwh
         before = torch.zeros((batch.batch_size, len(arrays.line_names)), dtype=torch.float64)
         costs, values, outside = [], [], []
-        goes_along = config.plans or config.relays is not None or batch.outlook.lines is not None
+        is_ac = config.flow == "ac"
+        goes_along = config.plans or is_ac or config.relays is not None or batch.outlook.lines is not None
         for t in range(batch.horizon):
             known, now = self._as_tensors(batch.outlook.known(t), state, batch.limits.outages)
             day = batch.day if config.plans else None
             relays = dataclasses.replace(state, heat=batch.state.heat, lockout_h=batch.state.lockout_h)
             out_h = batch.outlook.out_h(t)
-            seen = batch.encoder(view_of(self._action_map, relays, known, now, t, before, out_h, day))
+            seen = batch.encoder(view_of(self._action_map, relays, known, now, t, before, out_h, day, batch.voltage_pu))
             asked = mean_action(self.policy, seen).double()
             actions = asked.clamp(-1.0, 1.0)
             outside.append((asked - actions).square().mean())
@@ -107,6 +103,8 @@ class GradientLearner:
                 true, actual = self._as_tensors(batch.outlook.inputs(t), state, lines_out)
             state, outcome = step(arrays, state, setpoint, true, actual)
             outcome = dataclasses.replace(outcome, tripped=tripped)
+            if is_ac:
+                outcome, state = around_ac(outcome, cast(Transition, batch.last).outcome), _around(state, batch.state)
             before = loading(arrays, outcome.carried)
             terms: list[Tensor] = list(step_costs(arrays, batch.prices, outcome, config.dt_h).values())
             costs.append(torch.stack(terms).sum(0))
@@ -120,6 +118,25 @@ class GradientLearner:
         now = limits(self._action_map.arrays, state, given)
         lines: Any = TensorOutages.of(outages)  # which offers the same on tensors
         return given, dataclasses.replace(now, outages=lines)
+
+
+def around_ac(linear: Outcome, done: Outcome) -> Outcome:
+    """What was done in AC, on numpy, with the gradient of the same step in DC, on tensors.
+
+    Lines carry apparent power, with the gradient of their flow. Losses and voltages have none.
+    """
+    carried = dataclasses.replace(done, flow_mw=done.carried)
+    constant = {"loss_mw": _tensor(done.loss_mw), "voltage_off_pu": _tensor(done.voltage_off_pu)}
+    return dataclasses.replace(_around(linear, carried), **constant)
+
+
+def _around(linear: Any, done: Any) -> Any:
+    """The record of tensors with the values of another one, on numpy; flags stay."""
+    moved = {}
+    for name, each in vars(linear).items():
+        if isinstance(each, Tensor) and each.dtype.is_floating_point:
+            moved[name] = each + (_tensor(getattr(done, name)) - each.detach())
+    return dataclasses.replace(linear, **moved)
 
 
 def discounted(rewards: Tensor, gamma: float) -> Tensor:
