@@ -26,7 +26,7 @@ def connected(address: str) -> Iterator[Engine]:
     except ModuleNotFoundError as error:
         raise GridError.without("ray", "an installation that works on a cluster", "cluster") from error
     try:
-        about = {"log_to_driver": False, "configure_logging": False, "logging_level": "error"}
+        about: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": "error"}
         ray.init(address=address, runtime_env={"env_vars": ALONE}, **about)
     except (ConnectionError, RuntimeError, ValueError) as error:
         found = str(error).splitlines()[0]
