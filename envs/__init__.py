@@ -14,6 +14,7 @@ from envs.futures import Futures
 from envs.load_balancer import LoadBalancer, configure
 from envs.outages import Outage
 from envs.outlook import steps_to_draw
+from envs.portable import PortableProblem
 from envs.problem import Problem
 from envs.recording import Recorder
 from envs.rewards import scale_floor
@@ -31,6 +32,7 @@ __all__ = [
     "LoadBalancer",
     "LoadBalancerVector",
     "Outage",
+    "PortableProblem",
     "Problem",
     "Recorder",
     "Task",

@@ -67,6 +67,7 @@ class GridBatch:
         self.encoder = ENCODERS[config.observation](problem.arrays, problem.layout, problem.load_high_mw)
         self.observation_space = self.encoder.space
         self.action_space = gym.spaces.Box(-1.0, 1.0, (len(problem.arrays.controllable),), np.float32)
+        self.first: int  # number of the first episode that the seed starts
         self.seed(seed)
         self.last: Transition | None = None
         self.costs: dict[str, Array] = {}  # of the step that ended last, each (B,), keys as grid.costs.TERMS
@@ -93,9 +94,11 @@ class GridBatch:
             if len(seed) != self.batch_size:
                 found, mend = f"{len(seed)} of them", "give one seed, or one for each episode"
                 raise GridError("seeds", found, f"{self.batch_size}, one for each episode", mend)
+            self.first = 0
             children = [_child(self._stream(each), 0) for each in seed]
         else:
             root = self._stream(seed)
+            self.first = first
             children = [_child(root, first + i) for i in range(self.batch_size)]
         self._rngs = [np.random.default_rng(child) for child in children]
 

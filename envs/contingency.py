@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from envs.batch import GridBatch
 from envs.config import EnvConfig
-from grid import GridArrays, GridError, Inputs, Setpoint, connected
+from envs.portable import PortableProblem
+from grid import GridArrays, GridError, Inputs, Setpoint, connected, is_shared, run
 from grid.physics import Limits, Outages, initial_state, limits, step
 
 DAY_H = 24.0
@@ -69,20 +71,30 @@ def contingencies(
     alike = {(each.gen_avail_frac.tobytes(), each.load_mw.tobytes()): k for k, each in reversed([*enumerate(given)])}
     first_alike = sorted(alike.values())  # each hour once: of those that are alike, the first
     looked_at, given = looked_at[first_alike], [given[k] for k in first_alike]
-    seen = []
-    rows, done = np.concatenate([[-1], lines]), 0  # −1: no line is out
-    for first in range(0, len(rows), BLOCK):
-        status = rows[first : first + BLOCK, None] != np.arange(len(arrays.line_names))
-        outages, hourly = Outages.of(arrays, status), []
-        for inputs in given:
-            hourly.append(_outcomes(batch, inputs, status, outages))
-            done += len(status)
-            if progress is not None:
-                progress(done / (len(rows) * len(looked_at)), "")
-        seen.append(np.array(hourly))
+    rows = np.concatenate([[-1], lines])  # −1: no line is out
+    blocks = [rows[first : first + BLOCK] for first in range(0, len(rows), BLOCK)]
+    work = partial(_of_block, PortableProblem.of(batch.problem), given)
+    seen: list[np.ndarray] = []
+    hourly: list[np.ndarray] = []
+    for of_hour in run(work, blocks, None if is_shared() else 1):
+        hourly.append(of_hour)
+        if len(hourly) == len(given):
+            seen.append(np.array(hourly))
+            hourly = []
+        if progress is not None:
+            progress((len(seen) + len(hourly) / len(given)) / len(blocks), "")
     by_row = np.concatenate(seen, axis=2).transpose(2, 1, 0)  # (R, 5, T)
     found = [_worst(arrays, line, hours[looked_at], *by_row[row]) for row, line in enumerate(rows.tolist())]
     return found[0], sorted(found[1:], key=lambda one: (-round(one.unserved_mw, 6), -one.worst_loading_frac))
+
+
+def _of_block(packed: PortableProblem, given: list[Inputs], rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Of each of the hours, ``_outcomes`` with each of the lines (R,) out."""
+    batch = GridBatch(packed.problem())
+    status = rows[:, None] != np.arange(len(batch.arrays.line_names))
+    outages = Outages.of(batch.arrays, status)
+    for inputs in given:
+        yield _outcomes(batch, inputs, status, outages)
 
 
 def _outcomes(batch: GridBatch, inputs: Inputs, status: np.ndarray, outages: Outages | None) -> np.ndarray:

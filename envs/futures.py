@@ -37,7 +37,7 @@ class Futures:
                 np.random.default_rng(np.random.SeedSequence([seed, STREAM], spawn_key=(i, k)))
                 for k in range(count + half)
             ]
-            for i in range(batch.batch_size)
+            for i in range(batch.first, batch.first + batch.batch_size)
         ]
         of_errors = [rng for row in rngs for rng in row[:half]]
         errors = draw_errors(arrays, config, batch.problem.source.draw(of_errors, steps, config.dt_h), of_errors)

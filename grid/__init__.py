@@ -25,7 +25,7 @@ from grid.costs import (
 from grid.episode import IN_SERVICE, OUT, SHAPES, TRIPPED, Episode, band_pu, describe, line_status, shapes_of
 from grid.episode_tables import EPISODE_TABLES
 from grid.errors import Fault, Faults, GridError, nearest
-from grid.executor import cores
+from grid.executor import beside, cores, is_shared, run, workers
 from grid.files import PARTIAL, atomic_path, check_writable, remove_leftovers
 from grid.graph import Grid, Series
 from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
@@ -69,12 +69,14 @@ __all__ = [
     "Term",
     "atomic_path",
     "band_pu",
+    "beside",
     "by_arrays",
     "check_writable",
     "connected",
     "cores",
     "describe",
     "is_finite",
+    "is_shared",
     "is_whole",
     "line_status",
     "linear_cost_per_mwh",
@@ -88,10 +90,12 @@ __all__ = [
     "priced",
     "remove_leftovers",
     "reported",
+    "run",
     "settlement",
     "shapes_of",
     "step_amounts",
     "step_costs",
     "store_value_per_mwh",
     "usable_mwh",
+    "workers",
 ]

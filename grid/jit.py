@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,8 @@ def compiled(function: Callable[..., Any], reorders_sums: bool = True) -> Any:
     dispatcher: Any = njit(nogil=True, error_model="numpy", fastmath=SUMS_REORDERED if reorders_sums else False)(
         function
     )
+    compiler = dispatcher._compiler
+    compiler.compile = partial(_told, compiler.compile)
     with suppress(RuntimeError):  # no folder can be written: each process compiles for itself
         dispatcher.enable_caching()
         kept = dispatcher._cache._cache_file
@@ -44,6 +47,17 @@ def compiled(function: Callable[..., Any], reorders_sums: bool = True) -> Any:
 def compiled_exactly(function: Callable[..., Any]) -> Any:
     """The same, with every operation as it is written: what is taken in full leaves exactly nothing."""
     return compiled(function, reorders_sums=False)
+
+
+def _told(compile_: Callable[..., Any], *args: Any) -> Any:
+    _tell()
+    return compile_(*args)
+
+
+@cache
+def _tell() -> None:
+    """Say what the caller waits for, once in a process; nothing is said where machine code is kept."""
+    logging.getLogger(__name__).warning("compiling for this machine: up to a minute; later runs find it made")
 
 
 def _index(load: Callable[[], dict[Any, Any]]) -> dict[Any, Any]:
@@ -58,12 +72,6 @@ def _index(load: Callable[[], dict[Any, Any]]) -> dict[Any, Any]:
 def _sources(folder: Path) -> bytes:
     files = sorted({*folder.glob("*.py"), *(Path(__file__).with_name(name) for name in ("jit.py", "simd.py"))})
     return hashlib.sha256(b"".join(path.read_bytes() for path in files if path.exists())).digest()
-
-
-def is_kept(function: Any) -> bool:
-    """Whether machine code of a compiled function is kept."""
-    kept = getattr(function._cache, "_cache_file", None)
-    return kept is not None and bool(kept._load_index())
 
 
 def for_each(work: Callable[[Array], None], parts: Array) -> None:

@@ -26,7 +26,7 @@ from policies.rollout import SEEN, as_seen
 from policies.runs import CONFIG, allowed_runs, find_run
 
 FORMAT = "load-balancer-run/3"
-GRID, WEIGHTS = "grid.json", "weights.safetensors"
+GRID, PROFILES, WEIGHTS = "grid.json", "grid_profiles.csv", "weights.safetensors"
 PICKLES = (".pkl", ".pickle", ".zip", ".pt", ".pth", ".joblib")
 SMALLEST = "triangle"  # of the bundled grids: any will do to make a network that fits all
 ALIASED = ("pi_features_extractor.", "vf_features_extractor.")
@@ -75,6 +75,7 @@ class Agent:
             first of several.
         grids: that it was trained on.
         stopped_early: whether Ctrl-C ended the training that it comes from.
+        run: the folder that it comes from, if there is one.
     """
 
     def __init__(
@@ -84,12 +85,23 @@ class Agent:
         env_config: EnvConfig,
         grids: tuple[TrainedOn, ...],
         stopped_early: bool = False,
+        run: Path | None = None,
     ) -> None:
+        self.run = run
         self.name, self.env_config, self.grids, self.stopped_early = name, env_config, grids, stopped_early
         self.policy = policy
         policy.set_training_mode(False)
         if len(grids) > 1 and isinstance(policy, GraphActorCriticPolicy):
             policy.rewire([])  # it knows no grid until it is reset on one
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What ``load_agent`` makes it of, by the names of a run; the weights are those of now. Empty without a run."""
+        if self.run is None:
+            return {}
+        paths = [self.run / name for name in (CONFIG, GRID, PROFILES)]
+        files = {path.name: path.read_bytes() for path in paths if path.exists()}
+        return {**files, WEIGHTS: _content(self.policy.state_dict())}
 
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
@@ -216,9 +228,12 @@ def read_config(run: Path, allowed: str | None = None) -> Settings:
 
 def write_weights(run: Path, state: dict[str, torch.Tensor]) -> None:
     """Write the network, whole or not at all."""
-    content = save({name: value.contiguous() for name, value in _own(state).items()}, {"format": FORMAT})
     with atomic_path(run / WEIGHTS) as temporary:
-        temporary.write_bytes(content)
+        temporary.write_bytes(_content(state))
+
+
+def _content(state: dict[str, torch.Tensor]) -> bytes:
+    return save({name: value.contiguous() for name, value in _own(state).items()}, {"format": FORMAT})
 
 
 def read_weights(run: Path, policy: ActorCriticPolicy) -> None:
@@ -272,4 +287,4 @@ def load_agent(run_or_name: str | Path, name: str = "agent") -> Agent:
     batch = GridBatch(as_seen(problem, observed(env_config, config)))
     policy = make_policy(config, batch.observation_space, batch.action_space, [batch.arrays])
     read_weights(run, policy)
-    return Agent(name, policy, env_config, grids)
+    return Agent(name, policy, env_config, grids, run=run)

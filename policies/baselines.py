@@ -38,7 +38,7 @@ class Random:
 
     def reset(self, batch: GridBatch) -> None:
         """Start the stream of random numbers anew."""
-        self._rng = np.random.default_rng(self.seed)
+        self._rng = np.random.default_rng([self.seed, batch.first])
 
     def act(self, batch: GridBatch) -> Setpoint:
         """Draw the output of every source and store."""

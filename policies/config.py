@@ -39,7 +39,17 @@ TUNING_SETTINGS = {"mlp": {"batch_size": 6144, "n_epochs": 2}}
 OF_POLICY: Any = None
 """Stands for the default of the policy, which takes its place when the config is made."""
 
-COUNTS = ("n_envs", "batch_size", "n_epochs", "width", "graph_width", "graph_layers", "grids_per_update", "threads")
+COUNTS = (
+    "n_envs",
+    "batch_size",
+    "n_epochs",
+    "width",
+    "graph_width",
+    "graph_layers",
+    "grids_per_update",
+    "threads",
+    "ranks",
+)
 
 DEFAULT_SECONDS = 120.0
 
@@ -74,6 +84,7 @@ class TrainConfig:
     graph_layers: int = 2  # rounds of message passing; extractor and graph
     grids_per_update: int = 8  # which add up their gradients, each with an equal share of n_envs; or all, if fewer
     start: str | None = None  # run or shipped agent of the policy graph whose weights come first; its network stays
+    ranks: int = 1  # processes that share the envs of an update, of the stage gradient alone; results depend on it
     threads: int = 1  # of torch, while it trains; with two, PPO on a busy machine was eight times slower
 
     def __post_init__(self) -> None:
@@ -110,11 +121,15 @@ class TrainConfig:
             self._require(name, is_finite(getattr(self, name)), "a finite number")
         for name in ("gamma", "gae_lambda"):
             self._require(name, is_finite(getattr(self, name)) and 0 <= getattr(self, name) <= 1, "a number in [0, 1]")
-        self._check_tail()
+        self._check_gradient()
         if self.steps is None and self.seconds is None:
             object.__setattr__(self, "seconds", DEFAULT_SECONDS)
 
-    def _check_tail(self) -> None:
+    def _check_gradient(self) -> None:
+        """What one stage alone knows of."""
+        if self.ranks > 1 and self.plan != ("gradient",):
+            found, allowed = f"{self.ranks} for {', '.join(self.plan)}", "1, or the stage gradient alone"
+            raise GridError("train.ranks", found, allowed, "write --stages gradient, or leave out ranks")
         tail = self.tail_frac
         self._require("tail_frac", is_finite(tail) and 0 < tail <= 1, "a share in (0, 1]")
         if tail < 1 and "gradient" not in self.plan:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from typing import Literal
 
 import numpy as np
 
-from envs import TEST_SEED, EnvConfig, GridBatch, Problem, Recorder, Task, find_task, scale_floor
-from grid import REPORTED, TERMS, Array, Episode, GridError, nearest, overload_mw, reported, usable_mwh
+from envs import TEST_SEED, EnvConfig, GridBatch, PortableProblem, Problem, Recorder, Task, find_task, scale_floor
+from grid import REPORTED, TERMS, Array, Episode, GridError, is_shared, nearest, overload_mw, reported, usable_mwh
+from grid import run as share_out
 from grid.planning import optima
 from policies.baselines import BASELINES, Merit, Policy
 from policies.comparison import OPTIMUM, SUMS, Runs, compare
+from policies.portable import PortablePolicy
 from policies.rollout import SEEN, as_seen, rollout
 from policies.table import Bootstrap, Evaluation, Row
 
 LEAST_SAID_FRAC = 1e-4
 """Share of the demand from which the table says how much the optimum sheds or spills where no policy can."""
+
+CHUNK = 20  # episodes that a policy runs side by side, wherever it runs them: so results never depend on who does
 
 Report = Callable[[float, str], None]
 """Called with the share of the work that is done, in [0, 1], and what is being done."""
@@ -65,7 +69,7 @@ def evaluate(
     report = progress or (lambda done, what: None)
     config = config.replace(split=split) if isinstance(config, Problem) else dataclasses.replace(config, split=split)
     batch = GridBatch(config, episodes, seed)
-    runs, merit, best, exact = _measure(deciders, batch, seed, report, keep)
+    runs, merit, best, exact = _measure(policies, batch, seed, report, keep)
     days = batch.horizon * batch.config.dt_h / 24
     rows = compare([*runs, best], merit, best, Bootstrap(episodes, seed), days, against)
     notes = _reference_notes(batch.config)
@@ -107,11 +111,11 @@ def evaluate_task(
     if parts == 1:
         whole = evaluate(policies, task.config(), each, seed, progress, split)
         return dataclasses.replace(whole, task=task.name)
-    deciders, found = [_decider(policy) for policy in policies], []
+    found = []
     for number, name in enumerate(task.test):
         batch = GridBatch(task.config(name, split), each, seed)
         told = partial(lambda start, done, what: report((start + done) / parts, what), number)
-        runs, merit, best, _ = _measure(deciders, batch, seed, told)
+        runs, merit, best, _ = _measure(policies, batch, seed, told)
         found.append([some.share_of(merit.reference.mean()) for some in (*runs, merit, best)])
     *pooled, merit, best = (Runs.joined(some) for some in zip(*found, strict=True))
     total, days = len(merit.cost), batch.horizon * batch.config.dt_h / 24
@@ -136,29 +140,78 @@ def _reference_notes(config: EnvConfig) -> list[str]:
 
 
 def _measure(
-    deciders: Sequence[Policy],
+    policies: Sequence[str | Policy],
     batch: GridBatch,
     seed: int,
     report: Report,
     keep: Callable[[list[Episode]], None] | None = None,
 ) -> tuple[list[Runs], Runs, Runs, int]:
     """The runs of the policies, of the merit order and of the optimum, and how many optima the step can follow."""
-    parts, merit, runs = len(deciders) + 2, run(Merit(), batch, seed), []
-    for k, policy in enumerate(deciders):
-        report((k + 1) / parts, policy.name)
-        count_step = _step_counter(report, k + 1, parts, policy.name, batch.horizon)
-        if isinstance(policy, Merit) and keep is None:
-            runs.append(merit)
-            continue
-        seen = _seen_by(policy, batch, seed)
-        if keep is None:
-            runs.append(run(policy, seen, seed, count_step))
-        else:
-            recorder = Recorder(seen, policy.name)
-            runs.append(run(policy, seen, seed, partial(_call_both, recorder.add, count_step)))
-            keep(recorder.episodes())
-    best, exact = _optima(batch, seed, lambda done: report((parts - 1 + done) / parts, OPTIMUM))
-    return runs, merit, best, exact
+    parts, episodes, records, done = len(policies) + 2, batch.batch_size, keep is not None, 0.0
+    pieces = [(first, min(CHUNK, episodes - first)) for first in range(0, episodes, CHUNK)]
+    is_merit = [not records and (policy == Merit.name or isinstance(policy, Merit)) for policy in policies]
+    to_run = [Merit.name, *(policy for policy, known in zip(policies, is_merit, strict=True) if not known)]
+    packed = [PortablePolicy.of(policy) if is_shared() else None for policy in to_run]
+    given = PortableProblem.of(batch.problem)
+    by_others = [(policy, piece) for policy in packed if policy is not None for piece in pieces]
+    played = share_out(partial(_play_packed, given, seed, records), by_others)
+
+    def tell(name: str, share: float) -> None:
+        nonlocal done
+        done += share
+        report(done / parts, name)
+
+    runs: list[Runs] = []
+    for policy, goods in zip(to_run, packed, strict=True):
+        decider, found = _decider(policy), []
+        tell(decider.name, 0.0)
+        for piece in pieces:
+            if goods is None:
+                after = partial(tell, decider.name, 1 / len(pieces) / batch.horizon)
+                found.append(_play(decider, batch.problem, seed, piece, records, after))
+            else:
+                found.append(next(played))
+                tell(decider.name, 1 / len(pieces))
+        if keep is not None and runs:  # the first is merit for comparison
+            keep([episode for one in found for episode in one.recorded])
+        runs.append(floored(Runs.joined([one.runs for one in found]), batch))
+    merit, *others = runs
+    rest = iter(others)
+    best, exact = _optima(batch, seed, lambda share: report((parts - 1 + share) / parts, OPTIMUM))
+    return [merit if known else next(rest) for known in is_merit], merit, best, exact
+
+
+@dataclass(frozen=True, eq=False)
+class _Played:
+    """What a policy did on some episodes."""
+
+    runs: Runs
+    recorded: list[Episode]  # empty, unless they are wanted
+
+
+def _play(
+    policy: Policy,
+    problem: Problem,
+    seed: int,
+    piece: tuple[int, int],
+    records: bool,
+    after_step: Callable[[], None] = lambda: None,
+) -> _Played:
+    """Run some of the episodes of the seed: from this number on, so many."""
+    first, count = piece
+    batch = _seen_by(policy, GridBatch(problem, count, seed), seed)
+    if not records:
+        return _Played(run(policy, batch, seed, after_step, first), [])
+    recorder = Recorder(batch, policy.name)
+    runs = run(policy, batch, seed, partial(_call_both, recorder.add, after_step), first)
+    return _Played(runs, recorder.episodes())
+
+
+def _play_packed(
+    problem: PortableProblem, seed: int, records: bool, item: tuple[PortablePolicy, tuple[int, int]]
+) -> Iterator[_Played]:
+    policy, piece = item
+    yield _play(policy.policy(), problem.problem(), seed, piece, records)
 
 
 def run_episodes(policy: str | Policy, config: EnvConfig | Problem, episodes: int = 1, seed: int = 0) -> list[Episode]:
@@ -181,9 +234,11 @@ def run_episodes(policy: str | Policy, config: EnvConfig | Problem, episodes: in
     return recorder.episodes()
 
 
-def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], None] = lambda: None) -> Runs:
-    """Let a policy run the episodes of the seed, one for each env of the batch."""
-    batch.seed(seed)
+def run(
+    policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], None] = lambda: None, first: int = 0
+) -> Runs:
+    """Let a policy run the episodes of the seed from this number on, one for each env of the batch."""
+    batch.seed(seed, first)
     steps: list[dict[str, Array]] = []
 
     def count_step() -> None:
@@ -191,9 +246,7 @@ def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], No
         after_step()
 
     decided_s = rollout(batch, policy, count_step)
-    reference, least = batch.reference_cost, scale_floor(batch.arrays, batch.config.dt_h) * batch.horizon
-    if reference.mean() < least:
-        reference = np.full_like(reference, least)
+    reference = batch.reference_cost
     decision_s = decided_s / (batch.horizon * batch.batch_size)
     cost = batch.metrics["cost"]
     sums = {name: batch.metrics.get(name, np.zeros_like(cost)) for name in SUMS}
@@ -209,6 +262,14 @@ def run(policy: Policy, batch: GridBatch, seed: int, after_step: Callable[[], No
         terms={name: batch.metrics[name] for name in TERMS if name in batch.metrics},
         reported=_with_cycles({name: sum(step[name] for step in steps) for name in REPORTED}, batch),
     )
+
+
+def floored(runs: Runs, batch: GridBatch) -> Runs:
+    """The same with a floor for the reference cost, where its mean over all episodes is too low."""
+    least = scale_floor(batch.arrays, batch.config.dt_h) * batch.horizon
+    if runs.reference.mean() >= least:
+        return runs
+    return dataclasses.replace(runs, reference=np.full_like(runs.reference, least))
 
 
 def _reported(batch: GridBatch) -> dict[str, Array]:
@@ -249,12 +310,6 @@ def _decider(policy: str | Policy) -> Policy:
     if policy not in BASELINES:
         raise GridError("policy", repr(policy), "a baseline or a loaded agent", nearest(policy, BASELINES))
     return BASELINES[policy]()
-
-
-def _step_counter(report: Report, part: int, parts: int, name: str, horizon: int) -> Callable[[], None]:
-    """To be called after each step of a policy's run, which is one of the parts of the work."""
-    steps = count(1)
-    return lambda: report((part + next(steps) / horizon) / parts, name)
 
 
 def _call_both(one: Callable[[], None], other: Callable[[], None]) -> None:

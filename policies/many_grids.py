@@ -12,7 +12,7 @@ from envs import GridBatch, Problem
 from grid import GridError
 from grid.planning import optima
 from policies.baselines import Merit
-from policies.evaluation import run
+from policies.evaluation import floored, run
 
 GAIN_EPISODES = 4
 LEAST_GAIN_FRAC = 0.02  # of the reference cost
@@ -64,10 +64,13 @@ class Rotation:
         count: how many grids there are.
         at_once: how many of them share a turn.
         seed: of the order and of each turn's envs.
+        rank: of a training that several share;
+        ranks: how many they are. Each has its part of those that share a turn.
     """
 
-    def __init__(self, count: int, at_once: int, seed: int) -> None:
+    def __init__(self, count: int, at_once: int, seed: int, rank: int = 0, ranks: int = 1) -> None:
         self.count, self.at_once, self.seed = count, at_once, seed
+        self._own = slice(rank, None, ranks)
         self.turn = 0  # the coming one
 
     def next(self) -> list[tuple[int, int]]:
@@ -77,7 +80,7 @@ class Rotation:
         chosen = np.resize(order, self.count + self.at_once)[start : start + self.at_once]  # the last begin again
         seeds = np.random.SeedSequence([self.seed, 1, self.turn]).generate_state(self.at_once)
         self.turn += 1
-        return list(zip(chosen.tolist(), seeds.tolist(), strict=True))
+        return list(zip(chosen.tolist(), seeds.tolist(), strict=True))[self._own]
 
 
 def gain(problem: Problem) -> float:
@@ -86,7 +89,7 @@ def gain(problem: Problem) -> float:
     The score is measured in it, so rewards divided by it mean the same on every grid.
     """
     batch = GridBatch(problem.replace(observation="flat"), GAIN_EPISODES)
-    merit = run(Merit(), batch, 0)
+    merit = floored(run(Merit(), batch, 0), batch)
     batch.reset(0)
     inputs = [batch.episode_inputs(i) for i in range(GAIN_EPISODES)]
     best = [each.cost for each in optima(batch.arrays, inputs, batch.prices, flow=batch.config.flow, processes=1)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import logging
 import os
 import signal
 import sys
@@ -100,6 +101,8 @@ def _run(words: list[str]) -> int:
     if options is None:
         return 0
     out = console.Console(json=getattr(options, "json", False), quiet=options.quiet)
+    if out.quiet:
+        logging.getLogger("grid").setLevel(logging.ERROR)
     with redirect_stdout(sys.stderr if out.json else sys.stdout):  # no library may add to the one object
         return options.run(out) or 0
 

@@ -7,7 +7,19 @@ from typing import Annotated, Any
 
 from scripts import console as words
 from scripts.console import Console
-from scripts.options import CommonJson, Count, Flow, GridName, MaybePath, Seed, default, number, one_of
+from scripts.options import (
+    Cluster,
+    CommonJson,
+    Count,
+    Flow,
+    GridName,
+    MaybePath,
+    Seed,
+    Workers,
+    default,
+    number,
+    one_of,
+)
 
 MaybeHour = Annotated[float | None, number("HOUR", float, 0)]
 
@@ -28,18 +40,23 @@ class ContingencyCommand(CommonJson):
     """how many outages to print, worst first; --json holds all"""
     picture: Annotated[MaybePath, default("no picture")] = None
     """also draw them to this .png, .svg or .pdf file"""
+    workers: Workers = None
+    """processes of this machine that share the outages, 256 at a time; results do not depend on it"""
+    cluster: Cluster = None
+    """a Ray cluster whose machines share them instead, see docs/machines.md"""
 
     def run(self, console: Console) -> None:
         """Print the ranked table."""
         from envs import EnvConfig, contingencies
         from envs.rendering import contingency_picture
+        from grid import workers
         from scripts.pictures import check_path
         from scripts.running import fitting
         from topologies import load
 
         check_path(self.picture)
         grid = load(self.grid)
-        with console.progress("running outages", 1.0) as report:
+        with workers(self.workers, self.cluster), console.progress("running outages", 1.0) as report:
             config = fitting(EnvConfig(topology=grid, horizon=24, split="test", flow=self.flow, forecast_h=()))
             intact, outages = contingencies(config, self.hour, self.seed, report)
         in_ac = self.flow == "ac"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import tyro
 
 from scripts.console import Console, pairs
-from scripts.options import CommonJson, DatedWorld, MaybeCount, MaybePath, Seed, default, one_of
+from scripts.options import Cluster, CommonJson, DatedWorld, MaybeCount, MaybePath, Seed, Workers, default, one_of
 
 if TYPE_CHECKING:
     from envs import EnvConfig
@@ -63,15 +63,25 @@ class Evaluate(CommonJson):
     """also write what every policy did: .csv (units, and _lines and _costs beside it), .xlsx or .parquet"""
     plot: Annotated[MaybePath, default("no file")] = None
     """also draw the gaps, and a day of the agent or else the last policy beside the optimum's: .png, .svg, .pdf"""
+    workers: Workers = None
+    """processes of this machine that share the episodes; results do not depend on it"""
+    cluster: Cluster = None
+    """a Ray cluster whose machines share them instead, see docs/machines.md"""
     world: Annotated[DatedWorld, tyro.conf.OmitArgPrefixes] = field(default_factory=DatedWorld)
     """What is run, where it differs from the run's world or the defaults. With --start, episodes follow each other."""
 
     def run(self, console: Console) -> None:
         """Print the table and draw the picture."""
+        from grid import workers
+
+        with workers(self.workers, self.cluster):
+            self._run(console)
+
+    def _run(self, console: Console) -> None:
         from grid import Grid
         from policies import BASELINES, MOST_NODES, Mpc, Plan, evaluate
         from scripts.pictures import check_path, draw_comparison
-        from scripts.running import Schedule, is_installed, record_all, tell_of_compiling
+        from scripts.running import Schedule, is_installed, record_all
         from scripts.tables import check_tables, write_tables, written
 
         check_path(self.plot)
@@ -90,7 +100,6 @@ class Evaluate(CommonJson):
         cannot_plan = takes_all and not is_installed("numba")
         if cannot_plan:
             policies.remove(Plan.name)
-        tell_of_compiling(console, Plan.name in policies, config.flow == "ac")
         with console.progress("evaluating", 1.0) as report:
             kept: list[Episode] = []
             keep = None if self.out is None else kept.extend
@@ -159,7 +168,6 @@ class Evaluate(CommonJson):
         from envs import find_task
         from grid import GridError
         from policies import evaluate_task
-        from scripts.running import tell_of_compiling
 
         task = find_task(name)
         given = [
@@ -169,7 +177,6 @@ class Evaluate(CommonJson):
             found = f"{given[0]} beside it"
             raise GridError("--task", found, "the task alone, which says all of that", f"leave out {given[0]}")
         policies = self._policies()
-        tell_of_compiling(console)
         with console.progress("evaluating", 1.0) as report:
             outcome = evaluate_task(policies, task, self.seed, report, self.split, self.episodes)
         console.result(outcome.table().splitlines(), outcome.to_json())

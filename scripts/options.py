@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, get_args
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
@@ -69,13 +69,18 @@ MaybeSeed = Annotated[int | None, number("SEED", int, 0)]
 MaybeCount = Annotated[int | None, number("N", int, 1)]
 Seconds = Annotated[float, number("S", float, 0, above=True)]
 MaybeSeconds = Annotated[float | None, number("S", float, 0, above=True)]
-MaybePath = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
+# by `Path | None`, tyro would import typeguard and with it asyncio, which takes longer than to inspect a grid
+MaybePath = Annotated[Optional[Path], tyro.conf.arg(metavar="PATH")]  # noqa: UP045
 GridName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GRID")]
 MaybeHours = Annotated[float | None, number("H", float, 0, above=True)]
 MaybeShare = Annotated[float | None, number("SHARE", float, 0)]
 MaybeRate = Annotated[float | None, number("RATE", float, 0, above=True)]
 Overload = Literal["penalty", "trip"]
 Flow = Literal["dc", "ac"]
+
+
+Workers = Annotated[int | None, number("N", int, 1), default("this one, and for solving one a core")]
+Cluster = Annotated[str | None, tyro.conf.arg(metavar="auto|ADDRESS"), default("this machine alone")]
 
 
 @dataclass(frozen=True, kw_only=True)

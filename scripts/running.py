@@ -13,7 +13,6 @@ import numpy as np
 
 from envs import EnvConfig, GridBatch, Recorder, steps_to_draw
 from grid import Episode, Grid, GridError, Setpoint, nearest
-from grid.physics import is_ac_compiled
 from grid.planning import Optimum, optima
 from policies import BASELINES, Policy, allowed_runs, find_run, rollout, run_episodes, shipped
 from topologies import GENERATED_PREFIX, NAME_PREFIXES, ProfileSource, load, names
@@ -54,17 +53,6 @@ def is_installed(package: str) -> bool:
     except ImportError:
         return False
     return True
-
-
-def tell_of_compiling(console: Console, plans: bool = True, is_ac: bool = False) -> None:
-    """Say what the first plan of a day and the first AC power flow wait for."""
-    if plans:
-        from grid.planning.day import is_compiled  # where numba is
-
-        if not is_compiled():
-            console.say("compiling what plans the day ahead: half a minute, this once")
-    if is_ac and not is_ac_compiled():
-        console.say("compiling AC power flow: half a minute, this once")
 
 
 def check_length(grid: Grid, config: EnvConfig) -> None:

@@ -13,6 +13,7 @@ import tyro
 from scripts import console as words
 from scripts.console import Console
 from scripts.options import (
+    Cluster,
     CommonJson,
     Count,
     MaybeCount,
@@ -65,6 +66,10 @@ class Train(CommonJson):
     """of everything random"""
     seeds: Count = 1
     """how many agents to train, with this seed and those after it, each in a folder of its own"""
+    ranks: Annotated[MaybeCount, default("1")] = None
+    """processes that share the episodes of an update, with the stage gradient alone; results depend on how many"""
+    cluster: Cluster = None
+    """a Ray cluster on whose machines all ranks but the first run, see docs/machines.md"""
     out: Annotated[MaybePath, default("runs/GRID-POLICY, runs/many-POLICY, or RUN-again")] = None
     """folder of the run"""
     resume: Annotated[MaybePath, default("start a new run")] = None
@@ -76,6 +81,12 @@ class Train(CommonJson):
 
     def run(self, console: Console) -> int:
         """Train and say how to go on."""
+        from grid import workers
+
+        with workers(cluster=self.cluster):
+            return self._run(console)
+
+    def _run(self, console: Console) -> int:
         if self.seeds == 1 or self.resume is not None:  # which refuses --seeds
             found = self._train(console)
             console.result([f"run: {found['run']}"], found)
@@ -126,7 +137,7 @@ class Train(CommonJson):
             given["stages"] = tuple(filter(None, self.stages.split(",")))
         if self.risk:
             given["tail_frac"] = _tail_frac(self.risk)
-        named = {"policy": self.policy, "seed": self.seed, "start": self.start}
+        named = {"policy": self.policy, "seed": self.seed, "start": self.start, "ranks": self.ranks}
         return given | {name: value for name, value in named.items() if value is not None}
 
     def _train(self, console: Console) -> dict[str, Any]:
@@ -177,11 +188,9 @@ class Train(CommonJson):
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on
         from policies import make_room, train  # before an older run is removed, as torch may be missing
-        from scripts.running import tell_of_compiling
 
         run = self.folder()
         make_room(run, self.overwrite)
-        tell_of_compiling(console, config.policy == "graph", problems[0].config.flow == "ac")
         with console.progress(f"training {run}", 1.0) as report:
             agent = train(problems, config, run, report, started_s)
         return run, agent.stopped_early
@@ -190,7 +199,7 @@ class Train(CommonJson):
         from grid import GridError
         from policies import find_own_run, resume
 
-        kept = ("resume", "steps", "seconds", "quiet", "debug", "json", "world")
+        kept = ("resume", "steps", "seconds", "cluster", "quiet", "debug", "json", "world")
         given = [
             each.name for each in fields(self) if each.name not in kept and getattr(self, each.name) != each.default
         ]

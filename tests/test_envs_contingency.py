@@ -12,7 +12,7 @@ from PIL import Image
 from command_line import CommandLine
 from envs import EnvConfig, GridBatch
 from envs.contingency import contingencies
-from grid import Grid, GridError
+from grid import Grid, GridError, workers
 from grid.physics.step import limits
 from slow_step import parts_of, slow_step
 from topologies import load
@@ -112,3 +112,13 @@ def test_the_command_gives_every_outage_as_json(run: CommandLine):
 )
 def test_the_command_says_what_is_wrong(run: CommandLine, line: str, said: str):
     assert said in run.fault(*line.split())
+
+
+def test_processes_that_share_the_outages_find_the_same_to_the_bit(monkeypatch):
+    alone = contingencies(CONFIG)
+    monkeypatch.setattr("envs.contingency.BLOCK", 8)
+    shares = []
+    with workers(2):
+        assert contingencies(CONFIG, progress=lambda done, _: shares.append(done)) == alone
+    assert shares == sorted(shares)
+    assert shares[-1] == 1

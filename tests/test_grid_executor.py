@@ -190,3 +190,55 @@ def test_cores_are_those_that_this_process_may_use():
     finally:
         os.sched_setaffinity(0, before)
     assert cores() == len(before)
+
+
+def test_workers_do_all_work_of_a_block_and_hand_nothing_on():
+    main = os.getpid()
+    with executor.workers(2):
+        assert executor.is_shared()
+        found = list(executor.run(halves, range(4)))
+        inner = list(executor.run(run_inside, [0]))
+    assert found[::2] == [0, 0.5, 1, 1.5]
+    assert main not in found[1::2]
+    assert inner[0] == [0.5, 1.0]
+    assert len(set(inner[1])) == 1  # a worker works alone
+    assert not executor.is_shared()
+    assert multiprocessing.active_children() == []
+
+
+def run_inside(_):
+    found = list(executor.run(halves, [1, 2]))
+    return [found[::2], found[1::2]]
+
+
+@pytest.mark.parametrize(
+    ("count", "cluster", "said"),
+    [
+        (0, None, "workers: found 0; allowed: a whole number >= 1; correct the value"),
+        (2, "auto", "workers: found 2 beside a cluster; allowed: one of the two; leave out one"),
+    ],
+)
+def test_workers_that_cannot_be_are_refused(count, cluster, said):
+    with pytest.raises(GridError) as caught, executor.workers(count, cluster):
+        pass
+    assert str(caught.value) == said
+
+
+def test_a_cluster_without_its_package_is_one_clear_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(GridError) as caught, executor.workers(cluster="auto"):
+        pass
+    assert "ray" in str(caught.value)
+    assert "load-balancer[cluster]" in str(caught.value)
+
+
+def test_what_stands_beside_a_block_meets_it_at_one_place(tmp_path):
+    with executor.beside(write_place, [tmp_path / "a", tmp_path / "b"]) as place:
+        pass
+    assert [(tmp_path / name).read_text(encoding="utf-8") for name in "ab"] == [place] * 2
+    assert place.startswith("file:")
+    assert multiprocessing.active_children() == []
+
+
+def write_place(place, path):
+    path.write_text(place, encoding="utf-8")

@@ -25,6 +25,7 @@ ALLOWED = {
 }
 MODULES = sorted(path.relative_to(ROOT).as_posix() for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
 OF_EXTRAS = {
+    "grid/cluster.py": {"ray"},
     "grid/episode_tables.py": {"pandas"},
     "grid/jit.py": {"numba"},
     "grid/simd.py": {"numba", "llvmlite"},
@@ -35,7 +36,7 @@ OF_EXTRAS = {
     "topologies/formats/pypsa_write.py": {"pandas"},
     "topologies/formats/sheets.py": {"openpyxl"},
 }
-"""What the extras `train`, `profiles`, `tables`, `pandapower` and `pypsa` bring, and who may use it."""
+"""What the extras `train`, `cluster`, `profiles`, `tables`, `pandapower` and `pypsa` bring, and who may use it."""
 
 
 def package_of(path: str) -> list[str]:

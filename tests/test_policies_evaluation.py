@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from congested import congested_grid
 from envs import EnvConfig, GridBatch
 from envs.rewards import reference_cost
-from grid import Grid, GridError, Setpoint
+from grid import Grid, GridError, Setpoint, workers
 from grid.planning.optimum import optimum
 from policies.baselines import QUICK, Merit, Random
 from policies.evaluation import Runs, compare, evaluate, run_episodes
@@ -306,3 +306,15 @@ def test_what_the_optimum_alone_can_do_is_said(grid, said):
 def test_a_name_alone_is_no_list_of_policies():
     with pytest.raises(GridError, match=r"policies: found .merit.; allowed: a list of names and agents; write"):
         evaluate("merit", CONFIG, 2)
+
+
+def test_processes_that_share_the_episodes_find_the_same_to_the_bit():
+    """Three pieces of two baselines; what is no baseline and no agent of a run stays here."""
+    own = Merit()
+    own.name = "own"
+    alone, kept = (evaluate(["random", "redispatch", own], CONFIG, 44, SEED, keep=keep) for keep in (None, list))
+    with workers(2):
+        shared = evaluate(["random", "redispatch", own], CONFIG, 44, SEED)
+    for one, other, third in zip(alone.rows, shared.rows, kept.rows, strict=True):
+        assert one.episode_cost == other.episode_cost == third.episode_cost
+        assert (one.gap_frac, one.cost_terms, one.figures) == (other.gap_frac, other.cost_terms, other.figures)

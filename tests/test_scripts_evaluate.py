@@ -129,3 +129,14 @@ def test_a_risk_that_cannot_be_read_is_refused(run: CommandLine, risk: str) -> N
 def test_a_run_that_is_resumed_has_one_seed(run: CommandLine, trained: Path) -> None:
     said = run.fault("train", "--resume", trained, "--seeds", 2)
     assert said.startswith("train --resume: found --seeds beside it")
+
+
+def test_workers_are_of_this_machine_or_of_a_cluster(run: CommandLine) -> None:
+    said = "workers: found 2 beside a cluster; allowed: one of the two; leave out one"
+    for command in ("evaluate merit --grid triangle", "contingency triangle"):
+        assert said in run.fault(*command.split(), "--workers", 2, "--cluster", "auto")
+    costs = [
+        run.json("evaluate", "merit", "--grid", "triangle", "--episodes", 21, *more)["policies"]["merit"]["cost"]
+        for more in ((), ("--workers", 2))
+    ]
+    assert costs[0] == costs[1]

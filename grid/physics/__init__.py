@@ -5,7 +5,7 @@ with lines out of service (``Outages``) and relays that trip (``Protection``).
 """
 
 from grid.physics.balance import TINY_MW
-from grid.physics.flow import ac_flow, flows, is_ac_compiled, ptdf
+from grid.physics.flow import ac_flow, flows, ptdf
 from grid.physics.outages import Outages
 from grid.physics.protection import SOON_H, Protection
 from grid.physics.step import Limits, initial_state, limits, place, step
@@ -19,7 +19,6 @@ __all__ = [
     "ac_flow",
     "flows",
     "initial_state",
-    "is_ac_compiled",
     "limits",
     "place",
     "ptdf",

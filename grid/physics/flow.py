@@ -53,14 +53,6 @@ def ptdf(arrays: GridArrays, weights: np.ndarray, outages: Outages | None = None
     return out
 
 
-def is_ac_compiled() -> bool:
-    """Whether machine code of AC power flow is kept, so that the first one need not wait for it."""
-    from grid.jit import is_kept
-    from grid.physics.newton import solve
-
-    return is_kept(solve)
-
-
 def ac_flow(arrays: GridArrays) -> AcFlow:
     """What solves AC power flow on a grid; ``step`` takes it.
 

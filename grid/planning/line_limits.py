@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from grid.arrays import GridArrays
 from grid.physics import Outages, flows, ptdf
@@ -50,6 +49,8 @@ class LineLimits:
 
     def attach(self, model: Model, step: StepBlock, injections: Injections, overload_cost: np.ndarray) -> None:
         """Add to this model of such steps from now on; a MW above capacity costs (E,) so much a step."""
+        from scipy.sparse import csr_array
+
         self._model, self._step, self._overload_cost, self._base = model, step, overload_cost, model.rows
         weights = (injections.signs, (injections.columns, injections.nodes))
         self._injected = csr_array(weights, shape=(step.width, len(self._arrays.node_names)))
@@ -136,6 +137,8 @@ class LineLimits:
     def _add(
         self, step: np.ndarray, line: np.ndarray, out: np.ndarray, weight: np.ndarray, offset_mw: np.ndarray
     ) -> None:
+        from scipy.sparse import csr_array
+
         arrays, limits = self._arrays, line >= 0
         capacity_mw = np.where(limits, arrays.capacity_mw[line], 0.0)
         cost = self._overload_cost[line[limits]] * self._risk_of(out[limits])

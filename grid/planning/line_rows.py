@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy.sparse import coo_array, csr_array
 
 from grid.arrays import GridArrays
+from grid.sensitivities import rows_of
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 class Network:
@@ -63,7 +68,7 @@ class Network:
         """Weights where only these lines (E,) are in service."""
         shape = (self.nodes + len(self.limited) + self.ties, self.points + self.links)
         weights = self.weights * in_service[self._line]
-        return coo_array((weights, (self.rows, self.columns)), shape=shape).tocsr()
+        return rows_of(self.rows, self.columns, weights, shape)
 
     def leaving_mw(self, in_service: np.ndarray) -> np.ndarray:
         """(T, N) what shifted lines in service (T, E) take from each node: the right side of its balance."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from grid.arrays import GridArrays
 from grid.check import LARGEST
@@ -310,7 +310,7 @@ class Programme:
                 extra[self._live] = extra_mw
             net.start(now, len(in_service), extra)
             return
-        weights: dict[bytes, csr_array] = {}
+        weights: dict[bytes, Any] = {}
         for t in changed:
             before, after = (weights.setdefault(lines.tobytes(), net.matrix(lines)) for lines in (old[t], now[t]))
             rows, columns = (after - before).nonzero()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_array
 
 from grid.errors import GridError
 
@@ -81,6 +80,8 @@ class StepBlock:
 
     def matrix(self, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Start of each column, row numbers and values of the matrix of all steps."""
+        from scipy.sparse import coo_array
+
         rows, columns, values, in_next_step = (np.concatenate(part) for part in zip(*self._entries, strict=True))
         height = self.height * steps
         where = (rows + self.height * in_next_step) % height, columns
@@ -189,6 +190,8 @@ class Model:
         self, low: np.ndarray, high: np.ndarray, rows: np.ndarray, columns: np.ndarray, values: np.ndarray
     ) -> None:
         """Add rows (R,) with their entries (K,); the last basis stays one."""
+        from scipy.sparse import coo_array
+
         matrix = coo_array((values, (rows, columns)), shape=(low.size, self.highs.getNumCol())).tocsr()
         starts, index = matrix.indptr[:-1].astype(np.int32), matrix.indices.astype(np.int32)
         self._check(self.highs.addRows(low.size, low, high, matrix.nnz, starts, index, matrix.data))

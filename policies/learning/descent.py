@@ -1,4 +1,4 @@
-"""One update of a policy from losses: those of one grid, or of several whose gradients are added up."""
+"""One update of a policy from losses: those of one grid, or of several whose gradients are added up, on all ranks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
+
+from policies.learning.average import average
 
 MOST_NORM = 1.0  # of a gradient
 
@@ -37,6 +39,8 @@ def descend(policy: ActorCriticPolicy, learning_rate: float, losses: Iterable[Lo
                 (share * loss).backward()
                 found.append(reward)
         if found:
+            gradients = [weight.grad for weight in policy.parameters() if weight.grad is not None]
+            found = [average(gradients, sum(found) / len(found))]
             nn.utils.clip_grad_norm_(policy.parameters(), MOST_NORM)
             optimizer.step()
             rewards = found

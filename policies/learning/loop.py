@@ -24,6 +24,7 @@ from policies.config import TrainConfig
 from policies.evaluation import Report
 from policies.learning.budget import Budget
 from policies.learning.ppo import PPOLearner
+from policies.learning.ranks import Start, Tell, followers
 from policies.learning.stages import Learner, hand_over, make_learner
 from policies.learning.start import build, start_episodes, stream_seed
 from policies.learning.validation import Validation
@@ -70,7 +71,9 @@ class Training:
         self.policy, self._envs = build(config, grids)
         self._progress = progress
         self._validation = Validation(grids, stream_seed(config.seed, VALIDATION_STREAM))
-        self._update_steps = self._envs.horizon * self._envs.batch_size
+        shares = config.ranks if len(grids) == 1 else 1
+        self._update_steps = self._envs.horizon * self._envs.batch_size * shares
+        self._tell: Tell = lambda order: None  # the other ranks, once they are there
         self._learner: Learner | None = None  # made when its first update begins
         self._stage = self.budget.start_update(0)
         self._rows: list[dict[str, Any]] = []
@@ -84,11 +87,13 @@ class Training:
 
     def loop(self) -> None:
         """Update until the budget is used up, or Ctrl-C asks to stop after the running update."""
-        with stopped_by_interrupt(self.stop):
+        with stopped_by_interrupt(self.stop), followers(self.config, self.grids) as self._tell:
             self._validation.decide_once(self.policy)  # compiling is no part of the time that a checkpoint takes
             if not self._rows:
                 self._checkpoint()
                 self.budget.begin()
+            else:
+                self._start_streams()
             self._run_updates()
 
     def stop(self) -> None:
@@ -124,7 +129,6 @@ class Training:
         self._stage = state["stage"]
         self._rows = state["rows"]
         self.budget.go_on_with(self._stage, state["steps"])
-        self._start_streams()
 
     def close(self) -> None:
         """Close the files that are held open."""
@@ -136,6 +140,7 @@ class Training:
         started_s = time.perf_counter()
         if self._learner is None:
             self._learner = self._make_learner()
+        self._tell(self.budget.rate)
         reward = self._learner.update(self.budget.rate)
         self._steps += self._update_steps
         self._update_s = time.perf_counter() - started_s
@@ -215,7 +220,9 @@ class Training:
 
     def _start_streams(self) -> None:
         """Start all random streams, the episodes and the learner anew."""
-        start_episodes(self._envs, self._seed, self._steps // self._update_steps)
+        about = self._seed, self._steps // self._update_steps
+        self._tell(Start(*about, self.policy.state_dict(), self.policy.optimizer.state_dict()))
+        start_episodes(self._envs, *about)
         self._learner = None
 
 

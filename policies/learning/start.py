@@ -41,21 +41,26 @@ def training_grids(config: TrainConfig, envs: Sequence[EnvConfig | Problem]) -> 
     return TrainingGrids(seen, gain_scaled=config.policy == "graph")
 
 
-def build(config: TrainConfig, grids: TrainingGrids) -> tuple[ActorCriticPolicy, GridBatch | SideBySide]:
+def build(config: TrainConfig, grids: TrainingGrids, rank: int = 0) -> tuple[ActorCriticPolicy, GridBatch | SideBySide]:
     """An untrained policy, and the envs that it trains in: of its one grid, or of a few grids at a time side by side.
 
-    Its first action is 0: the merit order, redispatched, or with bids the plan.
+    Its first action is 0: the merit order, redispatched, or with bids the plan. Of several ranks, each has an equal
+    share of the envs or, where there are several grids, of those side by side.
 
     Raises:
-        GridError: one env of one step.
+        GridError: one env of one step, or ranks that can't have equal shares.
     """
     seed, at_once = stream_seed(config.seed, 0), min(config.grids_per_update, len(grids))
     envs: GridBatch | SideBySide
+    to_share = ("n_envs", config.n_envs) if len(grids) == 1 else ("grids_per_update", at_once)
+    if to_share[1] % config.ranks:
+        found = f"{config.ranks} for {to_share[1]} {to_share[0]}"
+        raise GridError("train.ranks", found, "a number that divides them", f"change ranks or {to_share[0]}")
     if len(grids) == 1:
-        envs = grids.batch(0, config.n_envs, seed)
+        envs = grids.batch(0, config.n_envs // config.ranks, seed)
     else:
         each = max(1, config.n_envs // at_once)
-        envs = SideBySide(grids, Rotation(len(grids), at_once, seed), each * at_once)
+        envs = SideBySide(grids, Rotation(len(grids), at_once, seed, rank, config.ranks), each * at_once)
     if envs.horizon * envs.batch_size < 2:
         raise GridError("train.n_envs", "one step an update", "at least two", "take more envs or a longer horizon")
     set_random_seed(seed)
@@ -65,13 +70,13 @@ def build(config: TrainConfig, grids: TrainingGrids) -> tuple[ActorCriticPolicy,
     return policy, envs
 
 
-def start_episodes(envs: GridBatch | SideBySide, seed: int, update: int) -> None:
-    """Start all random streams and the episodes anew, at this update of a run."""
+def start_episodes(envs: GridBatch | SideBySide, seed: int, update: int, rank: int = 0) -> None:
+    """Start all random streams and the episodes of a rank anew, at this update of a run."""
     set_random_seed(seed)
     if isinstance(envs, SideBySide):
         envs.rotation.turn = update  # which is all that its episodes depend on
     else:
-        envs.reset(seed)
+        envs.reset(seed, rank * envs.batch_size)
 
 
 def continued(config: TrainConfig, start: str, env_config: EnvConfig) -> TrainConfig:

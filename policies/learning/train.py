@@ -148,7 +148,7 @@ def _finish(training: Training) -> Agent:
     read_weights(run, policy)
     known, first = trained_on(grids), grids.problems[0]
     env_config = dataclasses.replace(first.config, topology=first.grid if len(known) == 1 else known[0].name)
-    return Agent("agent", policy, env_config, known, training.is_stopped)
+    return Agent("agent", policy, env_config, known, training.is_stopped, run)
 
 
 def trained_on(grids: TrainingGrids) -> tuple[TrainedOn, ...]:

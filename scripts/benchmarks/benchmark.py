@@ -60,7 +60,7 @@ class Benchmark(CommonJson):
         from topologies import names
 
         grids = list(self.grids) or names()
-        figures = len(grids) * (len(BATCH_SIZES) + 3) + len(PPO_POLICIES)
+        figures = len(grids) * (len(BATCH_SIZES) + 5) + len(PPO_POLICIES) + 1
         with console.progress("measuring", figures) as report:
             value = _measure(grids, self.seconds, _counted(report))
         header = ("grid", *(f"{size} env{'s' if size > 1 else ''}" for size in BATCH_SIZES), "frames", "x nx.draw")
@@ -75,8 +75,20 @@ class Benchmark(CommonJson):
             "",
         ]
         lines += [*table(header, rows), ""]
-        ratios = [f"{grid} {_ratio(grid, value['outage_per_intact'])}" for grid in grids]
-        lines += [f"a step of 1,024 envs with a random outage in each, x the intact step: {', '.join(ratios)}", ""]
+        outages = [f"{grid} {_ratio(grid, value['outage_per_intact'])}" for grid in grids]
+        lines += [f"a step of 1,024 envs with a random outage in each, x the intact step: {', '.join(outages)}", ""]
+        header = ("beside a step", *(f"AC / DC, {size}" for size in BATCH_SIZES), "plan, ms", "plan / step, 1")
+        rows = [
+            [
+                grid,
+                *map(_figure, value["ac_per_dc"][grid].values()),
+                *_of_plan(value["plan_ms"][grid], steps[grid]["1"]),
+            ]
+            for grid in grids
+        ]
+        lines += [*table(header, rows), ""]
+        start = _figure(value["start_per_imports"])
+        lines += [f"`inspect triangle`, x the import of numpy, networkx and tyro: {start}", ""]
         header = ("optimum of 24 h", "ms", "x solver alone", "PyPSA x optimum", "MPC warm / cold")
         solves = value["optimum"]
         rows = [
@@ -118,7 +130,15 @@ class Benchmark(CommonJson):
 
 
 def _ratio(name: str, figures: Mapping[str, float | None]) -> str:
-    figure = figures[name]
+    return _figure(figures[name])
+
+
+def _of_plan(plan_ms: float | None, steps_per_s: float) -> list[str]:
+    """The time of a decision of the plan in one env, and in steps."""
+    return [_figure(plan_ms), _figure(None if plan_ms is None else plan_ms * steps_per_s / 1e3)]
+
+
+def _figure(figure: float | None) -> str:
     return "-" if figure is None else f"{figure:.2f}" if figure < 10 else f"{figure:.0f}"
 
 
@@ -133,7 +153,10 @@ def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> d
     from scripts.benchmarks.draw_speed import draw_speed
     from scripts.benchmarks.outage_speed import outage_per_intact
     from scripts.benchmarks.solve_speed import solve_speed
+    from scripts.benchmarks.step_ratios import ac_per_dc, plan_ms, start_per_imports
 
+    in_ac: dict[str, dict[str, float | None]] = {}
+    plans: dict[str, float | None] = {}
     env_steps: dict[str, dict[str, float]] = {}
     frames: dict[str, float] = {}
     plain: dict[str, float] = {}
@@ -148,14 +171,22 @@ def _measure(grids: list[str], seconds: float, tell: Callable[[str], None]) -> d
         frames[grid], plain[grid] = draw_speed(grid, seconds, rate)
         tell(f"{grid}, outages")
         outages[grid] = outage_per_intact(grid, seconds, LEAST_RUNS)
+        tell(f"{grid}, AC")
+        in_ac[grid] = {str(size): ac_per_dc(grid, size, seconds, LEAST_RUNS) for size in BATCH_SIZES}
+        tell(f"{grid}, plan")
+        plans[grid] = plan_ms(grid, seconds, LEAST_RUNS)
         tell(f"{grid}, optimum")
         solves[grid] = solve_speed(grid, seconds, LEAST_RUNS)
     ppo: dict[str, float] = {}
     for name in PPO_POLICIES if has_train_extra() else ():
         tell(f"PPO, {name}")
         ppo[name] = ppo_steps_per_s(name, seconds)
+    tell("start-up")
     return {
         "env_steps_per_s": env_steps,
+        "ac_per_dc": in_ac,
+        "plan_ms": plans,
+        "start_per_imports": start_per_imports(LEAST_RUNS),
         "ppo_steps_per_s": ppo or None,
         "render_frames_per_s": frames,
         "outage_per_intact": outages,

@@ -6,7 +6,7 @@ that numba compiles at its first use. Needs numba, which the extra ``train`` bri
 
 from grid.planning.day.clearing import clear
 from grid.planning.day.inverse import shift_for
-from grid.planning.day.plan import HOURS, is_compiled
+from grid.planning.day.plan import HOURS
 from grid.planning.day.planner import Day, DayPlanner
 
-__all__ = ["HOURS", "Day", "DayPlanner", "clear", "is_compiled", "shift_for"]
+__all__ = ["HOURS", "Day", "DayPlanner", "clear", "shift_for"]

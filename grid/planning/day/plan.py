@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from grid.jit import Array, compiled, for_each, is_kept
+from grid.jit import Array, compiled, for_each
 from grid.planning.day.interior_point import Factor, Programme, profile, solve, solve_last
 from grid.planning.day.market import LEAST_RISE, Network, flows, share
 from grid.planning.day.programme import STEEP, Eight, Fleet, Forecast, Plans, programme_of_day
@@ -100,11 +100,6 @@ def plan_days(
         )
         open_ = open_[overloads[open_]]
     return plans
-
-
-def is_compiled() -> bool:
-    """Whether machine code of the plan is kept, so that the first one need not wait for it."""
-    return is_kept(plan_eights)
 
 
 def in_periods(hourly: Array, ends_h: Array) -> Array:
