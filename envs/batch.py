@@ -66,7 +66,7 @@ class GridBatch:
         self.action_map: ActionMap = problem.action_map
         self.encoder = ENCODERS[config.observation](problem.arrays, problem.layout, problem.load_high_mw)
         self.observation_space = self.encoder.space
-        self.action_space = gym.spaces.Box(-1.0, 1.0, (len(problem.arrays.controllable),), np.float32)
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (problem.action_map.size,), np.float32)
         self.seed(seed)
         self.last: Transition | None = None
         self.costs: dict[str, Array] = {}  # of the step that ended last, each (B,), keys as grid.costs.TERMS

@@ -23,7 +23,7 @@ class Recorder:
     def __init__(self, batch: GridBatch, policy: str) -> None:
         self.batch, self.policy = batch, policy
         self._is_ac = is_ac = batch.problem.ac is not None
-        self._terms = [name for name, term in TERMS.items() if is_ac or not term.of_ac]
+        self._terms = [name for name, term in TERMS.items() if term.applies(batch.arrays, is_ac)]
         self._about = describe(batch.arrays) | (band_pu(batch.arrays) if is_ac else {})
         self.steps = 0
         self._series: dict[str, Array] = {}  # (B, T, N), (B, T, E) or (B, T); T is the horizon

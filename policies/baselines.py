@@ -9,6 +9,7 @@ import numpy as np
 
 from envs import GridBatch
 from grid import Setpoint
+from grid.physics import committed, is_asked
 from policies.mpc import Mpc, SecureMpc
 from policies.smpc import Smpc
 
@@ -68,7 +69,8 @@ class Redispatch(Policy):
         if correction is not None:
             inputs, extra_mw = correction.inputs(inputs), correction.extra_mw
         idle = batch.action_map.merit_setpoint(batch.limits, inputs)
-        gen_mw = batch.action_map.redispatch.moves(idle.gen_mw, -inputs.load_mw, batch.limits, MOVES, extra_mw)
+        limits = committed(batch.limits, is_asked(batch.arrays, idle.gen_mw))
+        gen_mw = batch.action_map.redispatch.moves(idle.gen_mw, -inputs.load_mw, limits, MOVES, extra_mw)
         return Setpoint(gen_mw, idle.store_mw)
 
 

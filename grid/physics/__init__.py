@@ -5,6 +5,7 @@ with lines out of service (``Outages``) and relays that trip (``Protection``).
 """
 
 from grid.physics.balance import TINY_MW
+from grid.physics.commitment import Choice, committed, is_asked
 from grid.physics.flow import ac_flow, flows, is_ac_compiled, ptdf
 from grid.physics.outages import Outages
 from grid.physics.protection import SOON_H, Protection
@@ -13,13 +14,16 @@ from grid.physics.step import Limits, initial_state, limits, place, step
 __all__ = [
     "SOON_H",
     "TINY_MW",
+    "Choice",
     "Limits",
     "Outages",
     "Protection",
     "ac_flow",
+    "committed",
     "flows",
     "initial_state",
     "is_ac_compiled",
+    "is_asked",
     "limits",
     "place",
     "ptdf",
