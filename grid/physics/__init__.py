@@ -5,7 +5,7 @@ with lines out of service (``Outages``) and relays that trip (``Protection``).
 """
 
 from grid.physics.balance import TINY_MW
-from grid.physics.commitment import Choice, committed, is_asked
+from grid.physics.commitment import Choice, committed, hours_on, is_asked
 from grid.physics.flow import ac_flow, flows, is_ac_compiled, ptdf
 from grid.physics.outages import Outages
 from grid.physics.protection import SOON_H, Protection
@@ -21,6 +21,7 @@ __all__ = [
     "ac_flow",
     "committed",
     "flows",
+    "hours_on",
     "initial_state",
     "is_ac_compiled",
     "is_asked",

@@ -11,10 +11,12 @@ from grid.planning.futures import FirstStep, FuturesProgramme
 from grid.planning.optima import optima
 from grid.planning.optimum import Optimum, optimum
 from grid.planning.programme import Programme, Solution
+from grid.planning.starts import GAP_FRAC, TIME_S, programme_of
 from grid.planning.solver import OPTIONS, Model, StepBlock
 
 __all__ = [
     "COST_TOLERANCE",
+    "GAP_FRAC",
     "OPTIONS",
     "Correction",
     "CurvedModel",
@@ -25,9 +27,11 @@ __all__ = [
     "Programme",
     "Solution",
     "StepBlock",
+    "TIME_S",
     "Tangents",
     "ac_reference",
     "add_segments",
     "optima",
     "optimum",
+    "programme_of",
 ]
