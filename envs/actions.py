@@ -33,12 +33,6 @@ class ActionMap:
     redispatch_moves: int
     commitment: UnitCommitment | None = None  # of plants that start and stop; None: the grid has none
 
-    @property
-    def size(self) -> int:
-        """Entries of an action: one for each controllable unit and, with bids, one for each plant that may stop."""
-        own = len(self.commitment.plants) if self.commitment is not None and self.kind == "bids" else 0
-        return self.arrays.controllable.shape[0] + own
-
     @classmethod
     def of(cls, arrays: GridArrays, prices: Prices, kind: str, redispatch_moves: int = 0) -> ActionMap:
         """Prepare the map of a grid."""

@@ -32,7 +32,7 @@ class CopperPlate:
 
 
 def reference_cost(plate: CopperPlate, prices: Prices, load_mw: Array, gen_avail_frac: Array, dt_h: float) -> Array:
-    """Cost of the merit order without lines, stores and ramps, and of plants that start and stop without minimum and starts.
+    """Cost of the merit order without lines, stores and ramps; plants that stop give any output, and start for nothing.
 
     It does not depend on any action, so taking it off the reward leaves the best policy as it is, and takes away
     most of the noise of demand and weather.

@@ -132,8 +132,26 @@ TERMS: dict[str, Term] = {
         Term("generation", "output", "#E69F00", _of("gen_mw"), "gen_cost_per_mwh", "gen", "gen_cost_per_mw2h"),
         Term("shed", "demand not served", "#D55E00", _of("shed_mw"), "shed_cost_per_mwh", "shed"),
         Term("curtailment", "flexible demand cut", "#B8860B", _of("curtailed_mw"), "flex_cost_per_mwh", "gen"),
-        Term("start", "starts of plants", "#117733", _of("starts_per_h"), "start_cost", "start", unit="currency", of_starts=True),
-        Term("no_load", "plants that are on", "#999933", _of("on"), "no_load_cost_per_h", "on", unit="currency/h", of_starts=True),
+        Term(
+            "start",
+            "starts of plants",
+            "#117733",
+            _of("starts_per_h"),
+            "start_cost",
+            "start",
+            unit="currency",
+            of_starts=True,
+        ),
+        Term(
+            "no_load",
+            "plants that are on",
+            "#999933",
+            _of("on"),
+            "no_load_cost_per_h",
+            "on",
+            unit="currency/h",
+            of_starts=True,
+        ),
         *(replace(each.metadata["term"], price=each.name) for each in fields(Prices)),
     )
 }
@@ -179,7 +197,8 @@ def store_value_per_mwh(arrays: GridArrays, prices: Prices) -> Array:
 def step_amounts(arrays: GridArrays, outcome: Outcome) -> dict[str, Array]:
     """What one step has of each term, (B,): MW by their weights, which are prices where the term has none of its own.
 
-    The term of voltages is there in AC alone, those of starts where plants start and stop; settlement is charged at the end of the episode alone.
+    The term of voltages is there in AC alone, those of starts where plants start and stop; settlement is charged at the
+    end of the episode alone.
     """
     none = 0.0 * outcome.balancing_mw
     amounts = {}

@@ -43,7 +43,9 @@ class Mpc:
         problem, dt_h, is_ac = batch.problem, batch.config.dt_h, batch.config.flow == "ac"
         given = problem.planning_arrays, steps, dt_h, problem.planning_prices
         self._programmes: list[Programme] = [
-            programme_of(*given, tolerance=TOLERANCE, n1=self.security(batch), corrected=is_ac, gap=GAP_FRAC, time_s=TIME_S)
+            programme_of(
+                *given, tolerance=TOLERANCE, n1=self.security(batch), corrected=is_ac, gap=GAP_FRAC, time_s=TIME_S
+            )
             for _ in range(batch.batch_size)
         ]
 

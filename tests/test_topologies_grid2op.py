@@ -49,8 +49,7 @@ def test_units_costs_ramps_limits_and_a_scenario_are_read(folder: Path) -> None:
 def test_what_is_not_read_is_listed(folder: Path) -> None:
     notes = load(folder).notes
     for note in (
-        "start_cost left out, as sources are always on: gen_0_0",
-        "min_up_time left out, as sources are always on: gen_0_0",
+        "may stop and start, as its costs or minimum times say: gen_0_0",
         "prod_p not read, as it is dispatched here: gen_0_0",
         "the smaller of its two ramps taken both ways: gen_0_0",
         "prod_p above Pmax or below 0 cut off: gen_1_1",

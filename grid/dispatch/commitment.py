@@ -113,7 +113,8 @@ class UnitCommitment:
         """(B, N) whether a node's plant is on, from those that may stop (B, K); the others are."""
         every = np.ones((len(on), len(self.arrays.node_names)), dtype=bool)
         every[:, self.plants] = on
-        return namespace(like).asarray(every)
+        known: Array = namespace(like).asarray(every)
+        return known
 
     def _hours(self, need_mw: Array, offer_mw: Array) -> Hours:
         need = constant(need_mw) @ np.asarray(self.arrays.part_matrix)
@@ -136,7 +137,9 @@ class UnitCommitment:
         node = self.plants[k]
         on_h, was_on = choice.on_h[:, node], choice.on_h[:, node] > 0
         least_h = np.where(was_on, self.arrays.min_up_h[node], self.arrays.min_down_h[node])
-        up, down = (ceil(hours / span_h - SOON_H) for hours in (self.arrays.min_up_h[node], self.arrays.min_down_h[node]))
+        up, down = (
+            ceil(hours / span_h - SOON_H) for hours in (self.arrays.min_up_h[node], self.arrays.min_down_h[node])
+        )
         cap = np.where(was_on, up, down)
         left_h = np.maximum(least_h - np.minimum(np.abs(on_h), least_h), 0.0)
         steps = np.clip(cap - np.ceil(left_h / span_h - SOON_H).astype(int), 0, cap)
@@ -198,7 +201,10 @@ def _best(
     row = np.arange(rows)
     for h in range(hours):
         of_on, of_off = later[hours - 1 - h]
-        to_on, to_off = np.where(is_on, np.minimum(steps + 1, up), just_on), np.where(is_on, just_off, np.minimum(steps + 1, down))
+        to_on, to_off = (
+            np.where(is_on, np.minimum(steps + 1, up), just_on),
+            np.where(is_on, just_off, np.minimum(steps + 1, down)),
+        )
         on = on_cost[:, h] + of_on[row, to_on] + np.where(is_on, 0.0, start_cost)
         off = off_cost[:, h] + of_off[row, to_off]
         saved = np.where(is_on & (steps < up), np.inf, np.where(~is_on & (steps < down), -np.inf, off - on))

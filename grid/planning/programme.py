@@ -40,7 +40,9 @@ class Solution:
     nodal_price_per_mwh: np.ndarray  # (T, N) cost of one more MWh served at a node
     line_rent: np.ndarray  # (T, E) currency: flow times what one more MW of capacity would save
     # where plants start and stop; duals are then those with the plants as they are
-    on: np.ndarray | None = field(default=None, kw_only=True)  # (T, N) whether each plant is on, as are all that never stop
+    on: np.ndarray | None = field(
+        default=None, kw_only=True
+    )  # (T, N) whether each plant is on, as are all that never stop
     bound: float | None = field(default=None, kw_only=True)  # no schedule costs less; None: than ``cost``
 
 

@@ -195,7 +195,9 @@ class Model:
 
     def set_added(self, rows: np.ndarray, low: np.ndarray | float, high: np.ndarray | float) -> None:
         """Change the bounds of rows that were added."""
-        for row, least, most in zip(*(each.ravel().tolist() for each in np.broadcast_arrays(rows, low, high)), strict=True):
+        for row, least, most in zip(
+            *(each.ravel().tolist() for each in np.broadcast_arrays(rows, low, high)), strict=True
+        ):
             self._check(self.highs.changeRowBounds(row, least, most))
 
     def solve_integers(self, columns: np.ndarray, gap: float, time_s: float) -> tuple[float, np.ndarray]:
@@ -216,13 +218,20 @@ class Model:
         options = {"mip_rel_gap": gap, "mip_abs_gap": 0.0, "time_limit": self.highs.getRunTime() + time_s}
         for option, value in options.items():
             self._check(self.highs.setOptionValue(option, value))
-        self._check(self.highs.changeColsIntegrality(index.size, index, np.full(index.size, int(kinds.kInteger), np.uint8)))
+        self._check(
+            self.highs.changeColsIntegrality(index.size, index, np.full(index.size, int(kinds.kInteger), np.uint8))
+        )
         self._check(self.highs.run())
         info, known = self.highs.getInfo(), self._kit.HighsModelStatus
         found, values = self.highs.getModelStatus(), np.array(self.highs.getSolution().col_value)
-        if found not in (known.kOptimal, known.kTimeLimit) or info.primal_solution_status != self._kit.SolutionStatus.kSolutionStatusFeasible:
+        if (
+            found not in (known.kOptimal, known.kTimeLimit)
+            or info.primal_solution_status != self._kit.SolutionStatus.kSolutionStatusFeasible
+        ):
             raise _unsolved(self.highs.modelStatusToString(found))
-        self._check(self.highs.changeColsIntegrality(index.size, index, np.full(index.size, int(kinds.kContinuous), np.uint8)))
+        self._check(
+            self.highs.changeColsIntegrality(index.size, index, np.full(index.size, int(kinds.kContinuous), np.uint8))
+        )
         self._check(self.highs.setOptionValue("time_limit", np.inf))
         return float(info.mip_dual_bound), values
 

@@ -19,7 +19,7 @@ from grid.planning.curves import COST_TOLERANCE
 from grid.planning.programme import Programme, Solution
 from grid.state import Inputs
 
-GAP_FRAC = 1e-4  # between a schedule and the bound, relative to the cost
+GAP_FRAC = 1e-3  # between a schedule and the bound, relative to the cost
 TIME_S = 60.0  # for one schedule
 ROUNDS = 8  # of integers and then, with these fixed, of tangents and lines
 

@@ -92,20 +92,17 @@ class DayPlanner:
         given = ahead, gen_before_mw, is_first, left_h, correction
         if self.starts is None:
             return self._day(self.constants, now, offered_mw, *given)
-        load_mw, a = ahead.load_mw.swapaxes(0, 1), self.arrays
-        if a.is_store.any():
-            relaxed = self._day(self.starts.relaxed, now, offered_mw, *given)
-            c = relaxed.constants
-            side = relaxed.output[..., len(c.sources) :]
-            load_mw = load_mw.copy()
-            load_mw[..., c.stores] -= c.unit_mw * (side[..., : len(c.stores)] + side[..., len(c.stores) :])
-        hours = max(int(min(HOURS, np.ceil(left_h))), 1)
+        hours, high_mw = max(int(min(HOURS, np.ceil(left_h))), 1), constant(now.gen_hi_mw)
+        seen_mw = offered_mw.copy()
+        seen_mw[:, 0] = high_mw
+        has_stores = self.arrays.is_store.any()
+        day = self._day(self.starts.relaxed, now, offered_mw, *given) if has_stores else None
+        need_mw = ahead.load_mw.swapaxes(0, 1) - (0.0 if day is None else _stores_mw(day))
+        starts = self.starts.starts(now, need_mw[:, :hours], seen_mw[:, :hours])
         offered_mw = offered_mw.copy()
-        offered_mw[:, 0] = constant(now.gen_hi_mw)
-        starts = self.starts.starts(now, load_mw[:, :hours], offered_mw[:, :hours])
-        offered_mw[:, :hours, a.stoppable] *= starts.on
-        now = starts.limits(now, np.zeros((len(load_mw), 0)))
-        return self._day(self.constants, now, offered_mw, *given, starts)
+        offered_mw[:, :hours, self.arrays.stoppable] *= starts.on
+        now = starts.limits(now, np.zeros((len(need_mw), 0)))
+        return self._day(self.starts.constants, now, offered_mw, *given, starts)
 
     def _day(
         self,
@@ -185,6 +182,14 @@ class DayPlanner:
             "value_slope": plans.value_slope,
             "power_slope": plans.power_slope,
         }
+
+
+def _stores_mw(day: Day) -> np.ndarray:
+    """(B, H, N) what stores give by a plan."""
+    c, side = day.constants, day.output[..., len(day.constants.sources) :]
+    power_mw = np.zeros((*side.shape[:2], len(c.node_part)))
+    power_mw[..., c.stores] = c.unit_mw * (side[..., : len(c.stores)] + side[..., len(c.stores) :])
+    return power_mw
 
 
 def _by_hour(plans: Plans, stored: np.ndarray) -> tuple[np.ndarray, ...]:
