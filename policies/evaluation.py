@@ -74,10 +74,8 @@ def evaluate(
     if batch.config.start_time is not None and any(hasattr(decider, "env_config") for decider in deciders):
         notes.append("the days were chosen: an agent may have been trained on them")
     if best.bound_gap_frac:
-        notes.append(
-            f"the optimum is the best schedule found, on average at most {100 * best.bound_gap_frac:.2g} % above the bound "
-            "that no policy stays below"
-        )
+        above = f"at most {100 * best.bound_gap_frac:.2g} % above what no policy stays below"
+        notes.append(f"the optimum is the best schedule found, on average {above}")
     if exact < episodes:
         notes.append(f"in {episodes - exact} of {episodes} episodes no schedule is as cheap as the optimum")
     return _evaluation(batch.arrays.name, episodes, seed, batch.config, rows, notes)

@@ -12,8 +12,8 @@ from grid.physics import committed, is_asked
 from grid.planning import Programme, Solution, programme_of
 
 WINDOW_H = 24.0
-GAP_FRAC = 1e-3  # of plants that start and stop: where the search for the best ones ends,
-TIME_S = 5.0  # as it does after this time
+GAP_FRAC = 5e-3  # of plants that start and stop: where the search for the best ones ends,
+TIME_S = 2.0  # as it does after this time
 TOLERANCE = 1e-4  # for quadratic costs, relative to the cost of the window: far below what forecasts are off
 MOST_NODES = 150
 """On larger grids a decision takes about a twentieth of a second and more."""

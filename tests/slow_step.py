@@ -89,9 +89,7 @@ def slow_on(g: GridArrays, on_h: list[float], ask_gen_mw: list[float]) -> list[b
     is_on = []
     for n in range(len(g.node_names)):
         wanted = ask_gen_mw[n] > 0 and ask_gen_mw[n] >= 0.5 * g.gen_min_mw[n]
-        if n not in g.stoppable:
-            wanted = True
-        elif on_h[n] > 0 and on_h[n] < g.min_up_h[n] - 1e-9:
+        if n not in g.stoppable or (on_h[n] > 0 and on_h[n] < g.min_up_h[n] - 1e-9):
             wanted = True
         elif on_h[n] < 0 and -on_h[n] < g.min_down_h[n] - 1e-9:
             wanted = False

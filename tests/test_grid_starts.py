@@ -93,7 +93,8 @@ def test_grids_without_such_plants_have_neither_state_nor_terms():
     assert state.on_h is None
     inputs = Inputs(np.ones((2, 3)), np.array([[0.0, 0.0, 60.0]] * 2), 1.0)
     now = limits(arrays, state, inputs)
-    assert now.choice is None and committed(now, np.zeros((2, 3), bool)) is now
+    assert now.choice is None
+    assert committed(now, np.zeros((2, 3), bool)) is now
     after, outcome = step(arrays, state, Setpoint(np.zeros((2, 3)), np.zeros((2, 3))), inputs)
     assert (after.on_h, outcome.on, outcome.starts_per_h) == (None, None, None)
     assert not {"start", "no_load"} & step_costs(arrays, Prices(), outcome, 1.0).keys()
@@ -107,7 +108,7 @@ def test_equals_the_slow_oracle(grid, seed):
         now = committed(w.limits, is_asked(arrays, w.setpoint.gen_mw))
         for i in range(2):
             plan = (w.setpoint.shed_mw, w.setpoint.spill_mw)
-            store, gen, outcome, lim = slow_step(
+            store, _, outcome, lim = slow_step(
                 arrays,
                 w.before.store_mwh[i].tolist(),
                 w.before.gen_mw[i].tolist(),
@@ -142,7 +143,7 @@ def test_minimum_times_are_never_broken_and_power_always_balances(grid, seed):
         assert (-before_h >= arrays.min_down_h[plants] - 1e-9)[~was & now].all()
         gen = o.gen_mw[:, plants]
         assert (gen[~now] == 0).all()
-        least = np.minimum(arrays.gen_min_mw, arrays.gen_max_mw * w.inputs.gen_avail_frac)[:, plants]
+        least = committed(w.limits, is_asked(arrays, w.setpoint.gen_mw)).gen_lo_mw[:, plants]
         assert (gen >= least - TOLERANCE)[now].all()
         assert (gen <= arrays.start_ramp_mw[plants] + TOLERANCE)[now & ~was].all()
         assert (o.on[:, np.setdiff1d(np.arange(len(arrays.node_names)), plants)] == 0).all()
@@ -197,8 +198,8 @@ def test_torch_tensors_take_the_same_steps():
     [
         (
             {"start_cost": None, "min_up_h": 3},
-            "found min_up_h without start_cost; allowed: start_cost beside it: else it is always on; add start_cost (0 if "
-            "starts are free), or drop the column",
+            "found min_up_h without start_cost; allowed: start_cost beside it: else it is always on; add start_cost (0 if"
+            " starts are free), or drop the column",
         ),
         (
             {"gen_profile": "wind", "gen_min_mw": 0},
@@ -207,8 +208,8 @@ def test_torch_tensors_take_the_same_steps():
         ),
         (
             {"start_ramp_mw": 30},
-            "found start_ramp_mw 30 below gen_min_mw; allowed: start_ramp_mw >= gen_min_mw; raise it: else it could not "
-            "start",
+            "found start_ramp_mw 30 below gen_min_mw; allowed: start_ramp_mw >= gen_min_mw; raise it: else it could not"
+            " start",
         ),
         (
             {"initial_on_h": 0},

@@ -28,7 +28,13 @@ def three_plants() -> Grid:
         min_down_h=2, initial_on_h=-10,
     )  # fmt: skip
     grid.add_source(
-        "small", gen_max_mw=40, gen_min_mw=10, gen_cost_per_mwh=40, start_cost=30, no_load_cost_per_h=5, initial_on_h=-10
+        "small",
+        gen_max_mw=40,
+        gen_min_mw=10,
+        gen_cost_per_mwh=40,
+        start_cost=30,
+        no_load_cost_per_h=5,
+        initial_on_h=-10,
     )
     grid.add_consumer("town", load_max_mw=200)
     for node in ("big", "middle", "small"):
@@ -131,7 +137,9 @@ def test_what_the_step_does_with_a_schedule_costs_what_it_says():
     assert batch.metrics["cost"][0] == pytest.approx(best.cost, rel=1e-5)
 
 
-@pytest.mark.parametrize(("topology", "seed"), [("thermal:triangle", 0), ("thermal:classic", 1), ("thermal:gen:12:5", 2)])
+@pytest.mark.parametrize(
+    ("topology", "seed"), [("thermal:triangle", 0), ("thermal:classic", 1), ("thermal:gen:12:5", 2)]
+)
 def test_pypsa_agrees(topology, seed):
     pytest.importorskip("pypsa")
     from scripts.benchmarks.peers import pypsa_cost

@@ -62,7 +62,7 @@ class UnitCommitment:
             on[:, 0, self.place[k]] = self._held(choice, k, AHEAD_H * (off_cost - on_cost)[:, 0] + start > 0)
         return self.at_nodes(on[:, 0, self.place], need_mw)
 
-    def by_average_cost(self, limits: Limits, need_mw: np.ndarray, offer_mw: np.ndarray, span_h: float) -> np.ndarray:
+    def by_average_cost(self, limits: Limits, need_mw: Array, offer_mw: Array, span_h: float) -> Array:
         """(B, N) what is on in the coming step by the economic rule.
 
         In every hour those with the lowest average cost are wanted, until their output covers what other sources leave.

@@ -8,24 +8,12 @@ may stop from any output. Whoever decides says it in MW: less than half the leas
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, NamedTuple
 
 from grid.arrays import GridArrays
 from grid.namespace import namespace
+from grid.physics.limits import Choice, Limits
 from grid.physics.protection import SOON_H
 from grid.state import Array, Inputs, State
-
-if TYPE_CHECKING:
-    from grid.physics.step import Limits
-
-
-class Choice(NamedTuple):
-    """What is left to decide of a step, (B, N) each; nodes whose plant never stops must be on."""
-
-    may_be_on: Array
-    may_be_off: Array
-    lo_mw: Array  # least output of what is on
-    on_h: Array  # as in State
 
 
 def choose(arrays: GridArrays, state: State, inputs: Inputs, now: Limits) -> Limits:

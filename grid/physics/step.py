@@ -10,9 +10,10 @@ import numpy as np
 from grid.arrays import GridArrays
 from grid.namespace import loops, namespace
 from grid.physics.balance import Dispatch, balance
-from grid.physics.commitment import Choice, choose, committed, hours_on, is_asked
+from grid.physics.commitment import choose, committed, hours_on, is_asked
 from grid.physics.fast import parts, units
 from grid.physics.flow import flows
+from grid.physics.limits import Choice, Limits
 from grid.physics.losses import with_losses
 from grid.physics.outages import Outages
 from grid.physics.protection import Protection, in_lockout
@@ -20,19 +21,6 @@ from grid.state import Array, Inputs, Outcome, Setpoint, State, carried
 
 if TYPE_CHECKING:
     from grid.physics.ac import AcFlow, PowerFlow
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the units can do in this step, (B, N) each, and the lines that are out at its start."""
-
-    gen_lo_mw: Array  # of sources, and of cuts of flexible demand
-    gen_hi_mw: Array
-    store_lo_mw: Array  # minus the most that can be charged
-    store_hi_mw: Array  # the most that can be discharged
-    store_mwh: Array  # stored energy after this step's losses
-    outages: Outages | None = None  # None: every line is in service
-    choice: Choice | None = None  # what is left to decide; None: every plant is always on
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from grid.planning.futures import FirstStep, FuturesProgramme
 from grid.planning.optima import optima
 from grid.planning.optimum import Optimum, optimum
 from grid.planning.programme import Programme, Solution
-from grid.planning.starts import GAP_FRAC, TIME_S, programme_of
 from grid.planning.solver import OPTIONS, Model, StepBlock
+from grid.planning.starts import GAP_FRAC, TIME_S, programme_of
 
 __all__ = [
     "COST_TOLERANCE",
     "GAP_FRAC",
     "OPTIONS",
+    "TIME_S",
     "Correction",
     "CurvedModel",
     "FirstStep",
@@ -27,7 +28,6 @@ __all__ = [
     "Programme",
     "Solution",
     "StepBlock",
-    "TIME_S",
     "Tangents",
     "ac_reference",
     "add_segments",

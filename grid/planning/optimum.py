@@ -22,7 +22,8 @@ class Optimum(Solution):
 
     Symbols: T steps, N nodes, E lines.
 
-    ``cost`` is a lower bound: no policy stays below it; where plants start and stop, ``bound`` is. ``cost_terms`` are those of the schedule; they add up to
+    ``cost`` is a lower bound: no policy stays below it. Where plants start and stop, it is that of the best schedule
+    found, and ``bound`` is the lower bound. ``cost_terms`` are those of the schedule; they add up to
     ``cost``, but for at most 1e-6 of it, which the tangents below quadratic costs leave out. (Where wear is free, the
     plan still charges 1e-6 a MW discharged and step, so that no energy is lost without need; the bound is as loose.)
     ``exact`` tells whether the step can follow the schedule, so that the bound is reached. It cannot where a store

@@ -165,7 +165,8 @@ class StartsProgramme(Programme):
         Raises:
             GridError: the solver finds no schedule.
         """
-        until_s, bound, best = time.perf_counter() + self._time_s, -np.inf, None
+        until_s, bound = time.perf_counter() + self._time_s, -np.inf
+        plans: list[Solution] = []
         for _ in range(ROUNDS):
             left_s = max(until_s - time.perf_counter(), 0.1)
             least, values = self.model.solve_integers(self._on.ravel(), self._gap / 2, left_s)
@@ -175,13 +176,12 @@ class StartsProgramme(Programme):
             self.model.set_columns(self._on, on, on)
             plan = super().solve()
             self.model.set_columns(self._on, *self._on_bounds)
-            if best is None or plan.cost < best.cost:
-                every = np.ones(plan.gen_mw.shape, dtype=bool)
-                every[:, self._plants] = on[: self._end] > 0.5
-                best = dataclasses.replace(plan, on=every)
+            every = np.ones(plan.gen_mw.shape, dtype=bool)
+            every[:, self._plants] = on[: self._end] > 0.5
+            plans.append(dataclasses.replace(plan, on=every))
+            best = min(plans, key=lambda each: each.cost)
             if best.cost - bound <= self._gap * abs(best.cost) or time.perf_counter() > until_s:
                 break
-        assert best is not None  # there is one round at least
         return dataclasses.replace(best, bound=min(bound, best.cost))
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from envs import GridBatch, of_parts
 from grid import Setpoint, cores
 from grid.physics import ac_flow
-from grid.planning import Programme, Solution, ac_reference, programme_of
+from grid.planning import Solution, ac_reference, programme_of
 from policies.learning.descent import Losses, descend
 from policies.learning.gradient import CRITIC_WEIGHT, discounted, mean_action
 

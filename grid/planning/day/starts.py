@@ -48,8 +48,8 @@ class StartPlanner:
     """What is planned before the plan of a day, where plants start and stop.
 
     First a relaxation: every plant may give any output, at its average cost; its stores are kept. Then the hours of
-    plants beside them (``UnitCommitment.schedule``). The plan itself has these plants on, at their least output or more;
-    ramps of plants that may stop are left to the coming step.
+    plants beside them (``UnitCommitment.schedule``). The plan itself has these plants on, at their least output or
+    more; ramps of plants that may stop are left to the coming step.
     """
 
     def __init__(self, arrays: GridArrays, prices: Prices) -> None:
