@@ -110,6 +110,7 @@ class Model:
         self.highs: Any = self._kit.Highs()
         for option, value in OPTIONS.items():
             self._check(self.highs.setOptionValue(option, value))
+        self._first: Any = None  # solution at which the search for whole numbers begins
         self._row_low, self._row_high = row_bounds[0].ravel(), row_bounds[1].ravel()
         self.columns, self.rows = cost.size, self._row_low.size
         starts, index, values = matrix
@@ -200,6 +201,10 @@ class Model:
         ):
             self._check(self.highs.changeRowBounds(row, least, most))
 
+    def begin_at_last(self) -> None:
+        """Let the search for whole numbers begin at the last solution."""
+        self._first = self.highs.getSolution()
+
     def solve_integers(self, columns: np.ndarray, gap: float, time_s: float) -> tuple[float, np.ndarray]:
         """Solve with these columns whole numbers; afterwards they are continuous again.
 
@@ -221,6 +226,9 @@ class Model:
         self._check(
             self.highs.changeColsIntegrality(index.size, index, np.full(index.size, int(kinds.kInteger), np.uint8))
         )
+        if self._first is not None:
+            self._check(self.highs.setSolution(self._first))
+            self._first = None
         self._check(self.highs.run())
         info, known = self.highs.getInfo(), self._kit.HighsModelStatus
         found, values = self.highs.getModelStatus(), np.array(self.highs.getSolution().col_value)

@@ -14,7 +14,8 @@ import numpy as np
 
 from grid.arrays import GridArrays
 from grid.costs import Prices
-from grid.physics import SOON_H
+from grid.dispatch import UnitCommitment
+from grid.physics import SOON_H, Choice, Limits
 from grid.planning.curves import COST_TOLERANCE
 from grid.planning.programme import Programme, Solution
 from grid.state import Inputs
@@ -61,7 +62,7 @@ class StartsProgramme(Programme):
         steady = {name: getattr(arrays, name).copy() for name in free}
         for name, value in free.items():
             steady[name][self._plants] = value
-        self._of_plants = arrays
+        self._of_plants, self._rule = arrays, UnitCommitment(arrays, Prices() if prices is None else prices)
         super().__init__(dataclasses.replace(arrays, **steady), steps, dt_h, prices, tolerance, **rest)
         self.whole = arrays
 
@@ -158,6 +159,20 @@ class StartsProgramme(Programme):
         model.set_added(self._fall_rows, -np.inf, loose)
         model.set_added(self._rise_rows[0], -np.inf, np.full(len(plants), np.inf) if free else before)
         model.set_added(self._switch_rows[0], was_on.astype(float), was_on.astype(float))
+        self._first = self._by_rule(inputs, ~must_not[0], ~must[0], a.initial_on_h if on_h is None else on_h)
+
+    def _by_rule(self, inputs: Inputs, may_be_on: np.ndarray, may_be_off: np.ndarray, on_h: np.ndarray) -> np.ndarray:
+        """(T, K) 1 where a plant is on by ``UnitCommitment.schedule``: where the search begins, stores left idle."""
+        a, on = self._of_plants, np.zeros((self.steps, len(self._plants)))
+        every = np.ones((2, 1, len(a.node_names)), dtype=bool)
+        every[:, 0, self._plants] = may_be_on, may_be_off
+        idle = np.zeros((1, len(a.node_names)))
+        choice = Choice(every[0], every[1], idle, np.asarray(on_h)[None])
+        now = Limits(idle, idle, idle, idle, idle, choice=choice)
+        offer_mw = a.offered_mw(inputs.gen_avail_frac, inputs.load_mw)
+        scheduled = self._rule.schedule(now, np.asarray(inputs.load_mw)[None], offer_mw[None], self.dt_h)[0][0]
+        on[: self._end], on[self._end :] = scheduled, scheduled[-1]
+        return on
 
     def solve(self) -> Solution:
         """Solve for the inputs that were set last: the best schedule found, and what none stays below.
@@ -166,23 +181,28 @@ class StartsProgramme(Programme):
             GridError: the solver finds no schedule.
         """
         until_s, bound = time.perf_counter() + self._time_s, -np.inf
-        plans: list[Solution] = []
+        plans = [self._with(self._first)]
+        self.model.begin_at_last()
         for _ in range(ROUNDS):
             left_s = max(until_s - time.perf_counter(), 0.1)
             least, values = self.model.solve_integers(self._on.ravel(), self._gap / 2, left_s)
             wear = values[self._step.columns_at(self._live, self._step.columns["discharge"])] @ self._extra_wear
             bound = max(bound, least + self._shed_all_cost - wear.sum())
-            on = np.round(values[self._on])
-            self.model.set_columns(self._on, on, on)
-            plan = super().solve()
-            self.model.set_columns(self._on, *self._on_bounds)
-            every = np.ones(plan.gen_mw.shape, dtype=bool)
-            every[:, self._plants] = on[: self._end] > 0.5
-            plans.append(dataclasses.replace(plan, on=every))
+            plans.append(self._with(np.round(values[self._on])))
             best = min(plans, key=lambda each: each.cost)
             if best.cost - bound <= self._gap * abs(best.cost) or time.perf_counter() > until_s:
                 break
         return dataclasses.replace(best, bound=min(bound, best.cost))
+
+
+    def _with(self, on: np.ndarray) -> Solution:
+        """The best schedule with the plants on as it is said, (T, K)."""
+        self.model.set_columns(self._on, on, on)
+        plan = super().solve()
+        self.model.set_columns(self._on, *self._on_bounds)
+        every = np.ones(plan.gen_mw.shape, dtype=bool)
+        every[:, self._plants] = on[: self._end] > 0.5
+        return dataclasses.replace(plan, on=every)
 
 
 def _within(columns: np.ndarray, steps: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
