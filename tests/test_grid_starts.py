@@ -198,8 +198,8 @@ def test_torch_tensors_take_the_same_steps():
     [
         (
             {"start_cost": None, "min_up_h": 3},
-            "found min_up_h without start_cost; allowed: start_cost beside it: else it is always on; add start_cost (0 if"
-            " starts are free), or drop the column",
+            "found min_up_h without start_cost; allowed: start_cost beside it: else it is always on; add start_cost (0 "
+            "if starts are free), or drop the column",
         ),
         (
             {"gen_profile": "wind", "gen_min_mw": 0},

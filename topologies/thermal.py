@@ -2,8 +2,8 @@
 
 Every source without a profile gets what it lacks of a least output, costs of starts and of being on, and minimum times,
 by its place in the order of marginal cost: the cheapest third of the plants are slow, the dearest third quick. Costs of
-a start are the medians of warm starts of Kumar et al. 2012, "Power Plant Cycling Costs" (NREL/SR-5500-55433, table 1-1):
-large coal, combined cycle, aeroderivative gas turbine. The rest is typical and round.
+a start are the medians of warm starts of Kumar et al. 2012, "Power Plant Cycling Costs" (NREL/SR-5500-55433, table
+1-1): large coal, combined cycle, aeroderivative gas turbine. The rest is typical and round.
 """
 
 from __future__ import annotations

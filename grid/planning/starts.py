@@ -194,7 +194,6 @@ class StartsProgramme(Programme):
                 break
         return dataclasses.replace(best, bound=min(bound, best.cost))
 
-
     def _with(self, on: np.ndarray) -> Solution:
         """The best schedule with the plants on as it is said, (T, K)."""
         self.model.set_columns(self._on, on, on)
