@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 def test_units_costs_ramps_limits_and_a_scenario_are_read(folder: Path) -> None:
     grid = load(folder)
     nodes = dict(grid.graph.nodes(data=True))
-    wanted = {"kind": "source", "gen_max_mw": 50.0, "gen_min_mw": 5.0, "gen_cost_per_mwh": 70.0, "voltage_set_pu": 1.02, "base_kv": 110.0, "gen_ramp_mw_per_h": pytest.approx(24.0)}  # fmt: skip
+    wanted = {"kind": "source", "gen_max_mw": 50.0, "gen_min_mw": 5.0, "gen_cost_per_mwh": 70.0, "voltage_set_pu": 1.02, "base_kv": 110.0, "gen_ramp_mw_per_h": pytest.approx(24.0), "start_cost": 3.0, "min_up_h": pytest.approx(1 / 3), "min_down_h": pytest.approx(1 / 3)}  # fmt: skip
     assert nodes["0"] == wanted
     wind = {"kind": "source", "gen_max_mw": 20.0, "gen_cost_per_mwh": 0.0, "voltage_set_pu": 1.01, "gen_min_mvar": -4.0, "gen_max_mvar": 6.0, "base_kv": 110.0, "gen_profile": "gen_1_1"}  # fmt: skip
     assert nodes["gen_1_1"] == wind

@@ -66,7 +66,8 @@ class UnitCommitment:
         """(B, N) what is on in the coming step by the economic rule.
 
         In every hour those with the lowest average cost are wanted, until their output covers what other sources leave.
-        A plant that is on stays so until it is wanted again, if that costs less than a start.
+        A plant that is on stays so until it is wanted again, if that costs less than a start, or if it could not be
+        back by then.
         """
         choice, hours = _choice(limits), self._hours(need_mw, offer_mw)
         wanted = np.zeros((*hours.need.shape[:2], len(self.plants)), dtype=bool)
@@ -79,6 +80,7 @@ class UnitCommitment:
         idle_h = np.where(wanted.any(1), wanted.argmax(1), np.inf) * span_h
         dearer = np.maximum(self.marginal - self.marginal.min(), 0.0) * self.arrays.gen_min_mw[self.plants]
         pays = idle_h * (self.no_load[self.place] + dearer) < self.start_cost
+        pays |= idle_h < self.arrays.min_down_h[self.plants]  # it would not be back in time
         was_on = choice.on_h[:, self.plants] > 0
         return self.at_nodes(wanted[:, 0] | (was_on & pays & wanted.any(1)), need_mw)
 
