@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from grid import Array, GridArrays, Inputs, Prices, Setpoint, loops, namespace
-from grid.dispatch import MeritOrder, Redispatch
-from grid.physics import Limits
+from grid.dispatch import MeritOrder, Redispatch, UnitCommitment
+from grid.physics import Limits, committed, is_asked
 
 if TYPE_CHECKING:
     from grid.planning.day import Day
@@ -31,6 +31,7 @@ class ActionMap:
     unit: Array  # (N,) action of each node, A where it has none
     kind: str  # a choice of EnvConfig.action
     redispatch_moves: int
+    commitment: UnitCommitment | None = None  # of plants that start and stop; None: the grid has none
 
     @classmethod
     def of(cls, arrays: GridArrays, prices: Prices, kind: str, redispatch_moves: int = 0) -> ActionMap:
@@ -38,7 +39,8 @@ class ActionMap:
         unit = np.full(len(arrays.node_names), len(arrays.controllable))
         unit[arrays.controllable] = np.arange(len(arrays.controllable))
         merit, redispatch = MeritOrder.of(arrays, prices), Redispatch(arrays, prices)
-        return cls(arrays, merit, redispatch, unit, kind, redispatch_moves)
+        commitment = UnitCommitment(arrays, prices) if arrays.stoppable.shape[0] else None
+        return cls(arrays, merit, redispatch, unit, kind, redispatch_moves, commitment)
 
     def convert(self, asarray: Callable[[np.ndarray], Array]) -> ActionMap:
         """The same map with every array passed through ``asarray`` (say, to torch tensors)."""
@@ -64,8 +66,12 @@ class ActionMap:
         lower; a store's is that of discharging, minus the most that it can charge. A cut of demand is so dear that its
         share is FINE_FRAC · a + (1 − FINE_FRAC) · a³.
 
+        Where plants start and stop, less than half the least output asks for off, and limits are those of both choices;
+        bids have one more entry for each of these plants, in the order of ``arrays.stoppable``, which shifts what it is
+        worth to have it on over the coming hours, as ``grid.planning.day.Starts`` says.
+
         Args:
-            actions: (B, A) in [−1, 1].
+            actions: (B, A) in [−1, 1]; bids (B, A + K) where K plants start and stop.
             limits: of the coming step.
             inputs: of the coming step.
             day: the plan, for bids and deviations from it.
@@ -103,8 +109,13 @@ class ActionMap:
         if self.kind == "bids":
             from grid.planning.day import shift_for
 
-            bids = np.linspace(-1.0, 1.0, 2001)
-            return np.interp(shift_for(cast("Day", day), setpoint, limits), _shift(bids), bids)
+            bids, day = np.linspace(-1.0, 1.0, 2001), cast("Day", day)
+            if day.starts is None:
+                return np.interp(shift_for(day, setpoint, limits), _shift(bids), bids)
+            is_on = is_asked(self.arrays, setpoint.gen_mw)
+            shift = shift_for(day, setpoint, committed(limits, is_on))
+            both = np.concatenate([shift, MOST_SHIFT_FRAC * day.starts.shift_for(is_on)], axis=1)
+            return np.interp(both, _shift(bids), bids)
         xp = namespace(setpoint.gen_mw)
         arrays = self.arrays
         lo, hi, gen, store = limits.gen_lo_mw, limits.gen_hi_mw, setpoint.gen_mw, setpoint.store_mw
@@ -132,19 +143,27 @@ class ActionMap:
     def _cleared(self, day: Day | None, shift: Array, limits: Limits, inputs: Inputs) -> Setpoint:
         from grid.planning.day import clear
 
+        units = self.arrays.controllable.shape[0]
+        shift = namespace(shift).concat([shift[:, :units], shift[:, units:] / MOST_SHIFT_FRAC], axis=1)
         return clear(cast("Day", day), shift, limits, inputs)
 
     def _zero(self, need_mw: Array, limits: Limits) -> Array:
         """(B, N) output that an action of 0 stands for, where stores within their limits leave (B, N) to generate."""
         if self.kind == "absolute":
             return (limits.gen_lo_mw + limits.gen_hi_mw) / 2.0
+        limits = self.decided(limits, need_mw)
         gen = self.merit.dispatch(need_mw, limits.gen_lo_mw, limits.gen_hi_mw)
         if self.redispatch_moves == 0:
             return gen
         return self.redispatch.moves(gen, -need_mw, limits, self.redispatch_moves)
 
+    def decided(self, limits: Limits, need_mw: Array) -> Limits:
+        """The limits once the merit order has decided which plants are on, for (B, N) to be generated."""
+        return limits if self.commitment is None else committed(limits, self.commitment.now(limits, need_mw))
+
     def merit_setpoint(self, limits: Limits, inputs: Inputs) -> Setpoint:
         """The merit-order rule: (B, N) cheapest sources first, stores idle."""
+        limits = self.decided(limits, inputs.load_mw)
         gen = self.merit.dispatch(inputs.load_mw, limits.gen_lo_mw, limits.gen_hi_mw)
         return Setpoint(gen, namespace(gen).zeros_like(gen))
 

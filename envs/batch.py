@@ -66,7 +66,7 @@ class GridBatch:
         self.action_map: ActionMap = problem.action_map
         self.encoder = ENCODERS[config.observation](problem.arrays, problem.layout, problem.load_high_mw)
         self.observation_space = self.encoder.space
-        self.action_space = gym.spaces.Box(-1.0, 1.0, (len(problem.arrays.controllable),), np.float32)
+        self.action_space = gym.spaces.Box(-1.0, 1.0, (len(self.action_names),), np.float32)
         self.first: int  # number of the first episode that the seed starts
         self.seed(seed)
         self.last: Transition | None = None
@@ -78,6 +78,16 @@ class GridBatch:
         self._day: Day | None = None  # of the coming step, once it has been asked for
         self._corrected, self._correction = -1, cast("Correction | None", None)  # the step that it is for
         self.limits: Limits
+
+    @property
+    def action_names(self) -> list[str]:
+        """The node that each entry of an action sets: those of ``controllable``, and with bids those of ``stoppable``.
+
+        Graph networks, which give one entry to each unit, leave it to the plan which plants are on.
+        """
+        bids_on = self.config.action == "bids" and self.config.observation == "flat"
+        units = self.arrays.controllable, self.arrays.stoppable[: None if bids_on else 0]
+        return [self.arrays.node_names[i] for part in units for i in part]
 
     def seed(self, seed: Seeds, first: int = 0) -> None:
         """Start the random streams of all episodes anew; ``reset`` draws from them.
@@ -298,6 +308,5 @@ def view_of(
     back_h = state.lockout_h if outage_h is None else outage_h
     if state.lockout_h is not None and outage_h is not None:
         back_h = np.maximum(outage_h, state.lockout_h)
-    return View(
-        t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h, day, voltage_pu
-    )
+    given = t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h, day
+    return View(*given, voltage_pu, state.on_h)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from envs.batch import GridBatch
 from envs.config import EnvConfig
 from envs.portable import PortableProblem
 from grid import GridArrays, GridError, Inputs, Setpoint, connected, is_shared, run
-from grid.physics import Limits, Outages, initial_state, limits, step
+from grid.physics import Limits, Outages, committed, initial_state, is_asked, limits, step
 
 DAY_H = 24.0
 BLOCK = 256  # outages at a time
@@ -102,11 +103,13 @@ def _outcomes(batch: GridBatch, inputs: Inputs, status: np.ndarray, outages: Out
     arrays, count = batch.arrays, len(status)
     now = limits(arrays, initial_state(arrays, 1), replace(inputs, in_service=None))
     merit = batch.action_map.merit_setpoint(now, inputs)
+    now = committed(now, is_asked(arrays, merit.gen_mw))
 
     def each(row: np.ndarray) -> np.ndarray:
         return np.repeat(row, count, axis=0)
 
-    here = Limits(**{name: each(row) for name, row in vars(now).items() if name != "outages"}, outages=outages)
+    rows: dict[str, Any] = {name: each(row) for name, row in vars(now).items() if name not in ("outages", "choice")}
+    here = Limits(**rows, outages=outages)
     setpoint = Setpoint(each(merit.gen_mw), each(merit.store_mw))
     given = Inputs(each(inputs.gen_avail_frac), each(inputs.load_mw), inputs.dt_h, status)
     _, outcome = step(arrays, initial_state(arrays, count), setpoint, given, here, ac=batch.problem.ac)

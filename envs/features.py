@@ -38,6 +38,7 @@ class View:
     )
     day: Day | None = None  # the plan, if it is observed
     voltage_pu: np.ndarray | None = None  # (B, N) of the previous step, 0 in dark parts; None: flows are those of DC
+    on_h: Array | None = None  # (B, N) as in State
 
 
 def loading(arrays: GridArrays, carried: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 import numpy as np
 
@@ -29,7 +30,8 @@ class FlatEncoder:
     """One vector: time, demand, availability, forecasts, then ramped output, charge and the loading of doing nothing.
 
     With a gate, demand and availability of the coming step are forecasts, and those of the last step follow them.
-    Where lines can be out, their status, heat and days until they are back follow; where the day is planned, the plan.
+    Where plants start and stop, the days that they have been on or off come before the loading. Where lines can be out,
+    their status, heat and days until they are back follow; where the day is planned, the plan.
     What does not depend on the actions comes first and is computed once an episode.
     """
 
@@ -88,6 +90,8 @@ class FlatEncoder:
         yield block("stored energy_frac", stores, 0.0, 1.0)
         if self.sees_voltages:
             yield block("voltage_pu of the last step", ("lowest", "highest"), 0.0, VOLTAGE_BOUND)
+        plants = [a.node_names[i] for i in a.stoppable]
+        yield block("days on, below 0 off", plants, -DAYS_BOUND, DAYS_BOUND)
         yield block("loading under the merit order", limited, -LOADING_BOUND, LOADING_BOUND)
         yield block("out of service", switched, 0.0, 1.0)
         yield block("heat of the relay", heated, 0.0, HEAT_BOUND)
@@ -136,6 +140,7 @@ class FlatEncoder:
             view.gen_mw[:, self.ramped] / xp.asarray(self.ramped_max_mw),
             view.store_mwh[:, self.stores] / xp.asarray(self.stores_max_mwh),
             *([xp.asarray(_lowest_and_highest(view))] * self.sees_voltages),
+            *([_days_on(view, self.arrays.stoppable)] if view.on_h is not None else []),
             view.idle_loading[:, self.limited],
         ]
         if self.switched.size:
@@ -151,6 +156,12 @@ class FlatEncoder:
         if xp is np:
             return np.concatenate([outside, *parts], axis=-1, dtype=np.float32, casting="same_kind")
         return xp.concat([xp.asarray(outside), *(xp.astype(part, xp.float32) for part in parts)], axis=-1)
+
+
+def _days_on(view: View, plants: Array) -> Array:
+    """(B, K) days on, below 0 off, of plants that start and stop."""
+    days = cast(Array, view.on_h)[:, plants] / 24.0
+    return namespace(days).clip(days, -DAYS_BOUND, DAYS_BOUND)
 
 
 def _lowest_and_highest(view: View) -> Array:

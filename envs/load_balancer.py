@@ -80,8 +80,8 @@ class LoadBalancer(gym.Env[Any, np.ndarray]):
 
     @property
     def action_names(self) -> list[str]:
-        """The node whose source or storage each entry of the action sets."""
-        return [self.arrays.node_names[i] for i in self.arrays.controllable]
+        """The node whose source or storage each entry of the action sets; of bids on plants that stop, those follow."""
+        return self.batch.action_names
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Start a new period; the same seed gives the same demand, weather and forecasts.

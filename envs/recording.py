@@ -23,7 +23,7 @@ class Recorder:
     def __init__(self, batch: GridBatch, policy: str) -> None:
         self.batch, self.policy = batch, policy
         self._is_ac = is_ac = batch.problem.ac is not None
-        self._terms = [name for name, term in TERMS.items() if is_ac or not term.of_ac]
+        self._terms = [name for name, term in TERMS.items() if term.applies(batch.arrays, is_ac)]
         self._about = describe(batch.arrays) | (band_pu(batch.arrays) if is_ac else {})
         self.steps = 0
         self._series: dict[str, Array] = {}  # (B, T, N), (B, T, E) or (B, T); T is the horizon
@@ -38,6 +38,8 @@ class Recorder:
             name: np.zeros((self.batch.batch_size, *(sizes[axis] for axis in axes)))
             for axes, name in (*names, *(("T", term) for term in self._terms))
         }
+        if self.batch.arrays.stoppable.size:
+            self._series["on"] = np.ones((self.batch.batch_size, horizon, sizes["N"]))
         self._series["store_mwh"][:, 0] = store_mwh
         self._start_hour, self._local, self.steps = start_hour, start, 0
 
@@ -59,6 +61,8 @@ class Recorder:
             **{name: getattr(outcome, name) for name in (*NODE_POWERS, *AC_RESULTS * self._is_ac)},
             **last.costs,
         }
+        if last.next_state.on_h is not None:
+            rows["on"] = (last.next_state.on_h > 0).astype(float)
         for name, values in rows.items():
             self._series[name][:, self.steps] = values
         self.steps += 1

@@ -32,7 +32,7 @@ class CopperPlate:
 
 
 def reference_cost(plate: CopperPlate, prices: Prices, load_mw: Array, gen_avail_frac: Array, dt_h: float) -> Array:
-    """Cost of the merit order without lines, stores and ramps.
+    """Cost of the merit order without lines, stores and ramps; plants that stop give any output, and start for nothing.
 
     It does not depend on any action, so taking it off the reward leaves the best policy as it is, and takes away
     most of the noise of demand and weather.
@@ -50,6 +50,7 @@ def reference_cost(plate: CopperPlate, prices: Prices, load_mw: Array, gen_avail
     arrays = plate.arrays
     hi = arrays.offered_mw(gen_avail_frac, load_mw)
     lo, none = np.minimum(arrays.gen_min_mw, hi), np.zeros_like(hi)
+    lo[:, arrays.stoppable] = 0.0
     gen = plate.merit.dispatch(load_mw, lo, hi)
     inputs = Inputs(gen_avail_frac, load_mw, dt_h)
     placed = place(arrays, Setpoint(gen, none), inputs, Limits(lo, hi, none, none, none))

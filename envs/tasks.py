@@ -32,8 +32,9 @@ WORLDS: dict[str, dict[str, Any]] = {
     "storm": STORM,
     "ac": {**WEATHER, "flow": "ac"},
     "ac-storm": {**STORM, "flow": "ac"},
+    "commit": {},
 }
-"""Fields of EnvConfig that make each world; the others have their defaults."""
+"""Fields of EnvConfig that make each world; the others have their defaults. In *commit* plants start and stop."""
 
 GRIDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "classic": ("classic", ("classic",)),
@@ -79,8 +80,18 @@ class Task:
         return EnvConfig(topology=grid, split=split, **WORLDS[self.world], **fields)
 
 
+def _thermal(grid: str) -> tuple[str, tuple[str, ...]]:
+    """The same grids with plants that start and stop."""
+    train, test = GRIDS[grid]
+    return f"thermal:{train}", tuple(f"thermal:{name}" for name in test)
+
+
 TASKS: dict[str, Task] = {
-    task.name: task for task in (Task(f"{grid}-{world}-v1", world, *GRIDS[grid]) for grid in GRIDS for world in WORLDS)
+    task.name: task
+    for task in (
+        *(Task(f"{grid}-{world}-v1", world, *GRIDS[grid]) for grid in GRIDS for world in WORLDS if world != "commit"),
+        *(Task(f"{grid}-commit-v1", "commit", *_thermal(grid)) for grid in ("case14", "case118", "gen")),
+    )
 }
 """Every task by its name."""
 

@@ -34,6 +34,7 @@ class GridArrays(Columns):
     # derived
     controllable: Array  # (A,) nodes with a source, a store or flexible demand, ascending
     flexible: Array  # (F,) nodes with flexible demand, ascending
+    stoppable: Array  # (K,) nodes whose plant starts and stops, ascending
     dispatched: Array  # (G,) nodes with a source or flexible demand, ascending: a cut stands for output of the node
     gen_ramp_down_mw_per_h: Array  # (N,) inf where a gen_profile is given
     part: Array  # (N,) connected part of each node, 0..P-1

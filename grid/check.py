@@ -28,6 +28,9 @@ PAIRS = (
 )
 """Columns of which the first is at most the second."""
 
+OF_STARTS = ("no_load_cost_per_h", "min_up_h", "min_down_h", "initial_on_h", "start_ramp_mw")
+"""Columns of plants that start and stop, which are those with a start_cost."""
+
 LEAST_REACTANCE_PU = 1e-10
 LEAST_CAPACITY_MW = 1e-6
 LEAST_BASE_MVA, LARGEST_BASE_MVA = 1e-6, 1e6
@@ -166,6 +169,7 @@ def _node_rule_faults(where: str, data: dict[str, Any]) -> list[Fault]:
         faults.append(
             Fault(where, "gen_min_mw together with gen_profile", "one of the two", "drop gen_min_mw or gen_profile")
         )
+    faults += _start_faults(where, data)
     low_mwh, high_mwh = value("store_min_mwh"), value("store_max_mwh")
     initial_mwh = low_mwh if data.get("store_init_mwh") is None else value("store_init_mwh")
     if low_mwh <= high_mwh and not low_mwh <= initial_mwh <= high_mwh:
@@ -181,6 +185,24 @@ def _node_rule_faults(where: str, data: dict[str, Any]) -> list[Fault]:
         mend = "make two nodes and join them by a line with reactance_pu 0"
         faults.append(Fault(where, found, "one controllable unit a node", mend))
     return faults
+
+
+def _start_faults(where: str, data: dict[str, Any]) -> Iterable[Fault]:
+    """What is wrong with a plant that starts and stops."""
+    if _value(data, "start_cost") == inf:
+        given = [name for name in OF_STARTS if _value(data, name) != COLUMNS[name].default]
+        if given:
+            mend = "add start_cost (0 if starts are free), or drop the column"
+            yield Fault(where, f"{given[0]} without start_cost", "start_cost beside it: else it is always on", mend)
+        return
+    if _value(data, "gen_max_mw") == 0 or data.get("gen_profile"):
+        found = "start_cost together with gen_profile" if data.get("gen_profile") else "start_cost without gen_max_mw"
+        yield Fault(where, found, "start_cost at a source that follows no profile", "drop start_cost")
+    if _value(data, "start_ramp_mw") < _value(data, "gen_min_mw"):
+        found, mend = f"start_ramp_mw {data['start_ramp_mw']!r} below gen_min_mw", "raise it: else it could not start"
+        yield Fault(where, found, "start_ramp_mw >= gen_min_mw", mend)
+    if data.get("initial_on_h") == 0:
+        yield Fault(where, "initial_on_h 0", "hours on (> 0) or off (< 0) at the start", "give hours, such as 1 or -1")
 
 
 def _whole_grid_faults(graph: nx.MultiGraph[str], lines: list[Line]) -> list[Fault]:

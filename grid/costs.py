@@ -16,7 +16,7 @@ from grid.numbers import is_finite
 from grid.state import Array, Outcome
 
 Quantity = Callable[[GridArrays, Outcome], Array]
-Block = Literal["", "gen", "spill", "charge", "discharge", "shed", "overload"]
+Block = Literal["", "gen", "spill", "charge", "discharge", "shed", "overload", "on", "start"]
 """What plans decide on, and so can be charged for there: overload of each line, all else at each node."""
 
 
@@ -35,6 +35,11 @@ class Term:
     above_0: bool = False  # whether the price must be
     price: str = ""  # field of Prices; none: the weights are prices themselves
     of_ac: bool = False  # whether it applies in AC power flow alone
+    of_starts: bool = False  # whether it applies alone where plants start and stop
+
+    def applies(self, arrays: GridArrays, is_ac: bool) -> bool:
+        """Whether steps of a grid have it."""
+        return (is_ac or not self.of_ac) and (bool(arrays.stoppable.shape[0]) or not self.of_starts)
 
     def price_in(self, prices: Prices) -> float:
         """The price among these; 1 where the weights are prices."""
@@ -127,6 +132,26 @@ TERMS: dict[str, Term] = {
         Term("generation", "output", "#E69F00", _of("gen_mw"), "gen_cost_per_mwh", "gen", "gen_cost_per_mw2h"),
         Term("shed", "demand not served", "#D55E00", _of("shed_mw"), "shed_cost_per_mwh", "shed"),
         Term("curtailment", "flexible demand cut", "#B8860B", _of("curtailed_mw"), "flex_cost_per_mwh", "gen"),
+        Term(
+            "start",
+            "starts of plants",
+            "#117733",
+            _of("starts_per_h"),
+            "start_cost",
+            "start",
+            unit="currency",
+            of_starts=True,
+        ),
+        Term(
+            "no_load",
+            "plants that are on",
+            "#999933",
+            _of("on"),
+            "no_load_cost_per_h",
+            "on",
+            unit="currency/h",
+            of_starts=True,
+        ),
         *(replace(each.metadata["term"], price=each.name) for each in fields(Prices)),
     )
 }
@@ -172,7 +197,8 @@ def store_value_per_mwh(arrays: GridArrays, prices: Prices) -> Array:
 def step_amounts(arrays: GridArrays, outcome: Outcome) -> dict[str, Array]:
     """What one step has of each term, (B,): MW by their weights, which are prices where the term has none of its own.
 
-    The term of voltages is there in AC alone; settlement is charged at the end of the episode alone.
+    The term of voltages is there in AC alone, those of starts where plants start and stop; settlement is charged at the
+    end of the episode alone.
     """
     none = 0.0 * outcome.balancing_mw
     amounts = {}
@@ -193,7 +219,7 @@ def _weights(arrays: GridArrays) -> list[tuple[Term, Array, Array]]:
     if arrays not in _WEIGHTS:
         kept = _WEIGHTS[arrays] = []
         for term in TERMS.values():
-            if term.quantity is not None:
+            if term.quantity is not None and term.applies(arrays, True):
                 curve = getattr(arrays, term.curve) if term.curve else None
                 is_curved = curve is not None and bool((curve != 0).any())
                 weight = getattr(arrays, term.weight) if term.weight else None

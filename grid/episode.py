@@ -48,7 +48,7 @@ AC_SHAPES = {
 
 OF_AC = tuple(name for names in AC_SHAPES.values() for name in names)
 
-MAYBE_SHAPES = {"gen_profiled": "N", "nodal_price_per_mwh": "TN"}
+MAYBE_SHAPES = {"gen_profiled": "N", "nodal_price_per_mwh": "TN", "on": "TN"}
 """What an episode may have beside them, with its axes."""
 
 
@@ -113,6 +113,7 @@ class Episode:
     start: str | None = None  # local time of the first step, ISO 8601; None: its series are not dated
     gen_profiled: np.ndarray | None = None  # (N,) 1 where the output follows sun, wind or another profile, else 0
     nodal_price_per_mwh: np.ndarray | None = None  # (T, N) of an optimum: dual of the balance of each node
+    on: np.ndarray | None = None  # (T, N) 0 where a plant is off, else 1; None: none of the grid stops
 
     @property
     def is_ac(self) -> bool:
@@ -145,6 +146,11 @@ class Episode:
     def unserved_mwh(self) -> float:
         """Demand not met."""
         return float(self.shed_mw.sum() * self.dt_h)
+
+    @property
+    def starts(self) -> int:
+        """How often plants started, those of the first step aside."""
+        return 0 if self.on is None else int((np.diff(self.on, axis=0) > 0).sum())
 
     @property
     def curtailed_mwh(self) -> float:

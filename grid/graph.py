@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from grid.arrays import DENSE_NODES, GridArrays, fingerprint
-from grid.check import GEN_COLUMNS, find_faults
+from grid.check import GEN_COLUMNS, LARGEST, find_faults
 from grid.costs import Prices
 from grid.errors import Fault, GridError, nearest
 from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
@@ -241,6 +241,10 @@ class Grid:
         price, shed_price = columns["flex_cost_per_mwh"], columns["shed_cost_per_mwh"]
         columns["flex_cost_per_mwh"] = np.where(np.isnan(price), shed_price, price)
         mark = fingerprint(network, columns, {"store_init_mwh": middle, "flex_cost_per_mwh": shed_price})
+        can_stop = np.isfinite(columns["start_cost"])
+        columns["start_cost"] = np.where(can_stop, columns["start_cost"], 0.0)
+        on_h = columns["initial_on_h"]
+        columns["initial_on_h"] = np.where(can_stop, np.minimum(on_h, LARGEST), on_h)  # infinite: it never stops
         if emergency_shedding:
             has_unit = (columns["gen_max_mw"] > 0) | (columns["store_max_mwh"] > 0)
             added = ~has_unit & (columns["flex_max_frac"] == 0)
@@ -251,7 +255,8 @@ class Grid:
         for name in (*GEN_COLUMNS, "gen_ramp_mw_per_h"):  # of a node without output: a cut stands for it
             columns[name] = np.where(is_flexible, COLUMNS[name].default, columns[name])
         content = network | columns
-        arrays = GridArrays(name=str(self.name), **content, **_derived(content, len(nodes)), fingerprint=mark)
+        derived = _derived(content, len(nodes)) | {"stoppable": np.flatnonzero(can_stop)}
+        arrays = GridArrays(name=str(self.name), **content, **derived, fingerprint=mark)
         return arrays.convert(_read_only)
 
 

@@ -75,6 +75,16 @@ class Columns:
     gen_reserve_frac: Array = _node("1", 1.0, 0.0, 1.0, "share of the headroom that may cover a shortage")
     co2_t_per_mwh: Array = _node("t/MWh", 0.0, 0.0, inf, "CO2 emitted")
     gen_profile: tuple[str | None, ...] = _profile("profile of the available share of gen_max_mw")
+    start_cost: Array = _node("currency", inf, 0.0, inf, "cost of a start; absent: the plant is always on")
+    no_load_cost_per_h: Array = _node("currency/h", 0.0, 0.0, inf, "cost of being on; needs start_cost")
+    min_up_h: Array = _node("h", 0.0, 0.0, inf, "hours on before the plant may stop; needs start_cost")
+    min_down_h: Array = _node("h", 0.0, 0.0, inf, "hours off before it may start; needs start_cost")
+    initial_on_h: Array = _node(
+        "h", inf, -inf, inf, "hours on at the start, negative: off; absent: on for long; needs start_cost"
+    )
+    start_ramp_mw: Array = _node(
+        "MW", inf, 0.0, inf, "largest output in the step of a start; needs start_cost", above=True
+    )
     load_max_mw: Array = _node("MW", 0.0, 0.0, inf, "demand at a profile value of 1", required_for=("consumer",))
     shed_cost_per_mwh: Array = _node("currency/MWh", 1000.0, 0.0, inf, "price of demand not served")
     load_profile: tuple[str | None, ...] = _profile("profile of demand as a share of load_max_mw")

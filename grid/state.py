@@ -39,6 +39,7 @@ class State:
     t: Array  # (B,) steps done; at 0 there is no previous output, so no ramp
     heat: Array = None  # (B, E) of each line's relay; None: lines have none
     lockout_h: Array = None  # (B, E) time until a tripped line may come back; 0: it has not tripped
+    on_h: Array = None  # (B, N) hours on, below 0 off, infinite where a plant never stops; None: none of the grid does
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,10 @@ class Outcome:
     line_mva: Array = None  # (B, E) apparent power at the end that carries more
     loss_mw: Array = None  # (B,) of lines, and of shunts what they draw beyond that at 1 pu
     collapsed: Array = None  # (B,) whether a part has no solution: nothing runs there, and its demand is shed
+
+    # of plants that start and stop; None: the grid has none
+    on: Array = None  # (B, N) 1 where such a plant is on
+    starts_per_h: Array = None  # (B, N) 1 / dt_h where it starts
 
     @property
     def carried(self) -> Array:

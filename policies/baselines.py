@@ -9,9 +9,11 @@ import numpy as np
 
 from envs import GridBatch
 from grid import Setpoint
+from grid.physics import committed, is_asked
 from policies.mpc import Mpc, SecureMpc
 from policies.smpc import Smpc
 
+LOOKS_H = 24.0  # ahead, of the economic rule
 MOVES = 16  # of redispatch a step; on the bundled grids 64 are at most half a point of score better
 
 
@@ -68,8 +70,33 @@ class Redispatch(Policy):
         if correction is not None:
             inputs, extra_mw = correction.inputs(inputs), correction.extra_mw
         idle = batch.action_map.merit_setpoint(batch.limits, inputs)
-        gen_mw = batch.action_map.redispatch.moves(idle.gen_mw, -inputs.load_mw, batch.limits, MOVES, extra_mw)
+        limits = committed(batch.limits, is_asked(batch.arrays, idle.gen_mw))
+        gen_mw = batch.action_map.redispatch.moves(idle.gen_mw, -inputs.load_mw, limits, MOVES, extra_mw)
         return Setpoint(gen_mw, idle.store_mw)
+
+
+class Economic(Redispatch):
+    """Redispatch with the plants of the lowest average cost, by the forecast of the coming day, where plants stop.
+
+    What is wanted in the coming step is on; so is what runs already and is wanted again before a start would pay.
+    """
+
+    name = "economic"
+
+    def act(self, batch: GridBatch) -> Setpoint:
+        """Decide on plants, then dispatch the demand of the coming step and mend the dispatch."""
+        commitment, now, inputs = batch.action_map.commitment, batch.limits, batch.inputs
+        if commitment is None:
+            return super().act(batch)
+        dt_h = batch.config.dt_h
+        leads = np.arange(min(max(round(LOOKS_H / dt_h), 1), batch.horizon - batch.t))
+        ahead = batch.expected(leads)
+        offer_mw = batch.arrays.offered_mw(ahead.gen_avail_frac, ahead.load_mw)
+        need_mw, offer_mw = ahead.load_mw.swapaxes(0, 1), offer_mw.swapaxes(0, 1)
+        now = committed(now, commitment.by_average_cost(now, need_mw, offer_mw, dt_h))
+        gen_mw = batch.action_map.merit.dispatch(inputs.load_mw, now.gen_lo_mw, now.gen_hi_mw)
+        gen_mw = batch.action_map.redispatch.moves(gen_mw, -inputs.load_mw, now, MOVES)
+        return Setpoint(gen_mw, np.zeros_like(gen_mw))
 
 
 class Plan:
@@ -93,6 +120,7 @@ BASELINES: dict[str, Callable[[], Policy]] = {
     "random": Random,
     "merit": Merit,
     "redispatch": Redispatch,
+    "economic": Economic,
     "mpc": Mpc,
     "mpc-n1": SecureMpc,
     "smpc": Smpc,
@@ -100,5 +128,5 @@ BASELINES: dict[str, Callable[[], Policy]] = {
 }
 """Each baseline by its name, in the order in which a table lists them."""
 
-QUICK = tuple(name for name in BASELINES if name not in (SecureMpc.name, Smpc.name))
-"""Those that a table lists where none are named, and ``smpc`` on a task: the others decide far more slowly."""
+QUICK = tuple(name for name in BASELINES if name not in (Economic.name, SecureMpc.name, Smpc.name))
+"""Those that a table lists where none are named; on a task ``smpc``, too, or where plants stop ``economic``."""

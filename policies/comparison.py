@@ -41,6 +41,7 @@ class Runs:
     decision_s: float  # time a decision of one episode took
     terms: dict[str, np.ndarray] = field(default_factory=dict)  # (E,) each, keys as grid.TERMS
     reported: dict[str, np.ndarray] = field(default_factory=dict)  # (E,) each, keys as grid.REPORTED, and "cycles"
+    bound_gap_frac: float = 0.0  # of an optimum: mean distance of its cost from what is proven, relative to the cost
 
     def share_of(self, reference: float) -> Runs:
         """Costs as shares of a reference cost."""

@@ -77,6 +77,9 @@ def evaluate(
     notes += _out_of_reach(merit, best, LEAST_SAID_FRAC * demand_mwh)
     if batch.config.start_time is not None and any(hasattr(decider, "env_config") for decider in deciders):
         notes.append("the days were chosen: an agent may have been trained on them")
+    if best.bound_gap_frac:
+        above = f"at most {100 * best.bound_gap_frac:.2g} % above what no policy stays below"
+        notes.append(f"the optimum is the best schedule found, on average {above}")
     if exact < episodes:
         notes.append(f"in {episodes - exact} of {episodes} episodes no schedule is as cheap as the optimum")
     return _evaluation(batch.arrays.name, episodes, seed, batch.config, rows, notes)
@@ -364,5 +367,6 @@ def _optima(batch: GridBatch, seed: int, report: Callable[[float], None]) -> tup
         decision_s=(time.perf_counter() - started_s) / steps,
         terms={name: np.array([best.cost_terms[name] for best in solved]) for name in solved[0].cost_terms},
         reported=_with_cycles({name: np.array([each[name].sum() for each in done]) for name in REPORTED}, batch),
+        bound_gap_frac=float(np.mean([each.gap_frac for each in solved])),
     )
     return best, sum(each.exact for each in solved)

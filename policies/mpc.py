@@ -8,9 +8,12 @@ import numpy as np
 
 from envs import GridBatch
 from grid import Inputs, Setpoint, cores
-from grid.planning import Programme, Solution
+from grid.physics import committed, is_asked
+from grid.planning import Programme, Solution, programme_of
 
 WINDOW_H = 24.0
+GAP_FRAC = 5e-3  # of plants that start and stop: where the search for the best ones ends,
+TIME_S = 2.0  # as it does after this time
 TOLERANCE = 1e-4  # for quadratic costs, relative to the cost of the window: far below what forecasts are off
 MOST_NODES = 150
 """On larger grids a decision takes about a twentieth of a second and more."""
@@ -38,9 +41,12 @@ class Mpc:
         """Build one programme for each episode; it keeps its last basis from step to step."""
         steps = min(max(1, round(self.window_h / batch.config.dt_h)), batch.horizon)
         problem, dt_h, is_ac = batch.problem, batch.config.dt_h, batch.config.flow == "ac"
-        given = problem.planning_arrays, steps, dt_h, problem.planning_prices, TOLERANCE
-        self._programmes = [
-            Programme(*given, n1=self.security(batch), corrected=is_ac) for _ in range(batch.batch_size)
+        given = problem.planning_arrays, steps, dt_h, problem.planning_prices
+        self._programmes: list[Programme] = [
+            programme_of(
+                *given, tolerance=TOLERANCE, n1=self.security(batch), corrected=is_ac, gap=GAP_FRAC, time_s=TIME_S
+            )
+            for _ in range(batch.batch_size)
         ]
 
     def security(self, batch: GridBatch) -> np.ndarray | None:
@@ -61,14 +67,15 @@ class Mpc:
             inputs = Inputs(ahead.gen_avail_frac[:, i], ahead.load_mw[:, i], ahead.dt_h, lines)
             gen_mw = batch.state.gen_mw[i] if started else None
             extra_mw = None if correction is None else np.tile(correction.extra_mw[i], (len(leads), 1))
-            programme.set_inputs(inputs, batch.state.store_mwh[i], gen_mw, int(started), extra_mw)
+            on_h = {} if batch.state.on_h is None else {"on_h": batch.state.on_h[i]}
+            programme.set_inputs(inputs, batch.state.store_mwh[i], gen_mw, int(started), extra_mw, **on_h)
             return programme.solve()
 
         with ThreadPoolExecutor(min(batch.batch_size, cores())) as pool:
             plans = list(pool.map(plan, range(batch.batch_size)))
         gen_mw = np.stack([plan.gen_mw[0] + plan.curtailed_mw[0] - plan.spill_mw[0] for plan in plans])
         store_mw = np.stack([plan.discharge_mw[0] - plan.charge_mw[0] for plan in plans])
-        now = batch.limits  # the solver may miss them by a rounding
+        now = committed(batch.limits, is_asked(batch.arrays, gen_mw))  # the solver may miss them by a rounding
         return Setpoint(
             np.clip(gen_mw, now.gen_lo_mw, now.gen_hi_mw), np.clip(store_mw, now.store_lo_mw, now.store_hi_mw)
         )

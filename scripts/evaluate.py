@@ -192,7 +192,8 @@ class Evaluate(CommonJson):
         agents = [find_agent(source, BASELINES) for source in runs]
         for agent, source in zip(agents, runs, strict=True):
             agent.name = AGENT if len(agents) == 1 else Path(source).name
-        listed = [name for name in BASELINES if name in QUICK or (self.task and name == "smpc")]
+        beside = None if self.task is None else "economic" if "-commit-" in self.task else "smpc"
+        listed = [name for name in BASELINES if name in QUICK or name == beside]
         return [*(named or listed), *agents]
 
     def _keep(self, outcome: Evaluation, console: Console) -> None:

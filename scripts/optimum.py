@@ -59,7 +59,7 @@ class OptimumCommand(CommonJson):
             return
         from envs import EnvConfig, GridBatch
         from grid import overload_mw
-        from grid.planning import ac_reference, optimum
+        from grid.planning import TIME_S, ac_reference, optimum
         from scripts.pictures import DATA_SUFFIXES, check_path, draw
         from scripts.running import Schedule, fitting, record
         from topologies import load
@@ -84,6 +84,7 @@ class OptimumCommand(CommonJson):
             "status": best.status,
             "exact": best.exact,
             "cost": best.cost,
+            **({} if best.bound is None else {"bound": best.bound, "gap_frac": best.gap_frac, "time_limit_s": TIME_S}),
             "cost_terms": best.cost_terms,
             "horizon_h": config.horizon * inputs.dt_h,
             "start": None if batch.start is None else str(batch.start[0]),
@@ -196,6 +197,9 @@ def _congested(
 
 def _text(value: dict[str, Any]) -> list[str]:
     exact = "exact: the schedule costs this" if value["exact"] else "only a bound: no schedule may be this cheap"
+    if "bound" in value:
+        within = f"{100 * value['gap_frac']:.3g} % above the bound {amount(value['bound'])}"
+        exact = f"the best schedule found in at most {value['time_limit_s']:g} s, {within}"
     exact = "lines that trip: a reference for lines that hold, not a bound" if value["trips"] else exact
     exact = "AC: a reference, not a bound" if "flow" in value else exact
     when = f"from {value['start']}, " if value["start"] else ""

@@ -50,8 +50,10 @@ def slow_limits(
     avail: list[float],
     load_mw: list[float],
     dt_h: float,
+    on_h: list[float] | None = None,
+    is_on: list[bool] | None = None,
 ) -> SlowLimits:
-    """Limits before anything acts."""
+    """Limits before anything acts; of plants that start and stop, once it is decided whether they are on."""
     out = SlowLimits()
     for n in range(len(g.node_names)):
         profiled = g.gen_profile[n] is not None
@@ -64,6 +66,12 @@ def slow_limits(
                 lo = max(lo, gen_mw[n] - ramp)
         if g.flex_max_frac[n] > 0:  # a cut of demand stands for output, and has no ramp
             lo, hi = 0.0, g.flex_max_frac[n] * load_mw[n]
+        if on_h is not None and is_on is not None:
+            if not is_on[n]:
+                lo = hi = 0.0
+            elif on_h[n] < 0:  # it starts, whatever it gave before
+                hi = min(g.gen_max_mw[n] * avail[n], g.start_ramp_mw[n])
+                lo = g.gen_min_mw[n]
         out.gen_hi_mw.append(hi)
         out.gen_lo_mw.append(min(lo, hi))
         low = g.store_min_mwh[n]
@@ -74,6 +82,19 @@ def slow_limits(
         out.store_hi_mw.append(min(g.discharge_max_mw[n], stock))
         out.store_mwh.append(kept)
     return out
+
+
+def slow_on(g: GridArrays, on_h: list[float], ask_gen_mw: list[float]) -> list[bool]:
+    """Whether each plant is on in the coming step: as asked, but for minimum times."""
+    is_on = []
+    for n in range(len(g.node_names)):
+        wanted = ask_gen_mw[n] > 0 and ask_gen_mw[n] >= 0.5 * g.gen_min_mw[n]
+        if n not in g.stoppable or (on_h[n] > 0 and on_h[n] < g.min_up_h[n] - 1e-9):
+            wanted = True
+        elif on_h[n] < 0 and -on_h[n] < g.min_down_h[n] - 1e-9:
+            wanted = False
+        is_on.append(wanted)
+    return is_on
 
 
 def parts_of(g: GridArrays, connectors_only: bool = False, out: Collection[int] = ()) -> list[list[int]]:
@@ -195,10 +216,12 @@ def slow_step(
     plan_shed_mw: list[float] | None = None,
     plan_spill_mw: list[float] | None = None,
     out: Collection[int] = (),
+    on_h: list[float] | None = None,
 ) -> tuple[list[float], list[float], SlowOutcome, SlowLimits]:
     """One step of one env: (store_mwh, gen_mw, outcome, limits)."""
     count = len(g.node_names)
-    lim = slow_limits(g, store_mwh, gen_mw, t, avail, load_mw, dt_h)
+    is_on = None if on_h is None else slow_on(g, on_h, ask_gen_mw)
+    lim = slow_limits(g, store_mwh, gen_mw, t, avail, load_mw, dt_h, on_h, is_on)
     gen, charge, discharge, shed, spill, curtailed = ([0.0] * count for _ in range(6))
     clipped = []
     for n in range(count):

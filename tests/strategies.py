@@ -155,6 +155,28 @@ def random_setpoint(arrays: GridArrays, rng: np.random.Generator, rows: int, pla
     return Setpoint(gen, store, shed, spill)
 
 
+def with_starts(grid: Grid, rng: np.random.Generator) -> Grid:
+    """The same grid, in place, where most plants without a profile start and stop; at least one."""
+    plants = [
+        data for _, data in grid.graph.nodes(data=True) if data.get("gen_max_mw", 0) > 0 and not data.get("gen_profile")
+    ]
+    if not plants:
+        plants = [next(data for _, data in grid.graph.nodes(data=True) if data.get("gen_max_mw", 0) > 0)]
+        plants[0].pop("gen_profile")
+    for number, columns in enumerate(plants):
+        if number and rng.random() < 0.3:
+            continue
+        columns["start_cost"] = float(rng.choice([0, 50, 900]))
+        _maybe(rng, 0.6, columns, "gen_min_mw", float(rng.uniform(0, 0.7)) * columns["gen_max_mw"])
+        _maybe(rng, 0.5, columns, "no_load_cost_per_h", float(rng.uniform(0, 200)))
+        _maybe(rng, 0.6, columns, "min_up_h", float(rng.choice([1, 2, 3.5, 6])))
+        _maybe(rng, 0.6, columns, "min_down_h", float(rng.choice([1, 2, 3.5, 6])))
+        _maybe(rng, 0.6, columns, "initial_on_h", float(rng.choice([-5, -1, 0.5, 2, 8])))
+        low, high = columns.get("gen_min_mw", 0.0), columns["gen_max_mw"]
+        _maybe(rng, 0.4, columns, "start_ramp_mw", low + float(rng.uniform(0.05, 1)) * (high - low))
+    return grid
+
+
 @st.composite
 def inputs_for(draw: st.DrawFn, arrays: GridArrays, steps: int) -> Inputs:
     """(T, N) inputs of one episode; the T axis may as well be read as a batch."""

@@ -65,7 +65,7 @@ def test_what_was_handed_out_is_not_changed_by_anybody(batch):
 def test_before_the_first_step_the_stores_are_there_and_nothing_else(batch):
     recorder = Recorder(batch, "idle")
     for episode in recorder.episodes():
-        assert (episode.steps, episode.costs.keys()) == (0, TERMS.keys() - {"voltage"})
+        assert (episode.steps, episode.costs.keys()) == (0, TERMS.keys() - {"voltage", "start", "no_load"})
         assert np.array_equal(episode.store_mwh, batch.arrays.store_init_mwh[None])
         assert episode.flow_mw.shape == (0, len(batch.arrays.line_names))
 

@@ -23,6 +23,7 @@ MEANING = {
     "storm": "d23e05d43e51",
     "ac": "695a96dbee62",
     "ac-storm": "6adfe992d7f7",
+    "commit": "4f53cda18c2b",
 }
 """Digests of what the worlds set: a change of one is another version of its tasks."""
 

@@ -18,6 +18,8 @@ TERM_NAMES = (
     "generation",
     "shed",
     "curtailment",
+    "start",
+    "no_load",
     "overload",
     "trips",
     "spill",
@@ -87,7 +89,9 @@ def test_the_default_prices_are_the_documented_ones():
 def test_the_terms_and_their_order():
     arrays = arrays_of({})
     assert tuple(TERMS) == TERM_NAMES
-    assert tuple(step_costs(arrays, Prices(), outcome(arrays), 1.0)) == tuple(TERMS)[:-2]  # voltages are of AC
+    of_others = ("start", "no_load", "voltage", "settlement")  # of plants that stop, of AC, of the end of an episode
+    wanted = tuple(name for name in TERMS if name not in of_others)
+    assert tuple(step_costs(arrays, Prices(), outcome(arrays), 1.0)) == wanted
 
 
 def test_generation_costs_linearly_and_quadratically():

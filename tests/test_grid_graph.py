@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 
 from grid import Grid, GridError, Series
+from grid.check import OF_STARTS
 from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS
 from strategies import CHECKED, grids
 
@@ -76,6 +77,8 @@ def test_every_column_can_be_given_and_comes_back():
         "gen_reserve_frac": 0.5, "co2_t_per_mwh": 0.25, "load_max_mw": 6, "shed_cost_per_mwh": 7, "load_profile": "l",
         "load_max_mvar": -2, "gen_min_mvar": -3, "gen_max_mvar": 4, "voltage_set_pu": 1.02, "voltage_min_pu": 0.95,
         "voltage_max_pu": 1.05, "shunt_mw": 0.5, "shunt_mvar": -0.25, "base_kv": 110, "x": 8, "y": 9,
+        "start_cost": 11, "no_load_cost_per_h": 12, "min_up_h": 13, "min_down_h": 14, "initial_on_h": -15,
+        "start_ramp_mw": 3,
     }  # fmt: skip
     store = {
         "store_max_mwh": 10, "store_min_mwh": 1, "store_init_mwh": 2, "charge_max_mw": 3, "discharge_max_mw": 4,
@@ -210,7 +213,8 @@ PHYSICS = [c.name for c in COLUMNS.values() if c.name not in ("x", "y") and not 
 
 @pytest.mark.parametrize("name", PHYSICS)
 def test_the_fingerprint_changes_with_every_column_of_the_physics(name):
-    before, grid = small().compile(), small()
+    before, grid, starting = small().compile(), small(), small()
+    starting.graph.nodes["s"]["start_cost"] = 5.0
     table = COLUMNS[name].table
     if table == "line":
         grid.graph.edges["s", "j", 0][name] = 0.5
@@ -223,6 +227,8 @@ def test_the_fingerprint_changes_with_every_column_of_the_physics(name):
             else "s"
         )
         grid.graph.nodes[node][name] = "profile" if COLUMNS[name].is_text else 0.94
+        if name in OF_STARTS:  # which say nothing of a plant that never stops
+            grid.graph.nodes[node]["start_cost"], before = 5.0, starting.compile()
         if name == "flex_cost_per_mwh":  # which says nothing where no demand is flexible
             grid.graph.nodes[node]["flex_max_frac"] = before.flex_max_frac[2] or 0.5
         if name == "store_min_mwh":  # leave the derived start where it was

@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 def test_units_costs_ramps_limits_and_a_scenario_are_read(folder: Path) -> None:
     grid = load(folder)
     nodes = dict(grid.graph.nodes(data=True))
-    wanted = {"kind": "source", "gen_max_mw": 50.0, "gen_min_mw": 5.0, "gen_cost_per_mwh": 70.0, "voltage_set_pu": 1.02, "base_kv": 110.0, "gen_ramp_mw_per_h": pytest.approx(24.0)}  # fmt: skip
+    wanted = {"kind": "source", "gen_max_mw": 50.0, "gen_min_mw": 5.0, "gen_cost_per_mwh": 70.0, "voltage_set_pu": 1.02, "base_kv": 110.0, "gen_ramp_mw_per_h": pytest.approx(24.0), "start_cost": 3.0, "min_up_h": pytest.approx(1 / 3), "min_down_h": pytest.approx(1 / 3)}  # fmt: skip
     assert nodes["0"] == wanted
     wind = {"kind": "source", "gen_max_mw": 20.0, "gen_cost_per_mwh": 0.0, "voltage_set_pu": 1.01, "gen_min_mvar": -4.0, "gen_max_mvar": 6.0, "base_kv": 110.0, "gen_profile": "gen_1_1"}  # fmt: skip
     assert nodes["gen_1_1"] == wind
@@ -49,8 +49,7 @@ def test_units_costs_ramps_limits_and_a_scenario_are_read(folder: Path) -> None:
 def test_what_is_not_read_is_listed(folder: Path) -> None:
     notes = load(folder).notes
     for note in (
-        "start_cost left out, as sources are always on: gen_0_0",
-        "min_up_time left out, as sources are always on: gen_0_0",
+        "may stop and start, as its costs or minimum times say: gen_0_0",
         "prod_p not read, as it is dispatched here: gen_0_0",
         "the smaller of its two ramps taken both ways: gen_0_0",
         "prod_p above Pmax or below 0 cut off: gen_1_1",

@@ -197,7 +197,6 @@ def test_what_has_no_place_is_left_out_and_said(tmp_path):
         "left out: no demand: load none",
         "negative demand taken as a source of that constant output, free of cost: feed",
         "the smaller of both ramp limits taken both ways: generator gas",
-        "unit commitment left out: always on, from 0: generator coal",
         "extendable: taken at its optimised size or, without one, its present one: generator extra",
         "infinite p_nom taken as 1.5 times all demand, 90 MW: generator shed",
         "starts half full: it is cyclic, and says no other: storage unit pumped",

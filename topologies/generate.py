@@ -15,6 +15,7 @@ import numpy as np
 
 from grid import Grid, GridError
 from topologies.sizing import size_lines
+from topologies.thermal import PREFIX as THERMAL_PREFIX
 
 PREFIX = "gen:"
 LEAST_NODES, MOST_NODES = 5, 10_000
@@ -74,6 +75,8 @@ def expand(name: str) -> list[str]:
     Raises:
         GridError: a name that starts with ``gen:`` but is of neither form, or out of range.
     """
+    if name.startswith(THERMAL_PREFIX):
+        return [THERMAL_PREFIX + each for each in expand(name.removeprefix(THERMAL_PREFIX))]
     if not name.startswith(PREFIX):
         return [name]
     many = re.fullmatch(r"gen:(\d{1,9})(?:\.\.(\d{1,9}))?x(\d{1,9})(?::(\d{1,12}))?", name, re.ASCII)

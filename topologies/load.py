@@ -8,8 +8,10 @@ from pathlib import Path
 from grid import Grid, GridError, nearest
 from topologies.formats import FOLDER, PANDAPOWER_PREFIX, READERS, pandapower_built_in
 from topologies.generate import FORM, PREFIX, generate
+from topologies.thermal import PREFIX as THERMAL_PREFIX
+from topologies.thermal import with_thermal_fleet
 
-PREFIXES = (PREFIX, PANDAPOWER_PREFIX)
+PREFIXES = (PREFIX, PANDAPOWER_PREFIX, THERMAL_PREFIX)
 """What names of grids that are not files begin with."""
 
 _DATA = Path(__file__).parent / "data"
@@ -25,7 +27,8 @@ def load(name_or_path: str | os.PathLike[str]) -> Grid:
 
     Args:
         name_or_path: the name of a bundled grid, ``gen:NODES:SEED`` for a generated one, ``pandapower:NAME`` for a
-            network that comes with pandapower, or the path of a file in one of the formats or of a folder of tables.
+            network that comes with pandapower, or the path of a file in one of the formats or of a folder of tables;
+            ``thermal:`` before any of these lets its plants start and stop.
 
     Raises:
         GridError: no such name or file, another format, or faults in the file.
@@ -37,6 +40,8 @@ def load(name_or_path: str | os.PathLike[str]) -> Grid:
     known, name = names(), str(name_or_path)
     if name in known:
         return READERS[".json"](_DATA / f"{name}.json")
+    if name.startswith(THERMAL_PREFIX):
+        return with_thermal_fleet(load(name.removeprefix(THERMAL_PREFIX)))
     if name.startswith(PREFIX):
         return generate(name)
     if name.startswith(PANDAPOWER_PREFIX):

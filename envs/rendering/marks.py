@@ -16,6 +16,14 @@ _OUTAGE_COLOURS = {TRIPPED: style.VERMILION, OUT: style.MUTED}
 _DASHES = (0, (2.2, 1.6))  # in widths of the line
 
 
+def draw_off(canvas: Canvas, shapes: list[Floats]) -> None:
+    """Draw plants that are off: empty, with a dashed grey rim; shapes (corners, 2) of each."""
+    canvas.stamp(
+        PolyCollection(shapes, facecolors=style.PAPER, edgecolors=style.PAPER, linewidths=2.5),
+        PolyCollection(shapes, facecolors="none", edgecolors=style.MUTED, linewidths=1.6, linestyles=(0, (2.2, 1.6))),
+    )
+
+
 def draw_dark(canvas: Canvas, shapes: list[Floats], points: Floats, radius: Floats) -> None:
     """Draw nodes without voltage: black, with a cross.
 

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb, to_rgba
 from envs.rendering import layout, style
 from envs.rendering.canvas import Canvas, text_width
 from envs.rendering.layout import Box, Floats
-from envs.rendering.marks import draw_dark, draw_outages
+from envs.rendering.marks import draw_dark, draw_off, draw_outages
 from envs.rendering.playback import Moment, in_band
 from grid import IN_SERVICE, KIND_NAMES, Episode
 
@@ -158,6 +158,9 @@ class Network:
         gauges = self.gauges(moment.fill_frac)
         canvas.stamp(PolyCollection(gauges, facecolors=self._gauge_colours, edgecolors="none"))
         canvas.draw(over)
+        off = np.flatnonzero(moment.on < 0.5).tolist()
+        if off:
+            draw_off(canvas, [self._shapes[n] for n in off])
         self._draw_dark(moment)
         for label, (x, y) in zip(self.labels, self.label_points.tolist(), strict=True):
             if np.isfinite(x):

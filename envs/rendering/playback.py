@@ -32,6 +32,7 @@ class Moment:
     reward_sum: Floats  # () of all steps so far
     voltage_pu: Floats  # (N,) as of the finished step, 0 where there is none; in DC 1
     loss_mw: Floats  # () of the grid; in DC 0
+    on: Floats  # (N,) as of the finished step, 0 where a plant is off, else 1
 
 
 class Playback:
@@ -70,6 +71,7 @@ class Playback:
             reward_sum=np.cumsum(rows(episode.reward)),
             voltage_pu=voltages(episode),
             loss_mw=np.zeros(steps) if episode.loss_mw is None else rows(episode.loss_mw),
+            on=np.ones((steps, len(episode.node_names))) if episode.on is None else rows(episode.on),
         )
 
     def at(self, t: float) -> Moment:
@@ -82,7 +84,7 @@ class Playback:
             series = getattr(self.series, item.name)
             values[item.name] = series[now] * (1 - part) + series[later] * part
         change = self._pace[later] - self._pace[now]
-        for name in ("line_status", "voltage_pu"):
+        for name in ("line_status", "voltage_pu", "on"):
             values[name] = getattr(self.series, name)[now]
         values["way"] = self.series.way[now] + part * self._pace[now] + part**2 * change / 2  # the pace is linear
         return Moment(**values)

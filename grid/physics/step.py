@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from grid.arrays import GridArrays
 from grid.namespace import loops, namespace
 from grid.physics.balance import Dispatch, balance
+from grid.physics.commitment import choose, committed, hours_on, is_asked
 from grid.physics.fast import parts, units
 from grid.physics.flow import flows
+from grid.physics.limits import Choice, Limits
 from grid.physics.losses import with_losses
 from grid.physics.outages import Outages
 from grid.physics.protection import Protection, in_lockout
@@ -19,18 +21,6 @@ from grid.state import Array, Inputs, Outcome, Setpoint, State, carried
 
 if TYPE_CHECKING:
     from grid.physics.ac import AcFlow, PowerFlow
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the units can do in this step, (B, N) each, and the lines that are out at its start."""
-
-    gen_lo_mw: Array  # of sources, and of cuts of flexible demand
-    gen_hi_mw: Array
-    store_lo_mw: Array  # minus the most that can be charged
-    store_hi_mw: Array  # the most that can be discharged
-    store_mwh: Array  # stored energy after this step's losses
-    outages: Outages | None = None  # None: every line is in service
 
 
 @dataclass(frozen=True)
@@ -79,7 +69,8 @@ def initial_state(arrays: GridArrays, batch_size: int, protection: Protection | 
     """State before the first of an episode's steps: stores at store_init_mwh, no previous output, cold lines."""
     zeros = np.zeros((batch_size, len(arrays.node_names)))
     cold = None if protection is None else np.zeros((batch_size, len(arrays.line_names)))
-    return State(zeros + arrays.store_init_mwh, zeros, np.zeros(batch_size, dtype=int), cold, cold)
+    on_h = zeros + arrays.initial_on_h if arrays.stoppable.shape[0] else None
+    return State(zeros + arrays.store_init_mwh, zeros, np.zeros(batch_size, dtype=int), cold, cold, on_h)
 
 
 def step(
@@ -96,7 +87,8 @@ def step(
     Args:
         arrays: the grid.
         state: (B, ...) where it stands.
-        setpoint: (B, N) what is asked; anything outside the limits is cut to them before it acts.
+        setpoint: (B, N) what is asked; anything outside the limits is cut to them before it acts. Of plants that may
+            stop, less than half the least output asks for that.
         inputs: (B, N) demand and availability, and the lines that are out.
         limits_now: ``limits(arrays, state, inputs)``, where the caller has them already.
         protection: the lines' relays, which ``initial_state`` was given, too; None: overloaded lines stay in service.
@@ -106,6 +98,11 @@ def step(
         The next state, and what happened.
     """
     now = limits(arrays, state, inputs) if limits_now is None else limits_now
+    of_starts: dict[str, Array] = {}
+    on_h = None
+    if now.choice is not None:
+        now = committed(now, is_asked(arrays, setpoint.gen_mw))
+        on_h, of_starts = _starts(arrays, state, cast(Choice, now.choice).may_be_on, inputs.dt_h)
     ran = run(arrays, setpoint, inputs, now, now.outages, ac)
     heat = lockout_h = tripped = None
     if protection is not None:
@@ -124,15 +121,31 @@ def step(
         in_service=None if ran.outages is None else ran.outages.in_service,
         tripped=tripped,
         **_of_ac(ran),
+        **of_starts,
     )
-    return State(placed.store_mwh, done.gen_mw, state.t + 1, heat, lockout_h), outcome
+    return State(placed.store_mwh, done.gen_mw, state.t + 1, heat, lockout_h, on_h), outcome
+
+
+def _starts(arrays: GridArrays, state: State, is_on: Array, dt_h: float) -> tuple[Array, dict[str, Array]]:
+    """(B, N) hours on after the step, and what an outcome says of plants that start and stop."""
+    xp = namespace(state.store_mwh)
+    is_own = state.on_h < xp.inf
+    starts = xp.where(is_on & (state.on_h < 0), 1.0 / dt_h, 0.0)
+    on = xp.where(is_on & is_own, 1.0, 0.0)
+    return hours_on(state.on_h, is_on, dt_h), {"on": on, "starts_per_h": starts}
 
 
 def limits(arrays: GridArrays, state: State, inputs: Inputs) -> Limits:
     """Stage 1: what the units and lines can do, computed before anything acts.
 
-    Availability wins over minimum and ramp. A line is out while its outage or its lockout lasts.
+    Availability wins over minimum and ramp. A line is out while its outage or its lockout lasts. Where plants may start
+    and stop, the limits are those of either choice; ``committed`` are those of one.
     """
+    now = _limits_of_all_on(arrays, state, inputs)
+    return choose(arrays, state, inputs, now) if arrays.stoppable.shape[0] else now
+
+
+def _limits_of_all_on(arrays: GridArrays, state: State, inputs: Inputs) -> Limits:
     dt_h = inputs.dt_h
     compiled = loops(state.store_mwh, __package__)
     if compiled is not None:

@@ -12,10 +12,13 @@ from grid.planning.optima import optima
 from grid.planning.optimum import Optimum, optimum
 from grid.planning.programme import Programme, Solution
 from grid.planning.solver import OPTIONS, Model, StepBlock
+from grid.planning.starts import GAP_FRAC, TIME_S, programme_of
 
 __all__ = [
     "COST_TOLERANCE",
+    "GAP_FRAC",
     "OPTIONS",
+    "TIME_S",
     "Correction",
     "CurvedModel",
     "FirstStep",
@@ -30,4 +33,5 @@ __all__ = [
     "add_segments",
     "optima",
     "optimum",
+    "programme_of",
 ]

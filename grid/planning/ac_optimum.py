@@ -14,8 +14,8 @@ from grid.arrays import GridArrays
 from grid.costs import Prices, settlement, step_costs, store_value_per_mwh
 from grid.physics import step
 from grid.planning.correction import Correction
-from grid.planning.optimum import Optimum, finish
-from grid.planning.programme import Programme
+from grid.planning.optimum import Optimum, finish, hours_before
+from grid.planning.starts import programme_of
 from grid.state import Inputs, Outcome, Setpoint, State
 
 ROUNDS = 4  # of correction; the cheapest schedule in AC stands
@@ -44,7 +44,7 @@ def ac_reference(
         GridError: as ``grid.planning.optimum``.
     """
     prices = Prices() if prices is None else prices
-    programme = Programme(arrays, len(inputs.load_mw), inputs.dt_h, prices, corrected=True)
+    programme = programme_of(arrays, len(inputs.load_mw), inputs.dt_h, prices, corrected=True)
     found: list[Optimum] = []
     correction: Correction | None = None
     for _ in range(ROUNDS + 1):
@@ -59,7 +59,8 @@ def ac_reference(
 
 def _run(arrays: GridArrays, ac: Any, plan: Optimum, inputs: Inputs, given: Inputs) -> Outcome:
     """All steps of a schedule at once, each from the state in which the schedule begins it."""
-    before = State(plan.store_mwh[:-1], np.roll(plan.gen_mw, 1, axis=0), np.arange(len(plan.gen_mw)))
+    on_h = None if plan.on is None else hours_before(arrays, plan.on, inputs.dt_h)
+    before = State(plan.store_mwh[:-1], np.roll(plan.gen_mw, 1, axis=0), np.arange(len(plan.gen_mw)), on_h=on_h)
     as_served = inputs.load_mw / np.maximum(given.load_mw, 1e-12)
     setpoint = Setpoint(plan.gen_mw + plan.curtailed_mw, plan.store_mw, plan.shed_mw * as_served, plan.spill_mw)
     return step(arrays, before, setpoint, inputs, ac=ac)[1]

@@ -16,7 +16,7 @@ def most_forced_mw(
 
     Output is spilled when all sources of a part are at their minimum and nothing is discharged, pro rata; demand is
     shed when all are at their limit and nothing is charged (``physics.balance``). Where ramps or reserves keep sources
-    from that, and where lines are out, there is no bound.
+    from that, where plants start and stop, and where lines are out, there is no bound.
 
     Args:
         arrays: the grid.
@@ -33,6 +33,7 @@ def most_forced_mw(
     low_mw = np.minimum(arrays.gen_min_mw, high_mw)
     ramp_mw = np.minimum(arrays.gen_ramp_mw_per_h, arrays.gen_ramp_down_mw_per_h) * dt_h
     is_slow = arrays.is_source & (ramp_mw < arrays.gen_max_mw)
+    is_slow[arrays.stoppable] = True
     is_held = arrays.is_source & (arrays.gen_reserve_frac < 1)
     is_free: Array = in_service.all(axis=1, keepdims=True) & (is_slow @ part == 0)
     least_mw = low_mw @ part

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from grid.errors import GridError
 from grid.physics import TINY_MW, Outages
 from grid.planning.programme import Programme
 from grid.state import Inputs
@@ -29,6 +30,11 @@ class FuturesProgramme(Programme):
     programme stays linear (affine recourse). Sources whose availability varies may stay below the setpoint. Stores
     do as they are told; the rest is shed or spilled.
     """
+
+    def _add_plants(self) -> None:
+        if self.arrays.stoppable.shape[0]:
+            found = f"{self.arrays.stoppable.shape[0]} plants that start and stop"
+            raise GridError("smpc", found, "plants that are always on", "use mpc or plan, which decide on starts")
 
     def _join_futures(self) -> None:
         """Columns of the common setpoint, and of what each future does otherwise; the rows that say so."""

@@ -14,6 +14,7 @@ from grid.physics import ac_flow
 from grid.planning.ac_optimum import ac_reference
 from grid.planning.optimum import Optimum, finish
 from grid.planning.programme import Programme
+from grid.planning.starts import programme_of
 from grid.state import Inputs
 
 CHUNK = 8  # episodes that one programme solves in turn, each from the basis of the one before
@@ -66,6 +67,6 @@ def _solve(
             yield ac_reference(arrays, ac, inputs, prices, start_mwh)
             continue
         if programme is None or (programme.steps, programme.dt_h) != (len(inputs.load_mw), inputs.dt_h):
-            programme = Programme(arrays, len(inputs.load_mw), inputs.dt_h, prices)
+            programme = programme_of(arrays, len(inputs.load_mw), inputs.dt_h, prices)
         programme.set_inputs(inputs, start_mwh)
         yield finish(programme, inputs)

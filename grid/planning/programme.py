@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,11 @@ class Solution:
     flow_mw: np.ndarray  # (T, E)
     nodal_price_per_mwh: np.ndarray  # (T, N) cost of one more MWh served at a node
     line_rent: np.ndarray  # (T, E) currency: flow times what one more MW of capacity would save
+    # where plants start and stop; duals are then those with the plants as they are
+    on: np.ndarray | None = field(
+        default=None, kw_only=True
+    )  # (T, N) whether each plant is on, as are all that never stop
+    bound: float | None = field(default=None, kw_only=True)  # no schedule costs less; None: than ``cost``
 
 
 class Programme:
@@ -86,6 +91,7 @@ class Programme:
             found = f"{steps} steps of {dt_h:g} h"
             raise GridError("inputs", found, "at least one step, longer than 0 h", "give load_mw as (steps, nodes)")
         self.arrays, self.steps, self.dt_h, self.futures = arrays, steps, float(dt_h), futures
+        self.whole = arrays
         places = steps * futures
         self.prices = Prices() if prices is None else prices
         self._step = StepBlock()
@@ -96,6 +102,7 @@ class Programme:
         self._add_lines()
         self._add_sources()
         self._add_stores_and_consumers()
+        self._add_plants()
         self._ring = np.arange(places)  # (KT,) steps of the model in the order of time, of one future after another
         self._live = self._ring  # those that are planned
         self._end, self._is_live = steps, np.ones(places, dtype=bool)  # (KT,) whether a step of the model is planned
@@ -112,6 +119,9 @@ class Programme:
     def _cost(self) -> np.ndarray:
         """(KT, width) of each column; what comes after the end of the episode costs nothing."""
         return self._step.repeat("cost", len(self._is_live)) * self._is_live[:, None]
+
+    def _add_plants(self) -> None:
+        """Every plant is on."""
 
     def _join_futures(self) -> None:
         """One future has nothing to be joined with."""
@@ -162,7 +172,7 @@ class Programme:
         step.put(rows, gen[ramped], -1.0, in_next_step=True)
 
         # elsewhere, to generate less is no dearer than to spill
-        spilling = ramped | (a.gen_min_mw[source] > 0) | (cost < -spill_cost)
+        spilling = ramped | (a.gen_min_mw[source] > 0) | (cost < -spill_cost) | np.isin(source, a.stoppable)
         self._spilling = source[spilling]
         spill = step.add_columns("spill", len(self._spilling), spill_cost[spilling])
         step.put(self._network.row[self._spilling], spill, -1.0)

@@ -111,6 +111,7 @@ class Model:
         self.highs: Any = self._kit.Highs()
         for option, value in OPTIONS.items():
             self._check(self.highs.setOptionValue(option, value))
+        self._first: Any = None  # solution at which the search for whole numbers begins
         self._row_low, self._row_high = row_bounds[0].ravel(), row_bounds[1].ravel()
         self.columns, self.rows = cost.size, self._row_low.size
         starts, index, values = matrix
@@ -195,6 +196,55 @@ class Model:
         matrix = coo_array((values, (rows, columns)), shape=(low.size, self.highs.getNumCol())).tocsr()
         starts, index = matrix.indptr[:-1].astype(np.int32), matrix.indices.astype(np.int32)
         self._check(self.highs.addRows(low.size, low, high, matrix.nnz, starts, index, matrix.data))
+
+    def set_added(self, rows: np.ndarray, low: np.ndarray | float, high: np.ndarray | float) -> None:
+        """Change the bounds of rows that were added."""
+        for row, least, most in zip(
+            *(each.ravel().tolist() for each in np.broadcast_arrays(rows, low, high)), strict=True
+        ):
+            self._check(self.highs.changeRowBounds(row, least, most))
+
+    def begin_at_last(self) -> None:
+        """Let the search for whole numbers begin at the last solution."""
+        self._first = self.highs.getSolution()
+
+    def solve_integers(self, columns: np.ndarray, gap: float, time_s: float) -> tuple[float, np.ndarray]:
+        """Solve with these columns whole numbers; afterwards they are continuous again.
+
+        Args:
+            columns: their positions.
+            gap: relative, between the best solution and the bound, at which the search ends.
+            time_s: after which it ends in any case.
+
+        Returns:
+            A bound that no solution stays below, and the value of each column in the best one found.
+
+        Raises:
+            GridError: HiGHS finds no solution.
+        """
+        kinds, index = self._kit.HighsVarType, columns.astype(np.int32)
+        options = {"mip_rel_gap": gap, "mip_abs_gap": 0.0, "time_limit": self.highs.getRunTime() + time_s}
+        for option, value in options.items():
+            self._check(self.highs.setOptionValue(option, value))
+        self._check(
+            self.highs.changeColsIntegrality(index.size, index, np.full(index.size, int(kinds.kInteger), np.uint8))
+        )
+        if self._first is not None:
+            self._check(self.highs.setSolution(self._first))
+            self._first = None
+        self._check(self.highs.run())
+        info, known = self.highs.getInfo(), self._kit.HighsModelStatus
+        found, values = self.highs.getModelStatus(), np.array(self.highs.getSolution().col_value)
+        if (
+            found not in (known.kOptimal, known.kTimeLimit)
+            or info.primal_solution_status != self._kit.SolutionStatus.kSolutionStatusFeasible
+        ):
+            raise _unsolved(self.highs.modelStatusToString(found))
+        self._check(
+            self.highs.changeColsIntegrality(index.size, index, np.full(index.size, int(kinds.kContinuous), np.uint8))
+        )
+        self._check(self.highs.setOptionValue("time_limit", np.inf))
+        return float(info.mip_dual_bound), values
 
     def drop_added(self) -> None:
         """Take out again all rows and columns that were added."""

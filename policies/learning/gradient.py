@@ -74,7 +74,8 @@ class GradientLearner:
         """
         batch, arrays, config = self.batch, self._action_map.arrays, self.batch.config
         state = initial_state(batch.arrays, batch.batch_size)
-        state = State(_tensor(state.store_mwh), _tensor(state.gen_mw), _tensor(state.t))
+        on_h = None if state.on_h is None else _tensor(state.on_h)
+        state = State(_tensor(state.store_mwh), _tensor(state.gen_mw), _tensor(state.t), on_h=on_h)
         start_mwh = state.store_mwh
         before = torch.zeros((batch.batch_size, len(arrays.line_names)), dtype=torch.float64)
         costs, values, outside = [], [], []

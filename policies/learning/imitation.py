@@ -20,7 +20,7 @@ from torch import Tensor
 from envs import GridBatch, of_parts
 from grid import Setpoint, cores
 from grid.physics import ac_flow
-from grid.planning import Programme, Solution, ac_reference
+from grid.planning import Solution, ac_reference, programme_of
 from policies.learning.descent import Losses, descend
 from policies.learning.gradient import CRITIC_WEIGHT, discounted, mean_action
 
@@ -95,7 +95,8 @@ class ImitationLearner:
             )
             seen.append(of_parts(observation, itemgetter(solved)))
             day = batch.day if batch.config.plans else None
-            actions.append(batch.action_map.actions(setpoint, now, batch.inputs, day)[solved])
+            given = batch.action_map.actions(setpoint, now, batch.inputs, day)
+            actions.append(given[solved][:, : batch.action_space.shape[0]])
             observation, reward, *_ = batch.step_setpoint(setpoint)
             rewards.append(reward[solved])
         total = torch.as_tensor(np.stack(rewards)).float()
@@ -116,7 +117,7 @@ class ImitationLearner:
 
         def chunk(first: int) -> None:
             arrays, prices = batch.arrays, batch.prices
-            programme = Programme(arrays, batch.horizon, batch.config.dt_h, prices, TOLERANCE)
+            programme = programme_of(arrays, batch.horizon, batch.config.dt_h, prices, tolerance=TOLERANCE)
             ac = ac_flow(arrays) if batch.config.flow == "ac" else None
             for i in range(first, min(first + CHUNK, batch.batch_size)):
                 if i > 0 and not self._has_time():

@@ -23,7 +23,8 @@ def pypsa_cost(arrays: GridArrays, inputs: Inputs, prices: Prices) -> float:
         network = pypsa_network(arrays, inputs, prices)
         for name in ("linopy", "pypsa"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        network.optimize(solver_name="highs", log_to_console=False, include_objective_constant=False, progress=False)
+        given = {"solver_name": "highs", "mip_rel_gap": 0.0, "log_to_console": False}
+        network.optimize(**given, include_objective_constant=False, progress=False)
     start_value = float(store_value_per_mwh(arrays, prices) @ (arrays.store_init_mwh - arrays.store_min_mwh))
     return float(network.objective or 0.0) + start_value
 
@@ -62,6 +63,7 @@ def pypsa_network(arrays: GridArrays, inputs: Inputs, prices: Prices) -> Any:
         p_max_pu=series(available, nodes[is_source] + " source"),
         marginal_cost=marginal_cost_per_mwh(arrays, prices)[is_source],
         marginal_cost_quadratic=arrays.gen_cost_per_mw2h[is_source],
+        **_starts(arrays, most_mw),
         ramp_limit_up=np.where(ramp_frac < 1, ramp_frac, np.nan),
         ramp_limit_down=np.where(~free_fall & (ramp_frac < 1), ramp_frac, np.nan),
     )
@@ -78,6 +80,27 @@ def pypsa_network(arrays: GridArrays, inputs: Inputs, prices: Prices) -> Any:
     )
     _add_stores(network, arrays, prices, series)
     return network
+
+
+def _starts(arrays: GridArrays, most_mw: np.ndarray) -> dict[str, Any]:
+    """What PyPSA knows of generators that start and stop."""
+    own = {
+        name: getattr(arrays, name)[arrays.is_source] for name in ("start_cost", "no_load_cost_per_h", "start_ramp_mw")
+    }
+    up, down, on = (
+        np.minimum(np.ceil(getattr(arrays, name)[arrays.is_source]), 10_000)
+        for name in ("min_up_h", "min_down_h", "initial_on_h")
+    )
+    return {
+        "committable": np.isin(np.flatnonzero(arrays.is_source), arrays.stoppable),
+        "start_up_cost": own["start_cost"],
+        "stand_by_cost": own["no_load_cost_per_h"],
+        "ramp_limit_start_up": np.minimum(own["start_ramp_mw"] / most_mw, 1.0),
+        "min_up_time": up.astype(int),
+        "min_down_time": down.astype(int),
+        "up_time_before": np.maximum(on, 0).astype(int),
+        "down_time_before": np.maximum(-on, 0).astype(int),
+    }
 
 
 def _add_stores(network: Any, arrays: GridArrays, prices: Prices, series: Any) -> None:

@@ -23,7 +23,8 @@ from topologies.shapes import HOURS_A_WEEK
 from topologies.text import read_text
 
 WEATHER = ("wind", "solar")
-COSTS_LEFT_OUT = ("start_cost", "shut_down_cost", "min_up_time", "min_down_time")
+OF_STARTS = ("start_cost", "shut_down_cost", "min_up_time", "min_down_time")
+"""Of plants that start and stop where any is above 0; times are in steps."""
 
 
 def read(path: str | Path) -> Grid:
@@ -139,9 +140,6 @@ def _add_generators(env: Environment, net: Any, name_of: dict[int, str], buses: 
             for value, end in zip(limits, (-inf, inf), strict=True)
         )
         held = buses.hold(bus, float(row["vm_pu"]), low, high, name)
-        for column in COSTS_LEFT_OUT:
-            if about.get(column):
-                buses.note(f"{column} left out, as sources are always on", name)
         _add_generator(env, name, about, bus, held, buses)
 
 
@@ -171,6 +169,10 @@ def _add_generator(
         columns["gen_ramp_mw_per_h"] = ramp_mw / env.dt_h if ramp_mw > 0 else None
         if given_mw is not None:
             buses.note("prod_p not read, as it is dispatched here", name)
+        start_cost, stop_cost, up, down = (max(float(about.get(column) or 0.0), 0.0) for column in OF_STARTS)
+        if any((start_cost, stop_cost, up, down)):
+            columns |= {"start_cost": start_cost + stop_cost, "min_up_h": up * env.dt_h, "min_down_h": down * env.dt_h}
+            buses.note("may stop and start, as its costs or minimum times say", name)
         if ramp_mw > 0 and about.get("max_ramp_up") != about.get("max_ramp_down"):
             buses.note("the smaller of its two ramps taken both ways", name)
     buses.add(bus, "source", name, **columns)

@@ -38,7 +38,10 @@ THEME_OF = {
     **dict.fromkeys(("RAMP_AGC", "RAMP_10", "RAMP_Q"), "ramp limits other than RAMP_30"),
     **dict.fromkeys(("RATE_B", "RATE_C"), "emergency ratings"),
     **dict.fromkeys(("ANGMIN", "ANGMAX"), "limits of the voltage angle across a branch"),
-    **dict.fromkeys(("STARTUP", "SHUTDOWN"), "costs of starting and stopping: every generator is always on"),
+    **dict.fromkeys(
+        ("STARTUP", "SHUTDOWN"),
+        "costs of starting and stopping, as minimum times are not given: every generator is always on",
+    ),
 }
 """What each listed column is, in words."""
 

@@ -236,13 +236,38 @@ def _limits(reading: Reading, table: Table, row: int, nominal_mw: float, own: di
     least_mw = min(table.number(row, "p_min_pu", 0.0) * nominal_mw, columns["gen_max_mw"])
     if reading.series("generators", "p_min_pu", name) is not None:
         note("least output over time left out", f"generator {name}")
+    elif table.flag(row, "committable", False) and "gen_profile" in columns:
+        note("unit commitment left out, as the largest output follows a profile", f"generator {name}")
     elif table.flag(row, "committable", False):
-        note("unit commitment left out: always on, from 0", f"generator {name}")
+        columns |= {"gen_min_mw": max(least_mw, 0.0)} | _starts(reading, table, row, nominal_mw)
     elif least_mw > 0 and (course is not None or "gen_profile" in own):
         note("least output left out, as the largest follows a profile", f"generator {name}")
     elif least_mw > 0:
         columns["gen_min_mw"] = least_mw
     return columns
+
+
+def _starts(reading: Reading, table: Table, row: int, nominal_mw: float) -> dict[str, Any]:
+    """Columns of a committable generator, whose times PyPSA counts in snapshots."""
+    dt_h, note, whom = reading.snapshots.dt_h, reading.buses.note, f"generator {table.names[row]}"
+    up_h, down_h = (table.number(row, f"min_{way}_time", 0.0, 0.0) * dt_h for way in ("up", "down"))
+    was_up_h, was_down_h = (
+        table.number(row, f"{way}_time_before", default, 0.0) * dt_h for way, default in (("up", 1.0), ("down", 0.0))
+    )
+    stop_cost = table.number(row, "shut_down_cost", 0.0)
+    if stop_cost:
+        note("cost of a stop added to that of a start", whom)
+    if table.number(row, "ramp_limit_shut_down", 1.0) < 1:
+        note("ramp limit of a stop left out: a plant may stop from any output", whom)
+    start_frac = table.number(row, "ramp_limit_start_up", 1.0, 0.0)
+    columns = {
+        "start_cost": max(table.number(row, "start_up_cost", 0.0) + stop_cost, 0.0),
+        "no_load_cost_per_h": table.number(row, "stand_by_cost", 0.0, 0.0),
+        "min_up_h": up_h,
+        "min_down_h": down_h,
+        "initial_on_h": was_up_h or -(was_down_h or max(down_h, dt_h)),
+    }
+    return columns | ({"start_ramp_mw": start_frac * nominal_mw} if start_frac < 1 else {})
 
 
 def _read_storage_units(reading: Reading) -> None:

@@ -28,7 +28,7 @@ PLACED = {
 }
 """Columns that PyPSA has a place for, and ``base_kv``, which is of a bus; every other one keeps its name."""
 PREFIXES = {
-    "generators": ("gen_", "co2_"),
+    "generators": ("gen_", "co2_", "start_", "no_load_", "min_up_", "min_down_", "initial_"),
     "loads": ("load_", "shed_", "flex_", "shunt_"),
     "storage_units": ("store_", "charge_", "discharge_", "gen_min_mvar", "gen_max_mvar"),
 }
@@ -177,9 +177,19 @@ def _add_generators(network: Any, grid: Grid, host: dict[str, str]) -> None:
     share = np.maximum(high, 1e-9)
     dt_h = 1.0 if grid.series is None else grid.series.dt_h  # PyPSA limits the ramp of a snapshot
     ramps = _values(rows, "gen_ramp_mw_per_h") / share * dt_h
+    can_stop = [_value(row, "start_cost") < inf for row in rows]
+    start_mw, on_h = _values(rows, "start_ramp_mw"), _values(rows, "initial_on_h")
     network.add(
         "Generator",
         names,
+        committable=can_stop,
+        start_up_cost=np.where(can_stop, _values(rows, "start_cost"), 0.0),
+        stand_by_cost=_values(rows, "no_load_cost_per_h"),
+        min_up_time=np.ceil(_values(rows, "min_up_h") / dt_h).astype(int),
+        min_down_time=np.ceil(_values(rows, "min_down_h") / dt_h).astype(int),
+        up_time_before=np.where(on_h > 0, np.minimum(np.ceil(on_h / dt_h), 10_000), 0).astype(int),
+        down_time_before=np.where(on_h < 0, np.minimum(np.ceil(-on_h / dt_h), 10_000), 0).astype(int),
+        ramp_limit_start_up=np.minimum(start_mw / share, 1.0),
         p_nom=high,
         p_min_pu=_values(rows, "gen_min_mw") / share,
         control=_control(rows),

@@ -35,7 +35,8 @@ def clear(day: Day, shift: Array, now: Limits, inputs: Inputs) -> Setpoint:
     Args:
         day: the plan of the rows.
         shift: (B, A) what is added to the price of each source and to the value of each store's energy, in parts of
-            the typical price.
+            the typical price. Where plants start and stop, (B, A + K): the rest is added to the value of being on, see
+            ``Starts.limits``.
         now: (B, N) limits of the step.
         inputs: (B, N) of the step.
 
@@ -45,6 +46,8 @@ def clear(day: Day, shift: Array, now: Limits, inputs: Inputs) -> Setpoint:
     xp, c = namespace(shift), day.constants
     inputs = inputs if day.correction is None else day.correction.inputs(inputs)
     units = np.concatenate([c.sources, c.stores])
+    if day.starts is not None:
+        now = day.starts.limits(now, shift[:, len(units) :])
     shift = shift[:, np.searchsorted(np.sort(units), units)]
     cleared = [_clear(day, status, own, shift, now, inputs) for own, status in day.groups]
     if len(cleared) == 1:

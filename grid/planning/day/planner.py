@@ -18,6 +18,7 @@ from grid.planning.correction import Correction
 from grid.planning.day.constants import Constants, KeptConstants
 from grid.planning.day.plan import HOURS, SPANS_H, plan_days
 from grid.planning.day.programme import Plans
+from grid.planning.day.starts import StartPlanner, Starts
 from grid.planning.day.statuses import Statuses, groups_of
 from grid.state import Array, Inputs
 
@@ -40,6 +41,7 @@ class Day:
     power_slope: np.ndarray  # (B, 2S, S) and of the stores' first output
     correction: Correction | None  # by which it was planned; None: of DC
     groups: list[tuple[Any, Statuses]]  # rows in the same connected parts
+    starts: Starts | None = None  # what is on; None: no plant stops
 
     @property
     def constants(self) -> Constants:
@@ -58,7 +60,8 @@ class DayPlanner:
 
     def __init__(self, arrays: GridArrays, prices: Prices, dt_h: float) -> None:
         self.arrays, self.dt_h = arrays, dt_h
-        self.constants = KeptConstants(arrays, prices)
+        self.starts = StartPlanner(arrays, prices) if arrays.stoppable.shape[0] else None
+        self.constants = KeptConstants(arrays, prices) if self.starts is None else self.starts.constants
 
     def leads(self) -> np.ndarray:
         """(H,) how many steps ahead each hour of a plan is."""
@@ -85,16 +88,44 @@ class DayPlanner:
         """
         if correction is not None:
             ahead = correction.inputs(ahead)
-        rows = len(gen_before_mw)
-        groups = groups_of(self.constants, ahead.in_service, rows, HOURS)
-        given = ahead, now, gen_before_mw, is_first, left_h, correction
+        offered_mw = self.arrays.offered_mw(ahead.gen_avail_frac, ahead.load_mw).swapaxes(0, 1)  # (B, H, N)
+        given = ahead, gen_before_mw, is_first, left_h, correction
+        if self.starts is None:
+            return self._day(self.constants, now, offered_mw, *given)
+        hours, high_mw = max(int(min(HOURS, np.ceil(left_h))), 1), constant(now.gen_hi_mw)
+        seen_mw = offered_mw.copy()
+        seen_mw[:, 0] = high_mw
+        has_stores = self.arrays.is_store.any()
+        day = self._day(self.starts.relaxed, now, offered_mw, *given) if has_stores else None
+        need_mw = ahead.load_mw.swapaxes(0, 1) - (0.0 if day is None else _stores_mw(day))
+        starts = self.starts.starts(now, need_mw[:, :hours], seen_mw[:, :hours])
+        offered_mw = offered_mw.copy()
+        offered_mw[:, :hours, self.arrays.stoppable] *= starts.on
+        now = starts.limits(now, np.zeros((len(need_mw), 0)))
+        return self._day(self.starts.constants, now, offered_mw, *given, starts)
+
+    def _day(
+        self,
+        kept: KeptConstants,
+        now: Limits,
+        offered_mw: np.ndarray,
+        ahead: Inputs,
+        before_mw: Array,
+        is_first: bool,
+        left_h: float,
+        correction: Correction | None,
+        starts: Starts | None = None,
+    ) -> Day:
+        """The plan with these constants and (B, H, N) output that is possible."""
+        groups = groups_of(kept, ahead.in_service, len(before_mw), HOURS)
+        given = ahead, now, offered_mw, before_mw, is_first, left_h, correction
         parts = [self._plan(own, status, *given) for own, status in groups]
         if len(parts) == 1:
             merged = parts[0]
         else:
             back = np.argsort(np.concatenate([own for own, _ in groups]))
             merged = {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
-        return Day(**merged, correction=correction, groups=groups)
+        return Day(**merged, correction=correction, groups=groups, starts=starts)
 
     def _plan(
         self,
@@ -102,6 +133,7 @@ class DayPlanner:
         status: Statuses,
         ahead: Inputs,
         now: Limits,
+        offered_mw: np.ndarray,
         before_mw: Array,
         is_first: bool,
         left_h: float,
@@ -111,8 +143,7 @@ class DayPlanner:
         c = status.constants[0]
         fleet, unit_mw = c.fleet, c.unit_mw
         load = ahead.load_mw[:, own].swapaxes(0, 1) / unit_mw
-        offered_mw = self.arrays.offered_mw(ahead.gen_avail_frac[:, own], ahead.load_mw[:, own])
-        offer = np.ascontiguousarray(offered_mw[..., c.sources].swapaxes(0, 1)) / unit_mw
+        offer = offered_mw[own][..., c.sources] / unit_mw
         offer[:, 0] = constant(now.gen_hi_mw)[own][:, c.sources] / unit_mw  # with its ramps
         load_flow = status.each(lambda w, at: w.offset - load[at] @ w.flow)
         if correction is not None:
@@ -151,6 +182,14 @@ class DayPlanner:
             "value_slope": plans.value_slope,
             "power_slope": plans.power_slope,
         }
+
+
+def _stores_mw(day: Day) -> np.ndarray:
+    """(B, H, N) what stores give by a plan."""
+    c, side = day.constants, day.output[..., len(day.constants.sources) :]
+    power_mw = np.zeros((*side.shape[:2], len(c.node_part)))
+    power_mw[..., c.stores] = c.unit_mw * (side[..., : len(c.stores)] + side[..., len(c.stores) :])
+    return power_mw
 
 
 def _by_hour(plans: Plans, stored: np.ndarray) -> tuple[np.ndarray, ...]:
