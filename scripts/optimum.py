@@ -68,7 +68,7 @@ class OptimumCommand(CommonJson):
         if is_table(self.out):
             check_tables(cast(Path, self.out))
         config = self.world.of(EnvConfig(topology=load(self.grid), horizon=24, split="test"))
-        config = fitting(config, console)
+        config = fitting(config, console, not self.world.fixes_horizon)
         batch = GridBatch(config, 1, self.seed)
         batch.reset()
         arrays, inputs = batch.arrays, batch.episode_inputs(0)
