@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Convention = Literal["matpower", "powermodels"]
 MOST_LINES = 5
+MOST_PLACES = 400_000  # steps times nodes and lines, that one programme takes in some minutes and 2 GB
 FULL_FRAC = 0.999  # of the capacity: a line that carries more is called full
 
 
@@ -36,7 +38,8 @@ class OptimumWorld(DatedWorld):
 class OptimumCommand(CommonJson):
     """Compute the cheapest way to run one episode of the test part, with perfect foresight.
 
-    In AC it is a reference and no bound: the programme, corrected at the AC solution of its schedule.
+    In AC it is a reference and no bound: the programme, corrected at the AC solution of its schedule. A year of a large
+    grid is planned week by week; then it says what the best schedule costs at least.
     """
 
     grid: GridName
@@ -59,7 +62,7 @@ class OptimumCommand(CommonJson):
             return
         from envs import EnvConfig, GridBatch
         from grid import overload_mw
-        from grid.planning import ac_reference, optimum
+        from grid.planning import Rolling, ac_reference, optimum, rolling
         from scripts.pictures import DATA_SUFFIXES, check_path, draw
         from scripts.running import Schedule, fitting, record
         from topologies import load
@@ -73,17 +76,22 @@ class OptimumCommand(CommonJson):
         batch.reset()
         arrays, inputs = batch.arrays, batch.episode_inputs(0)
         ac, outcome = batch.problem.ac, None
-        if ac is None:
-            best = optimum(arrays, inputs, batch.prices)
-        else:
+        places = config.horizon * (len(arrays.node_names) + len(arrays.line_names))
+        if ac is not None:
             best = ac_reference(arrays, ac, inputs, batch.prices)
             outcome = best.outcome
+        elif places <= MOST_PLACES:
+            best = optimum(arrays, inputs, batch.prices)
+        else:
+            with console.progress("planning", 1.0) as report:
+                best = rolling(arrays, inputs, batch.prices, partial(report, what="week by week"))
         carried = best.flow_mw if outcome is None else outcome.carried
         value = {
             "grid": arrays.name,
             "status": best.status,
             "exact": best.exact,
             "cost": best.cost,
+            **({"bound": best.bound} if isinstance(best, Rolling) else {}),
             "cost_terms": best.cost_terms,
             "horizon_h": config.horizon * inputs.dt_h,
             "start": None if batch.start is None else str(batch.start[0]),
@@ -196,12 +204,14 @@ def _congested(
 
 def _text(value: dict[str, Any]) -> list[str]:
     exact = "exact: the schedule costs this" if value["exact"] else "only a bound: no schedule may be this cheap"
+    if "bound" in value:
+        exact = "by weeks: the schedule costs this" if value["exact"] else "by weeks: no schedule may be this cheap"
     exact = "lines that trip: a reference for lines that hold, not a bound" if value["trips"] else exact
     exact = "AC: a reference, not a bound" if "flow" in value else exact
     when = f"from {value['start']}, " if value["start"] else ""
     head = f"{value['grid']}: optimum of {value['horizon_h']:g} h, {when}seed {value['seed']} ({exact})"
     rows = [[name, _amount(cost)] for name, cost in value["cost_terms"].items()]
-    lines = [head, "", *table(("cost term", "currency"), [*rows, ["total", amount(value["cost"])]])]
+    lines = [head, *_bound_text(value), "", *table(("cost term", "currency"), [*rows, ["total", amount(value["cost"])]])]
     lines += ["", f"not served  {_amount(value['unserved_mwh'])} MWh"]
     if round(value["curtailed_mwh"], 6):
         lines.append(f"curtailed   {_amount(value['curtailed_mwh'])} MWh")
@@ -214,6 +224,14 @@ def _text(value: dict[str, Any]) -> list[str]:
         if value["collapsed_steps"]:
             lines.append(f"collapsed   {value['collapsed_steps']} steps")
     return [*lines, "", *_a_day_text(value["a_day"]), "", *_network_text(value)]
+
+
+def _bound_text(value: dict[str, Any]) -> list[str]:
+    """How far a schedule of weeks may be from the best."""
+    if "bound" not in value:
+        return []
+    apart = max(value["cost"] - value["bound"], 0.0) / max(abs(value["cost"]), 1e-9)
+    return [f"the best costs at least {amount(value['bound'])}: at most {100 * apart:.2g} % less"]
 
 
 def _a_day_text(found: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from grid.planning.futures import FirstStep, FuturesProgramme
 from grid.planning.optima import optima
 from grid.planning.optimum import Optimum, optimum
 from grid.planning.programme import Programme, Solution
+from grid.planning.rolling import Rolling, rolling
 from grid.planning.solver import OPTIONS, Model, StepBlock
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Model",
     "Optimum",
     "Programme",
+    "Rolling",
     "Solution",
     "StepBlock",
     "Tangents",
@@ -30,4 +32,5 @@ __all__ = [
     "add_segments",
     "optima",
     "optimum",
+    "rolling",
 ]
