@@ -211,7 +211,12 @@ def _text(value: dict[str, Any]) -> list[str]:
     when = f"from {value['start']}, " if value["start"] else ""
     head = f"{value['grid']}: optimum of {value['horizon_h']:g} h, {when}seed {value['seed']} ({exact})"
     rows = [[name, _amount(cost)] for name, cost in value["cost_terms"].items()]
-    lines = [head, *_bound_text(value), "", *table(("cost term", "currency"), [*rows, ["total", amount(value["cost"])]])]
+    lines = [
+        head,
+        *_bound_text(value),
+        "",
+        *table(("cost term", "currency"), [*rows, ["total", amount(value["cost"])]]),
+    ]
     lines += ["", f"not served  {_amount(value['unserved_mwh'])} MWh"]
     if round(value["curtailed_mwh"], 6):
         lines.append(f"curtailed   {_amount(value['curtailed_mwh'])} MWh")
