@@ -73,7 +73,13 @@ class ContingencyCommand(CommonJson):
 
 
 def _row(one: Any, in_ac: bool) -> tuple[str, ...]:
-    lowest = "collapse" if one.collapsed else "-" if one.lowest_voltage_pu is None else f"{one.lowest_voltage_pu:.3f}"
+    lowest = (
+        "collapse"
+        if one.collapsed
+        else "-"
+        if one.lowest_voltage_pu is None
+        else f"{one.lowest_voltage_pu:.3f} {one.lowest_at}"
+    )
     return (
         one.line or "(none)",
         one.worst_line or "-",

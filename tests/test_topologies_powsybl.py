@@ -43,7 +43,11 @@ def unknown(getters: list[str], columns: dict[str, list[str]]) -> list[str]:
     known = {*READ, *TABLES_LISTED} | VIEWS | JOINED | AT_TAP | OF_DC
     found = sorted(tables - known)
     for table, names in columns.items():
-        found += [f"{table}.{name}" for name in names if name not in READ[table] | set(LISTED.get(table, ())) | RESULTS | LABELS]
+        found += [
+            f"{table}.{name}"
+            for name in names
+            if name not in READ[table] | set(LISTED.get(table, ())) | RESULTS | LABELS
+        ]
     return found  # fmt: skip
 
 

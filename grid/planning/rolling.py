@@ -2,8 +2,8 @@
 
 Windows that look ahead further than they are kept give the schedule. The bound is a Lagrangian relaxation: blocks of
 steps are solved apart, each with stores that may begin at any level. What a block begins with it buys, and what it
-leaves it sells, at one price for both blocks beside a cut. At the true levels all purchases and sales cancel, so the sum of
-the cheapest blocks is at most the cheapest whole, whatever the prices are (Geoffrion, *Lagrangean relaxation for
+leaves it sells, at one price for both blocks beside a cut. At the true levels all purchases and sales cancel, so the
+sum of the cheapest blocks is at most the cheapest whole, whatever the prices are (Geoffrion, *Lagrangean relaxation for
 integer programming*, Mathematical Programming Study 2, 1974); those of the schedule's own windows make it tight.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -134,7 +135,7 @@ def _bound(
     below = (inputs.gen_avail_frac * arrays.gen_max_mw < arrays.gen_min_mw).any(axis=0)
     loose = replace(arrays, gen_min_mw=np.where(below, 0.0, arrays.gen_min_mw))
     bound, block = 0.0, None
-    for number, (first, last) in enumerate(zip(cuts, cuts[1:], strict=False)):
+    for number, (first, last) in enumerate(pairwise(cuts)):
         if block is None or block.steps != last - first:
             block = Window(loose, last - first, inputs.dt_h, prices)
         block.set_inputs(_part(inputs, first, last))
