@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -84,7 +83,7 @@ class OptimumCommand(CommonJson):
             best = optimum(arrays, inputs, batch.prices)
         else:
             with console.progress("planning", 1.0) as report:
-                best = rolling(arrays, inputs, batch.prices, partial(report, what="week by week"))
+                best = rolling(arrays, inputs, batch.prices, lambda done: report(done, "week by week"))
         carried = best.flow_mw if outcome is None else outcome.carried
         value = {
             "grid": arrays.name,

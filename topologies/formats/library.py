@@ -17,7 +17,7 @@ from grid import GridError
 
 @contextmanager
 def library(module: str, name: str, where: str, extra: str = "") -> Iterator[Any]:
-    """Give a library that an extra, of its module's name or another, brings; nothing it does in the block prints or warns.
+    """Give a library that an extra (absent: of its module's name) brings; nothing it does in the block prints or warns.
 
     Raises:
         GridError: the library is missing, or fails in the block with whatever it may; it names the file ``where``.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import acos, inf, isfinite, sqrt, tan
+from math import acos, inf, isfinite, isnan, sqrt, tan
 from pathlib import Path
 from typing import Any
 
@@ -260,12 +260,10 @@ class _Pi:
     def per_unit(self, kv: tuple[float, float]) -> tuple[complex, complex, complex]:
         """The same with these nominal voltages, of which those of a line may differ: series, and admittances."""
         one, two = kv
-        apart = 1 / self.ohm if self.ohm else 0j
-        shunts = (
-            (own**2 * shunt + own * (own - other) * apart) / BASE_MVA
-            for own, other, shunt in ((one, two, self.siemens[0]), (two, one, self.siemens[1]))
-        )
-        return self.ohm * BASE_MVA / (one * two), *shunts
+        between = (one - two) / self.ohm if self.ohm else 0j
+        first = one * (one * self.siemens[0] + between) / BASE_MVA
+        second = two * (two * self.siemens[1] - between) / BASE_MVA
+        return self.ohm * BASE_MVA / (one * two), first, second
 
 
 def _branches(reading: _Reading) -> Iterator[tuple[str, str, str, Row]]:
@@ -347,5 +345,5 @@ def _note_listed(reading: _Reading) -> None:
         for key, row in reading.tables[table].items():
             for column, what in columns.items():
                 cell = row.get(column)
-                if cell not in (None, "", 0, False) and cell == cell:  # not NaN
+                if cell not in (None, "", 0) and not (isinstance(cell, float) and isnan(cell)):
                     reading.note(what, f"{table} {key}")
