@@ -40,7 +40,8 @@ class ContingencyCommand(CommonJson):
         check_path(self.picture)
         grid = load(self.grid)
         with console.progress("running outages", 1.0) as report:
-            config = fitting(EnvConfig(topology=grid, horizon=24, split="test", flow=self.flow, forecast_h=()))
+            day = EnvConfig(topology=grid, horizon=24, split="test", flow=self.flow, forecast_h=())
+            config = fitting(day, may_shorten=False)
             intact, outages = contingencies(config, self.hour, self.seed, report)
         in_ac = self.flow == "ac"
         rows = [_row(one, in_ac) for one in (intact, *outages[: self.top])]
