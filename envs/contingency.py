@@ -30,6 +30,7 @@ class Contingency:
     islands: int  # connected parts of what is left
     hour: float  # of the day: of the highest unserved demand, else of the highest loading
     lowest_voltage_pu: float | None  # of buses that are not dark; None in DC, and where all are dark
+    lowest_at: str  # the node with that voltage; empty: likewise
     collapsed: bool  # whether a part of the grid has no AC solution in any of the hours
 
 
@@ -114,11 +115,12 @@ def _outcomes(batch: GridBatch, inputs: Inputs, status: np.ndarray, outages: Out
     given = Inputs(each(inputs.gen_avail_frac), each(inputs.load_mw), inputs.dt_h, status)
     _, outcome = step(arrays, initial_state(arrays, count), setpoint, given, here, ac=batch.problem.ac)
     loading_frac = np.abs(outcome.carried) / arrays.capacity_mw
-    lowest_pu, collapsed = np.full(count, np.inf), np.zeros(count)
+    lowest_pu, lowest_at, collapsed = np.full(count, np.inf), np.zeros(count), np.zeros(count)
     if outcome.voltage_pu is not None:
-        lowest_pu = np.where(outcome.voltage_pu > 0, outcome.voltage_pu, np.inf).min(1)
-        collapsed = outcome.collapsed
-    return np.stack([outcome.shed_mw.sum(1), loading_frac.max(1), loading_frac.argmax(1), lowest_pu, collapsed])
+        lit_pu = np.where(outcome.voltage_pu > 0, outcome.voltage_pu, np.inf)
+        lowest_pu, lowest_at, collapsed = lit_pu.min(1), lit_pu.argmin(1), outcome.collapsed
+    loading = loading_frac.max(1), loading_frac.argmax(1)
+    return np.stack([outcome.shed_mw.sum(1), *loading, lowest_pu, lowest_at, collapsed])
 
 
 def _worst(
@@ -129,12 +131,14 @@ def _worst(
     loading_frac: np.ndarray,
     worst: np.ndarray,
     lowest_pu: np.ndarray,
+    lowest_at: np.ndarray,
     collapsed: np.ndarray,
 ) -> Contingency:
     """The worst hour of the outage of a line; −1: none is out. All arrays are (T,), of the hours looked at."""
     left = np.flatnonzero(np.arange(len(arrays.line_names)) != line)
     parts = connected(arrays.line_from[left], arrays.line_to[left], len(arrays.node_names))
     peak = int(loading_frac.argmax())
+    lowest = int(lowest_pu.argmin())
     at = int(unserved_mw.argmax()) if unserved_mw.max() > 0 else peak
     return Contingency(
         line="" if line < 0 else arrays.line_names[line],
@@ -143,6 +147,7 @@ def _worst(
         unserved_mw=float(unserved_mw.max()),
         islands=int(parts.max()) + 1,
         hour=float(hours[at]),
-        lowest_voltage_pu=float(lowest_pu.min()) if np.isfinite(lowest_pu).any() else None,
+        lowest_voltage_pu=float(lowest_pu[lowest]) if np.isfinite(lowest_pu[lowest]) else None,
+        lowest_at=arrays.node_names[int(lowest_at[lowest])] if np.isfinite(lowest_pu[lowest]) else "",
         collapsed=bool(collapsed.any()),
     )

@@ -110,7 +110,12 @@ def _column_faults(
         column = COLUMNS.get(name)
         if column is None or column.table != table[0].table:
             names = [each.name for each in table]
-            yield Fault(where, f"the unknown field {name!r}", "the fields of its table", nearest(str(name), names))
+            yield Fault(
+                where,
+                f"the unknown field {name!r}",
+                "the columns of `load-balancer columns`",
+                nearest(str(name), names),
+            )
         elif not _is_allowed(value, column):
             yield _value_fault(where, value, column)
 

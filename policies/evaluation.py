@@ -25,6 +25,7 @@ LEAST_SAID_FRAC = 1e-4
 """Share of the demand from which the table says how much the optimum sheds or spills where no policy can."""
 
 CHUNK = 20  # episodes that a policy runs side by side, wherever it runs them: so results never depend on who does
+BELOW = "a gap below 0: the policy found a cheaper schedule than that plan, which the corrections do not make optimal"
 
 Report = Callable[[float, str], None]
 """Called with the share of the work that is done, in [0, 1], and what is being done."""
@@ -73,6 +74,7 @@ def evaluate(
     days = batch.horizon * batch.config.dt_h / 24
     rows = compare([*runs, best], merit, best, Bootstrap(episodes, seed), days, against)
     notes = _reference_notes(batch.config)
+    notes += [BELOW] * (batch.config.flow == "ac" and min(row.gap_frac.mean for row in rows) < 0)
     demand_mwh = float(batch.outlook.load_mw[: batch.horizon].sum()) * batch.config.dt_h / episodes
     notes += _out_of_reach(merit, best, LEAST_SAID_FRAC * demand_mwh)
     if batch.config.start_time is not None and any(hasattr(decider, "env_config") for decider in deciders):

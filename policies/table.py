@@ -122,7 +122,8 @@ class Evaluation:
         lines = ", AC power flow" * (self.flow == "ac") + ", overloaded lines trip" * self.trips
         out = "; ".join(f"{each.line} from hour {each.start_h:g} for {each.duration_h:g} h" for each in self.outages)
         outages = f", out of service: {out}" if out else ""
-        which = f"{self.split} episodes" if self.start_time is None else f"episodes from {self.start_time} on,"
+        part = f"{self.split} episodes" if self.split != "all" else "episodes from the whole series,"
+        which = part if self.start_time is None else f"episodes from {self.start_time} on,"
         return f"{self.episodes} {which} of {self.hours:g} h, seed {self.seed}{lines}{outages}"
 
     def to_json(self) -> dict[str, Any]:

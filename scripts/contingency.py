@@ -57,7 +57,8 @@ class ContingencyCommand(CommonJson):
         check_path(self.picture)
         grid = load(self.grid)
         with workers(self.workers, self.cluster), console.progress("running outages", 1.0) as report:
-            config = fitting(EnvConfig(topology=grid, horizon=24, split="test", flow=self.flow, forecast_h=()))
+            day = EnvConfig(topology=grid, horizon=24, split="test", flow=self.flow, forecast_h=())
+            config = fitting(day, may_shorten=False)
             intact, outages = contingencies(config, self.hour, self.seed, report)
         in_ac = self.flow == "ac"
         rows = [_row(one, in_ac) for one in (intact, *outages[: self.top])]
@@ -90,7 +91,13 @@ class ContingencyCommand(CommonJson):
 
 
 def _row(one: Any, in_ac: bool) -> tuple[str, ...]:
-    lowest = "collapse" if one.collapsed else "-" if one.lowest_voltage_pu is None else f"{one.lowest_voltage_pu:.3f}"
+    lowest = (
+        "collapse"
+        if one.collapsed
+        else "-"
+        if one.lowest_voltage_pu is None
+        else f"{one.lowest_voltage_pu:.3f} {one.lowest_at}"
+    )
     return (
         one.line or "(none)",
         one.worst_line or "-",

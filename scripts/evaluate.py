@@ -81,7 +81,7 @@ class Evaluate(CommonJson):
         from grid import Grid
         from policies import BASELINES, MOST_NODES, Mpc, Plan, evaluate
         from scripts.pictures import check_path, draw_comparison
-        from scripts.running import Schedule, is_installed, record_all
+        from scripts.running import Schedule, fitting, is_installed, record_all
         from scripts.tables import check_tables, write_tables, written
 
         check_path(self.plot)
@@ -91,7 +91,10 @@ class Evaluate(CommonJson):
             self._on_task(self.task, console)
             return
         config, is_own = self._config()
-        config, episodes = self._days(config)
+        wanted = config.horizon
+        if all(source in BASELINES for source in self.sources):
+            config = fitting(config, console, not self.world.fixes_horizon)
+        config, episodes = self._days(config, 20 if config.horizon == wanted else 1)
         policies = self._policies()
         takes_all = all(source not in BASELINES for source in self.sources)
         too_large = takes_all and len(cast(Grid, config.topology).graph) > MOST_NODES
@@ -143,13 +146,13 @@ class Evaluate(CommonJson):
             raise GridError("--split", "--start beside it", "one of the two", mend)
         return config, self.grid is None and _world_of(config) == _world_of(own)
 
-    def _days(self, config: EnvConfig) -> tuple[EnvConfig, int]:
+    def _days(self, config: EnvConfig, default: int) -> tuple[EnvConfig, int]:
         """The config and how many episodes: with --year, the days of a year of the series that sets the clock."""
         from grid import Grid, GridError, Series
         from topologies import shipped_series
 
         if not self.year:
-            return config, self.episodes or 20
+            return config, self.episodes or default
         if self.episodes is not None:
             raise GridError("--year", "--episodes beside it", "one of the two", "leave out --episodes")
         if self.split != Evaluate.split:

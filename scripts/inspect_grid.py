@@ -151,7 +151,7 @@ def _overloaded(loaded: list[dict[str, Any]] | None) -> str:
         f"{row['line']} (up to {row['loading_most_frac']:.0%} of capacity, {row['overloaded_frac']:.1%} of the hours)"
         for row in over[:MOST_SHOWN]
     ]
-    return "by the merit order: " + (_first(rows, len(over)) if rows else "none")
+    return "by the merit order, in DC: " + (_first(rows, len(over)) if rows else "none")
 
 
 def _tightest(hour: dict[str, float] | None) -> str:

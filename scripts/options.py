@@ -186,6 +186,11 @@ class World:
             given["outages"] = tuple(_outage(text) for text in self.outages)
         return given, others
 
+    @property
+    def fixes_horizon(self) -> bool:
+        """Whether the length of an episode is given."""
+        return "horizon" in self.settings()[0]
+
     def file(self) -> dict[str, Any]:
         """What the file of settings holds; nothing without one."""
         from policies import read_settings

@@ -57,7 +57,7 @@ class Render(CommonJson):
             raise GridError("--what", f"{out}, which holds all", "a picture or an animation", "leave out --what")
         if self.versus is not None:
             self._check_versus(self.versus, out)
-        episode = self._episode()
+        episode = self._episode(console)
         path = None if out is None else draw(episode, out, what, console, self._versus())
         paths = [] if path is None else [str(each) for each in written(path)]
         value = {"path": paths[0] if paths else None, "policy": episode.policy, "cost": episode.cost}
@@ -90,10 +90,12 @@ class Render(CommonJson):
         if _is_episode(self.versus):
             return Episode.load(self.versus)
         config, agent = running.source_config(self.source, self.grid)
-        decider = running.choose(self.versus, agent, "--versus")
-        return running.record(decider, self.world.of(config), self.seed or 0)
+        decider, config = running.choose(self.versus, agent, "--versus"), self.world.of(config)
+        if agent is None:
+            config = running.fitting(config, None, not self.world.fixes_horizon)
+        return running.record(decider, config, self.seed or 0)
 
-    def _episode(self) -> Episode:
+    def _episode(self, console: Console) -> Episode:
         from grid import Episode, GridError
         from scripts import running
 
@@ -106,6 +108,8 @@ class Render(CommonJson):
             return Episode.load(self.source)
         config, agent = running.source_config(self.source, self.grid)
         config = self.world.of(config)
+        if agent is None:
+            config = running.fitting(config, console, not self.world.fixes_horizon)
         policy, seed = running.choose(self.policy, agent), self.seed or 0
         if self.live:
             return running.record_live(policy, config, seed)

@@ -48,6 +48,7 @@ def explain(run: Path) -> None:
     more = f" and {len(grids) - MOST_GRIDS} more" if len(grids) > MOST_GRIDS else ""
     facts = [
         ("grid", ", ".join(grids[:MOST_GRIDS]) + more),
+        *([("power flow", "AC")] if config["env"].get("flow") == "ac" else []),
         ("network", train["policy"]),
         ("stages", ", ".join(TrainConfig.from_fields(train).plan)),
         ("trained for", done),

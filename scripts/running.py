@@ -62,28 +62,36 @@ def check_length(grid: Grid, config: EnvConfig) -> None:
         GridError: they are too short.
     """
     if grid.series is not None:
-        part = "all" if config.split == "all" else "test"
-        ProfileSource(grid.compile(), grid.series, part).check_length(steps_to_draw(config), config.dt_h)
+        ProfileSource(grid.compile(), grid.series, config.split).check_length(steps_to_draw(config), config.dt_h)
 
 
-def fitting(config: EnvConfig, console: Console | None = None) -> EnvConfig:
+def fitting(config: EnvConfig, console: Console | None = None, may_shorten: bool = True) -> EnvConfig:
     """The config of a Grid or, where the grid's series are too short for it, one without forecasts or of all rows.
+
+    Args:
+        config: of a command that needs no agent, so that forecasts may be left out.
+        console: told that it is of all rows, and how long these are.
+        may_shorten: the horizon to all rows.
 
     Raises:
         GridError: all rows are too few.
     """
-    if config.start_time is not None:  # then the last step is repeated for the forecasts
-        return config
-    whole = replace(config, forecast_h=(), split="all")
-    for short in (config, replace(config, forecast_h=())):
-        try:
-            check_length(cast(Grid, config.topology), short)
-            return short
-        except GridError:
-            pass
-    check_length(cast(Grid, config.topology), whole)
-    if console is not None:
-        console.say(f"from the whole series, as its {config.split} part is too short")
+    grid, steps = cast(Grid, config.topology), config.horizon
+    if grid.series is not None and may_shorten:
+        steps = min(steps, max(1, int(len(grid.series.values_frac) * grid.series.dt_h / config.dt_h + 1e-9)))
+    whole, why = replace(config, horizon=steps), ""
+    if config.start_time is None:  # else the last row is repeated for the forecasts
+        for short in (config, replace(config, forecast_h=())):
+            try:
+                check_length(grid, short)
+                return short
+            except GridError:
+                pass
+        whole, why = replace(whole, forecast_h=(), split="all"), f", as its {config.split} part is too short"
+        check_length(grid, whole)
+    shorter = f": all its {steps * config.dt_h:g} h" if steps < config.horizon else ""
+    if console is not None and (why or shorter):
+        console.say(f"from the whole series{why}{shorter}")
     return whole
 
 

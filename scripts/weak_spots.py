@@ -24,7 +24,7 @@ def weak_spots(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
     facts |= {"loaded": None, "tightest": None}
     config = EnvConfig(topology=grid, horizon=HOURS, split="test", forecast_h=(), action="absolute")
     try:
-        config = fitting(config)
+        config = fitting(config, may_shorten=False)
     except GridError:  # no fault of the grid
         return facts
     with by_arrays():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import importlib.util
 import json
 import os
 import random
@@ -74,6 +75,22 @@ NASTY = (
 )
 
 
+SERIES = {  # as other programs write them
+    "semicolons": "Zeit;a [kW];b [kW]\n31.12.2030 22:00;1.210,5;0\n31.12.2030 23:00;3,25;1\n",
+    "smard": "Datum von;Datum bis;Netzlast [MWh] Originalauflösungen\n01.01.2024 00:00;01.01.2024 01:00;40.100,5\n"
+    "01.01.2024 01:00;01.01.2024 02:00;39.000,25\n",
+    "entsoe": "MTU (CET),Actual Total Load [MW] - BZN|DE-LU\n01.01.2024 00:00 - 01.01.2024 01:00,40100\n"
+    "01.01.2024 01:00 - 01.01.2024 02:00,39000\n",
+    "pvgis": "Latitude (decimal degrees):\t48.1\n\ntime,P,G(i)\n20190101:0010,0.0,0.0\n20190101:0110,12.5,3.0\n\n"
+    "P: power (W)\n",
+    "ninja": "# Renewables.ninja\n# Units: kW\ntime,local_time,electricity\n2019-01-01 00:00,2019-01-01 01:00,0.1\n"
+    "2019-01-01 01:00,2019-01-01 02:00,0.2\n",
+    "opsd": "utc_timestamp,cet_cest_timestamp,DE_load_actual_entsoe_transparency\n2015-01-01T00:00:00Z,x,41151\n"
+    "2015-01-01T01:00:00Z,x,40135\n",
+    "zones": "time,a [MW]\n2024-10-27T02:00+02:00,1\n2024-10-27T02:00+01:00,2\n2024-10-27T03:00+01:00,2\n",
+}
+
+
 @dataclass
 class Target:
     """One reader with its seeds."""
@@ -121,6 +138,7 @@ def targets(folder: Path) -> list[Target]:
         Target("tables", "", [], use_grid),
         Target("workbook", ".xlsx", [], use_grid),
         Target("grid2op", "", [], use_grid),
+        Target("powsybl", ".xiidm", [], use_grid),
         Target("pypsa folder", "", [], use_grid),
         Target("pypsa netcdf", ".nc", [], use_grid),
     ]
@@ -143,7 +161,16 @@ def targets(folder: Path) -> list[Target]:
     )
     write_series(series_grid.series, place("csv", "series"))
     place("csv", "dated").write_text("time,a [MW],b [share]\n2020-01-01T00:00,1.5,0.2\n2020-01-01T01:00,2,0.5\n")
+    for name, text in SERIES.items():
+        place("csv", name).write_text(text, encoding="utf-8")
+    (place("tables", "semicolons") / "nodes.csv").parent.mkdir()
+    (place("tables", "semicolons") / "nodes.csv").write_text("id;kind;gen_max_mw;#\na;source;1,5;x\nb;junction;;\n")
+    at["tables"].seeds.pop()
     _other_formats(place, small, series_grid)
+    if importlib.util.find_spec("pypowsybl") is not None:
+        networks = importlib.import_module("pypowsybl.network")
+        for name in ("ieee9", "four_substations_node_breaker_network"):
+            getattr(networks, f"create_{name}")().save(place("powsybl", name))
     return [target for target in found if target.seeds]
 
 

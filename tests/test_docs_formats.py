@@ -55,3 +55,15 @@ def test_case118_loads_in_a_fifth_of_the_time_that_pandapower_takes():
 
     ours, theirs = (min(seconds(act) for _ in range(2)) for act in (lambda: load("case118"), networks.case118))
     assert ours <= 0.2 * theirs, (ours, theirs)
+
+
+def test_the_grid_with_data_for_ac_runs_in_ac(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("numba")
+    monkeypatch.chdir(tmp_path)
+    (text,) = re.findall(r"```json\n(.*?)```", PAGE, flags=re.DOTALL)
+    Path("ac.json").write_text(text, encoding="utf-8")
+    assert load("ac.json").compile().resistance_pu.tolist() == [0.01]
+    assert main(["optimum", "ac.json", "--flow", "ac"]) in (0, None), capsys.readouterr().err
+    said = capsys.readouterr().out
+    assert "losses" in said
+    assert "outside the band 0 pu·h" in said

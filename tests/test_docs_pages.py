@@ -1,6 +1,6 @@
 """Every block of code in the README and the documentation runs, in its page's order and with a small budget.
 
-``test_docs_formats`` runs that of its page.
+``test_docs_formats`` and ``test_docs_year`` run those of their pages.
 """
 
 from __future__ import annotations
@@ -97,7 +97,11 @@ def test_every_block_of_a_page_is_code_that_runs_or_shows_something(page):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if RUN & {language for language, _ in blocks(page)} and page.stem != "formats"],
+    [
+        page
+        for page in PAGES
+        if RUN & {language for language, _ in blocks(page)} and page.stem not in ("formats", "year")
+    ],
     ids=lambda page: page.stem,
 )
 def test_the_code_of_a_page_runs(page, workshop, ran, monkeypatch, capsys):

@@ -94,7 +94,7 @@ def test_the_command_prints_the_worst_first_and_draws_them(run: CommandLine, tmp
 
 def test_the_command_gives_every_outage_as_json(run: CommandLine):
     value = run.json("contingency", "classic")
-    of_ac = {"lowest_voltage_pu": None, "collapsed": False}
+    of_ac = {"lowest_voltage_pu": None, "lowest_at": "", "collapsed": False}
     names = {"line", "worst_loading_frac", "worst_line", "unserved_mw", "islands", "hour", *of_ac}
     assert set(value["outages"][0]) == names
     assert {name: value["outages"][0][name] for name in of_ac} == of_ac

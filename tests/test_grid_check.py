@@ -150,15 +150,18 @@ BAD = [
     # names of columns
     (
         at_node("s", gen_max=5),
-        "node 's': found the unknown field 'gen_max'; allowed: the fields of its table; did you mean 'gen_max_mw'?",
+        "node 's': found the unknown field 'gen_max'; allowed: the columns of `load-balancer columns`; "
+        "did you mean 'gen_max_mw'?",
     ),
     (
         at_line(capacity=5),
-        "line 's-c': found the unknown field 'capacity'; allowed: the fields of its table; did you mean 'capacity_mw'?",
+        "line 's-c': found the unknown field 'capacity'; allowed: the columns of `load-balancer columns`; "
+        "did you mean 'capacity_mw'?",
     ),
     (
         at_line(qqq=5),
-        "line 's-c': found the unknown field 'qqq'; allowed: the fields of its table; use one of: "
+        "line 's-c': found the unknown field 'qqq'; allowed: the columns of `load-balancer columns`; "
+        "use one of: "
         "capacity_mw, charging_pu, conductance_pu, outage_rate_per_h, reactance_pu, repair_h, resistance_pu, "
         "shift_deg, tap",
     ),

@@ -102,5 +102,5 @@ def test_outages_in_ac_say_how_low_voltages_fall_and_what_collapses(run: Command
     assert text.startswith("case14, merit order, the hour from 18:00, AC: 20 single outages\n")
     assert "0 collapse: a part has no AC solution" in text
     assert text.splitlines()[4].endswith("lowest pu")
-    assert text.splitlines()[5].endswith(f"{value['intact']['lowest_voltage_pu']:.3f}")
+    assert text.splitlines()[5].endswith(f"{value['intact']['lowest_voltage_pu']:.3f} {value['intact']['lowest_at']}")
     assert "lowest pu" not in run.ok("contingency", "case14", "--hour", 18)

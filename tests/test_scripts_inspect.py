@@ -124,13 +124,13 @@ def test_inspect_names_lines_too_small_for_the_merit_order(run: CommandLine, tmp
     assert [row["overloaded_frac"] for row in facts["loaded"][1:]] == [0.0] * 8
     assert facts["tightest"] == {"load_mw": 39.0, "supply_mw": 120.0}
     text = " ".join(run.ok("inspect", "barbell.json").split())
-    assert "overloaded by the merit order: tie (up to 150% of capacity, 100.0% of the hours) peak" in text
+    assert "overloaded by the merit order, in DC: tie (up to 150% of capacity, 100.0% of the hours) peak" in text
     assert "tightest hour demand 39 MW, sources could give 120 MW" in text
 
 
 def test_inspect_says_when_nothing_is_overloaded_or_the_series_end_too_soon(run: CommandLine, tmp_path: Path) -> None:
     barbell(tmp_path, capacity_mw=50)
-    assert "overloaded       by the merit order: none" in run.ok("inspect", "barbell.json")
+    assert "overloaded       by the merit order, in DC: none" in run.ok("inspect", "barbell.json")
     graph = json.loads((tmp_path / "barbell.json").read_text("utf-8"))
     graph["graph"]["profiles"] = "short.csv"
     graph["nodes"][2]["load_profile"] = "street"

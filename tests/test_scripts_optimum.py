@@ -23,12 +23,13 @@ def test_a_series_as_long_as_optimum_asks_for_is_long_enough(run: CommandLine, t
     (tmp_path / "mine.json").write_text(json.dumps(graph), encoding="utf-8")
     for hours in (10, 23, 24, 100, 240):  # 24 are the whole series, 240 are without forecasts in the test part
         (tmp_path / "mine.csv").write_text("time_h,town [MW]\n" + "".join(f"{hour},5\n" for hour in range(hours)))
-        if hours >= 24:
-            assert ("from the whole series" in run.ok("optimum", "mine.json")) == (hours < 125)
-            continue
-        fault = run.fault("optimum", "mine.json")
-        assert f"found at most {hours} h in a row in all; allowed: at least 24 h" in fault
-        assert "give a series of about 24 h or more" in fault
+        said = run.ok("optimum", "mine.json")
+        assert ("from the whole series" in said) == (hours < 125)
+        assert (f"too short: all its {hours} h" in said) == (hours < 24)
+        if hours < 24:
+            fault = run.fault("optimum", "mine.json", "--horizon", 24)
+            assert f"found at most {hours} h in a row in the series; allowed: at least 24 h" in fault
+            assert "give a series of about 24 h or more" in fault
 
 
 def test_optimum_adds_up(run: CommandLine) -> None:
@@ -104,3 +105,17 @@ def test_without_torch_everything_but_agents_works(tmp_path: Path) -> None:
     code = f"from scripts.cli import main; print([main(line) for line in {lines!r}])"
     done = separate(code, tmp_path, TRAIN_EXTRA)
     assert (done.stdout.splitlines()[-1], done.stderr) == (str([0] * len(lines)), "")
+
+
+def test_what_one_programme_is_too_small_for_is_planned_by_weeks_with_a_bound(
+    run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run.json("optimum", "classic", "--horizon", 240)
+    monkeypatch.setattr("scripts.optimum.MOST_PLACES", 1000)
+    found = run.json("optimum", "classic", "--horizon", 240)
+    assert (whole["status"], found["status"]) == ("optimal", "rolling")
+    assert found["bound"] == pytest.approx(whole["cost"], rel=1e-6)
+    assert found["cost"] == pytest.approx(whole["cost"], rel=1e-6)
+    said = run.ok("optimum", "classic", "--horizon", 240)
+    assert "by weeks: the schedule costs this" in said
+    assert "the best costs at least" in said

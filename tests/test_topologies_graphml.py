@@ -151,7 +151,7 @@ BAD = {
     "field beside the id": (text(keys=KEYS.replace("gen_max_mw", "id")), ": node 'a': found the field 'id' twice; allowed: each field once; remove one\nFILE: node 'a': found no gen_max_mw; allowed: gen_max_mw for every source; add gen_max_mw"),
     "edge twice": (text(edges=2 * '<edge id="x" source="a" target="b"/>'), ": edge 'a'-'b': found the id 'x' twice; allowed: an id of its own for each edge; rename it"),
     "too many tags": (text(nodes="<a/>" * 2_000_000), ": found up to 2,000,013 tags; allowed: at most 2,000,000; give a smaller file"),
-    "unknown field": (text(keys=KEYS.replace("gen_max_mw", "gen_max")), ": node 'a': found no gen_max_mw; allowed: gen_max_mw for every source; add gen_max_mw\nFILE: node 'a': found the unknown field 'gen_max'; allowed: the fields of its table; did you mean 'gen_max_mw'?"),
+    "unknown field": (text(keys=KEYS.replace("gen_max_mw", "gen_max")), ": node 'a': found no gen_max_mw; allowed: gen_max_mw for every source; add gen_max_mw\nFILE: node 'a': found the unknown field 'gen_max'; allowed: the columns of `load-balancer columns`; did you mean 'gen_max_mw'?"),
     "hyperedge": (text(edges=EDGES + "<hyperedge/>"), ": graph: found a hyperedge; allowed: edges with two ends; write it as edges"),
     "graph in a node": (text(nodes=NODES.replace("</node>", "<graph/></node>", 1)), ": graph: found a second graph; allowed: one graph; remove one; graphs in nodes have no place here"),
     "long tag": (text(nodes='<node id="a" ' + "x" * 20_000), ", line 8: found a longer tag; allowed: at most 20,000 characters; correct the file"),

@@ -15,7 +15,7 @@ from grid import GridError
 from topologies import load, names
 from topologies.formats import FOLDER, READERS, WRITERS
 
-BUNDLED = "a bundled grid (case118, case14, classic, triangle), a generated one (gen:NODES:SEED, such as gen:40:7), a network of pandapower (pandapower:case39), or the path of a file (.json, .graphml, .m, .nc, .csv, .xlsx) or of a folder of tables"
+BUNDLED = "a bundled grid (case118, case14, classic, triangle), a generated one (gen:NODES:SEED, such as gen:40:7), a network of pandapower (pandapower:case39), or the path of a file (.json, .graphml, .m, .nc, .csv, .xlsx, .zip, .xml, .uct, .raw, .rawx, .txt, .xiidm, .iidm, .jiidm, .biidm, .dgs) or of a folder of tables"
 DATA = Path(topologies.__file__).parent / "data"
 
 
@@ -126,13 +126,13 @@ def test_what_does_not_exist_is_said_with_the_nearest_name(tmp_path, monkeypatch
 
 
 def test_other_formats_and_folders_are_refused(tmp_path):
-    other, folder = tmp_path / "grid.xml", tmp_path / "folder.json"
+    other, folder = tmp_path / "grid.yaml", tmp_path / "folder.json"
     other.write_text("<grid/>")
     folder.mkdir()
     with pytest.raises(GridError) as error:
         load(other)
     assert str(error.value) == (
-        f"{other}: found the suffix '.xml'; allowed: a file that ends in .json, .graphml, .m, .nc, .csv, .xlsx; give a file in one of these formats"
+        f"{other}: found the suffix '.yaml'; allowed: a file that ends in .json, .graphml, .m, .nc, .csv, .xlsx, .zip, .xml, .uct, .raw, .rawx, .txt, .xiidm, .iidm, .jiidm, .biidm, .dgs; give a file in one of these formats"
     )
     with pytest.raises(
         GridError, match=r"folder\.json: found a folder without a grid; allowed: one with buses\.csv or nodes\.csv"

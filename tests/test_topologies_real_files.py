@@ -74,7 +74,7 @@ def test_a_day_is_run_whole_and_that_is_said(run: CommandLine, tmp_path: Path) -
     assert "1 single outages" in run.ok("contingency", made)
     assert run.json("inspect", made)["tightest"] == {"load_mw": 73, "supply_mw": 200}
     message = run.fault("optimum", made, "--horizon", 25)
-    assert "found at most 24 h in a row in all; allowed: at least 25 h" in message
+    assert "found at most 24 h in a row in the series; allowed: at least 25 h" in message
 
 
 def test_a_row_that_an_element_names_counts(tmp_path: Path) -> None:
@@ -130,3 +130,16 @@ def test_a_file_of_many_faults_gives_a_short_message(run: CommandLine, tmp_path:
     assert len(str(caught.value).splitlines()) <= 101 < len(caught.value.faults)
     assert run("inspect", "foreign.graphml") == 2
     assert len(run.err.splitlines()) <= 101
+
+
+def test_commands_shorten_the_horizon_to_a_short_series_and_say_so(run: CommandLine, tmp_path: Path) -> None:
+    pytest.importorskip("pypsa")
+    made = folder(tmp_path, "one day")
+    table = run.ok("evaluate", "merit", "mpc", "--grid", made)
+    assert "from the whole series, as its test part is too short: all its 24 h" in table
+    assert "1 episodes from the whole series, of 24 h" in table
+    found = run.json("evaluate", "merit", "--grid", made, "--start", "2030-01-01")
+    assert found["policies"]["optimum"]["cost"]["mean"] == pytest.approx(18_400)
+    found = run.json("render", made, "--policy", "optimum", "--out", tmp_path / "day.npz")
+    assert found["cost"] == pytest.approx(18_400)
+    assert "found at most 24 h in a row in the series" in run.fault("render", made, "--horizon", 30)

@@ -143,7 +143,9 @@ class Windows:
             parts, wanted = [np.concatenate([part, part[-1:]]) for part in parts], steps - 1
         if longest < wanted:
             share = {"train": TRAIN_FRAC, "test": 1 - TRAIN_FRAC, "all": 1.0}[split]
-            found = f"at most {longest * dt_h:g} h in a row in {'all' if split == 'all' else f'the {split} part'}"
+            found = (
+                f"at most {longest * dt_h:g} h in a row in {'the series' if split == 'all' else f'the {split} part'}"
+            )
             allowed = f"at least {wanted * dt_h:g} h: an episode and what its forecasts reach for"
             mend = f"give a series of about {ceil(wanted * dt_h / share):g} h or more, or take a shorter horizon"
             raise GridError("series", found, allowed, mend)

@@ -84,13 +84,13 @@ def finish(programme: Programme, inputs: Inputs) -> Optimum:
     return Optimum(
         **vars(plan),
         status="optimal",
-        exact=_can_follow(arrays, plan, inputs),
-        cost_terms=_terms(arrays, prices, plan, inputs),
+        exact=can_follow(arrays, plan, inputs),
+        cost_terms=terms_of(arrays, prices, plan, inputs),
         store_mw=plan.discharge_mw - plan.charge_mw,
     )
 
 
-def _can_follow(arrays: GridArrays, plan: Solution, inputs: Inputs) -> bool:
+def can_follow(arrays: GridArrays, plan: Solution, inputs: Inputs) -> bool:
     """Whether the step would neither cut the schedule to its limits nor net charge and discharge."""
     on_h = None if plan.on is None else hours_before(arrays, plan.on, inputs.dt_h)
     steps = np.arange(len(plan.gen_mw))
@@ -118,7 +118,7 @@ def hours_before(arrays: GridArrays, on: np.ndarray, dt_h: float) -> np.ndarray:
     return np.array(before)
 
 
-def _terms(arrays: GridArrays, prices: Prices, plan: Solution, inputs: Inputs) -> dict[str, float]:
+def terms_of(arrays: GridArrays, prices: Prices, plan: Solution, inputs: Inputs) -> dict[str, float]:
     """Cost terms of the schedule, summed over the steps."""
     served_mw = inputs.load_mw - plan.curtailed_mw - plan.shed_mw
     steps = len(served_mw)

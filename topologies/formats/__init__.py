@@ -15,6 +15,7 @@ from topologies.formats import (
     native,
     pandapower_json,
     pandapower_net,
+    powsybl,
     pypsa_network,
     pypsa_write,
     spreadsheet,
@@ -97,6 +98,7 @@ READERS: dict[str, Callable[[str | Path], Grid]] = {
     ".nc": pypsa_network.read,
     ".csv": spreadsheet.read,
     ".xlsx": spreadsheet.read,
+    **dict.fromkeys(powsybl.SUFFIXES, powsybl.read),
     FOLDER: _read_folder,
 }
 """Each takes a path and returns a Grid, or raises a GridError that names the place in the file."""

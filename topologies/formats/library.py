@@ -16,19 +16,20 @@ from grid import GridError
 
 
 @contextmanager
-def library(module: str, name: str, where: str) -> Iterator[Any]:
-    """Give a library that an extra of its module's name brings; nothing it does inside the block prints or warns.
+def library(module: str, name: str, where: str, extra: str = "") -> Iterator[Any]:
+    """Give a library that an extra (absent: of its module's name) brings; nothing it does in the block prints or warns.
 
     Raises:
         GridError: the library is missing, or fails in the block with whatever it may; it names the file ``where``.
     """
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
     try:
         loaded = importlib.import_module(module)
     except ImportError:
-        mend = f"pip install load-balancer[{module}]"
+        logging.disable(level)
+        mend = f"pip install load-balancer[{extra or module}]"
         raise GridError(where, f"a network of {name}", f"other formats, as {module} is not installed", mend) from None
-    level = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
     try:
         with (
             warnings.catch_warnings(),

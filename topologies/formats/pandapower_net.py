@@ -19,7 +19,7 @@ from topologies.formats.library import library
 from topologies.formats.pandapower_costs import value
 from topologies.formats.pandapower_json import Network, read_network
 from topologies.formats.pandapower_units import read_units
-from topologies.formats.units import Buses, stands_for_none
+from topologies.formats.units import Buses, drop_unsupplied, stands_for_none
 from topologies.json_text import parse
 
 PREFIX = "pandapower:"
@@ -102,7 +102,7 @@ def _to_grid(network: Network, pandapower: Any, units: Callable[..., None]) -> G
     grid.base_mva = float(net.sn_mva)
     buses.place(grid)
     _add_lines(grid, net, branch, named, buses)
-    _drop_unsupplied(grid, buses)
+    drop_unsupplied(grid, buses)
     grid.notes = buses.notes()
     faults = grid.faults()
     if faults:
@@ -243,15 +243,3 @@ def _limit_mw(net: Any, kind: str, row: dict[str, Any], block: int, name: str, b
     if "max_loading_percent" not in row or not isfinite(value(row, "max_loading_percent", np.nan)):
         buses.note("limit at 100 % loading, as the file states no other", kind)
     return limit
-
-
-def _drop_unsupplied(grid: Grid, buses: Buses) -> None:
-    """Leave out what no source reaches, as pandapower does."""
-    import networkx as nx
-
-    nodes = grid.graph.nodes
-    for part in list(nx.connected_components(grid.graph)):
-        if not any(nodes[node].get("gen_max_mw") for node in part):
-            for node in sorted(part):
-                buses.note("left out, as no source reaches it", f"node {node}")
-            grid.graph.remove_nodes_from(part)

@@ -149,6 +149,18 @@ class Buses:
                 grid.add_line(bus, name, reactance_pu=0.0)
 
 
+def drop_unsupplied(grid: Grid, buses: Buses) -> None:
+    """Leave out what no source reaches, as other programs' power flow does."""
+    import networkx as nx
+
+    nodes = grid.graph.nodes
+    for part in list(nx.connected_components(grid.graph)):
+        if not any(nodes[node].get("gen_max_mw") for node in part):
+            for node in sorted(part):
+                buses.note("left out, as no source reaches it", f"node {node}")
+            grid.graph.remove_nodes_from(part)
+
+
 def stands_for_none(rating: float) -> bool:
     """Whether a rating in MVA or kA is none: not finite, or nines alone, as 99999, or 99.999 of 99999 kVA."""
     digits = f"{rating:.9g}".replace(".", "")

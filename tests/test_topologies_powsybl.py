@@ -1,0 +1,142 @@
+"""Files that PowSyBl reads: its own power flow on the columns of the grid, and all that is left out is said.
+
+What needs the library runs with the extra ``powsybl``; the walk over its tables runs on their columns as recorded.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from grid import GridError
+from grid.physics import ac_flow
+from topologies import load
+from topologies.formats import library
+from topologies.formats.powsybl_columns import LABELS, LISTED, READ, RESULTS, TABLES_LISTED
+
+VIEWS = {  # the same elements once more, what is drawn, and names
+    *("aliases", "branches", "elements", "elements_ids", "elements_properties", "extension", "extensions", "terminals"),
+    *("identifiables", "injections", "dangling_lines", "dangling_lines_generation", "loading_limits", "sub_network"),
+    *("sub_networks", "default_nad_profile", "matrix_multi_substation_single_line_diagram", "network_area_diagram"),
+    *("network_area_diagram_displayed_voltage_levels", "single_line_diagram", "validation_level", "variant_ids"),
+    *("working_variant_id", "substations", "areas_boundaries", "areas_voltage_levels", "operational_limits"),
+}
+JOINED = {  # what makes the buses, which PowSyBl joins
+    *("bus_breaker_topology", "bus_breaker_view_buses", "busbar_sections", "grounds", "node_breaker_topology"),
+    *("switch_flows", "switches", "tie_lines"),
+}
+AT_TAP = {  # what other tables give at the present tap, section or target
+    *("phase_tap_changer_steps", "ratio_tap_changer_steps", "reactive_capability_curve_points"),
+    *("linear_shunt_compensator_sections", "non_linear_shunt_compensator_sections"),
+}
+OF_DC = {"dc_buses", "dc_grounds", "dc_nodes", "dc_switches"}  # said with dc_lines
+RECORDED = json.loads((Path(__file__).parent / "data" / "powsybl_columns.json").read_text(encoding="utf-8"))
+
+
+def unknown(getters: list[str], columns: dict[str, list[str]]) -> list[str]:
+    """Tables and columns that are neither read nor said to be left out."""
+    tables = {name.removeprefix("get_") for name in getters}
+    known = {*READ, *TABLES_LISTED} | VIEWS | JOINED | AT_TAP | OF_DC
+    found = sorted(tables - known)
+    for table, names in columns.items():
+        found += [
+            f"{table}.{name}"
+            for name in names
+            if name not in READ[table] | set(LISTED.get(table, ())) | RESULTS | LABELS
+        ]
+    return found  # fmt: skip
+
+
+def test_every_table_and_column_is_read_or_listed() -> None:
+    assert unknown(RECORDED["getters"], RECORDED["columns"]) == []
+    for table, names in READ.items():
+        assert names <= set(RECORDED["columns"][table]), table
+    assert unknown(["get_moons"], {"loads": ["p0", "mood"]}) == ["moons", "loads.mood"]
+
+
+def test_the_columns_of_the_installed_version_are_those_that_were_recorded() -> None:
+    networks = pytest.importorskip("pypowsybl.network")
+    network = networks.create_four_substations_node_breaker_network()
+    assert unknown([name for name in dir(network) if name.startswith("get_")], {}) == []
+    for table, names in RECORDED["columns"].items():
+        assert list(getattr(network, f"get_{table}")(all_attributes=True).columns) == names
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.xiidm", "a.uct", "a.raw", "a.dgs", "a.txt"])
+def test_without_the_library_its_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def missing(module: str) -> Any:
+        raise ImportError(module)
+
+    monkeypatch.setattr(library.importlib, "import_module", missing)
+    path = tmp_path / name
+    path.write_bytes(b"PK")
+    with pytest.raises(GridError) as caught:
+        load(path)
+    text = str(caught.value)
+    assert "found a network of PowSyBl" in text
+    assert "pip install load-balancer[powsybl]" in text
+
+
+def test_what_is_no_network_is_refused_in_a_line(tmp_path: Path) -> None:
+    pytest.importorskip("pypowsybl")
+    for name, content in (("a.zip", b"PK"), ("a.xiidm", b"<iidm"), ("a.raw", b"\x00" * 99), ("a.txt", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(GridError) as caught:
+            load(tmp_path / name)
+        assert "tables that PowSyBl cannot use" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def solved(name: str, tmp_path: Path) -> tuple[Any, Path]:
+    """A network of PowSyBl with its power flow, and the file that it came from."""
+    networks, flows = pytest.importorskip("pypowsybl.network"), pytest.importorskip("pypowsybl.loadflow")
+    network, path = getattr(networks, f"create_{name}")(), tmp_path / f"{name}.xiidm"
+    network.save(path)
+    details = {"newtonRaphsonConvEpsPerEq": "1e-9", "slackBusSelectionMode": "LARGEST_GENERATOR"}
+    details |= {"voltageRemoteControl": "false"}
+    asked = flows.Parameters(
+        distributed_slack=False, transformer_voltage_control_on=False, phase_shifter_regulation_on=False,
+        shunt_compensator_voltage_control_on=False, provider_parameters=details,
+    )  # fmt: skip
+    result, *_ = flows.run_ac(network, asked)
+    assert result.status.name == "CONVERGED"
+    return network, path
+
+
+@pytest.mark.parametrize(
+    "name", ["ieee9", "ieee14", "ieee30", "ieee57", "ieee118", "ieee300", "eurostag_tutorial_example1_network"]
+)
+def test_voltages_and_totals_are_those_of_powsybl(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("numba")
+    network, path = solved(name, tmp_path)
+    grid = load(path)
+    arrays = grid.compile()
+    buses, loads = network.get_buses(all_attributes=True), network.get_loads()
+    place = {node: i for i, node in enumerate(arrays.node_names)}
+    fixed_mw = np.where(arrays.gen_min_mw == arrays.gen_max_mw, arrays.gen_max_mw, 0.0)
+    assert (arrays.load_max_mw - fixed_mw).sum() == pytest.approx(loads.p0.sum(), rel=1e-9)
+    assert grid.graph.number_of_edges() - len(grid.connectors()) == len(network.get_branches())
+    named = buses.name if buses.name.is_unique and buses.name.all() else buses.index.to_series()
+    injection_mw = fixed_mw - arrays.load_max_mw
+    for bus, taken_mw in network.get_generators()[["bus_id", "p"]].itertuples(index=False):
+        injection_mw[place[named[bus]]] -= taken_mw
+    flow = ac_flow(arrays).solve(injection_mw[None], arrays.load_max_mvar[None].copy(), None)
+    nominal_kv = network.get_voltage_levels().nominal_v.loc[buses.voltage_level_id].to_numpy()
+    ours = flow.voltage_pu[0][[place[node] for node in named]]
+    np.testing.assert_allclose(ours, buses.v_mag.to_numpy() / nominal_kv, rtol=0, atol=1e-8)
+
+
+def test_what_is_assumed_and_left_out_of_a_network_is_said(tmp_path: Path) -> None:
+    _, path = solved("four_substations_node_breaker_network", tmp_path)
+    said = "\n".join(load(path).notes)
+    for text in (
+        "cost of 0/MWh assumed by its source, HYDRO: the file has none: generator GH1",
+        "taken as constant demand at one end and constant infeed at the other: hvdc line HVDC1, hvdc line HVDC2",
+        "tap taken as it is: what controls it is left out: ratio_tap_changers TWT",
+        "limits for some minutes left out: the permanent ones hold: branch LINE_S3S4",
+    ):
+        assert text in said
