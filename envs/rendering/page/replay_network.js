@@ -1,15 +1,16 @@
 // The network: lines, moving chevrons, nodes with their gauges, unmet demand, labels. Lengths are CSS pixels.
 
-const LEVELS = data.lines.length <= 60 ? 20 : 8; // of width and colour of lines: the fewer, the faster
+let LEVELS, look; // of width and colour of lines, the fewer the faster; what nodes and lines look like
 const LEAST_SHOWN = 0.02; // smaller flows have no chevrons, smaller shares no arc
 const END_ROOM = 8; // chevrons shrink within so many pixels of the end of a line
 const CHEVRON_SPEED = 90; // pixels a second at full loading
-const look = data.look, FULL_TURN = 2 * Math.PI;
+const FULL_TURN = 2 * Math.PI;
 const KIND_NAMES = ["source", "storage", "consumer", "junction"];
 const FONT = '"DejaVu Sans", Verdana, system-ui, sans-serif';
 
 /** The colours of the page as it is now: light or dark. */
 function readColours() {
+  LEVELS = LINES <= 60 ? 20 : 8;
   const css = getComputedStyle(document.documentElement), colour = (name) => css.getPropertyValue(`--${name}`).trim();
   const found = {};
   for (const name of ["loading", "voltage"]) found[name] = mix([0, 1, 2, 3, 4].map((part) => colour(`${name}-${part}`)));
