@@ -4,6 +4,6 @@ The rest is for pages that play episodes in other ways: scripts, style and page 
 """
 
 from envs.rendering.page.replay import PLAYER, as_script, asset, filled, replay, style_sheet
-from envs.rendering.page.wire import described, happened
+from envs.rendering.page.wire import described, happened, shapes
 
-__all__ = ["PLAYER", "as_script", "asset", "described", "filled", "happened", "replay", "style_sheet"]
+__all__ = ["PLAYER", "as_script", "asset", "described", "filled", "happened", "replay", "shapes", "style_sheet"]

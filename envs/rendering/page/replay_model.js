@@ -34,7 +34,7 @@ const TOTALS = ["reward", "unmetTotal", "curtailedTotal", "metTotal", "servedTot
 
 /** Take up steps that happened; those that were known from the first of them on are forgotten. */
 function takeSteps({ at: first, count, runs: given, ...more }) {
-  [known, LAST] = [first + count, Math.max(first + count, 1) - 1];
+  forget(first + count);
   const add = (list, values) => list.splice(first, Infinity, ...values);
   add(data.demand_total, more.demand_total);
   unpack(demand, more.demand, first, count);
@@ -51,6 +51,14 @@ function takeSteps({ at: first, count, runs: given, ...more }) {
     add(run.curtailedTotal, raw.curtailed_total);
     for (let t = first; t < known; t++) workOut(run, t, raw.cost[t - first]);
   });
+}
+
+/** Only so many steps are known from now on. */
+function forget(count) {
+  [known, LAST] = [count, Math.max(count, 1) - 1];
+  for (const list of [data.demand_total, ...runs.flatMap((run) => [...TOTALS.map((name) => run[name]), ...run.charge])]) {
+    if (list.length > count) list.length = count;
+  }
 }
 
 /** Write columns that came as {column: [exponent, first, change, change, ...]}; those that are absent are 0. */
@@ -74,7 +82,6 @@ function workOut(run, t, cost) {
   run.servedTotal[t] = Math.max(run.metTotal[t] - run.curtailedTotal[t], 0);
   run.returnSum[t] = (t ? run.returnSum[t - 1] : 0) + run.reward[t];
   run.costSum[t] = (t ? run.costSum[t - 1] : 0) + cost;
-  for (const name of ["metTotal", "servedTotal", "returnSum", "costSum"]) run[name].length = t + 1;
   for (let n = 0; n < NODES; n++) {
     const mw = demand[n][t], served = Math.max(mw - run.unmet[n][t] - run.curtailed[n][t], 0), kind = data.kinds[n];
     run.served[n][t] = served;

@@ -2,7 +2,9 @@
 
 const $ = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const page = { t: 0, playing: false, chosen: null, pointed: null, colours: null, charts: [], before: 0, more: null };
+const page = { t: 0, playing: false, chosen: null, pointed: null, colours: null, charts: [], before: 0 };
+/* A page that gets its steps as they come sets page.more, which asks for the next one and says whether there is one,
+   page.plots, what it shows over time, page.chose, told what is chosen, and page.asleep while it shows something else. */
 let panels = [], strip = [], legend = [];
 
 function element(parent, tag, text = "", className = "") {
@@ -85,7 +87,7 @@ function makeParts() {
   page.said = partsNeeded();
   page.colours = readColours();
   panels = runs.map(makePanel);
-  strip = stripPlots(page.expected).map((describe) => makeChart($("strip"), describe, seek));
+  strip = (page.plots ?? stripPlots)().map((describe) => makeChart($("strip"), describe, seek));
   legend = legendRows().map(([draw, words]) => {
     const row = element($("legend"), "li"), canvas = element(row, "canvas");
     canvas.setAttribute("aria-hidden", "true");
@@ -213,6 +215,7 @@ function choose(thing) {
   page.values = null;
   $("choose").value = thing ? `${thing.kind} ${thing.index}` : "";
   $("series").replaceChildren();
+  page.chose?.(thing);
   page.charts = thing ? plotsOf(thing).map((describe) => makeChart($("series"), describe, seek)) : [];
   arrange();
 }

@@ -58,11 +58,16 @@ def described(one: Episode, policies: Sequence[str], steps: int) -> dict[str, An
             "chevron_px": networks[0].chevron_size,
             "arc_gap_px": networks[0].arc_gap,
             "arc_px": networks[0].arc_width * 100 / 72,
-            "shapes": {name: getattr(style, name).tolist() for name in ("TRIANGLE", "SQUARE", "CHEVRON")},
+            "shapes": shapes(),
         },
         "band": [_numbers(end) for end in (one.voltage_min_pu, one.voltage_max_pu) if end is not None],
         "policies": [one_line(policy) for policy in policies],
     }
+
+
+def shapes() -> dict[str, list[list[float]]]:
+    """Corners of the symbols, (., 2) each, y up."""
+    return {name: getattr(style, name).tolist() for name in ("TRIANGLE", "SQUARE", "CHEVRON")}
 
 
 def happened(runs: Sequence[Episode], first: int = 0) -> dict[str, Any]:
