@@ -183,7 +183,8 @@ class Drive:
         arrays, names = self._batch.arrays, self._batch.arrays.node_names
         units = [{"what": what, "node": node, "name": names[node], **self._said(what, node)} for what, node in self._units()]
         data = described(self.episode(), [YOU], self._batch.horizon)
-        return {"data": data, "units": units, "assistants": self.assistants(), "lines": list(arrays.line_names)}
+        about = {"units": units, "assistants": self.assistants(), "lines": list(arrays.line_names)}
+        return {"data": data, **about, "compiles": not _is_compiled()}
 
     def _units(self) -> list[tuple[str, int]]:
         arrays = self._batch.arrays
@@ -201,7 +202,7 @@ class Drive:
         from envs.rendering.page import happened
 
         episode = self.episode()
-        steps = happened([episode], first) if episode.steps > first else None
+        steps = happened([episode], first) if episode.steps > first or not first else None  # of none: the start
         prices = [round(price, 2) for price in self._prices(episode)[first:].tolist()]
         return {"steps": steps, "known": self.t, "prices": prices, "coming": self._coming()}
 
@@ -299,3 +300,12 @@ class Drive:
         if self._best is None:
             (self._best,) = run_episodes(Schedule(), self.problem, 1, self.seed)
         return self._best
+
+
+def _is_compiled() -> bool:
+    """Whether the first plan of a day need not wait for the compiler."""
+    if not is_installed("numba"):
+        return True
+    from grid.planning.day import is_compiled
+
+    return is_compiled()

@@ -4,7 +4,8 @@ const $ = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const page = { t: 0, playing: false, chosen: null, pointed: null, colours: null, charts: [], before: 0 };
 /* A page that gets its steps as they come sets page.more, which asks for the next one and says whether there is one,
-   page.plots, what it shows over time, page.chose, told what is chosen, and page.asleep while it shows something else. */
+   page.plots, what it shows over time, page.chose, told what is chosen, page.spare, the height that it needs for other
+   things, and page.asleep while it shows something else. */
 let panels = [], strip = [], legend = [];
 
 function element(parent, tag, text = "", className = "") {
@@ -115,7 +116,7 @@ function refresh() {
 /** Lay everything out for the size and colours of now. */
 function arrange() {
   page.colours = readColours();
-  const most = Math.max(300, window.innerHeight - (runs.length > 1 ? 330 : 310));
+  const most = Math.max(300, window.innerHeight - (page.spare || (runs.length > 1 ? 330 : 310)));
   for (const panel of panels) {
     const width = panel.section.clientWidth;
     panel.place = layOut(width, width < 500 ? 1.2 * width : most);

@@ -30,6 +30,7 @@ told.episode = (message) => {
   page.more = more;
   page.plots = () => [...stripPlots(expected), pricePlot];
   page.chose = chose;
+  page.spare = 440;
   const wanted = $("assistant").value;
   $("assistant").replaceChildren();
   for (const name of message.assistants) option($("assistant"), name);
@@ -38,7 +39,8 @@ told.episode = (message) => {
   makeUnits(message.lines);
   play(false);
   takeUp(message);
-  say(`${data.grid}: ${data.steps} steps, nothing decided yet. Space runs it, → makes one step.`);
+  drive.compiles = message.compiles ? " The first plan is compiled, which takes half a minute once." : "";
+  say(`${data.grid}: ${data.steps} steps, nothing decided yet. Space runs it, → makes one step.${drive.compiles}`);
 };
 
 told.step = (message) => {
@@ -50,13 +52,19 @@ told.step = (message) => {
 function takeUp(message) {
   const first = message.known - message.prices.length;
   if (message.steps) takeSteps(message.steps);
-  else forget(message.known);
+  forget(message.known);
   drive.prices.splice(first, Infinity, ...message.prices);
   drive.coming = message.coming;
   page.t = Math.min(page.t, LAST);
   refresh();
   showUnits();
-  if (message.coming.over && !drive.isPair) finished();
+  if (message.coming.over) finished();
+  else if (drive.score) {
+    drive.score = null; // it goes on from an earlier step
+    scores.hidden = true;
+    $("finish").disabled = false;
+    strip.pop();
+  }
 }
 
 /** Ask for the next step; whether there is one to wait for. */
@@ -157,27 +165,26 @@ const pricePlot = (colours) => plotOf("Price of the dearest MWh", [{ values: dri
 // --- the end ---
 
 async function finished() {
-  if (drive.score) return;
+  if (drive.score || drive.isPair) return;
   play(false);
   $("finish").disabled = true;
   drive.score = "asked";
-  say("The episode is over: the others run it, too.");
+  say(`The episode is over: the others run it, too.${drive.compiles}`);
   const found = await order("score");
-  if (found) showScore(found);
-  else drive.score = null;
+  if (found && drive.coming.over && !drive.isPair) showScore(found);
 }
 
 function showScore({ rows, above, bound, notes }) {
-  drive.score = rows;
   scores.replaceChildren();
   scores.hidden = false;
   element(scores, "h2", "You, the others, the optimum");
-  const table = element(scores, "table"), head = element(table, "tr");
+  const table = element(element(scores, "div"), "table"), head = element(table, "tr");
   for (const word of ["", "cost", "above the optimum", "score", "unserved MWh", "overload MWh"]) element(head, "th", word).scope = "col";
+  drive.score = rows;
   for (const row of [...rows].sort((a, b) => a.cost - b.cost)) {
     const line = element(table, "tr", "", row.name === "you" ? "you" : "");
     element(line, "th", row.name).scope = "row";
-    const score = row.score === null ? "–" : row.score.toFixed(1);
+    const score = row.score === null ? "–" : row.score.toFixed(1).replace("-", "−");
     const money = row.cost.toFixed(2).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
     for (const cell of [money, `${(100 * row.gap).toFixed(2)} %`, score, row.unserved.toFixed(2), row.overload.toFixed(2)]) element(line, "td", cell);
   }
@@ -186,15 +193,15 @@ function showScore({ rows, above, bound, notes }) {
   const palette = (c) => ({ you: c.ink, merit: c.muted, mpc: c.blue, plan: c.green, agent: c.other, optimum: c.rule });
   const chart = (colours) => plotOf("Cost above the optimum, so far", Object.entries(above).map(([name, values]) => (
     { values, name, colour: palette(colours)[name] ?? colours.curtailed, dashed: name !== "you" && name !== "agent" })));
-  page.plots = () => [chart, ...stripPlots(expected), pricePlot];
-  for (const note of [...notes, bound === "bound" ? "0 is the merit order, 100 the optimum with perfect foresight." : "The optimum is a reference here, no bound."]) element(scores, "p", note);
-  const tools = element(scores, "div", "", "tools"), watch = element(tools, "button", "Watch it beside the optimum"), keep = element(tools, "button", "Save as replay");
+  const beside = table.parentElement;
+  for (const note of [...notes, bound === "bound" ? "0 is the merit order, 100 the optimum with perfect foresight." : "The optimum is a reference here, no bound."]) element(beside, "p", note, "note");
+  const tools = element(beside, "div", "", "tools"), watch = element(tools, "button", "Watch it beside the optimum"), keep = element(tools, "button", "Save as replay");
   watch.id = "watch";
   keep.id = "keep";
   watch.type = keep.type = "button";
   watch.addEventListener("click", () => order("watch", { name: $("assistant").value }));
   keep.addEventListener("click", () => order("keep"));
-  makeParts();
+  strip.push(makeChart(scores, chart, seek));
   arrange();
 }
 
@@ -202,7 +209,7 @@ told.pair = (message) => {
   drive.isPair = true;
   operator.hidden = scores.hidden = true;
   $("finish").disabled = true;
-  Object.assign(page, { more: null, plots: null, chose: null });
+  Object.assign(page, { more: null, plots: null, chose: null, spare: 0 });
   openEpisode(message.data);
   takeSteps(message.steps);
   makeParts();
