@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import floor, log10
 from typing import Any
 
 import numpy as np
@@ -151,17 +150,19 @@ def _packed(values: Floats, limit: Floats | None = None) -> dict[str, list[int]]
 
     Values are rounded to the nearest, but those with a limit never across it.
     """
-    packed = {}
     peak = np.abs(values).max(0, initial=0.0)
-    for column in np.flatnonzero(peak > 1e-9).tolist():
-        exponent = floor(log10(peak[column] / 500))
-        units = values[:, column] / 10.0**exponent
-        whole = np.rint(units)
-        if limit is not None:
-            over = np.abs(values[:, column]) > limit[column] * (1 + 1e-6)
-            whole = np.sign(units) * np.where(over, np.ceil(np.abs(units)), np.floor(np.abs(units)))
-        packed[str(column)] = [exponent, *np.diff(whole.astype(int), prepend=0).tolist()]
-    return packed
+    columns = np.flatnonzero(peak > 1e-9)
+    if not columns.size:
+        return {}
+    exponents = np.floor(np.log10(peak[columns] / 500)).astype(int)
+    units = values[:, columns] / 10.0**exponents
+    whole = np.rint(units)
+    if limit is not None:
+        over = np.abs(values[:, columns]) > limit[columns] * (1 + 1e-6)
+        whole = np.sign(units) * np.where(over, np.ceil(np.abs(units)), np.floor(np.abs(units)))
+    changes = np.diff(whole.astype(int), axis=0, prepend=0).T
+    found = zip(columns.tolist(), exponents.tolist(), changes.tolist(), strict=True)
+    return {str(column): [exponent, *change] for column, exponent, change in found}
 
 
 def _numbers(values: Floats, digits: int = 6) -> list[float]:

@@ -30,7 +30,7 @@ told.episode = (message) => {
   page.more = more;
   page.plots = () => [...stripPlots(expected), pricePlot];
   page.chose = chose;
-  page.spare = 440;
+  page.spare = 520;
   const wanted = $("assistant").value;
   $("assistant").replaceChildren();
   for (const name of message.assistants) option($("assistant"), name);
@@ -155,8 +155,8 @@ function expected(colours) {
     return { line: { values: mean, start: known, name: words, colour }, band: { low, high, start: known, colour: fill_ } };
   };
   return {
-    demand: part("demand", "forecast, 9 in 10", colours.ink, colours.rule),
-    supply: part("supply", "possible output", colours.green, colours.band),
+    demand: part("demand", "forecast", colours.ink, colours.rule),
+    supply: part("supply", "possible", colours.green, colours.band),
   };
 }
 
@@ -179,14 +179,14 @@ function showScore({ rows, above, bound, notes }) {
   scores.hidden = false;
   element(scores, "h2", "You, the others, the optimum");
   const table = element(element(scores, "div"), "table"), head = element(table, "tr");
-  for (const word of ["", "cost", "above the optimum", "score", "unserved MWh", "overload MWh"]) element(head, "th", word).scope = "col";
+  for (const word of ["", "cost", "gap % of reference", "score", "unserved MWh", "overload MWh"]) element(head, "th", word).scope = "col";
   drive.score = rows;
   for (const row of [...rows].sort((a, b) => a.cost - b.cost)) {
     const line = element(table, "tr", "", row.name === "you" ? "you" : "");
     element(line, "th", row.name).scope = "row";
     const score = row.score === null ? "–" : row.score.toFixed(1).replace("-", "−");
     const money = row.cost.toFixed(2).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
-    for (const cell of [money, `${(100 * row.gap).toFixed(2)} %`, score, row.unserved.toFixed(2), row.overload.toFixed(2)]) element(line, "td", cell);
+    for (const cell of [money, (100 * row.gap).toFixed(2), score, row.unserved.toFixed(2), row.overload.toFixed(2)]) element(line, "td", cell);
   }
   const yours = rows.find(({ name }) => name === "you");
   say(`Your score: ${yours.score === null ? "none: merit is as good as the optimum" : `${yours.score.toFixed(1)} of 100`}.`);

@@ -1,6 +1,8 @@
 // Edit: the grid as node-link JSON with a place for each node, drawn by the player's own pens; every change can be undone.
 
 const VIEW = { width: 980, height: 470 }; // that places are for; they are y up, as the columns are
+const shape = () => (window.innerWidth < 600 ? { width: 540, height: 560 } : VIEW); // that it is drawn in
+const across = (x) => (x * shape().width) / VIEW.width, down = (y) => ((VIEW.height - y) * shape().height) / VIEW.height;
 const NEW = {
   source: { gen_max_mw: 10, gen_cost_per_mwh: 30 },
   storage: { store_max_mwh: 10, charge_max_mw: 5, discharge_max_mw: 5 },
@@ -95,7 +97,7 @@ function asData() {
     from: lines.map((edge) => ids.get(edge.source)), to: lines.map((edge) => ids.get(edge.target)),
     capacity: lines.map((edge) => edge.capacity_mw ?? null), gen_max: gen, load_max: load, store_max: store,
     steps: 1, dt_h: 1, start_hour: 0, dates: [], band: [], policies: [], labels: nodes.length <= 60, of: lines.map((edge) => edges.indexOf(edge)),
-    views: [{ ...VIEW, x: sheet.places.map(([x]) => x), y: sheet.places.map(([, y]) => VIEW.height - y), side: nodes.map(() => 7), bend: bends(lines, ids) }],
+    views: [{ ...shape(), x: sheet.places.map(([x]) => across(x)), y: sheet.places.map(([, y]) => down(y)), side: nodes.map(() => 7), bend: bends(lines, ids) }],
     look: { radius, line_px: 7 * (20 / Math.max(lines.length, 20)) ** 0.35, chevron_px: 6, arc_gap_px: 3, arc_px: 4, shapes: sheet.shapes },
   };
 }
@@ -111,8 +113,9 @@ function bends(lines, ids) {
     group.forEach((e, i) => {
       const side = i - (group.length - 1) / 2, [a, b] = [Math.min(ids.get(lines[e].source), ids.get(lines[e].target)), Math.max(ids.get(lines[e].source), ids.get(lines[e].target))];
       if (!side) return;
-      const [[xa, ya], [xb, yb]] = [sheet.places[a], sheet.places[b]], far = Math.hypot(xb - xa, yb - ya) || 1;
-      found[e] = [(xa + xb) / 2 - (36 * side * (yb - ya)) / far, VIEW.height - (ya + yb) / 2 - (36 * side * (xb - xa)) / far];
+      const [[xa, ya], [xb, yb]] = [a, b].map((n) => [across(sheet.places[n][0]), down(sheet.places[n][1])]);
+      const far = Math.hypot(xb - xa, yb - ya) || 1;
+      found[e] = [(xa + xb) / 2 - (36 * side * (yb - ya)) / far, (ya + yb) / 2 + (36 * side * (xb - xa)) / far];
     });
   }
   return found;
@@ -124,7 +127,7 @@ function drawSheet() {
   takeGrid(asData());
   look = data.look;
   const colours = readColours(), width = canvas.parentElement.clientWidth;
-  sheet.place = layOut(width, Math.max(220, window.innerHeight - 330));
+  sheet.place = layOut(width, Math.max(shape() === VIEW ? 220 : 400, window.innerHeight - 330));
   const { place } = sheet;
   canvas.style.height = `${place.height}px`;
   const pen = sized(canvas, width, place.height), layers = makeLayers(place, colours);
@@ -154,8 +157,8 @@ function drawSheet() {
   }
   drawLayer(pen, place, layers.bodies);
   KIND_NAMES.forEach((kind) => {
-    const shape = corners(kind), path = new Path2D();
-    if (shape) data.kinds.forEach((other, n) => other === kind && trace(path, filled(shape, 0.6), place.x[n], place.y[n], place.radius[n]));
+    const symbol = corners(kind), path = new Path2D();
+    if (symbol) data.kinds.forEach((other, n) => other === kind && trace(path, filled(symbol, 0.6), place.x[n], place.y[n], place.radius[n]));
     fill(pen, path, colours[kind].full);
   });
   drawLayer(pen, place, layers.rims);
@@ -172,8 +175,8 @@ function drawSheet() {
 function under(event) {
   const { left, top } = $("sheet").getBoundingClientRect(), [x, y] = [event.clientX - left, event.clientY - top];
   const found = thingAt(sheet.place, x, y, event.pointerType === "touch" ? TOUCH_SLACK : SLACK);
-  const scale = sheet.place.width ? Math.min(sheet.place.height / VIEW.height, sheet.place.width / VIEW.width) : 1;
-  const spot = [(x - (sheet.place.width - scale * VIEW.width) / 2) / scale, VIEW.height - y / scale];
+  const { width, height } = shape(), scale = Math.min(sheet.place.height / height, sheet.place.width / width);
+  const spot = [((x - (sheet.place.width - scale * width) / 2) / scale) * (VIEW.width / width), VIEW.height - (y / scale) * (VIEW.height / height)];
   const part = found && { kind: found.kind, index: found.kind === "line" ? data.of[found.index] : found.index };
   return { x, y, part, spot: [Math.min(Math.max(spot[0], 12), VIEW.width - 12), Math.min(Math.max(spot[1], 12), VIEW.height - 12)].map((v) => Math.round(v * 10) / 10) };
 }

@@ -26,7 +26,7 @@ function drawCurve() {
   const colours = readColours(), pen = sized(canvas, width, height), values = rows.map((row) => row[2]);
   if (!rows.length) return;
   const low = Math.min(1, ...values), high = Math.max(...values, low + 0.01), last = Math.max(training.seconds, rows.at(-1)[1]);
-  const across = (s) => LEFT + 8 + ((width - LEFT - 20) * s) / last, up = (value) => height - 24 - ((height - 34) * (value - low)) / (high - low);
+  const right = (s) => LEFT + 8 + ((width - LEFT - 20) * s) / last, up = (value) => height - 24 - ((height - 34) * (value - low)) / (high - low);
   const path = new Path2D(), rules = new Path2D();
   [pen.font, pen.fillStyle, pen.textAlign, pen.textBaseline] = [`10.5px ${FONT}`, colours.muted, "right", "middle"];
   for (const value of niceTicks(low, high)) {
@@ -35,14 +35,14 @@ function drawCurve() {
     pen.fillText(value.toPrecision(3), LEFT + 2, up(value));
   }
   pen.textAlign = "center";
-  for (const s of niceTicks(0, last)) pen.fillText(`${s} s`, across(s), height - 8);
+  for (const s of niceTicks(0, last)) pen.fillText(`${s} s`, right(s), height - 8);
   stroke(pen, rules, colours.faint, 1);
-  rows.forEach(([, s, value], i) => path[i ? "lineTo" : "moveTo"](across(s), up(value)));
+  rows.forEach(([, s, value], i) => path[i ? "lineTo" : "moveTo"](right(s), up(value)));
   stroke(pen, path, colours.blue, 2);
   const dots = new Path2D();
   for (const [, s, value] of rows) {
-    dots.moveTo(across(s) + 3, up(value));
-    dots.arc(across(s), up(value), 3, 0, FULL_TURN);
+    dots.moveTo(right(s) + 3, up(value));
+    dots.arc(right(s), up(value), 3, 0, FULL_TURN);
   }
   fill(pen, dots, colours.blue);
   canvas.setAttribute("aria-label", `Learning curve: ${rows.map(([, s, value]) => `${value.toFixed(3)} after ${Math.round(s)} s`).join(", ")}`);
