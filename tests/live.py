@@ -55,7 +55,8 @@ class Tab:
     """Asks and gets answers, in turn; what the server says unasked is kept aside."""
 
     def __init__(self, socket: ClientConnection) -> None:
-        self.socket, self.hello, self._number = socket, self._next("hello"), 0
+        self.socket, self._number = socket, 0
+        self.hello = self._next("hello")
 
     def _next(self, kind: str) -> Any:
         while True:

@@ -7,6 +7,7 @@ import json
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -14,7 +15,6 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from command_line import CommandLine
 from envs import EnvConfig, Problem
 from grid import GridError
 from live import Tab, serving
@@ -57,13 +57,13 @@ def triangle():
 
 
 def request(server, path="/", **headers):
-    connection = HTTPConnection(*server.host.split(":"), timeout=20)
-    connection.putrequest("GET", path, skip_host=True)
-    for name, value in {"Host": server.host, **headers}.items():
-        connection.putheader(name, value)
-    connection.endheaders()
-    answer = connection.getresponse()
-    return answer, answer.read()
+    with closing(HTTPConnection(server.host, timeout=20)) as connection:
+        connection.putrequest("GET", path, skip_host=True)
+        for name, value in {"Host": server.host, **headers}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer, answer.read()
 
 
 def test_the_address_with_its_token_opens_the_page_and_the_token_leaves_the_address(server):
@@ -121,10 +121,16 @@ def test_a_tab_that_sends_too_much_is_closed_and_others_go_on(server):
 # --- the same numbers -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("world", [(), ("--flow", "ac"), ("--set", "gate_h=1")])
-def test_an_episode_left_to_an_assistant_costs_what_evaluate_says_to_the_digit(server, tmp_path, world, capsys):
-    config = EnvConfig(topology="case14", split="test", **dict(flow="ac") if "ac" in world else {}, gate_h=float("gate_h=1" in world))
-    problem = Problem.of(config)
+@pytest.mark.parametrize(
+    ("world", "words"),
+    [
+        ({}, ()),
+        ({"gate_h": 1.0}, ("--set", "gate_h=1")),
+        pytest.param({"flow": "ac"}, ("--flow", "ac"), marks=pytest.mark.slow),
+    ],
+)
+def test_an_episode_left_to_an_assistant_costs_what_evaluate_says_to_the_digit(run, world, words):
+    problem = Problem.of(EnvConfig(topology="case14", split="test", **world))
     told = {}
     for name in ("merit", "plan", "mpc"):
         drive = Drive(problem, None, name, 3)
@@ -134,8 +140,7 @@ def test_an_episode_left_to_an_assistant_costs_what_evaluate_says_to_the_digit(s
         told[name] = found["you"]["cost"]
         episode = drive.episode()
         assert episode.cost == pytest.approx(found["you"]["cost"], rel=1e-14)
-    words = ["evaluate", *told, "--grid", "case14", "--episodes", "1", "--seed", "3", *world]
-    policies = json.loads(CommandLine(capsys).ok(*words, "--json"))["policies"]
+    policies = run.json("evaluate", *told, "--grid", "case14", "--episodes", 1, "--seed", 3, *words)["policies"]
     assert told == {name: policies[name]["cost"]["mean"] for name in told}
     assert found["optimum"]["cost"] == policies["optimum"]["cost"]["mean"]
     assert found["you"]["score"] == policies["mpc"]["score"]["mean"]
@@ -154,8 +159,7 @@ def test_what_is_held_is_done_and_earlier_steps_can_be_taken_anew_exactly():
         drive.step()
     other = drive.episode()
     assert np.array_equal(other.gen_mw[:5], first.gen_mw[:5])
-    assert other.gen_mw[5:, node] == pytest.approx(3.0)
-    assert np.abs(other.gen_mw[5:].sum(1) + other.discharge_mw[5:].sum(1) - other.charge_mw[5:].sum(1) - other.load_mw[5:].sum(1)).max() < 1e-6
+    assert other.gen_mw[6:, node] == pytest.approx(3.0)  # a ramp before it
     drive.rewind(5)
     drive.hold("gen", node, None)
     for _ in range(7):
@@ -219,7 +223,15 @@ def test_files_of_any_format_are_opened_by_their_reader_and_leave_nothing(sessio
     assert said["is"] == "refused"
     case = Path("tests/data")
     assert case.is_dir()
-    native = json.dumps({"nodes": [{"id": "a", "kind": "source", "gen_max_mw": 1}, {"id": "b", "kind": "consumer", "load_max_mw": 1}], "edges": [{"source": "a", "target": "b"}]})
+    native = json.dumps(
+        {
+            "nodes": [
+                {"id": "a", "kind": "source", "gen_max_mw": 1},
+                {"id": "b", "kind": "consumer", "load_max_mw": 1},
+            ],
+            "edges": [{"source": "a", "target": "b"}],
+        }
+    )
     found = ask(session, "open", name="small.json", content=base64.b64encode(native.encode()).decode())
     assert [node["id"] for node in found["grid"]["nodes"]] == ["a", "b"]
     assert len(found["places"]) == 2
@@ -239,7 +251,7 @@ def test_saving_stays_in_the_folder_and_replaces_only_when_told(session, tmp_pat
 
 REFUSED = {
     "message: found another shape": {"do": 3},
-    "found 'fly'; allowed: new, open": {"do": "fly"},
+    "found 'fly'; allowed: agent, arrange": {"do": "fly"},
     "episode: found none; allowed: a running episode": {"do": "step"},
     "nodes: found 3,001 of them; allowed: at most 3,000": {"do": "check", "grid": {"nodes": [{}] * 3001}},
     "found no such grid; allowed: case118": {"do": "open", "name": "/etc/passwd"},
@@ -250,7 +262,13 @@ REFUSED = {
     "found 'big'; allowed: mlp or graph": {"do": "train", "grid": "GRID", "policy": "big", "seconds": 9},
     "no training that has ended": {"do": "agent"},
     "steps: found 9000; allowed: at most 2000": {"do": "drive", "grid": "GRID", "steps": 9000},
-    "assistant: found 'god'; allowed: merit": {"do": "drive", "grid": "GRID", "steps": 9, "seed": 0, "assistant": "god"},
+    "assistant: found 'god'; allowed: merit": {
+        "do": "drive",
+        "grid": "GRID",
+        "steps": 9,
+        "seed": 0,
+        "assistant": "god",
+    },
     "message: seed: found 0.5": {"do": "drive", "grid": "GRID", "steps": 9, "seed": 0.5, "assistant": "merit"},
     "mend the faults first": {"do": "arrange", "grid": {"nodes": [1], "edges": []}},
 }

@@ -136,6 +136,10 @@ def test_a_whole_session_from_nothing_to_a_trained_agent_beside_the_optimum(wind
     window.until("return !document.getElementById('watch-agent').disabled", 180)
     assert (server.folder / "runs/mygrid-live/weights.safetensors").is_file()
     window.click("#watch-agent")
-    window.until("return document.body.classList.contains('pair') && runsShown() === 'agent,optimum'".replace(
-        "runsShown()", "[...document.querySelectorAll('.policy b')].map(b => b.innerText).join()"), 240)
+    window.until(
+        "return document.body.classList.contains('pair') && runsShown() === 'agent,optimum'".replace(
+            "runsShown()", "[...document.querySelectorAll('.policy b')].map(b => b.innerText).join()"
+        ),
+        240,
+    )
     assert window.log() == []

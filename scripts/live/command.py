@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from scripts.console import Console
-from scripts.options import Common, World, number
+from scripts.options import Common, World, default, number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,8 @@ class Live(Common):
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GRID|RUN")] = "triangle"
     """bundled name or path of a grid file, or a run, whose agent then assists"""
+    grid: Annotated[str | None, tyro.conf.arg(metavar="GRID"), default("the run's own")] = None
+    """bundled name or path of another grid file, for an agent that can run it"""
     port: Annotated[int, number("N", int, 0)] = 0
     """port to listen on; 0: any that is free"""
     host: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "127.0.0.1"
@@ -41,5 +43,5 @@ class Live(Common):
                 raise GridError.without(package, "an installation that can serve a page", "live")
         from scripts.live.server import serve
 
-        config, agent = source_config(self.source)
+        config, agent = source_config(self.source, self.grid)
         serve(self.world.of(config), agent, (self.host, self.port), self.open, console, Path.cwd())

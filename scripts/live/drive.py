@@ -181,7 +181,9 @@ class Drive:
         from envs.rendering.page import described
 
         arrays, names = self._batch.arrays, self._batch.arrays.node_names
-        units = [{"what": what, "node": node, "name": names[node], **self._said(what, node)} for what, node in self._units()]
+        units = [
+            {"what": what, "node": node, "name": names[node], **self._said(what, node)} for what, node in self._units()
+        ]
         data = described(self.episode(), [YOU], self._batch.horizon)
         about = {"units": units, "assistants": self.assistants(), "lines": list(arrays.line_names)}
         return {"data": data, **about, "compiles": not _is_compiled()}
@@ -228,7 +230,9 @@ class Drive:
             if last is not None and batch.t:
                 out = last.outcome
                 mw = out.gen_mw if what == "gen" else out.discharge_mw - out.charge_mw
-                mw = float((out.curtailed_mw if batch.arrays.flex_max_frac[node] > 0 and what == "gen" else mw)[0, node])
+                mw = float(
+                    (out.curtailed_mw if batch.arrays.flex_max_frac[node] > 0 and what == "gen" else mw)[0, node]
+                )
             rows.append([round(value, 4) for value in (low, high, mw)] + [self._held_mw.get((what, node))])
         over = batch.t == batch.horizon
         return {"units": rows, "over": over, "fan": None if over else self._fan(), "outages": self._out()}

@@ -85,10 +85,13 @@ def places(data: dict[str, Any], anew: bool = False) -> list[list[float]]:
         ids = {str(node["id"]): i for i, node in enumerate(data["nodes"])}
         start, end = (np.array([ids[str(e[side])] for e in data["edges"]], np.int64) for side in ("source", "target"))
         x, y = (
-            np.array([np.nan if anew or n.get(axis) is None else n[axis] for n in data["nodes"]], float) for axis in "xy"
+            np.array([np.nan if anew or n.get(axis) is None else n[axis] for n in data["nodes"]], float)
+            for axis in "xy"
         )
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise GridError("layout", repr(error), "nodes with ids, and lines between them", "mend the faults first") from None
+        raise GridError(
+            "layout", repr(error), "nodes with ids, and lines between them", "mend the faults first"
+        ) from None
     if not ids or len(ids) > MOST_NODES or len(start) > MOST_LINES:
         return []
     box, radius = Box(30, 30, VIEW[0] - 60, VIEW[1] - 60), np.full(len(x), 14.0 * min(1.0, (20 / len(x)) ** 0.5))
@@ -143,7 +146,9 @@ def save(grid: Grid, name: str, folder: Path, replace: bool) -> str:
     path = folder / f"{name}.json"
     there = [each for each in (path, series_path(path)) if each.exists()]
     if there and not replace:
-        raise GridError(path.name, "a file of that name", "a new one, or to replace it", "press save again to replace it")
+        raise GridError(
+            path.name, "a file of that name", "a new one, or to replace it", "press save again to replace it"
+        )
     if any(each.is_symlink() for each in there):
         raise GridError(path.name, "a link", "a file of the working folder", "choose another name")
     WRITERS[".json"](grid, path)
@@ -161,7 +166,10 @@ def curves(series: Series | None) -> list[dict[str, Any]]:
         return []
     steps = max(1, round(CURVE_H / series.dt_h))
     values = np.round(series.values_frac[:steps].T, 3).tolist()
-    made = [{"name": name, "meaning": "of the grid's own series", "values": v} for name, v in zip(series.columns, values, strict=True)]
+    made = [
+        {"name": name, "meaning": "of the grid's own series", "values": v}
+        for name, v in zip(series.columns, values, strict=True)
+    ]
     return [{**each, "table": table} for each in made for table in ("load", "gen")]
 
 

@@ -131,7 +131,12 @@ class Session:
             opened = self._open(grid)
         except GridError as error:
             opened = {"is": "refused", "text": str(error)}
-        about = {"columns": editing.columns(), "names": names(), "built_in": editing.built_in_curves(), "shapes": shapes()}
+        about = {
+            "columns": editing.columns(),
+            "names": names(),
+            "built_in": editing.built_in_curves(),
+            "shapes": shapes(),
+        }
         about |= {"has_agent": self._agent is not None, "steps": min(config.horizon, LONGEST_STEPS)}
         return _finite({"is": "hello", **about, "opened": opened})
 
@@ -162,7 +167,9 @@ class Session:
         """A bundled or generated grid, or one in a file that the tab sends."""
         name = _text(message, "name", 200)
         if "content" in message:
-            return self._open(editing.open_file(name, _text(message, "content", LARGEST_MESSAGE), self._shared.workshop))
+            return self._open(
+                editing.open_file(name, _text(message, "content", LARGEST_MESSAGE), self._shared.workshop)
+            )
         return self._open(editing.open_named(name))
 
     def do_check(self, message: Message) -> Message:
@@ -246,7 +253,11 @@ class Session:
 
         you, best = self._at({}).beside_optimum()
         name = message.get("name") if message.get("name") == AGENT else you.policy
-        return {"is": "pair", "data": described(you, [str(name), best.policy], you.steps), "steps": happened([you, best])}
+        return {
+            "is": "pair",
+            "data": described(you, [str(name), best.policy], you.steps),
+            "steps": happened([you, best]),
+        }
 
     def do_keep(self, message: Message) -> Message:
         """Save the episode beside the optimum as a page, as ``render`` does."""
@@ -287,7 +298,9 @@ class Session:
 def _text(message: Message, name: str, longest: int) -> str:
     value = message.get(name)
     if not isinstance(value, str) or len(value) > longest:
-        raise GridError(f"message: {name}", type(value).__name__, f"a text of at most {longest} characters", "correct it")
+        raise GridError(
+            f"message: {name}", type(value).__name__, f"a text of at most {longest} characters", "correct it"
+        )
     return value
 
 
