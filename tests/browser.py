@@ -42,7 +42,7 @@ class Browser:
             return json.load(answer)["value"]
 
     def open(self, path: Path | str, width: int = 1280, height: int = 800, **media: str) -> None:
-        """Show a file, or an address, in a window of this size; ``media`` are features such as prefers_color_scheme="dark"."""
+        """Show a file or an address in a window of this size; ``media`` are features as prefers_color_scheme="dark"."""
         features = [{"name": name.replace("_", "-"), "value": value} for name, value in media.items()]
         self.chrome("Emulation.setEmulatedMedia", features=features)
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}

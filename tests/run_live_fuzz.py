@@ -19,9 +19,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from websockets.exceptions import WebSocketException  # noqa: E402 - after the path
+from websockets.exceptions import WebSocketException
 
-from live import Server, Tab, serving  # noqa: E402 - likewise
+from live import Server, Tab, serving
 
 ORDERS = (
     "new",

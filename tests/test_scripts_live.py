@@ -104,15 +104,18 @@ def test_no_foreign_page_gets_a_socket(server, headers):
         pass
 
 
+def _flood(socket):
+    for _ in range(2000):
+        socket.send("{}")
+    while True:
+        socket.recv()
+
+
 def test_a_tab_that_sends_too_much_is_closed_and_others_go_on(server):
     with server.socket() as socket:
         Tab(socket)
         with pytest.raises(ConnectionClosed) as closed:
-            for _ in range(2000):
-                socket.send("{}")
-                time.sleep(0.0005)
-            while True:
-                socket.recv()
+            _flood(socket)
     assert closed.value.rcvd.code == 1008
     with server.socket() as socket:
         assert Tab(socket).ask("check", grid=triangle())["faults"] == []

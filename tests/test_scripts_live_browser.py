@@ -42,7 +42,7 @@ def spot(window, name):
     return tuple(window.run(AT, *SPOTS[name]))
 
 
-def build_triangle(window):
+def build_triangle(window, after_part=lambda: None):
     """The README's grid, by mouse from nothing."""
     window.click("#new")
     window.until("return document.getElementById('pick').options.length === 1")
@@ -52,10 +52,12 @@ def build_triangle(window):
         window.type("#f-id", name)
         for column, value in fields.items():
             window.type(f"#f-{column}", str(value))
+        after_part()
     window.click("[data-tool=line]")
     for source, target, capacity_mw in LINES:
         window.drag(spot(window, source), spot(window, target))
         window.type("#f-capacity_mw", str(capacity_mw))
+        after_part()
     window.click("[data-tool=move]")
 
 

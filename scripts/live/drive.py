@@ -222,18 +222,17 @@ class Drive:
     def _coming(self) -> dict[str, Any]:
         """Ranges of the units in the coming step, what they did in the last one, and forecasts of the next day."""
         batch = self._batch
-        now, last = batch.limits, batch.last
-        rows = []
+        now, did = batch.limits, dict.fromkeys(("gen", "store"), 0.0 * batch.arrays.each_node)
+        if batch.last is not None and batch.t:
+            out = batch.last.outcome
+            did["gen"] = np.where(batch.arrays.flex_max_frac > 0, out.curtailed_mw, out.gen_mw)[0]
+            did["store"] = (out.discharge_mw - out.charge_mw)[0]
+        rows: list[list[float | None]] = []
         for what, node in self._units():
             low, high = (float(getattr(now, f"{what}_{end}_mw")[0, node]) for end in ("lo", "hi"))
-            mw = 0.0
-            if last is not None and batch.t:
-                out = last.outcome
-                mw = out.gen_mw if what == "gen" else out.discharge_mw - out.charge_mw
-                mw = float(
-                    (out.curtailed_mw if batch.arrays.flex_max_frac[node] > 0 and what == "gen" else mw)[0, node]
-                )
-            rows.append([round(value, 4) for value in (low, high, mw)] + [self._held_mw.get((what, node))])
+            rows.append(
+                [*(round(mw, 4) for mw in (low, high, float(did[what][node]))), self._held_mw.get((what, node))]
+            )
         over = batch.t == batch.horizon
         return {"units": rows, "over": over, "fan": None if over else self._fan(), "outages": self._out()}
 

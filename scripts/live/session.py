@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from envs import WORLDS, Problem
 from grid import Grid, GridError, Series
 from scripts.live import editing
+from scripts.live.messages import Budget, Message, finite, number, text, whole
 from scripts.running import AGENT, fitting
 from topologies import names
 
@@ -32,21 +31,6 @@ A_SECOND, AT_ONCE = 60.0, 240.0  # messages of one tab
 BYTES_A_SECOND, BYTES_AT_ONCE = 3e6, 40e6
 LONGEST_STEPS = 2000
 LOOK_S = 0.5  # between two looks at the training
-Message = dict[str, Any]
-
-
-class Budget:
-    """What a tab may send: so much at once, and so much a second."""
-
-    def __init__(self, rate: float, most: float) -> None:
-        self._rate, self._most, self._left, self._at = rate, most, most, time.monotonic()
-
-    def take(self, amount: float) -> bool:
-        """Whether there is so much left."""
-        now = time.monotonic()
-        self._left = min(self._most, self._left + (now - self._at) * self._rate) - amount
-        self._at = now
-        return self._left >= 0
 
 
 class Session:
@@ -112,7 +96,7 @@ class Session:
             about = {"of": message["do"][:20], "id": message.get("id") if isinstance(message.get("id"), int) else None}
             if message["do"] not in self._does:
                 raise GridError("message", repr(message["do"][:20]), ", ".join(self._does), "reload the page")
-            return {**about, **_finite(self._does[message["do"]](message))}
+            return {**about, **finite(self._does[message["do"]](message))}
         except GridError as error:
             faults = editing.faults(message.get("grid"), error) if about and isinstance(message, dict) else []
             return {**about, "is": "refused", "text": str(error)[:2000], "faults": faults}
@@ -138,7 +122,7 @@ class Session:
             "shapes": shapes(),
         }
         about |= {"has_agent": self._agent is not None, "steps": min(config.horizon, LONGEST_STEPS)}
-        return _finite({"is": "hello", **about, "opened": opened})
+        return finite({"is": "hello", **about, "opened": opened})
 
     def _open(self, grid: Grid) -> Message:
         found = editing.shown(grid)
@@ -153,7 +137,7 @@ class Session:
         if self._drive is None:
             raise GridError("episode", "none", "a running episode", "start one")
         if "at" in message:
-            self._drive.rewind(_whole(message, "at"))
+            self._drive.rewind(whole(message, "at"))
         return self._drive
 
     # --- edit ---
@@ -165,11 +149,9 @@ class Session:
 
     def do_open(self, message: Message) -> Message:
         """A bundled or generated grid, or one in a file that the tab sends."""
-        name = _text(message, "name", 200)
+        name = text(message, "name", 200)
         if "content" in message:
-            return self._open(
-                editing.open_file(name, _text(message, "content", LARGEST_MESSAGE), self._shared.workshop)
-            )
+            return self._open(editing.open_file(name, text(message, "content", LARGEST_MESSAGE), self._shared.workshop))
         return self._open(editing.open_named(name))
 
     def do_check(self, message: Message) -> Message:
@@ -186,7 +168,7 @@ class Session:
 
     def do_save(self, message: Message) -> Message:
         """Native JSON in the working folder."""
-        name, again = _text(message, "name", 70), message.get("replace") is True
+        name, again = text(message, "name", 70), message.get("replace") is True
         return {"is": "saved", "path": editing.save(self._grid(message), name, self._shared.folder, again)}
 
     # --- drive ---
@@ -195,7 +177,7 @@ class Session:
         """A new episode on the grid as it is."""
         from scripts.live.drive import Drive
 
-        config = replace(self._shared.config, topology=self._grid(message), horizon=_whole(message, "steps"))
+        config = replace(self._shared.config, topology=self._grid(message), horizon=whole(message, "steps"))
         if config.horizon > LONGEST_STEPS:
             raise GridError("steps", str(config.horizon), f"at most {LONGEST_STEPS} here", "use the command line")
         lines = {name for name, *_ in cast(Grid, config.topology).lines()}
@@ -203,7 +185,7 @@ class Session:
         if message.get("storm") is True:
             config = replace(config, **WORLDS["storm"])
         problem = Problem.of(fitting(config))
-        self._drive = Drive(problem, self._agent, _text(message, "assistant", 20), _whole(message, "seed"))
+        self._drive = Drive(problem, self._agent, text(message, "assistant", 20), whole(message, "seed"))
         return {"is": "episode", **self._drive.described(), **self._drive.happened(0)}
 
     def do_step(self, message: Message) -> Message:
@@ -224,23 +206,23 @@ class Session:
     def do_hold(self, message: Message) -> Message:
         """Take a unit in hand, or leave it to the assistant."""
         drive = self._at(message)
-        mw = None if message.get("mw") is None else _number(message, "mw")
-        drive.hold(_text(message, "what", 10), _whole(message, "node"), mw)
+        mw = None if message.get("mw") is None else number(message, "mw")
+        drive.hold(text(message, "what", 10), whole(message, "node"), mw)
         return {"is": "step", **drive.happened(drive.t)}
 
     def do_assist(self, message: Message) -> Message:
         """Another assistant."""
         drive = self._at(message)
-        drive.assist(_text(message, "name", 20))
+        drive.assist(text(message, "name", 20))
         return {"is": "step", **drive.happened(0)}
 
     def do_break(self, message: Message) -> Message:
         """Take a line out."""
         drive = self._at(message)
-        hours = _number(message, "hours")
+        hours = number(message, "hours")
         if not 0 < hours <= 10_000:
             raise GridError("hours", f"{hours:g}", "more than 0, at most 10,000", "correct it")
-        drive.break_line(_whole(message, "line"), hours)
+        drive.break_line(whole(message, "line"), hours)
         return {"is": "step", **drive.happened(0)}
 
     def do_score(self, message: Message) -> Message:
@@ -276,7 +258,7 @@ class Session:
     def do_train(self, message: Message) -> Message:
         """Train on the grid as it is."""
         trainer = self._shared.trainer
-        trainer.start(self._grid(message), _text(message, "policy", 10), _number(message, "seconds"))
+        trainer.start(self._grid(message), text(message, "policy", 10), number(message, "seconds"))
         return {"is": "begun"}
 
     def do_stop(self, message: Message) -> Message:
@@ -293,35 +275,3 @@ class Session:
 
         self._agent = load_agent(trainer.run)
         return {"is": "agent", "run": Path(trainer.run).name}
-
-
-def _text(message: Message, name: str, longest: int) -> str:
-    value = message.get(name)
-    if not isinstance(value, str) or len(value) > longest:
-        raise GridError(
-            f"message: {name}", type(value).__name__, f"a text of at most {longest} characters", "correct it"
-        )
-    return value
-
-
-def _number(message: Message, name: str) -> float:
-    value = message.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > 1e12:
-        raise GridError(f"message: {name}", repr(value)[:40], "a finite number", "correct it")
-    return float(value)
-
-
-def _whole(message: Message, name: str) -> int:
-    value = _number(message, name)
-    if value != int(value) or not 0 <= value <= 2**53:
-        raise GridError(f"message: {name}", f"{value:g}", "a whole number >= 0", "correct it")
-    return int(value)
-
-
-def _finite(value: Any) -> Any:
-    """The same with None for numbers that JSON cannot say."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
