@@ -20,7 +20,7 @@ from live import serving
 from test_scripts_live_browser import build_triangle, step_to
 
 SIZE, WIDTH = (1060, 700), 720
-COLOURS = 48
+COLOURS = 160
 
 
 class Film:
@@ -40,7 +40,11 @@ class Film:
 
     def write(self, path: Path) -> None:
         """Write them with one palette."""
-        palette = self._frames[-1].quantize(COLOURS)
+        some = self._frames[:: max(1, len(self._frames) // 6)]
+        sheet = Image.new("RGB", (some[0].width, some[0].height * len(some)))
+        for row, frame in enumerate(some):
+            sheet.paste(frame, (0, row * frame.height))
+        palette = sheet.quantize(COLOURS)
         first, *rest = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in self._frames]
         first.save(path, save_all=True, append_images=rest, duration=self._ms, loop=0, optimize=True)
 
