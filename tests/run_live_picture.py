@@ -1,6 +1,6 @@
 """Makes docs/live.gif from a real session: a grid built by mouse, driven, broken, scored, and seen beside the optimum.
 
-    python tests/run_live_picture.py docs/live.gif
+python tests/run_live_picture.py docs/live.gif
 """
 
 from __future__ import annotations
@@ -51,39 +51,42 @@ class Film:
 
 def main() -> None:
     """Play the session and write the animation."""
-    with tempfile.TemporaryDirectory() as work, serving(Path(work), "triangle") as server:
-        with browser(Path(work) / "profile") as window:
-            film = Film(window)
-            window.open(server.url, *SIZE)
-            window.until("return document.getElementById('pick')?.options.length > 3", 60)
-            build_triangle(window, lambda: film.shoot(500))
-            window.type("#name", "mygrid")
-            film.shoot(1200)
-            window.run("document.getElementById('assistant').value = 'merit'")
-            window.click("#tab-drive")
-            window.until("return document.getElementById('counts').innerText.includes('48 steps')", 120)
-            film.shoot(900)
-            for step in range(1, 19):
-                step_to(window, step)
-                film.shoot(200)
-                if step == 9:
-                    window.click("#break")
-                    window.until("return document.getElementById('status').innerText.includes('is out')", 30)
-                if step == 14:
-                    window.type("#unit-1", "3")
-                    time.sleep(0.5)
-            window.click("#finish")
-            window.until("return !document.getElementById('scores').hidden", 240)
-            window.run("scrollTo(0, 0)")
-            film.shoot(2500)
-            window.click("#watch")
-            window.until("return document.body.classList.contains('pair')", 60)
-            window.run("document.getElementById('play').click()")
-            for t in range(6, 48, 3):
-                script = "const time = document.getElementById('time'); time.value = arguments[0];"
-                window.run(script + "time.dispatchEvent(new Event('input'))", t)
-                film.shoot(200)
-            film.write(Path(sys.argv[1]))
+    with (
+        tempfile.TemporaryDirectory() as work,
+        serving(Path(work), "triangle") as server,
+        browser(Path(work) / "profile") as window,
+    ):
+        film = Film(window)
+        window.open(server.url, *SIZE)
+        window.until("return document.getElementById('pick')?.options.length > 3", 60)
+        build_triangle(window, lambda: film.shoot(500))
+        window.type("#name", "mygrid")
+        film.shoot(1200)
+        window.run("document.getElementById('assistant').value = 'merit'")
+        window.click("#tab-drive")
+        window.until("return document.getElementById('counts').innerText.includes('48 steps')", 120)
+        film.shoot(900)
+        for step in range(1, 19):
+            step_to(window, step)
+            film.shoot(200)
+            if step == 9:
+                window.click("#break")
+                window.until("return document.getElementById('status').innerText.includes('is out')", 30)
+            if step == 14:
+                window.type("#unit-1", "3")
+                time.sleep(0.5)
+        window.click("#finish")
+        window.until("return !document.getElementById('scores').hidden", 240)
+        window.run("scrollTo(0, 0)")
+        film.shoot(2500)
+        window.click("#watch")
+        window.until("return document.body.classList.contains('pair')", 60)
+        window.run("document.getElementById('play').click()")
+        for t in range(6, 48, 3):
+            script = "const time = document.getElementById('time'); time.value = arguments[0];"
+            window.run(script + "time.dispatchEvent(new Event('input'))", t)
+            film.shoot(200)
+        film.write(Path(sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from grid import GridError
 from live import Tab, serving
 from scripts.live import editing
 from scripts.live.drive import Drive
-from scripts.live.server import Shared
 from scripts.live.session import Session
+from scripts.live.shared import Shared
 from scripts.live.trainer import Trainer
 from topologies import load
 
@@ -287,6 +287,7 @@ def test_whatever_is_wrong_with_a_message_is_told(session, said):
 REFUSED_DRIVING = {
     "gen of node 99": {"do": "hold", "what": "gen", "node": 99, "mw": 1},
     "message: mw: found True": {"do": "hold", "what": "gen", "node": 0, "mw": True},
+    "message: mw: found 1000": {"do": "hold", "what": "gen", "node": 0, "mw": 10**400},
     "line: found 7; allowed: one of 3 lines": {"do": "break", "line": 7, "hours": 1},
     "hours: found -1": {"do": "break", "line": 0, "hours": -1},
     "score: found 0 of 6 steps": {"do": "score"},

@@ -88,7 +88,7 @@ def places(data: dict[str, Any], anew: bool = False) -> list[list[float]]:
             np.array([np.nan if anew or n.get(axis) is None else n[axis] for n in data["nodes"]], float)
             for axis in "xy"
         )
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise GridError(
             "layout", repr(error), "nodes with ids, and lines between them", "mend the faults first"
         ) from None

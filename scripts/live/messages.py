@@ -9,6 +9,7 @@ from typing import Any
 from grid import GridError
 
 Message = dict[str, Any]
+LARGEST = 1e12  # in size, of a number
 
 
 class Budget:
@@ -46,7 +47,7 @@ def number(message: Message, name: str) -> float:
         GridError: something else.
     """
     value = message.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > 1e12:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
         raise GridError(f"message: {name}", repr(value)[:40], "a finite number", "correct it")
     return float(value)
 

@@ -10,7 +10,6 @@ import tempfile
 import webbrowser
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from envs import EnvConfig
 from grid import GridError
 from scripts.console import Console
 from scripts.live.session import LARGEST_MESSAGE, Session
+from scripts.live.shared import Shared
 from scripts.live.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -36,19 +36,6 @@ BYE_S = 2  # that open connections get when the server ends
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-@dataclass
-class Shared:
-    """What all tabs share."""
-
-    config: EnvConfig  # of the grid or run that the command named
-    agent: Agent | None
-    folder: Path  # the working folder: nothing is written outside it
-    workshop: Path  # a folder in it for files that go when the server ends
-    trainer: Trainer
-    pool: ThreadPoolExecutor
-    tabs: int = 0
 
 
 def serve(

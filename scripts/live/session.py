@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from policies import Agent
     from scripts.live.drive import Drive
-    from scripts.live.server import Shared
+    from scripts.live.shared import Shared
 
 LARGEST_MESSAGE = 12_000_000  # bytes: a file of 9 MB in base64
 A_SECOND, AT_ONCE = 60.0, 240.0  # messages of one tab
