@@ -23,6 +23,7 @@ from scripts.live.drive import Drive
 from scripts.live.session import Session
 from scripts.live.shared import Shared
 from scripts.live.trainer import Trainer
+from scripts.running import run_config
 from topologies import load
 
 HOSTILE = "</script><img src=x onerror=hacked=1>"
@@ -149,6 +150,15 @@ def test_an_episode_left_to_an_assistant_costs_what_evaluate_says_to_the_digit(r
     assert found["you"]["score"] == policies["mpc"]["score"]["mean"]
 
 
+def test_an_agent_that_assists_decides_as_in_evaluate():
+    config, agent = run_config("universal", "case14")
+    drive = Drive(Problem.of(config), agent, "agent", 0)
+    while drive.step():
+        pass
+    rows = {row["name"]: row["cost"] for row in drive.score()["rows"]}
+    assert rows["you"] == rows["agent"] != rows["plan"]
+
+
 def test_what_is_held_is_done_and_earlier_steps_can_be_taken_anew_exactly():
     drive = Drive(Problem.of(EnvConfig(topology="classic", split="test")), None, "plan", 0)
     for _ in range(12):
@@ -239,6 +249,11 @@ def test_files_of_any_format_are_opened_by_their_reader_and_leave_nothing(sessio
     assert [node["id"] for node in found["grid"]["nodes"]] == ["a", "b"]
     assert len(found["places"]) == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_grid_too_large_for_the_page_is_refused(session, monkeypatch):
+    monkeypatch.setattr(editing, "MOST_NODES", 2)
+    assert "found 3 nodes; allowed: at most 2; use the command line" in ask(session, "open", name="triangle")["text"]
 
 
 def test_saving_stays_in_the_folder_and_replaces_only_when_told(session, tmp_path):

@@ -74,34 +74,39 @@ function addChevron(path, x, y, ax, ay, size) {
   trace(path, turned, x, y, size);
 }
 
-/** What never changes, made once a size: the beds of the lines, the bodies of the nodes, and their rims and labels. */
+/** What never changes, made once a size. */
 function makeLayers(place, colours) {
-  const layer = (draw) => {
+  const made = Object.entries(layerDrawings(place, colours)).map(([name, draw]) => {
     const canvas = document.createElement("canvas");
     draw(sized(canvas, place.width, place.height));
-    return canvas;
-  };
+    return [name, canvas];
+  });
+  return Object.fromEntries(made);
+}
+
+/** What draws them: the beds of the lines, the bodies of the nodes, and their rims and labels. */
+function layerDrawings(place, colours) {
   const outlines = KIND_NAMES.map((kind) => {
     const path = new Path2D();
     data.kinds.forEach((other, n) => other === kind && addNode(path, kind, place.x[n], place.y[n], place.radius[n]));
     return { path, shape: corners(kind), ...colours[kind] };
   });
-  const beds = layer((pen) => {
+  const beds = (pen) => {
     pen.lineCap = "round";
     stroke(pen, place.bed, colours.faint, place.linePx + 2.5);
-  });
-  const bodies = layer((pen) => {
+  };
+  const bodies = (pen) => {
     for (const { path, shape, empty } of outlines) {
       pen.lineJoin = "round";
       stroke(pen, path, colours.paper, shape ? 4 : 2.4);
       fill(pen, path, empty);
     }
-  });
-  const rims = layer((pen) => {
+  };
+  const rims = (pen) => {
     for (const { path, shape, edge } of outlines) if (shape) stroke(pen, path, edge, 1.6);
     place.labels = placeLabels(pen, place);
     writeTexts(pen, place.labels, colours.paper, colours.ink);
-  });
+  };
   return { beds, bodies, rims };
 }
 

@@ -129,8 +129,11 @@ function drawSheet() {
   const colours = readColours(), width = canvas.parentElement.clientWidth;
   sheet.place = layOut(width, Math.max(shape() === VIEW ? 220 : 400, window.innerHeight - 330));
   const { place } = sheet;
+  const isSame = sheet.size === `${width} ${place.height} ${window.devicePixelRatio}`;
+  sheet.size = `${width} ${place.height} ${window.devicePixelRatio}`;
   canvas.style.height = `${place.height}px`;
-  const pen = sized(canvas, width, place.height), layers = makeLayers(place, colours);
+  const pen = isSame ? canvas.getContext("2d") : sized(canvas, width, place.height), layers = layerDrawings(place, colours);
+  pen.clearRect(0, 0, width, place.height);
   const ring = (part, colour, size) => {
     const path = new Path2D(), e = part.kind === "line" ? data.of.indexOf(part.index) : -1;
     if (part.kind === "node" && place.x[part.index] !== undefined) addNode(path, data.kinds[part.index], place.x[part.index], place.y[part.index], place.radius[part.index]);
@@ -138,7 +141,7 @@ function drawSheet() {
     stroke(pen, path, colour, part.kind === "node" ? 2 * size : place.linePx + size);
   };
   pen.lineCap = pen.lineJoin = "round";
-  drawLayer(pen, place, layers.beds);
+  layers.beds(pen);
   stroke(pen, place.bed, colours.unlimited, 2.4);
   const faulty = sheet.faults.map((fault) => partOf(fault.element)).filter(Boolean);
   for (const part of faulty) ring(part, colours.vermilion, 7);
@@ -155,13 +158,13 @@ function drawSheet() {
     stroke(pen, path, colours.ink, 2);
     pen.setLineDash([]);
   }
-  drawLayer(pen, place, layers.bodies);
+  layers.bodies(pen);
   KIND_NAMES.forEach((kind) => {
     const symbol = corners(kind), path = new Path2D();
     if (symbol) data.kinds.forEach((other, n) => other === kind && trace(path, filled(symbol, 0.6), place.x[n], place.y[n], place.radius[n]));
     fill(pen, path, colours[kind].full);
   });
-  drawLayer(pen, place, layers.rims);
+  layers.rims(pen);
   pen.font = `bold 13px ${FONT}`;
   const marks = faulty.map((part) => (part.kind === "node" ? { x: place.x[part.index] + place.radius[part.index] + 6, y: place.y[part.index] - place.radius[part.index] - 2 }
     : { x: place.lines[data.of.indexOf(part.index)]?.middle[0], y: place.lines[data.of.indexOf(part.index)]?.middle[1] }));
