@@ -350,7 +350,8 @@ def test_ctrl_c_ends_it_with_the_training_that_it_began_and_keeps_the_best(tmp_p
             assert time.monotonic() < end
             time.sleep(0.2)
         assert "a training that is on" in tab.ask("train", grid=triangle(), policy="mlp", seconds=60)["text"]
-        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+        threads = Path(f"/proc/{server.process.pid}/task").glob("*/children")
+        children = [child for thread in threads for child in thread.read_text().split()]
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(60) == 0
     assert children
