@@ -25,10 +25,14 @@ class Outage:
     line: str  # name in GridArrays.line_names
     start_h: float  # hours from the start of the episode
     duration_h: float
+    announced: bool = True  # False: nobody knows of it before it begins, as of a random one
 
     def __post_init__(self) -> None:
         if not isinstance(self.line, str):
             raise GridError("config.outages: line", repr(self.line), "the name of a line, a text", "correct the value")
+        if not isinstance(self.announced, bool):
+            where = f"config.outages: line {self.line!r}: announced"
+            raise GridError(where, repr(self.announced), "true or false", "correct the value")
         for name, allowed in (("start_h", "a number of hours >= 0"), ("duration_h", "a number of hours > 0")):
             value = getattr(self, name)
             if not is_finite(value) or value < 0 or (name == "duration_h" and value == 0):
@@ -60,7 +64,7 @@ class LineOutages:
 
         Args:
             arrays: the grid.
-            planned: the same in every episode.
+            planned: the same in every episode; those that are not announced keep no line from failing before them.
             rngs: B streams; none is asked for anything where no line has an outage rate.
             steps: T.
             known_steps: S, how far planned outages are known.
@@ -72,8 +76,9 @@ class LineOutages:
         failing = np.flatnonzero(arrays.outage_rate_per_h > 0)
         if not failing.size and not planned:
             return None
-        left = planned_steps(arrays, planned, known_steps, dt_h)
-        back = np.repeat(left[:steps, None, :], len(rngs), axis=1)
+        left = planned_steps(arrays, [each for each in planned if each.announced], known_steps, dt_h)
+        sudden = planned_steps(arrays, [each for each in planned if not each.announced], steps, dt_h)
+        back = np.repeat(np.maximum(left[:steps], sudden)[:, None, :], len(rngs), axis=1)
         if failing.size:
             fails = np.stack([rng.random((steps, failing.size)) for rng in rngs], axis=1) < chance_frac(arrays, dt_h)
             random = steps_out(arrays, left[:steps], fails, np.zeros(fails.shape[1:]), dt_h)

@@ -16,7 +16,7 @@ from policies.config import TrainConfig
 from policies.evaluation import evaluate, evaluate_task, run_episodes
 from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
-from policies.rollout import rollout
+from policies.rollout import as_seen, rollout, stepwise
 from policies.runs import EVALUATION, PAGE, RENDERS, RUN_FILES, allowed_runs, find_own_run, find_run, make_room, shipped
 from policies.settings import SETTINGS, read_settings
 from policies.table import Evaluation
@@ -49,6 +49,7 @@ __all__ = [
     "Policy",
     "TrainConfig",
     "allowed_runs",
+    "as_seen",
     "evaluate",
     "evaluate_task",
     "find_own_run",
@@ -62,6 +63,7 @@ __all__ = [
     "rollout",
     "run_episodes",
     "shipped",
+    "stepwise",
     "train",
 ]
 

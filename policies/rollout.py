@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from envs import EnvConfig, GridBatch, Problem
 from policies.baselines import Policy
@@ -24,16 +24,25 @@ def rollout(batch: GridBatch, policy: Policy, after_step: Callable[[], None] = l
     Returns:
         Time that the decisions took, in seconds.
     """
+    steps = stepwise(batch, policy)
+    decided_s = next(steps)
+    for step_s in steps:
+        decided_s += step_s
+        after_step()
+    return decided_s
+
+
+def stepwise(batch: GridBatch, policy: Policy) -> Iterator[float]:
+    """The same step by step: yields before the first step, and after each the time that its decision took."""
     batch.reset()
     policy.reset(batch)
-    decided_s = 0.0
+    yield 0.0
     for _ in range(batch.horizon):
         started_s = time.perf_counter()
         setpoint = policy.act(batch)
-        decided_s += time.perf_counter() - started_s
+        decided_s = time.perf_counter() - started_s
         batch.step_setpoint(setpoint)
-        after_step()
-    return decided_s
+        yield decided_s
 
 
 def as_seen(problem: Problem, config: EnvConfig) -> Problem:

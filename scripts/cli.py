@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "optimum": ("optimum.OptimumCommand", "compute the provable best of one episode"),
     "contingency": ("contingency.ContingencyCommand", "rank every single line outage by what it leads to"),
     "render": ("render.Render", "make a picture or an animation of an episode"),
+    "live": ("live.Live", "edit a grid, run it by hand and train on it, in the browser"),
     "benchmark": ("benchmarks.Benchmark", "measure how fast this machine steps, trains and draws"),
     "demo": ("demo.Demo", "train, evaluate and render on the grid `classic` in 3 minutes"),
 }

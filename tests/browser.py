@@ -41,14 +41,14 @@ class Browser:
         with _direct.open(request, timeout=60) as answer:
             return json.load(answer)["value"]
 
-    def open(self, path: Path, width: int = 1280, height: int = 800, **media: str) -> None:
-        """Show a file in a window of this size; ``media`` are features such as prefers_color_scheme="dark"."""
+    def open(self, path: Path | str, width: int = 1280, height: int = 800, **media: str) -> None:
+        """Show a file or an address in a window of this size; ``media`` are features as prefers_color_scheme="dark"."""
         features = [{"name": name.replace("_", "-"), "value": value} for name, value in media.items()]
         self.chrome("Emulation.setEmulatedMedia", features=features)
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.chrome("Emulation.setDeviceMetricsOverride", **size)
         self.log()
-        self._call("POST", "/url", {"url": path.resolve().as_uri()})
+        self._call("POST", "/url", {"url": path if isinstance(path, str) else path.resolve().as_uri()})
 
     def chrome(self, command: str, **values: Any) -> Any:
         """A command of the DevTools protocol."""
@@ -73,6 +73,36 @@ class Browser:
         if click:
             actions += [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
         self._act({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions})
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
+        """Press the mouse at a point of the window, and let go at another."""
+        (xa, ya), (xb, yb) = start, end
+        places = [(xa, ya), ((xa + xb) / 2, (ya + yb) / 2), (xb, yb)]
+        moves = [{"type": "pointerMove", "duration": 20, "x": round(x), "y": round(y)} for x, y in places]
+        actions = [moves[0], {"type": "pointerDown", "button": 0}, *moves[1:], {"type": "pointerUp", "button": 0}]
+        self._act({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions})
+
+    def click(self, selector: str) -> None:
+        """Click on the middle of an element with the mouse."""
+        x, y = self.middle(selector)
+        self.mouse(x, y, click=True)
+
+    def middle(self, selector: str) -> tuple[float, float]:
+        """The middle of an element, which is brought into sight."""
+        script = """const each = document.querySelector(arguments[0]);
+            each.scrollIntoView({ block: "center" });
+            const { left, right, top, bottom } = each.getBoundingClientRect();
+            return [(left + right) / 2, (top + bottom) / 2];"""
+        x, y = self.run(script, selector)
+        return x, y
+
+    def type(self, selector: str, text: str) -> None:
+        """Put a value into a field, and leave it, as its user does."""
+        script = """const field = document.querySelector(arguments[0]);
+            field.focus();
+            field.value = arguments[1];
+            for (const name of ["input", "change"]) field.dispatchEvent(new Event(name, { bubbles: true }));"""
+        self.run(script, selector, text)
 
     def _act(self, actions: dict[str, Any]) -> None:
         self._call("POST", "/actions", {"actions": [actions]})

@@ -169,7 +169,11 @@ def test_the_env_keeps_its_contracts_with_outages_and_trips(observation):
         (
             [{"line": "narrow", "start_h": 1, "duration_h": 1, "end_h": 2}],
             "config.outages: end_h: found an unknown field; allowed: the fields of the config; "
-            "use one of: duration_h, line, start_h",
+            "use one of: announced, duration_h, line, start_h",
+        ),
+        (
+            [{"line": "narrow", "start_h": 1, "duration_h": 1, "announced": 1}],
+            "config.outages: line 'narrow': announced: found 1; allowed: true or false; correct the value",
         ),
     ],
 )
@@ -177,6 +181,19 @@ def test_a_bad_outage_is_one_clear_line(outages, message):
     with pytest.raises(GridError) as caught:
         batch_of(two_ways(), outages=outages)
     assert str(caught.value) == message
+
+
+def test_nobody_knows_of_an_outage_that_is_not_announced_before_it_begins():
+    about = {"line": "narrow", "start_h": 3, "duration_h": 2}
+    known, sudden = (batch_of(two_ways(), outages=[about | {"announced": told}]) for told in (True, False))
+    line, leads = known.arrays.line_names.index("narrow"), np.arange(6)
+    for t in range(6):
+        ahead = [batch.expected(leads).in_service[:, 0, line].tolist() for batch in (known, sudden)]
+        assert ahead[0] == [not 3 <= t + lead < 5 for lead in leads]
+        assert ahead[1] == [not (3 <= t < 5 and t + lead < 5) for lead in leads]
+        for batch in (known, sudden):
+            batch.step(np.zeros((1, len(batch.arrays.controllable))))
+            assert batch.last.inputs.in_service[0, line] == (not 3 <= t < 5)
 
 
 @pytest.mark.parametrize("topology", ["case14", "gen:40:3"])

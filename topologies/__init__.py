@@ -13,6 +13,7 @@ from topologies.load import PREFIXES as NAME_PREFIXES
 from topologies.load import load, names
 from topologies.mending import mend
 from topologies.profiles import Dated, Draw, ProfileSource
+from topologies.profiles import built_in as built_in_profiles
 from topologies.series import resample
 from topologies.series import shipped as shipped_profiles
 from topologies.series_files import SeriesTable, read_series, shipped_series
@@ -25,6 +26,7 @@ __all__ = [
     "Draw",
     "ProfileSource",
     "SeriesTable",
+    "built_in_profiles",
     "dc_opf",
     "expand",
     "load",

@@ -7,6 +7,7 @@
 from envs.rendering.comparison import comparison
 from envs.rendering.contingency import contingency_picture
 from envs.rendering.grid_state import GridStateRenderer, grid_state
+from envs.rendering.layout import Box, positions
 from envs.rendering.page import replay
 from envs.rendering.playback import Playback
 from envs.rendering.profile_sheet import MOST, Sheet, profile_sheet
@@ -23,6 +24,7 @@ __all__ = [
     "STYLE",
     "SUFFIXES",
     "VIEWERS",
+    "Box",
     "GridStateRenderer",
     "Playback",
     "Sheet",
@@ -30,6 +32,7 @@ __all__ = [
     "comparison",
     "contingency_picture",
     "grid_state",
+    "positions",
     "profile_sheet",
     "replay",
     "sim_results",

@@ -23,9 +23,10 @@ from topologies.formats import (
 from topologies.formats.matpower import read as read_matpower
 from topologies.formats.matpower_text import Case, Row
 from topologies.formats.matpower_text import parse as parse_matpower
+from topologies.formats.native import from_data
 from topologies.formats.pandapower_net import PREFIX as PANDAPOWER_PREFIX
 from topologies.formats.pandapower_net import built_in as pandapower_built_in
-from topologies.formats.rows import series_path
+from topologies.formats.rows import series_path, to_rows
 from topologies.formats.spreadsheet import template as table_template
 from topologies.formats.spreadsheet import write_tables
 from topologies.json_text import parse
@@ -38,10 +39,12 @@ __all__ = [
     "WRITERS",
     "Case",
     "Row",
+    "from_data",
     "pandapower_built_in",
     "parse_matpower",
     "series_path",
     "table_template",
+    "to_rows",
     "write_tables",
 ]
 

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from grid import Fault, Grid, GridError, atomic_path, nearest
+from grid import Fault, Grid, GridError, Series, atomic_path, nearest
 from topologies.formats import rows
 from topologies.json_text import parse, word
 from topologies.text import read_text
@@ -30,8 +30,8 @@ def read(path: str | Path) -> Grid:
     return from_data(Path(path), *parse(str(path), read_text(path, "a grid in JSON")))
 
 
-def from_data(path: Path, data: Any, faults: list[Fault]) -> Grid:
-    """A grid from parsed JSON and the faults of its text.
+def from_data(path: Path, data: Any, faults: list[Fault], series: Series | None = None) -> Grid:
+    """A grid from parsed JSON and the faults of its text; ``series`` stands for the file that it would name.
 
     Raises:
         GridError: as ``read``.
@@ -62,7 +62,7 @@ def from_data(path: Path, data: Any, faults: list[Fault]) -> Grid:
         edges = [(where, edge | {end: ids[edge[end]] for end in ("source", "target")}) for where, edge in edges]
     if faults and not nodes:
         raise GridError.of(faults)
-    grid = rows.to_grid(path, (f"{path}: graph", about), nodes, edges, faults)
+    grid = rows.to_grid(path, (f"{path}: graph", about), nodes, edges, faults, series)
     if by_position:
         grid.notes.append("ends of lines read as positions in the list of nodes, as networkx before 2.0 wrote them")
     return grid

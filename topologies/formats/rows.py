@@ -12,7 +12,7 @@ from typing import Any
 
 import networkx as nx
 
-from grid import COLUMNS, Fault, Grid, GridError, nearest
+from grid import COLUMNS, Fault, Grid, GridError, Series, nearest
 from topologies.json_text import word
 from topologies.profiles import profile_faults
 from topologies.series_files import read_table, shares, uses_of, write_series
@@ -27,8 +27,17 @@ Row = tuple[str, dict[str, Any]]
 """Where a node or an edge stands in the file, and its fields."""
 
 
-def to_grid(path: Path, about: Row, nodes: Iterable[Row], edges: Iterable[Row], faults: list[Fault]) -> Grid:
+def to_grid(
+    path: Path,
+    about: Row,
+    nodes: Iterable[Row],
+    edges: Iterable[Row],
+    faults: list[Fault],
+    series: Series | None = None,
+) -> Grid:
     """Build a grid, with the series that the file names; ``faults`` are those that were already found in it.
+
+    With ``series``, nodes follow these, and the file names none.
 
     A node has its ``id``, an edge ``source``, ``target`` and perhaps a ``key``.
 
@@ -47,7 +56,7 @@ def to_grid(path: Path, about: Row, nodes: Iterable[Row], edges: Iterable[Row], 
     more = [fault for fault in grid.faults(whole=not faults) if not fault.found.endswith(said)]
     faults += [Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in more]
     if not faults:
-        _add_series(path, grid, about_fields.get("profiles"), about[0], faults)
+        _add_series(path, grid, about_fields.get("profiles"), about[0], faults, series)
     if faults:
         raise GridError.of(faults)
     grid.notes, grid.prices = notes + grid.notes, about_fields.get("prices", {})
@@ -158,17 +167,20 @@ def _found(value: Any) -> str:
     return repr(value) if isinstance(value, str) else word(value)
 
 
-def _add_series(path: Path, grid: Grid, profiles: str | None, where: str, faults: list[Fault]) -> None:
+def _add_series(
+    path: Path, grid: Grid, profiles: str | None, where: str, faults: list[Fault], series: Series | None
+) -> None:
     """Read the series beside the grid, if it names some, and check the names of profiles."""
     table = None
-    if profiles is not None:
+    if profiles is not None and series is None:
         csv = path.parent / profiles
         if Path(profiles).is_absolute() or not csv.resolve().is_relative_to(path.parent.resolve()):
             mend = "put the file of profiles beside the grid's, and give its name"
             faults.append(Fault(f"{where}.profiles", repr(profiles), "a path inside the folder of the grid", mend))
             return
         table = read_table(csv)
-    columns = () if table is None else table.columns
+    grid.series = series
+    columns = series.columns if series is not None else () if table is None else table.columns
     for kind in ("load", "gen"):
         names = [(node, data.get(f"{kind}_profile")) for node, data in grid.graph.nodes(data=True)]
         faults += [
@@ -190,6 +202,20 @@ def from_grid(grid: Grid, path: Path) -> tuple[dict[str, Any], list[dict[str, An
     Raises:
         GridError: the grid has faults, or the series cannot be written.
     """
+    about, nodes, edges = to_rows(grid)
+    if grid.series is not None:
+        beside = series_path(path)
+        about["profiles"] = beside.name
+        write_series(grid.series, beside)
+    return about, nodes, edges
+
+
+def to_rows(grid: Grid) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+    """The same without the series.
+
+    Raises:
+        GridError: the grid has faults.
+    """
     grid.check()
     about: dict[str, Any] = {"format": FORMAT, "name": str(grid.name)}
     about |= {key: text for key in ("origin", "licence") if (text := getattr(grid, key))}
@@ -197,10 +223,6 @@ def from_grid(grid: Grid, path: Path) -> tuple[dict[str, Any], list[dict[str, An
     if grid.prices:
         grid.own_prices()
         about["prices"] = {name: _plain(value) for name, value in grid.prices.items()}
-    if grid.series is not None:
-        beside = series_path(path)
-        about["profiles"] = beside.name
-        write_series(grid.series, beside)
     nodes = [{"id": node, "kind": data["kind"], **_columns(data)} for node, data in grid.graph.nodes(data=True)]
     keys = [key for *_, key in grid.graph.edges(keys=True)]
     edges = [

@@ -10,7 +10,7 @@ function makeChart(parent, describe, seek) {
   const chart = { canvas, caption, describe, layer: document.createElement("canvas") };
   const go = (event) => {
     const { left } = canvas.getBoundingClientRect();
-    seek(Math.min(Math.max((event.clientX - left - LEFT) / (chart.width - LEFT - RIGHT), 0), 1) * LAST);
+    seek(Math.min(Math.max((event.clientX - left - LEFT) / (chart.width - LEFT - RIGHT), 0), 1) * (STEPS - 1));
   };
   canvas.addEventListener("pointerdown", (event) => {
     canvas.setPointerCapture(event.pointerId);
@@ -47,7 +47,7 @@ function prepareChart(chart, colours) {
   drawPlot(sized(chart.layer, chart.width, chart.height), chart, colours);
 }
 
-const acrossOf = (chart, t) => LEFT + ((chart.width - LEFT - RIGHT) * t) / Math.max(LAST, 1);
+const acrossOf = (chart, t) => LEFT + ((chart.width - LEFT - RIGHT) * t) / Math.max(STEPS - 1, 1);
 const upOf = (chart, value) => {
   const { low, high } = chart.plot;
   return chart.height - BOTTOM - ((chart.height - TOP - BOTTOM) * (value - low)) / (high - low);
@@ -92,23 +92,23 @@ function drawPlot(pen, chart, colours) {
   pen.lineJoin = "round";
   for (const line of plot.lines) {
     pen.setLineDash(line.dashed ? [6, 4] : []);
-    stroke(pen, linePath(chart, line.values), line.colour, line.thin ? 1 : 1.8);
+    stroke(pen, linePath(chart, line.values, line.start), line.colour, line.thin ? 1 : 1.8);
   }
   pen.setLineDash([]);
 }
 
 /** A single step fills the plot. */
-function linePath(chart, values) {
+function linePath(chart, values, start = 0) {
   const path = new Path2D();
-  values.forEach((value, t) => path[t ? "lineTo" : "moveTo"](acrossOf(chart, t), upOf(chart, value)));
-  if (values.length === 1) path.lineTo(acrossOf(chart, 1), upOf(chart, values[0]));
+  values.forEach((value, t) => path[t ? "lineTo" : "moveTo"](acrossOf(chart, start + t), upOf(chart, value)));
+  if (values.length === 1 && STEPS === 1) path.lineTo(acrossOf(chart, 1), upOf(chart, values[0]));
   return path;
 }
 
-function bandPath(chart, { low, high }) {
-  const path = linePath(chart, high), last = Math.max(low.length - 1, 0);
-  if (low.length === 1) path.lineTo(acrossOf(chart, 1), upOf(chart, low[0]));
-  for (let t = last; t >= 0; t--) path.lineTo(acrossOf(chart, t), upOf(chart, low[t]));
+function bandPath(chart, { low, high, start = 0 }) {
+  const path = linePath(chart, high, start), last = Math.max(low.length - 1, 0);
+  if (low.length === 1 && STEPS === 1) path.lineTo(acrossOf(chart, 1), upOf(chart, low[0]));
+  for (let t = last; t >= 0; t--) path.lineTo(acrossOf(chart, start + t), upOf(chart, low[t]));
   path.closePath();
   return path;
 }
@@ -120,7 +120,7 @@ function drawChart(chart, colours, t) {
   pen.fillStyle = colours.muted;
   pen.fillRect(x - 0.5, TOP, 1, chart.height - TOP - BOTTOM);
   for (const line of plot.lines) {
-    if (line.thin) continue;
+    if (line.thin || !line.values.length) continue;
     const dot = new Path2D();
     dot.arc(x, upOf(chart, at(line.values, t)), 4, 0, FULL_TURN);
     fill(pen, dot, line.colour);
@@ -131,7 +131,7 @@ function drawChart(chart, colours, t) {
 /** A plot whose scale holds all its values, and zero. */
 function plotOf(title, lines, bands = [], more = {}) {
   const values = [...lines.flatMap((line) => [...line.values]), ...bands.flatMap((band) => [...band.low, ...band.high])];
-  const least = Math.min(...values), most = Math.max(...values);
+  const least = values.length ? Math.min(...values) : 0, most = values.length ? Math.max(...values) : 0;
   const low = Math.min(least, 0), high = Math.max(most, 0), margin = 0.08 * (high - low) || 0.5;
   const seen = bands.filter((band) => band.high.some((value, t) => value > band.low[t] + 1e-9));
   const key = [...lines, ...seen.map((band) => ({ ...band, area: true }))].filter((part) => part.name);
@@ -148,14 +148,18 @@ function byRun(values, colours, alone = colours.ink) {
   }));
 }
 
-function stripPlots() {
+/** What the plots over the whole width show; `expected` is what is forecast, see the live page. */
+function stripPlots(expected = () => ({})) {
   const demandPlot = (colours) => {
     const total = data.demand_total, zero = total.map(() => 0), only = runs[0];
     if (runs.length > 1) {
       const short = byRun((run) => run.servedTotal, colours).map((line) => ({ ...line, name: `served by ${line.name}` }));
       return plotOf("Demand (MW)", [{ values: total, colour: colours.muted, name: "demand", thin: true }, ...short]);
     }
-    return plotOf("Demand (MW)", [{ values: total, colour: colours.ink, name: "demand" }], [
+    const { demand: fan, supply } = expected(colours);
+    const ahead = fan ? [{ ...fan.line, thin: true, dashed: true }, { ...supply.line, thin: true, dashed: true }] : [];
+    return plotOf("Demand (MW)", [{ values: total, colour: colours.ink, name: "demand" }, ...ahead], [
+      ...(fan ? [supply.band, fan.band] : []),
       { low: zero, high: only.servedTotal, colour: colours.served, name: "served" },
       { low: only.servedTotal, high: only.metTotal, colour: colours.curtailed, name: "curtailed" },
       { low: only.metTotal, high: total, colour: colours.vermilion, name: "unmet" },
@@ -172,37 +176,38 @@ function stripPlots() {
   };
   const rewardPlot = (colours) => plotOf("Reward per step", byRun((run) => run.reward, colours));
   const costPlot = (colours) => plotOf("Cost so far", byRun((run) => run.costSum, colours));
-  const stored = runs[0].charge.length ? [storagePlot] : [];
+  const stored = data.store_max.some((mwh) => mwh > 0) ? [storagePlot] : [];
   return [demandPlot, ...stored, rewardPlot, ...(runs.length > 1 ? [costPlot] : [])];
 }
 
 /** The plots of a node or line. */
 function plotsOf({ kind, index: i }) {
+  const seen = (values) => values.subarray(0, known);
   const limit = (values, colours, name) => ({ values, name, colour: colours.muted, thin: true, dashed: true });
   const level = (value) => new Float64Array(STEPS).fill(value);
   if (kind === "line") {
     const most = data.capacity[i];
     const limits = (colours) => [limit(level(most), colours, "capacity"), limit(level(-most), colours)];
-    return [(colours) => plotOf("Flow (MW)", [...byRun((run) => run.flow[i], colours), ...(most === null ? [] : limits(colours))])];
+    return [(colours) => plotOf("Flow (MW)", [...byRun((run) => seen(run.flow[i]), colours), ...(most === null ? [] : limits(colours))])];
   }
   const plots = [];
   if (inAc) {
     const [least, most] = data.band.map((ends) => ends[i]), room = 0.1 * (most - least);
-    const values = runs.flatMap((run) => [...run.voltage[i]]).filter((pu) => pu > 0);
+    const values = runs.flatMap((run) => [...seen(run.voltage[i])]).filter((pu) => pu > 0);
     const scale = { low: Math.min(least, ...values) - room, high: Math.max(most, ...values) + room };
     const limits = (colours) => [limit(level(most), colours, "limits"), limit(level(least), colours)];
-    plots.push((colours) => plotOf("Voltage (pu)", [...limits(colours), ...byRun((run) => run.voltage[i], colours)], [], scale));
+    plots.push((colours) => plotOf("Voltage (pu)", [...limits(colours), ...byRun((run) => seen(run.voltage[i]), colours)], [], scale));
   }
   if (data.gen_max[i] > 0) {
-    plots.push((colours) => plotOf("Output (MW)", [limit(available[i], colours, "available"), ...byRun((run) => run.output[i], colours)]));
+    plots.push((colours) => plotOf("Output (MW)", [limit(seen(available[i]), colours, "available"), ...byRun((run) => seen(run.output[i]), colours)]));
   }
   if (data.load_max[i] > 0) {
-    plots.push((colours) => plotOf("Served (MW)", [limit(demand[i], colours, "demand"), ...byRun((run) => run.served[i], colours, colours.blue)]));
+    plots.push((colours) => plotOf("Served (MW)", [limit(seen(demand[i]), colours, "demand"), ...byRun((run) => seen(run.served[i]), colours, colours.blue)]));
   }
   if (data.store_max[i] > 0) {
     const room = level(data.store_max[i]);
-    plots.push((colours) => plotOf("Stored (MWh)", [limit(room, colours, "capacity"), ...byRun((run) => run.stored[i], colours, colours.green)]));
-    plots.push((colours) => plotOf("Discharge (MW; charging is below 0)", byRun((run) => run.discharge[i], colours, colours.green)));
+    plots.push((colours) => plotOf("Stored (MWh)", [limit(room, colours, "capacity"), ...byRun((run) => seen(run.stored[i]), colours, colours.green)]));
+    plots.push((colours) => plotOf("Discharge (MW; charging is below 0)", byRun((run) => seen(run.discharge[i]), colours, colours.green)));
   }
   return plots;
 }

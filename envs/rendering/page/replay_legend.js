@@ -26,7 +26,7 @@ function legendRows() {
       stroke(pen, path, c[colour], 3);
     };
     rows.push([arc("vermilion"), "share of demand not met"]);
-    if (hasCurtailed) rows.push([arc("curtailed"), "share of demand curtailed"]);
+    if (hasCurtailed()) rows.push([arc("curtailed"), "share of demand curtailed"]);
   }
   if (has("junction")) rows.push([node("junction", 0, 4.5), "junction"]);
   if (data.capacity.some((mw) => mw !== null)) {
@@ -59,7 +59,7 @@ function legendRows() {
         pen.fillRect(3 + (33 * level) / LEVELS, 7, 33 / LEVELS + 0.3, 8);
       }
     }, `ring: voltage, ${words}`]);
-    if (runs.some((run) => run.voltage.some((values) => values.includes(0)))) {
+    if (runs.some((run) => run.voltage.some((values) => values.subarray(0, known).includes(0)))) {
       rows.push([(pen, c) => drawDarkNode(pen, c, "consumer", 20, 11, 8), "dark or collapsed"]);
     }
   }

@@ -1,71 +1,101 @@
 // The episode: numbers unpacked, shares worked out, and words for them. Draws nothing.
 
-const data = JSON.parse(document.getElementById("data").textContent);
-const STEPS = Math.max(data.steps, 1), LAST = STEPS - 1;
-const NODES = data.nodes.length, LINES = data.lines.length;
-const NOTHING = new Float64Array(STEPS);
+let data, STEPS, NODES, LINES, LARGEST_MW, inAc, DAYS; // of the episode that is shown, see openEpisode
+let known = 0, LAST = 0; // how many steps are known, and the last of them
+let demand, available, runs;
 const FASTEST = 1.25; // chevrons of overloaded lines get no faster than this
-const LARGEST_MW = Math.max(0, ...data.gen_max, ...data.load_max) || 1;
 
-function unpack(packed, count) {
-  return Array.from({ length: count }, (_, column) => {
+/** Make an episode the one that is shown; what happened in it is taken up by takeSteps. */
+function takeGrid(given) {
+  data = given;
+  [NODES, LINES, STEPS] = [data.nodes.length, data.lines.length, Math.max(data.steps, 1)];
+  LARGEST_MW = Math.max(0, ...data.gen_max, ...data.load_max) || 1;
+  inAc = data.band.length > 0;
+  DAYS = Math.max(1, Math.ceil((data.start_hour + data.steps * data.dt_h) / 24 - 1e-9));
+  data.demand_total = [];
+  [known, LAST] = [0, 0];
+  const table = (count) => Array.from({ length: count }, () => new Float64Array(STEPS));
+  [demand, available] = [table(NODES), table(NODES)];
+  const twice = data.policies.length > 1 && data.policies[0] === data.policies[1];
+  runs = data.policies.map((policy, i) => {
+    const run = { policy: twice ? `${policy} (${i + 1})` : policy, charge: [[], [], []], voltage: null };
+    for (const name of TOTALS) run[name] = [];
+    for (const name of OF_NODES) run[name] = table(NODES);
+    for (const name of OF_LINES) run[name] = table(LINES);
+    if (inAc) [run.carried, run.voltage] = [table(LINES), table(NODES)];
+    else run.carried = run.flow; // what the capacity limits: MW or, in AC, MVA
+    return run;
+  });
+}
+
+const OF_NODES = ["output", "spilled", "unmet", "curtailed", "discharge", "stored", "served", "fill", "unmetShare", "shortShare"];
+const OF_LINES = ["flow", "outage", "loading", "pace", "way"];
+const TOTALS = ["reward", "unmetTotal", "curtailedTotal", "metTotal", "servedTotal", "returnSum", "costSum", "loss"];
+
+/** Take up steps that happened; those that were known from the first of them on are forgotten. */
+function takeSteps({ at: first, count, runs: given, ...more }) {
+  forget(first + count);
+  const add = (list, values) => list.splice(first, Infinity, ...values);
+  add(data.demand_total, more.demand_total);
+  unpack(demand, more.demand, first, count);
+  unpack(available, more.available, first, count);
+  runs.forEach((run, i) => {
+    const raw = given[i];
+    for (const name of OF_NODES.slice(0, 6)) unpack(run[name], raw[name], first, count);
+    for (const name of inAc ? ["flow", "outage", "carried"] : ["flow", "outage"]) unpack(run[name], raw[name], first, count);
+    if (inAc) unpack(run.voltage, raw.voltage, first, count);
+    raw.charge_frac.forEach((values, part) => add(run.charge[part], values));
+    add(run.reward, raw.reward);
+    add(run.loss, raw.loss ?? []);
+    add(run.unmetTotal, raw.unmet_total);
+    add(run.curtailedTotal, raw.curtailed_total);
+    for (let t = first; t < known; t++) workOut(run, t, raw.cost[t - first]);
+  });
+}
+
+/** Only so many steps are known from now on. */
+function forget(count) {
+  [known, LAST] = [count, Math.max(count, 1) - 1];
+  for (const list of [data.demand_total, ...runs.flatMap((run) => [...TOTALS.map((name) => run[name]), ...run.charge])]) {
+    if (list.length > count) list.length = count;
+  }
+}
+
+/** Write columns that came as {column: [exponent, first, change, change, ...]}; those that are absent are 0. */
+function unpack(columns, packed, first, count) {
+  columns.forEach((values, column) => {
     const row = packed[column];
-    if (!row) return NOTHING;
-    const values = new Float64Array(STEPS), unit = 10 ** Math.abs(row[0]);
-    for (let t = 0, whole = 0; t < STEPS; t++) {
+    if (!row) return void values.fill(0, first, first + count);
+    const unit = 10 ** Math.abs(row[0]);
+    for (let t = 0, whole = 0; t < count; t++) {
       whole += row[t + 1];
-      values[t] = row[0] < 0 ? whole / unit : whole * unit;
+      values[first + t] = row[0] < 0 ? whole / unit : whole * unit;
     }
-    return values;
   });
 }
 
-function ratios(part, whole) {
-  return Float64Array.from(part, (value, t) => (whole[t] > 1e-9 ? Math.min(Math.max(value / whole[t], 0), 1) : 0));
-}
+const ratio = (part, whole) => (whole > 1e-9 ? Math.min(Math.max(part / whole, 0), 1) : 0);
 
-function sums(values) {
-  let sum = 0;
-  return Float64Array.from(values, (value) => (sum += value));
-}
-
-const demand = unpack(data.demand, NODES), available = unpack(data.available, NODES);
-
-const inAc = data.band.length > 0;
-
-const runs = data.runs.map((raw) => {
-  const run = { policy: raw.policy, reward: raw.reward, charge: raw.charge_frac, unmetTotal: raw.unmet_total };
-  run.curtailedTotal = raw.curtailed_total;
-  for (const name of ["output", "spilled", "unmet", "curtailed", "discharge", "stored"]) run[name] = unpack(raw[name], NODES);
-  run.flow = unpack(raw.flow, LINES);
-  run.outage = unpack(raw.outage, LINES);
-  run.metTotal = data.demand_total.map((mw, t) => Math.max(mw - raw.unmet_total[t], 0)); // served or curtailed
-  run.servedTotal = run.metTotal.map((mw, t) => Math.max(mw - raw.curtailed_total[t], 0));
-  run.served = demand.map((mw, n) => mw.map((value, t) => Math.max(value - run.unmet[n][t] - run.curtailed[n][t], 0)));
-  run.returnSum = sums(raw.reward);
-  run.costSum = sums(raw.cost);
-  run.fill = data.kinds.map((kind, n) => {
-    if (kind === "source") return ratios(run.output[n], available[n]);
-    if (kind === "storage") return ratios(run.stored[n], new Float64Array(STEPS).fill(data.store_max[n]));
-    return NOTHING;
-  });
-  run.unmetShare = run.unmet.map((mw, n) => ratios(mw, demand[n]));
-  run.shortShare = run.served.map((mw, n) => ratios(mw.map((value, t) => demand[n][t] - value), demand[n]));
-  run.carried = inAc ? unpack(raw.carried, LINES) : run.flow; // what the capacity limits: MW or, in AC, MVA
-  run.voltage = inAc ? unpack(raw.voltage, NODES) : null;
-  run.loss = raw.loss;
-  run.loading = run.carried.map((mw, e) => mw.map((value) => value / (data.capacity[e] ?? LARGEST_MW)));
-  run.pace = run.loading.map((shares) => shares.map((share) => Math.min(Math.max(share, -FASTEST), FASTEST)));
-  run.way = run.pace.map((pace) => {
-    const way = new Float64Array(STEPS);
-    for (let t = 1; t < STEPS; t++) way[t] = way[t - 1] + (pace[t] + pace[t - 1]) / 2;
-    return way;
-  });
-  return run;
-});
-if (runs.length > 1 && runs[0].policy === runs[1].policy) {
-  runs[0].policy += " (1)";
-  runs[1].policy += " (2)";
+/** What follows from the numbers of a step: shares of nodes and lines, and sums so far. */
+function workOut(run, t, cost) {
+  run.metTotal[t] = Math.max(data.demand_total[t] - run.unmetTotal[t], 0); // served or curtailed
+  run.servedTotal[t] = Math.max(run.metTotal[t] - run.curtailedTotal[t], 0);
+  run.returnSum[t] = (t ? run.returnSum[t - 1] : 0) + run.reward[t];
+  run.costSum[t] = (t ? run.costSum[t - 1] : 0) + cost;
+  for (let n = 0; n < NODES; n++) {
+    const mw = demand[n][t], served = Math.max(mw - run.unmet[n][t] - run.curtailed[n][t], 0), kind = data.kinds[n];
+    run.served[n][t] = served;
+    run.unmetShare[n][t] = ratio(run.unmet[n][t], mw);
+    run.shortShare[n][t] = ratio(mw - served, mw);
+    if (kind === "source") run.fill[n][t] = ratio(run.output[n][t], available[n][t]);
+    if (kind === "storage") run.fill[n][t] = ratio(run.stored[n][t], data.store_max[n]);
+  }
+  for (let e = 0; e < LINES; e++) {
+    const share = run.carried[e][t] / (data.capacity[e] ?? LARGEST_MW);
+    run.loading[e][t] = share;
+    run.pace[e][t] = Math.min(Math.max(share, -FASTEST), FASTEST);
+    run.way[e][t] = t ? run.way[e][t - 1] + (run.pace[e][t] + run.pace[e][t - 1]) / 2 : 0;
+  }
 }
 
 /** A series between two steps, where it changes evenly. */
@@ -81,7 +111,7 @@ function wayAt(run, e, t) {
 }
 
 const OUTAGES = ["", "out of service", "tripped"];
-const hasCurtailed = runs.some((run) => run.curtailedTotal.some((mw) => mw > 1e-6));
+const hasCurtailed = () => runs.some((run) => run.curtailedTotal.some((mw) => mw > 1e-6));
 const hasOutage = (kind) => runs.some((run) => run.outage.some((values) => values.includes(kind)));
 const outageAt = (run, e, t) => run.outage[e][Math.min(Math.floor(t + 1e-9), LAST)];
 const linesOut = (run, now) => run.outage.filter((values) => values[now]).length;
@@ -117,8 +147,6 @@ function clock(t) {
   return { time: `${two(Math.floor(minutes / 60) % 24)}:${two(minutes % 60)}`, day: Math.floor(minutes / 1440) + 1 };
 }
 
-const DAYS = Math.max(1, Math.ceil((data.start_hour + data.steps * data.dt_h) / 24 - 1e-9));
-
 /** A day of the episode, counted from 1: its date, if the series are dated. */
 const dayName = (day) => data.dates[day - 1] ?? `day ${day}`;
 
@@ -131,7 +159,7 @@ const TICK_H = [1 / 60, 1 / 12, 0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 96, 168, 336,
 
 /** About so many round times of day: [[position in steps, words], ...]. */
 function timeTicks(most) {
-  const hours = Math.max(LAST, 1) * data.dt_h, first = data.start_hour, ticks = [];
+  const hours = Math.max(STEPS - 1, 1) * data.dt_h, first = data.start_hour, ticks = [];
   const spacing = TICK_H.find((h) => hours / h < most) ?? hours;
   for (let k = Math.ceil(first / spacing - 1e-9); k * spacing <= first + hours + 1e-9; k++) {
     const position = (k * spacing - first) / data.dt_h, { time, day } = clock(position);

@@ -1,15 +1,16 @@
 // The network: lines, moving chevrons, nodes with their gauges, unmet demand, labels. Lengths are CSS pixels.
 
-const LEVELS = data.lines.length <= 60 ? 20 : 8; // of width and colour of lines: the fewer, the faster
+let LEVELS, look; // of width and colour of lines, the fewer the faster; what nodes and lines look like
 const LEAST_SHOWN = 0.02; // smaller flows have no chevrons, smaller shares no arc
 const END_ROOM = 8; // chevrons shrink within so many pixels of the end of a line
 const CHEVRON_SPEED = 90; // pixels a second at full loading
-const look = data.look, FULL_TURN = 2 * Math.PI;
+const FULL_TURN = 2 * Math.PI;
 const KIND_NAMES = ["source", "storage", "consumer", "junction"];
 const FONT = '"DejaVu Sans", Verdana, system-ui, sans-serif';
 
 /** The colours of the page as it is now: light or dark. */
 function readColours() {
+  LEVELS = LINES <= 60 ? 20 : 8;
   const css = getComputedStyle(document.documentElement), colour = (name) => css.getPropertyValue(`--${name}`).trim();
   const found = {};
   for (const name of ["loading", "voltage"]) found[name] = mix([0, 1, 2, 3, 4].map((part) => colour(`${name}-${part}`)));
@@ -73,34 +74,39 @@ function addChevron(path, x, y, ax, ay, size) {
   trace(path, turned, x, y, size);
 }
 
-/** What never changes, made once a size: the beds of the lines, the bodies of the nodes, and their rims and labels. */
+/** What never changes, made once a size. */
 function makeLayers(place, colours) {
-  const layer = (draw) => {
+  const made = Object.entries(layerDrawings(place, colours)).map(([name, draw]) => {
     const canvas = document.createElement("canvas");
     draw(sized(canvas, place.width, place.height));
-    return canvas;
-  };
+    return [name, canvas];
+  });
+  return Object.fromEntries(made);
+}
+
+/** What draws them: the beds of the lines, the bodies of the nodes, and their rims and labels. */
+function layerDrawings(place, colours) {
   const outlines = KIND_NAMES.map((kind) => {
     const path = new Path2D();
     data.kinds.forEach((other, n) => other === kind && addNode(path, kind, place.x[n], place.y[n], place.radius[n]));
     return { path, shape: corners(kind), ...colours[kind] };
   });
-  const beds = layer((pen) => {
+  const beds = (pen) => {
     pen.lineCap = "round";
     stroke(pen, place.bed, colours.faint, place.linePx + 2.5);
-  });
-  const bodies = layer((pen) => {
+  };
+  const bodies = (pen) => {
     for (const { path, shape, empty } of outlines) {
       pen.lineJoin = "round";
       stroke(pen, path, colours.paper, shape ? 4 : 2.4);
       fill(pen, path, empty);
     }
-  });
-  const rims = layer((pen) => {
+  };
+  const rims = (pen) => {
     for (const { path, shape, edge } of outlines) if (shape) stroke(pen, path, edge, 1.6);
     place.labels = placeLabels(pen, place);
     writeTexts(pen, place.labels, colours.paper, colours.ink);
-  });
+  };
   return { beds, bodies, rims };
 }
 

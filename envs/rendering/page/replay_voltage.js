@@ -1,17 +1,16 @@
 // Voltages on the network, in AC: rings around nodes, and nodes that have none.
 
-const RING = NODES <= 60 ? 9.5 : 7; // width of the rings in AC, of which the outer half is seen
-
 const voltageAt = (run, n, t) => run.voltage[n][Math.min(Math.floor(t + 1e-9), LAST)];
 
 /** Rings around nodes, in the colour of where in its band the voltage lies. */
 function drawRings(pen, place, colours, run, t) {
+  const ring = NODES <= 60 ? 9.5 : 7; // their width, of which the outer half is seen
   for (let n = 0; n < NODES; n++) {
     const path = new Path2D(), [low, high] = data.band.map((ends) => ends[n]);
     const pu = voltageAt(run, n, t), share = Math.min(Math.max((pu - low) / Math.max(high - low, 1e-9), 0), 1);
     addNode(path, data.kinds[n], place.x[n], place.y[n], place.radius[n]);
-    stroke(pen, path, colours.muted, RING + 1.6);
-    stroke(pen, path, pu > 0 ? colours.voltage[Math.round(share * LEVELS)] : colours.dark, RING);
+    stroke(pen, path, colours.muted, ring + 1.6);
+    stroke(pen, path, pu > 0 ? colours.voltage[Math.round(share * LEVELS)] : colours.dark, ring);
   }
 }
 

@@ -1,0 +1,380 @@
+// Edit: the grid as node-link JSON with a place for each node, drawn by the player's own pens; every change can be undone.
+
+const VIEW = { width: 980, height: 470 }; // that places are for; they are y up, as the columns are
+const shape = () => (window.innerWidth < 600 ? { width: 540, height: 560 } : VIEW); // that it is drawn in
+const across = (x) => (x * shape().width) / VIEW.width, down = (y) => ((VIEW.height - y) * shape().height) / VIEW.height;
+const NEW = {
+  source: { gen_max_mw: 10, gen_cost_per_mwh: 30 },
+  storage: { store_max_mwh: 10, charge_max_mw: 5, discharge_max_mw: 5 },
+  consumer: { load_max_mw: 10, load_profile: "household" },
+  junction: {},
+};
+const MOST_UNDONE = 100, SLACK = 6, TOUCH_SLACK = 14;
+const sheet = { doc: null, places: [], undone: [], redone: [], faults: [], chosen: null, tool: "move", drag: null, place: null, shapes: null };
+const emptyDoc = () => ({ graph: { format: "load-balancer/1", name: "mygrid" }, nodes: [], edges: [] });
+const gridOf = () => sheet.doc;
+
+/** The player shows one episode at a time; the sheet borrows it. Returns what brings the episode back. */
+function keepEpisode() {
+  const kept = { data, STEPS, NODES, LINES, LARGEST_MW, inAc, DAYS, known, LAST, demand, available, runs, look, LEVELS };
+  return () => {
+    ({ data, STEPS, NODES, LINES, LARGEST_MW, inAc, DAYS, known, LAST, demand, available, runs, look, LEVELS } = kept);
+  };
+}
+
+// --- changes ---
+
+function change(work) {
+  sheet.undone.push(JSON.stringify([sheet.doc, sheet.places]));
+  if (sheet.undone.length > MOST_UNDONE) sheet.undone.shift();
+  sheet.redone = [];
+  work(sheet.doc);
+  changed();
+}
+
+function changed() {
+  drive.isStale = true;
+  const { kind, index } = sheet.chosen ?? {};
+  if (sheet.chosen && !(kind === "node" ? sheet.doc.nodes : sheet.doc.edges)[index]) sheet.chosen = null;
+  $("undo").disabled = !sheet.undone.length;
+  $("redo").disabled = !sheet.redone.length;
+  if (document.activeElement !== $("name")) $("name").value = sheet.doc.graph.name ?? "";
+  listElements();
+  drawSheet();
+  showForm();
+  showTables();
+  check();
+}
+
+function goBack(from, to) {
+  if (!from.length) return;
+  to.push(JSON.stringify([sheet.doc, sheet.places]));
+  [sheet.doc, sheet.places] = JSON.parse(from.pop());
+  changed();
+}
+
+const check = seldom(120, () => ask("check", { grid: sheet.doc }).then(({ faults, notes }) => {
+  sheet.faults = faults;
+  const list = $("faults");
+  list.replaceChildren();
+  for (const { element: about_, text } of faults) {
+    const row = element(list, "li", "", "fault");
+    if (!about_) write(row, text);
+    else {
+      const button = element(row, "button", text);
+      button.type = "button";
+      button.addEventListener("click", () => choosePart(partOf(about_)));
+    }
+  }
+  if (!faults.length) element(list, "li", "none: it can be run");
+  for (const note of notes) element(list, "li", note, "note");
+  say(faults.length ? `${faults.length} ${faults.length === 1 ? "fault" : "faults"}` : "no faults", faults.length > 0);
+  drawSheet();
+  showFieldFaults();
+}, (error) => say(error.message, true)));
+
+const partOf = (text) => {
+  const [kind, index] = text.split(" ");
+  return text ? { kind, index: Number(index) } : null;
+};
+const isAt = (part, kind, index) => part?.kind === kind && part.index === index;
+
+// --- drawing ---
+
+/** What the player's pens need to know of the grid. */
+function asData() {
+  const { nodes, edges } = sheet.doc, ids = new Map(nodes.map((node, i) => [node.id, i]));
+  const amount = (name) => nodes.map((node) => Math.max(Number(node[name]) || 0, 0));
+  const lines = edges.filter((edge) => ids.has(edge.source) && ids.has(edge.target));
+  const [gen, load, store] = ["gen_max_mw", "load_max_mw", "store_max_mwh"].map(amount);
+  const size = { source: gen, storage: store, consumer: load }, many_ = Math.max(nodes.length, 12);
+  const base = Math.min(16 * (20 / many_) ** 0.32, 100 / many_ ** 0.5);
+  const most = Object.fromEntries(Object.entries(size).map(([kind, values]) => [kind, Math.max(1e-9, ...values.filter((_, i) => nodes[i].kind === kind))]));
+  const radius = nodes.map(({ kind }, i) => base * (size[kind] ? 0.62 + 0.5 * Math.sqrt(size[kind][i] / most[kind]) : 0.42));
+  return {
+    grid: sheet.doc.graph.name, nodes: nodes.map((node) => String(node.id)), lines: lines.map((edge) => String(edge.key)),
+    kinds: nodes.map(({ kind }) => (KIND_NAMES.includes(kind) ? kind : "junction")),
+    from: lines.map((edge) => ids.get(edge.source)), to: lines.map((edge) => ids.get(edge.target)),
+    capacity: lines.map((edge) => edge.capacity_mw ?? null), gen_max: gen, load_max: load, store_max: store,
+    steps: 1, dt_h: 1, start_hour: 0, dates: [], band: [], policies: [], labels: nodes.length <= 60, of: lines.map((edge) => edges.indexOf(edge)),
+    views: [{ ...shape(), x: sheet.places.map(([x]) => across(x)), y: sheet.places.map(([, y]) => down(y)), side: nodes.map(() => 7), bend: bends(lines, ids) }],
+    look: { radius, line_px: 7 * (20 / Math.max(lines.length, 20)) ** 0.35, chevron_px: 6, arc_gap_px: 3, arc_px: 4, shapes: sheet.shapes },
+  };
+}
+
+/** Where lines between the same two nodes bow apart. */
+function bends(lines, ids) {
+  const groups = new Map(), found = {};
+  lines.forEach((edge, e) => {
+    const key = [ids.get(edge.source), ids.get(edge.target)].sort().join();
+    groups.set(key, [...(groups.get(key) ?? []), e]);
+  });
+  for (const group of groups.values()) {
+    group.forEach((e, i) => {
+      const side = i - (group.length - 1) / 2, [a, b] = [Math.min(ids.get(lines[e].source), ids.get(lines[e].target)), Math.max(ids.get(lines[e].source), ids.get(lines[e].target))];
+      if (!side) return;
+      const [[xa, ya], [xb, yb]] = [a, b].map((n) => [across(sheet.places[n][0]), down(sheet.places[n][1])]);
+      const far = Math.hypot(xb - xa, yb - ya) || 1;
+      found[e] = [(xa + xb) / 2 - (36 * side * (yb - ya)) / far, (ya + yb) / 2 + (36 * side * (xb - xa)) / far];
+    });
+  }
+  return found;
+}
+
+function drawSheet() {
+  const canvas = $("sheet");
+  if ($("edit").hidden || !sheet.doc || !canvas.parentElement.clientWidth) return;
+  takeGrid(asData());
+  look = data.look;
+  const colours = readColours(), width = canvas.parentElement.clientWidth;
+  sheet.place = layOut(width, Math.max(shape() === VIEW ? 220 : 400, window.innerHeight - 330));
+  const { place } = sheet;
+  const isSame = sheet.size === `${width} ${place.height} ${window.devicePixelRatio}`;
+  sheet.size = `${width} ${place.height} ${window.devicePixelRatio}`;
+  canvas.style.height = `${place.height}px`;
+  const pen = isSame ? canvas.getContext("2d") : sized(canvas, width, place.height), layers = layerDrawings(place, colours);
+  pen.clearRect(0, 0, width, place.height);
+  const ring = (part, colour, size) => {
+    const path = new Path2D(), e = part.kind === "line" ? data.of.indexOf(part.index) : -1;
+    if (part.kind === "node" && place.x[part.index] !== undefined) addNode(path, data.kinds[part.index], place.x[part.index], place.y[part.index], place.radius[part.index]);
+    else if (e >= 0) addLine(path, place.lines[e]);
+    stroke(pen, path, colour, part.kind === "node" ? 2 * size : place.linePx + size);
+  };
+  pen.lineCap = pen.lineJoin = "round";
+  layers.beds(pen);
+  stroke(pen, place.bed, colours.unlimited, 2.4);
+  const faulty = sheet.faults.map((fault) => partOf(fault.element)).filter(Boolean);
+  for (const part of faulty) ring(part, colours.vermilion, 7);
+  if (sheet.chosen) {
+    ring(sheet.chosen, colours.ink, 7);
+    ring(sheet.chosen, colours.paper, 5);
+  }
+  if (faulty.length || sheet.chosen) stroke(pen, place.bed, colours.unlimited, 2.4);
+  if (sheet.drag?.wire) {
+    const path = new Path2D(), { from, x, y } = sheet.drag;
+    path.moveTo(place.x[from], place.y[from]);
+    path.lineTo(x, y);
+    pen.setLineDash([6, 4]);
+    stroke(pen, path, colours.ink, 2);
+    pen.setLineDash([]);
+  }
+  layers.bodies(pen);
+  KIND_NAMES.forEach((kind) => {
+    const symbol = corners(kind), path = new Path2D();
+    if (symbol) data.kinds.forEach((other, n) => other === kind && trace(path, filled(symbol, 0.6), place.x[n], place.y[n], place.radius[n]));
+    fill(pen, path, colours[kind].full);
+  });
+  layers.rims(pen);
+  pen.font = `bold 13px ${FONT}`;
+  const marks = faulty.map((part) => (part.kind === "node" ? { x: place.x[part.index] + place.radius[part.index] + 6, y: place.y[part.index] - place.radius[part.index] - 2 }
+    : { x: place.lines[data.of.indexOf(part.index)]?.middle[0], y: place.lines[data.of.indexOf(part.index)]?.middle[1] }));
+  writeTexts(pen, marks.filter(({ x }) => x !== undefined).map((mark) => ({ text: "!", ...mark })), colours.paper, colours.vermilion);
+  canvas.setAttribute("aria-label", `The grid ${data.grid}: ${NODES} nodes, ${LINES} lines, ${sheet.faults.length} faults; its parts are in the list “Look at”`);
+}
+
+// --- the mouse, fingers and keys ---
+
+/** Where in the view an event is, and what lies under it. */
+function under(event) {
+  const { left, top } = $("sheet").getBoundingClientRect(), [x, y] = [event.clientX - left, event.clientY - top];
+  const found = thingAt(sheet.place, x, y, event.pointerType === "touch" ? TOUCH_SLACK : SLACK);
+  const { width, height } = shape(), scale = Math.min(sheet.place.height / height, sheet.place.width / width);
+  const spot = [((x - (sheet.place.width - scale * width) / 2) / scale) * (VIEW.width / width), VIEW.height - (y / scale) * (VIEW.height / height)];
+  const part = found && { kind: found.kind, index: found.kind === "line" ? data.of[found.index] : found.index };
+  return { x, y, part, spot: [Math.min(Math.max(spot[0], 12), VIEW.width - 12), Math.min(Math.max(spot[1], 12), VIEW.height - 12)].map((v) => Math.round(v * 10) / 10) };
+}
+
+/** Positions are written for all nodes, as they are shown, once one of them is placed by hand. */
+function writePlaces() {
+  sheet.doc.nodes.forEach((node, i) => ([node.x, node.y] = sheet.places[i]));
+}
+
+function addPart(kind, spot) {
+  const taken = new Set(sheet.doc.nodes.map(({ id }) => id));
+  let count_ = 1;
+  while (taken.has(`${kind} ${count_}`)) count_++;
+  change(({ nodes }) => {
+    nodes.push({ id: `${kind} ${count_}`, kind, ...NEW[kind] });
+    sheet.places.push(spot ?? freeSpot());
+    writePlaces();
+    sheet.chosen = { kind: "node", index: nodes.length - 1 };
+  });
+}
+
+function freeSpot() {
+  let best = [VIEW.width / 2, VIEW.height / 2], most = -1;
+  for (let x = 90; x < VIEW.width; x += 80) {
+    for (let y = 75; y < VIEW.height; y += 80) {
+      const away = Math.min(300, ...sheet.places.map(([a, b]) => Math.hypot(a - x, b - y))) - 0.2 * Math.hypot(x - VIEW.width / 2, y - VIEW.height / 2);
+      if (away > most) [best, most] = [[x, y], away];
+    }
+  }
+  return best;
+}
+
+function keyOf(source, target) {
+  const taken = new Set(sheet.doc.edges.map(({ key }) => key));
+  let key = `${source}-${target}`;
+  for (let i = 2; taken.has(key); i++) key = `${source}-${target}#${i}`;
+  return key;
+}
+
+function wire(from, to) {
+  if (from === to) return;
+  change(({ nodes, edges }) => {
+    const [source, target] = [nodes[from].id, nodes[to].id];
+    edges.push({ source, target, key: keyOf(source, target), capacity_mw: 10 });
+    sheet.chosen = { kind: "line", index: edges.length - 1 };
+  });
+}
+
+function removePart(part) {
+  change((doc) => {
+    if (part.kind === "line") doc.edges.splice(part.index, 1);
+    else {
+      const [{ id }] = doc.nodes.splice(part.index, 1);
+      sheet.places.splice(part.index, 1);
+      doc.edges = doc.edges.filter(({ source, target }) => source !== id && target !== id);
+    }
+    sheet.chosen = null;
+  });
+}
+
+function choosePart(part) {
+  sheet.chosen = part;
+  $("pick").value = part ? `${part.kind} ${part.index}` : "";
+  drawSheet();
+  showForm();
+}
+
+function useTool(tool) {
+  sheet.tool = tool;
+  for (const button of $("palette").children) button.setAttribute("aria-pressed", button.dataset.tool === tool);
+  const hints = { move: "Drag nodes to move them. Shift and drag from node to node makes a line.", line: "Drag from one node to another." };
+  write($("hint"), hints[tool] ?? `Click where the ${tool} goes, or drag it onto the sheet.`);
+}
+
+for (const [tool, words] of [["move", "Move"], ...KIND_NAMES.map((kind) => [kind, kind]), ["line", "line"]]) {
+  const button = element($("palette"), "button", "", "tool");
+  button.type = "button";
+  button.dataset.tool = tool;
+  if (KIND_NAMES.includes(tool)) element(button, "i", "", `mark ${tool}`).setAttribute("aria-hidden", "true");
+  element(button, "span", words);
+  button.addEventListener("click", (event) => (event.detail === 0 && NEW[tool] ? addPart(tool) : useTool(tool)));
+  if (!NEW[tool]) continue;
+  button.addEventListener("pointerdown", (event) => {
+    button.setPointerCapture(event.pointerId);
+    button.addEventListener("pointerup", (end) => {
+      if (document.elementFromPoint(end.clientX, end.clientY) === $("sheet")) {
+        addPart(tool, under(end).spot);
+        useTool("move");
+      }
+    }, { once: true });
+  });
+}
+
+$("sheet").addEventListener("pointerdown", (event) => {
+  const { part, spot, x, y } = under(event), isNode = part?.kind === "node";
+  if (NEW[sheet.tool]) {
+    addPart(sheet.tool, spot);
+    return useTool("move");
+  }
+  choosePart(part);
+  if (!isNode) return;
+  $("sheet").setPointerCapture(event.pointerId);
+  sheet.drag = { from: part.index, wire: sheet.tool === "line" || event.shiftKey, x, y, before: JSON.stringify([sheet.doc, sheet.places]) };
+});
+$("sheet").addEventListener("pointermove", (event) => {
+  if (!sheet.drag) return void ($("sheet").style.cursor = under(event).part ? "pointer" : NEW[sheet.tool] ? "copy" : "");
+  const { spot, x, y } = under(event);
+  if (!sheet.drag.moved && Math.hypot(x - sheet.drag.x, y - sheet.drag.y) < 3) return;
+  Object.assign(sheet.drag, { x, y, moved: true });
+  if (!sheet.drag.wire) sheet.places[sheet.drag.from] = spot;
+  sheet.drag.due ??= requestAnimationFrame(() => {
+    if (sheet.drag) sheet.drag.due = null;
+    drawSheet();
+  });
+});
+$("sheet").addEventListener("pointerup", (event) => {
+  const drag = sheet.drag, { part } = under(event);
+  sheet.drag = null;
+  if (!drag?.moved) return;
+  if (drag.wire) {
+    if (part?.kind === "node") wire(drag.from, part.index);
+    else drawSheet();
+    return;
+  }
+  sheet.undone.push(drag.before);
+  sheet.redone = [];
+  writePlaces();
+  changed();
+});
+$("sheet").addEventListener("pointercancel", () => {
+  if (sheet.drag) [sheet.doc, sheet.places] = JSON.parse(sheet.drag.before);
+  sheet.drag = null;
+  drawSheet();
+});
+$("sheet").addEventListener("keydown", (event) => {
+  const way = { ArrowLeft: [-10, 0], ArrowRight: [10, 0], ArrowUp: [0, 10], ArrowDown: [0, -10] }[event.key], part = sheet.chosen;
+  if (!part) return;
+  if (event.key === "Delete" || event.key === "Backspace") removePart(part);
+  else if (way && part.kind === "node") {
+    change(() => {
+      sheet.places[part.index] = sheet.places[part.index].map((value, axis) => value + way[axis]);
+      writePlaces();
+    });
+  } else return;
+  event.preventDefault();
+});
+document.addEventListener("keydown", (event) => {
+  if ($("edit").hidden || !(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "z" || /INPUT|SELECT/.test(event.target.tagName)) return;
+  event.preventDefault();
+  if (event.shiftKey) goBack(sheet.redone, sheet.undone);
+  else goBack(sheet.undone, sheet.redone);
+});
+
+// --- whole grids ---
+
+function openDoc(message) {
+  Object.assign(sheet, { doc: message.grid, places: message.places, undone: [], redone: [], chosen: null, faults: [] });
+  profiles.own = message.curves;
+  changed();
+}
+told.opened = openDoc;
+told.new = () => openDoc({ grid: emptyDoc(), places: [], curves: [] });
+told.arranged = ({ places }) => change(() => {
+  sheet.places = places;
+  writePlaces();
+});
+told.saved = ({ path }) => say(`Saved as ${path} in the working folder.`);
+
+$("new").addEventListener("click", () => order("new"));
+$("undo").addEventListener("click", () => goBack(sheet.undone, sheet.redone));
+$("redo").addEventListener("click", () => goBack(sheet.redone, sheet.undone));
+$("layout").addEventListener("click", () => order("arrange", { grid: sheet.doc }));
+$("name").addEventListener("change", () => change(({ graph }) => (graph.name = $("name").value)));
+$("save").addEventListener("click", () => {
+  const name = sheet.doc.graph.name ?? "grid", replace = sheet.asked === name;
+  ask("save", { grid: sheet.doc, name, replace }).then(() => (sheet.asked = null), (error) => {
+    sheet.asked = /a file of that name/.test(error.message) ? name : null;
+    say(error.message, true);
+  });
+});
+$("bundled").addEventListener("change", () => {
+  const name = $("bundled").value;
+  $("bundled").value = "";
+  if (name) order("open", { name: name === "gen" ? `gen:30:${Math.floor(1e6 * Math.random())}` : name });
+});
+$("file").addEventListener("change", async () => {
+  const [file] = $("file").files;
+  if (!file) return;
+  if (file.size > 9e6) return say(`${file.name} has more than 9 MB; open it on the command line.`, true);
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 32768) text += String.fromCharCode(...bytes.subarray(i, i + 32768));
+  $("file").value = "";
+  order("open", { name: file.name, content: btoa(text) });
+});
+entered.edit = (is) => is && drawSheet();
+window.addEventListener("resize", drawSheet);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawSheet);

@@ -1,0 +1,374 @@
+"""``live`` without a browser: who gets in, what a tab may ask, and that its numbers are those of ``evaluate``."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from envs import EnvConfig, Problem
+from grid import GridError
+from live import Tab, serving
+from scripts.live import editing
+from scripts.live.drive import Drive
+from scripts.live.session import Session
+from scripts.live.shared import Shared
+from scripts.live.trainer import Trainer
+from scripts.running import run_config
+from topologies import load
+
+HOSTILE = "</script><img src=x onerror=hacked=1>"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("work"), "triangle") as made:
+        yield made
+
+
+@pytest.fixture
+def session(tmp_path):
+    """A tab without a socket: its answers alone."""
+    config = EnvConfig(topology=load("triangle"), split="test")
+    with ThreadPoolExecutor(1) as pool:
+        shared = Shared(config, None, tmp_path, tmp_path, Trainer(tmp_path, tmp_path), pool)
+        made = Session(shared, None)
+        made._hello()
+        yield made
+
+
+def ask(session, what, **more):
+    return session._answer(json.dumps({"do": what, "id": 1, **more}))
+
+
+def triangle():
+    return editing.shown(load("triangle"))["grid"]
+
+
+# --- who gets in ------------------------------------------------------------------------------------------------------
+
+
+def request(server, path="/", **headers):
+    with closing(HTTPConnection(server.host, timeout=20)) as connection:
+        connection.putrequest("GET", path, skip_host=True)
+        for name, value in {"Host": server.host, **headers}.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer, answer.read()
+
+
+def test_the_address_with_its_token_opens_the_page_and_the_token_leaves_the_address(server):
+    answer, body = request(server, f"/?token={server.token}")
+    assert (answer.status, answer.headers["location"], body) == (303, "/", b"")
+    assert answer.headers["set-cookie"] == f"{server.cookie}; HttpOnly; SameSite=Strict; Path=/"
+    for path, begin in (("/", b"<!doctype html>"), ("/live.css", b":root"), ("/live.js", b"(() => {")):
+        answer, body = request(server, path, Cookie=server.cookie)
+        assert (answer.status, body.startswith(begin)) == (200, True)
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
+        assert b"https://" not in body
+    assert request(server, "/../pyproject.toml", Cookie=server.cookie)[0].status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/", {}),
+        ("/?token=wrong", {}),
+        ("/live.js", {}),
+        ("/", {"Cookie": "live=wrong"}),
+        ("OWN", {"Host": "evil.example:80"}),
+        ("OWN", {"Host": "evil.example:PORT"}),
+        ("OWN", {"Host": "93.184.216.34:PORT"}),
+        ("OWN", {"Origin": "http://evil.example"}),
+    ],
+)
+def test_a_wrong_token_host_or_origin_gets_nothing(server, path, headers):
+    port = server.host.partition(":")[2]
+    given = {name: value.replace("PORT", port) for name, value in headers.items()}
+    answer, body = request(server, path.replace("OWN", f"/?token={server.token}"), **given)
+    assert (answer.status, body, answer.headers["set-cookie"]) == (403, b"", None)
+
+
+@pytest.mark.parametrize("headers", [{"Cookie": "live=wrong"}, {"Origin": "http://evil.example"}])
+def test_no_foreign_page_gets_a_socket(server, headers):
+    with pytest.raises(InvalidStatus), server.socket(**headers):
+        pass
+
+
+def _flood(socket):
+    for _ in range(2000):
+        socket.send("{}")
+    while True:
+        socket.recv()
+
+
+def test_a_tab_that_sends_too_much_is_closed_and_others_go_on(server):
+    with server.socket() as socket:
+        Tab(socket)
+        with pytest.raises(ConnectionClosed) as closed:
+            _flood(socket)
+    assert closed.value.rcvd.code == 1008
+    with server.socket() as socket:
+        assert Tab(socket).ask("check", grid=triangle())["faults"] == []
+
+
+# --- the same numbers -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("world", "words"),
+    [
+        ({}, ()),
+        ({"gate_h": 1.0}, ("--set", "gate_h=1")),
+        pytest.param({"flow": "ac"}, ("--flow", "ac"), marks=pytest.mark.slow),
+    ],
+)
+def test_an_episode_left_to_an_assistant_costs_what_evaluate_says_to_the_digit(run, world, words):
+    problem = Problem.of(EnvConfig(topology="case14", split="test", **world))
+    told = {}
+    for name in ("merit", "plan", "mpc"):
+        drive = Drive(problem, None, name, 3)
+        while drive.step():
+            pass
+        found = {row["name"]: row for row in drive.score()["rows"]}
+        told[name] = found["you"]["cost"]
+        episode = drive.episode()
+        assert episode.cost == pytest.approx(found["you"]["cost"], rel=1e-14)
+    policies = run.json("evaluate", *told, "--grid", "case14", "--episodes", 1, "--seed", 3, *words)["policies"]
+    assert told == {name: policies[name]["cost"]["mean"] for name in told}
+    assert found["optimum"]["cost"] == policies["optimum"]["cost"]["mean"]
+    assert found["you"]["score"] == policies["mpc"]["score"]["mean"]
+
+
+def test_an_agent_that_assists_decides_as_in_evaluate():
+    config, agent = run_config("universal", "case14")
+    drive = Drive(Problem.of(config), agent, "agent", 0)
+    while drive.step():
+        pass
+    rows = {row["name"]: row["cost"] for row in drive.score()["rows"]}
+    assert rows["you"] == rows["agent"] != rows["plan"]
+
+
+def test_what_is_held_is_done_and_earlier_steps_can_be_taken_anew_exactly():
+    drive = Drive(Problem.of(EnvConfig(topology="classic", split="test")), None, "plan", 0)
+    for _ in range(12):
+        drive.step()
+    first = drive.episode()
+    node = int(np.flatnonzero(first.gen_max_mw > 0)[0])
+    drive.rewind(5)
+    assert drive.t == 5
+    drive.hold("gen", node, 3.0)
+    for _ in range(7):
+        drive.step()
+    other = drive.episode()
+    assert np.array_equal(other.gen_mw[:5], first.gen_mw[:5])
+    assert other.gen_mw[6:, node] == pytest.approx(3.0)  # a ramp before it
+    drive.rewind(5)
+    drive.hold("gen", node, None)
+    for _ in range(7):
+        drive.step()
+    assert np.array_equal(drive.episode().flow_mw, first.flow_mw)
+
+
+def test_a_line_that_is_broken_is_out_at_once_and_nobody_knew():
+    drive = Drive(Problem.of(EnvConfig(topology="classic", split="test")), None, "plan", 0)
+    for _ in range(6):
+        drive.step()
+    before = drive.episode()
+    drive.break_line(2, 3.0)
+    while drive.step():
+        pass
+    after = drive.episode()
+    assert np.array_equal(after.gen_mw[:6], before.gen_mw)
+    assert np.flatnonzero(after.line_status[:, 2] == 0).tolist() == [6, 7, 8]
+    rows = {row["name"]: row["cost"] for row in drive.score()["rows"]}
+    assert rows["you"] == rows["plan"]  # the others meet the same outage
+    drive.rewind(4)
+    while drive.step():
+        pass
+    assert (drive.episode().line_status == 1).all()
+
+
+def test_the_fan_is_about_the_forecast_and_grows():
+    drive = Drive(Problem.of(EnvConfig(topology="classic", split="test")), None, "merit", 0)
+    low, mean, high = (np.array(each) for each in drive.happened(0)["coming"]["fan"]["demand"])
+    width = (high - low) / mean
+    assert width[0] == 0
+    assert (np.diff(width) > 0).all()
+    assert width[-1] == pytest.approx(2 * 1.645 * 0.05 * (23 / 24) ** 0.5, rel=1e-3)
+
+
+# --- edit -------------------------------------------------------------------------------------------------------------
+
+
+def test_every_fault_comes_with_its_element_and_the_words_of_the_checker(session):
+    grid = triangle()
+    grid["nodes"][0]["gen_max_mw"] = -1
+    grid["nodes"][1]["kind"] = "lake"
+    grid["edges"][2]["capacity_mw"] = "much"
+    grid["edges"].append({"source": "plant", "target": "nowhere", "key": HOSTILE})
+    found = {fault["element"]: fault["text"] for fault in ask(session, "check", grid=grid)["faults"]}
+    assert found.keys() == {"node 0", "node 1", "line 2", "line 3"}
+    assert found["node 0"].endswith("allowed: a number >= 0; correct the value")
+    assert "did you mean" in found["node 1"] or "use one of" in found["node 1"]
+
+
+def test_a_bundled_grid_comes_back_as_it_was():
+    for name in ("classic", "case14"):
+        grid = load(name)
+        again = editing.read(editing.shown(grid)["grid"], grid.series)
+        assert again.compile().fingerprint == grid.compile().fingerprint
+
+
+def test_files_of_any_format_are_opened_by_their_reader_and_leave_nothing(session, tmp_path):
+    content = base64.b64encode(b"id,kind,gen_max_mw\n").decode()
+    said = ask(session, "open", name="../../nodes.csv", content=content)
+    assert said["is"] == "refused"
+    case = Path("tests/data")
+    assert case.is_dir()
+    native = json.dumps(
+        {
+            "nodes": [
+                {"id": "a", "kind": "source", "gen_max_mw": 1},
+                {"id": "b", "kind": "consumer", "load_max_mw": 1},
+            ],
+            "edges": [{"source": "a", "target": "b"}],
+        }
+    )
+    found = ask(session, "open", name="small.json", content=base64.b64encode(native.encode()).decode())
+    assert [node["id"] for node in found["grid"]["nodes"]] == ["a", "b"]
+    assert len(found["places"]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_grid_too_large_for_the_page_is_refused(session, monkeypatch):
+    monkeypatch.setattr(editing, "MOST_NODES", 2)
+    assert "found 3 nodes; allowed: at most 2; use the command line" in ask(session, "open", name="triangle")["text"]
+
+
+def test_saving_stays_in_the_folder_and_replaces_only_when_told(session, tmp_path):
+    assert ask(session, "save", grid=triangle(), name="mine")["path"] == "mine.json"
+    assert load(tmp_path / "mine.json").compile().fingerprint == load("triangle").compile().fingerprint
+    assert "press save again" in ask(session, "save", grid=triangle(), name="mine")["text"]
+    assert ask(session, "save", grid=triangle(), name="mine", replace=True)["path"] == "mine.json"
+    for name in ("../mine", "/tmp/mine", ".mine", "a/b", "", "x" * 80):
+        assert ask(session, "save", grid=triangle(), name=name)["is"] == "refused"
+    (tmp_path / "link.json").symlink_to(tmp_path / "mine.json")
+    assert "a link" in ask(session, "save", grid=triangle(), name="link", replace=True)["text"]
+
+
+REFUSED = {
+    "message: found another shape": {"do": 3},
+    "found 'fly'; allowed: agent, arrange": {"do": "fly"},
+    "episode: found none; allowed: a running episode": {"do": "step"},
+    "nodes: found 3,001 of them; allowed: at most 3,000": {"do": "check", "grid": {"nodes": [{}] * 3001}},
+    "found no such grid; allowed: case118": {"do": "open", "name": "/etc/passwd"},
+    "the suffix '.zip'": {"do": "open", "name": "a.zip", "content": ""},
+    "what is no base64": {"do": "open", "name": "a.json", "content": "%%%"},
+    "message: seconds: found 'soon'": {"do": "train", "grid": "GRID", "policy": "mlp", "seconds": "soon"},
+    "5 to 3600 seconds": {"do": "train", "grid": "GRID", "policy": "mlp", "seconds": 1},
+    "found 'big'; allowed: mlp or graph": {"do": "train", "grid": "GRID", "policy": "big", "seconds": 9},
+    "no training that has ended": {"do": "agent"},
+    "steps: found 9000; allowed: at most 2000": {"do": "drive", "grid": "GRID", "steps": 9000},
+    "assistant: found 'god'; allowed: merit": {
+        "do": "drive",
+        "grid": "GRID",
+        "steps": 9,
+        "seed": 0,
+        "assistant": "god",
+    },
+    "message: seed: found 0.5": {"do": "drive", "grid": "GRID", "steps": 9, "seed": 0.5, "assistant": "merit"},
+    "mend the faults first": {"do": "arrange", "grid": {"nodes": [1], "edges": []}},
+}
+
+
+@pytest.mark.parametrize("said", REFUSED)
+def test_whatever_is_wrong_with_a_message_is_told(session, said):
+    message = {name: triangle() if value == "GRID" else value for name, value in REFUSED[said].items()}
+    checked = session._answer(json.dumps(message))
+    assert said in checked.get("text", "") or any(said in fault["text"] for fault in checked["faults"])
+
+
+REFUSED_DRIVING = {
+    "gen of node 99": {"do": "hold", "what": "gen", "node": 99, "mw": 1},
+    "message: mw: found True": {"do": "hold", "what": "gen", "node": 0, "mw": True},
+    "message: mw: found 1000": {"do": "hold", "what": "gen", "node": 0, "mw": 10**400},
+    "line: found 7; allowed: one of 3 lines": {"do": "break", "line": 7, "hours": 1},
+    "hours: found -1": {"do": "break", "line": 0, "hours": -1},
+    "score: found 0 of 6 steps": {"do": "score"},
+}
+
+
+@pytest.mark.parametrize("said", REFUSED_DRIVING)
+def test_whatever_is_wrong_with_an_order_is_told(session, said):
+    assert ask(session, "drive", grid=triangle(), steps=6, seed=0, assistant="merit")["is"] == "episode"
+    assert said in session._answer(json.dumps(REFUSED_DRIVING[said]))["text"]
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, "nan", '{"do":"check","grid":NaN}', "{'do':1}", '"x"', "1" * 5000])
+def test_no_text_brings_a_tab_down(session, text):
+    assert session._answer(text)["is"] in ("refused", "checked")
+    assert ask(session, "check", grid=triangle())["faults"] == []
+
+
+def test_a_missing_package_is_named_with_what_brings_it(tmp_path, monkeypatch, capsys):
+    from scripts import running
+    from scripts.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(running, "is_installed", lambda package: package != "uvicorn")
+    assert main(["live", "triangle", "--no-open"]) == 2
+    assert "uvicorn: found no such package" in (said := capsys.readouterr().err)
+    assert "pip install load-balancer[live]" in said
+
+
+def test_a_port_that_is_taken_is_refused(server, tmp_path, monkeypatch, capsys):
+    from scripts.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    assert main(["live", "triangle", "--no-open", "--port", server.host.partition(":")[2]]) == 2
+    assert "allowed: an address to listen on; choose another --port or --host" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_it_with_the_training_that_it_began_and_keeps_the_best(tmp_path):
+    with serving(tmp_path, "triangle") as server, server.socket() as socket:
+        tab = Tab(socket)
+        assert tab.ask("train", grid=triangle(), policy="mlp", seconds=600)["is"] == "begun"
+        end = time.monotonic() + 120
+        while not (tmp_path / "runs/triangle-live/weights.safetensors").exists():
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        assert "a training that is on" in tab.ask("train", grid=triangle(), policy="mlp", seconds=60)["text"]
+        threads = Path(f"/proc/{server.process.pid}/task").glob("*/children")
+        children = [child for thread in threads for child in thread.read_text().split()]
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(60) == 0
+    assert children
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+def test_the_replay_of_an_episode_is_kept_beside_the_others(session, tmp_path):
+    ask(session, "drive", grid=triangle(), steps=4, seed=0, assistant="merit")
+    assert ask(session, "finish")["coming"]["over"]
+    assert [ask(session, "keep")["path"] for _ in range(2)] == ["replay.html", "replay-2.html"]
+    assert (tmp_path / "replay.html").read_text().startswith("<!doctype html>")
+    pair = ask(session, "watch")
+    assert pair["data"]["policies"] == ["you", "optimum"]
+    assert len(pair["steps"]["runs"]) == 2
+
+
+def test_an_unknown_kind_of_grid_is_no_fault_of_the_program():
+    with pytest.raises(GridError):
+        editing.read([1], None)

@@ -1,0 +1,147 @@
+"""The page ``live`` in a headless Chromium: built, mended, driven, scored and trained by mouse and keys."""
+
+from __future__ import annotations
+
+import pytest
+
+from browser import MISSING, browser
+from live import serving
+
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {MISSING}, to be found on the PATH")
+
+READY = "return document.getElementById('pick').options.length > arguments[0]"
+AT = """const box = document.getElementById("sheet").getBoundingClientRect();
+    return [box.left + box.width * arguments[0], box.top + box.height * arguments[1]]"""
+SPOTS = {"plant": (0.3, 0.25), "battery": (0.3, 0.75), "town": (0.75, 0.5)}
+FIELDS = {
+    "plant": ("source", {"gen_max_mw": 12, "gen_cost_per_mwh": 30}),
+    "battery": ("storage", {"store_max_mwh": 16, "charge_max_mw": 4, "discharge_max_mw": 4}),
+    "town": ("consumer", {"load_max_mw": 10, "load_profile": "household"}),
+}
+LINES = (("plant", "town", 5), ("plant", "battery", 6), ("battery", "town", 6))
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("work"), "triangle") as made:
+        yield made
+
+
+def opened(window, server, *size, **media):
+    window.open(server.url, *size, **media)
+    window.until("return document.getElementById('pick')?.options.length > 3", 60)
+
+
+def spot(window, name):
+    return tuple(window.run(AT, *SPOTS[name]))
+
+
+def build_triangle(window, after_part=lambda: None):
+    """The README's grid, by mouse from nothing."""
+    window.click("#new")
+    window.until("return document.getElementById('pick').options.length === 1")
+    for name, (kind, fields) in FIELDS.items():
+        x, y = window.middle(f"[data-tool={kind}]")
+        window.drag((x, y), spot(window, name))
+        window.type("#f-id", name)
+        for column, value in fields.items():
+            window.type(f"#f-{column}", str(value))
+        after_part()
+    window.click("[data-tool=line]")
+    for source, target, capacity_mw in LINES:
+        window.drag(spot(window, source), spot(window, target))
+        window.type("#f-capacity_mw", str(capacity_mw))
+        after_part()
+    window.click("[data-tool=move]")
+
+
+def faults(window):
+    return window.run("return [...document.querySelectorAll('#faults .fault')].map(each => each.innerText)")
+
+
+def step_to(window, step):
+    window.run("document.getElementById('forward').click()")
+    window.until(f"return document.getElementById('step').innerText.startsWith('step {step} ')", 120)
+
+
+def test_a_grid_is_built_by_mouse_and_a_fault_is_seen_at_its_field_and_mended(window, server):
+    opened(window, server)
+    build_triangle(window)
+    window.until("return document.getElementById('status').innerText === 'no faults'")
+    window.run("document.getElementById('pick').value = 'node 0'")
+    window.type("#pick", "node 0")
+    window.type("#f-gen_max_mw", "-3")
+    window.until("return document.querySelector('#f-gen_max_mw').getAttribute('aria-invalid')")
+    (said,) = faults(window)
+    assert said == "node 'plant': found gen_max_mw -3; allowed: a number >= 0; correct the value"
+    assert window.text("#fields .fault") == said
+    window.type("#f-gen_max_mw", "12")
+    window.until("return document.getElementById('status').innerText === 'no faults'")
+    window.click("#undo")
+    window.until("return document.querySelectorAll('#faults .fault').length === 1")
+    window.click("#redo")
+    window.until("return document.querySelectorAll('#faults .fault').length === 0")
+    window.type("#name", "mygrid")
+    window.click("#save")
+    window.until("return document.getElementById('status').innerText.startsWith('Saved as mygrid.json')")
+    assert (server.folder / "mygrid.json").is_file()
+    assert window.log() == []
+
+
+def test_an_episode_is_driven_a_line_breaks_and_earlier_steps_are_taken_anew(window, server):
+    opened(window, server)
+    window.click("#tab-drive")
+    window.until("return document.getElementById('counts').innerText.includes('48 steps')", 120)
+    for step in range(1, 11):
+        step_to(window, step)
+    window.type("#unit-0", "6")
+    window.until("return document.querySelector('.unit').classList.contains('held')")
+    window.click("#break")
+    window.until("return document.getElementById('status').innerText.includes('is out')", 30)
+    step_to(window, 11)
+    window.until("return document.getElementById('panels').innerText.match(/1\\s+lines out/)")
+    assert "6 MW" in window.text(".unit")
+    for _ in range(4):
+        window.run("document.getElementById('back').click()")
+    window.type("#unit-0", "5")
+    window.until("return document.getElementById('step').innerText.startsWith('step 7 ')", 30)
+    step_to(window, 8)
+    assert window.log() == []
+
+
+@pytest.mark.slow
+def test_a_whole_session_from_nothing_to_a_trained_agent_beside_the_optimum(window, server):
+    opened(window, server)
+    build_triangle(window)
+    window.type("#name", "mygrid")
+    window.until("return document.getElementById('status').innerText === 'no faults'")
+    window.click("#tab-drive")
+    window.until("return document.getElementById('counts').innerText.includes('48 steps')", 120)
+    for step in range(1, 11):
+        step_to(window, step)
+    window.click("#break")
+    window.until("return document.getElementById('status').innerText.includes('is out')", 30)
+    window.click("#finish")
+    window.until("return !document.getElementById('scores').hidden", 240)
+    table = window.text("#scores")
+    assert all(name in table for name in ("you", "merit", "mpc", "plan", "optimum"))
+    window.click("#tab-train")
+    window.type("#seconds", "20")
+    window.click("#begin")
+    window.until("return document.getElementById('train-state').innerText.includes('of the reference after')", 120)
+    window.until("return !document.getElementById('watch-agent').disabled", 180)
+    assert (server.folder / "runs/mygrid-live/weights.safetensors").is_file()
+    window.click("#watch-agent")
+    window.until(
+        "return document.body.classList.contains('pair') && runsShown() === 'agent,optimum'".replace(
+            "runsShown()", "[...document.querySelectorAll('.policy b')].map(b => b.innerText).join()"
+        ),
+        240,
+    )
+    assert window.log() == []
