@@ -11,7 +11,7 @@ from grid.planning.futures import FirstStep, FuturesProgramme
 from grid.planning.optima import optima
 from grid.planning.optimum import Optimum, optimum
 from grid.planning.programme import Programme, Solution
-from grid.planning.rolling import Rolling, rolling
+from grid.planning.rolling import rolling
 from grid.planning.solver import OPTIONS, Model, StepBlock
 from grid.planning.starts import GAP_FRAC, TIME_S, programme_of
 
@@ -27,7 +27,6 @@ __all__ = [
     "Model",
     "Optimum",
     "Programme",
-    "Rolling",
     "Solution",
     "StepBlock",
     "Tangents",

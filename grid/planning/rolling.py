@@ -10,8 +10,9 @@ integer programming*, Mathematical Programming Study 2, 1974); those of the sche
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -22,14 +23,7 @@ from grid.planning.programme import Programme, Solution
 from grid.state import Inputs
 
 KEPT_H, AHEAD_H = 168.0, 48.0  # of a window: what is kept, and how far it looks beyond
-OF_EACH = tuple(item.name for item in fields(Solution) if item.name not in ("cost", "store_mwh"))
-
-
-@dataclass(frozen=True, eq=False)
-class Rolling(Optimum):
-    """The schedule of windows: ``cost`` is that of its terms, and no schedule costs less than ``bound``."""
-
-    bound: float = -np.inf
+OF_EACH = tuple(item.name for item in fields(Solution) if item.name not in ("cost", "store_mwh", "on", "bound"))
 
 
 class Window(Programme):
@@ -72,7 +66,7 @@ def rolling(
     progress: Callable[[float], None] = lambda done: None,
     kept_h: float = KEPT_H,
     ahead_h: float = AHEAD_H,
-) -> Rolling:
+) -> Optimum:
     """Plan T steps in windows, each from where the one before was left, and bound what any schedule costs from below.
 
     Args:
@@ -108,14 +102,13 @@ def rolling(
     bound = _bound(arrays, inputs, prices, cuts, worths, lambda done: progress(0.7 + 0.3 * done))
     whole = _joined(plans)
     terms = terms_of(arrays, prices, whole, inputs)
-    whole = replace(whole, cost=sum(terms.values()))
-    return Rolling(
+    whole = replace(whole, cost=sum(terms.values()), bound=bound)
+    return Optimum(
         **vars(whole),
         status="rolling",
         exact=can_follow(arrays, whole, inputs),
         cost_terms=terms,
         store_mw=whole.discharge_mw - whole.charge_mw,
-        bound=bound,
     )
 
 
@@ -152,11 +145,11 @@ def _part(inputs: Inputs, first: int, last: int) -> Inputs:
 
 def _first(plan: Solution, count: int) -> Solution:
     """The first steps of a plan."""
-    each = {name: getattr(plan, name)[:count] for name in OF_EACH}
+    each: Any = {name: getattr(plan, name)[:count] for name in OF_EACH}
     return Solution(cost=np.nan, store_mwh=plan.store_mwh[: count + 1], **each)
 
 
 def _joined(plans: list[Solution]) -> Solution:
-    each = {name: np.concatenate([getattr(plan, name) for plan in plans]) for name in OF_EACH}
+    each: Any = {name: np.concatenate([getattr(plan, name) for plan in plans]) for name in OF_EACH}
     store_mwh = np.concatenate([plans[0].store_mwh[:1], *(plan.store_mwh[1:] for plan in plans)])
     return Solution(cost=np.nan, store_mwh=store_mwh, **each)

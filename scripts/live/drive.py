@@ -186,7 +186,7 @@ class Drive:
         ]
         data = described(self.episode(), [YOU], self._batch.horizon)
         about = {"units": units, "assistants": self.assistants(), "lines": list(arrays.line_names)}
-        return {"data": data, **about, "compiles": not _is_compiled()}
+        return {"data": data, **about}
 
     def _units(self) -> list[tuple[str, int]]:
         arrays = self._batch.arrays
@@ -303,12 +303,3 @@ class Drive:
         if self._best is None:
             (self._best,) = run_episodes(Schedule(), self.problem, 1, self.seed)
         return self._best
-
-
-def _is_compiled() -> bool:
-    """Whether the first plan of a day need not wait for the compiler."""
-    if not is_installed("numba"):
-        return True
-    from grid.planning.day import is_compiled
-
-    return is_compiled()

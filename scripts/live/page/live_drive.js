@@ -39,8 +39,7 @@ told.episode = (message) => {
   makeUnits(message.lines);
   play(false);
   takeUp(message);
-  drive.compiles = message.compiles ? " The first plan is compiled, which takes half a minute once." : "";
-  say(`${data.grid}: ${data.steps} steps, nothing decided yet. Space runs it, → makes one step.${drive.compiles}`);
+  say(`${data.grid}: ${data.steps} steps, nothing decided yet. Space runs it, → makes one step.`);
 };
 
 told.step = (message) => {
@@ -169,7 +168,7 @@ async function finished() {
   play(false);
   $("finish").disabled = true;
   drive.score = "asked";
-  say(`The episode is over: the others run it, too.${drive.compiles}`);
+  say(`The episode is over: the others run it, too.`);
   const found = await order("score");
   if (found && drive.coming.over && !drive.isPair) showScore(found);
 }
