@@ -9,6 +9,7 @@ Symbols in docstrings: B batch, N nodes, E lines, T steps, A controllable nodes.
 
 from grid.arrays import GridArrays
 from grid.check import LARGEST, LARGEST_BASE_MVA, LEAST_BASE_MVA
+from grid.cluster import workers
 from grid.costs import (
     TERMS,
     Prices,
@@ -25,7 +26,7 @@ from grid.costs import (
 from grid.episode import IN_SERVICE, OUT, SHAPES, TRIPPED, Episode, band_pu, describe, line_status, shapes_of
 from grid.episode_tables import EPISODE_TABLES
 from grid.errors import Fault, Faults, GridError, nearest
-from grid.executor import beside, cores, is_shared, run, workers
+from grid.executor import beside, cores, is_shared, run
 from grid.files import PARTIAL, atomic_path, check_writable, remove_leftovers
 from grid.graph import Grid, Series
 from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column

@@ -1,4 +1,4 @@
-"""Work on the machines of a Ray cluster, which somebody has started."""
+"""Who works: processes of this machine, or the machines of a Ray cluster, which somebody has started."""
 
 from __future__ import annotations
 
@@ -8,14 +8,37 @@ from contextlib import contextmanager
 from typing import Any
 
 from grid.errors import GridError
-from grid.executor import ALONE, Engine, work_for_another
+from grid.executor import ALONE, Engine, processes_of, using, work_for_another
 
 RETRIES = 3  # of an item whose machine was lost
 START = "start one by `ray start --head --node-ip-address=ADDRESS`, see docs/machines.md"
 
 
 @contextmanager
-def connected(address: str) -> Iterator[Engine]:
+def workers(count: int | None = None, cluster: str | None = None) -> Iterator[None]:
+    """Let others do the work of every ``run`` inside the block.
+
+    Args:
+        count: so many processes of this machine.
+        cluster: or the machines of this Ray cluster: its address, or "auto" for the one that this machine is part of.
+            Absent, like ``count``: nothing changes.
+
+    Raises:
+        GridError: both, no processes, no such cluster, or the package ray is missing.
+    """
+    if count is None and cluster is None:
+        yield
+        return
+    if count is not None and cluster is not None:
+        raise GridError("workers", f"{count} beside a cluster", "one of the two", "leave out one")
+    if count is not None and count < 1:
+        raise GridError("workers", repr(count), "a whole number >= 1", "correct the value")
+    with processes_of(count or 1) if cluster is None else _connected(cluster) as engine, using(engine):
+        yield
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Engine]:
     """The machines of a running cluster, as an engine of ``grid.executor``.
 
     Raises:

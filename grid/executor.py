@@ -62,7 +62,7 @@ def run(
     Args:
         work: a function of a module, or a ``partial`` of one; neither it nor an item nor a result holds an env.
         items: each stands for itself.
-        processes: how many; 1 works here. Absent: those of ``workers`` or, outside of it, one a core that this process
+        processes: how many; 1 works here. Absent: those of ``using`` or, outside of it, one a core that this process
             may use, where it pays.
 
     Raises:
@@ -84,41 +84,13 @@ def run(
         if most > 1 and (time.perf_counter() - started_s) * len(items) > WORTH_S:
             break
     if items:
-        with _pool(min(most, len(items))) as pool:
-            yield from Processes(pool).share(partial(_listed, work), items)
+        with processes_of(min(most, len(items))) as others:
+            yield from others.share(partial(_listed, work), items)
 
 
 @contextmanager
-def workers(count: int | None = None, cluster: str | None = None) -> Iterator[None]:
-    """Let others do the work of every ``run`` inside the block.
-
-    Args:
-        count: so many processes of this machine.
-        cluster: or the machines of this Ray cluster: its address, or "auto" for the one that this machine is part of.
-            Absent, like ``count``: nothing changes.
-
-    Raises:
-        GridError: both, no processes, no such cluster, or the package ray is missing.
-    """
-    if count is None and cluster is None:
-        yield
-        return
-    if count is not None and cluster is not None:
-        raise GridError("workers", f"{count} beside a cluster", "one of the two", "leave out one")
-    if count is not None and count < 1:
-        raise GridError("workers", repr(count), "a whole number >= 1", "correct the value")
-    if cluster is None:
-        with nullcontext() if count == 1 else _pool(count or 1) as pool, _engine(Processes(pool)):
-            yield
-        return
-    from grid.cluster import connected
-
-    with connected(cluster) as engine, _engine(engine):
-        yield
-
-
-@contextmanager
-def _engine(engine: Engine) -> Iterator[None]:
+def using(engine: Engine) -> Iterator[None]:
+    """Let an engine do the work of every ``run`` inside the block."""
     before = _ENGINE.set(engine)
     try:
         yield
@@ -127,7 +99,7 @@ def _engine(engine: Engine) -> Iterator[None]:
 
 
 def is_shared() -> bool:
-    """Whether others do the work: inside ``workers``."""
+    """Whether others do the work: inside ``using``."""
     return _ENGINE.get() is not None
 
 
@@ -179,6 +151,13 @@ class Processes:
             yield place
             for other in others:
                 other.result()
+
+
+@contextmanager
+def processes_of(count: int) -> Iterator[Engine]:
+    """The engine of so many processes; they end with the block, as does what they are doing."""
+    with nullcontext() if count == 1 else _pool(count) as pool:
+        yield Processes(pool)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from grid import GridError, cores, executor
+from grid import GridError, cores, executor, workers
 
 ROOT = Path(__file__).resolve().parent.parent
 PATH = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
@@ -194,7 +194,7 @@ def test_cores_are_those_that_this_process_may_use():
 
 def test_workers_do_all_work_of_a_block_and_hand_nothing_on():
     main = os.getpid()
-    with executor.workers(2):
+    with workers(2):
         assert executor.is_shared()
         found = list(executor.run(halves, range(4)))
         inner = list(executor.run(run_inside, [0]))
@@ -219,14 +219,14 @@ def run_inside(_):
     ],
 )
 def test_workers_that_cannot_be_are_refused(count, cluster, said):
-    with pytest.raises(GridError) as caught, executor.workers(count, cluster):
+    with pytest.raises(GridError) as caught, workers(count, cluster):
         pass
     assert str(caught.value) == said
 
 
 def test_a_cluster_without_its_package_is_one_clear_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(GridError) as caught, executor.workers(cluster="auto"):
+    with pytest.raises(GridError) as caught, workers(cluster="auto"):
         pass
     assert "ray" in str(caught.value)
     assert "load-balancer[cluster]" in str(caught.value)
