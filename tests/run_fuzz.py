@@ -163,9 +163,10 @@ def targets(folder: Path) -> list[Target]:
     place("csv", "dated").write_text("time,a [MW],b [share]\n2020-01-01T00:00,1.5,0.2\n2020-01-01T01:00,2,0.5\n")
     for name, text in SERIES.items():
         place("csv", name).write_text(text, encoding="utf-8")
-    (place("tables", "semicolons") / "nodes.csv").parent.mkdir()
-    (place("tables", "semicolons") / "nodes.csv").write_text("id;kind;gen_max_mw;#\na;source;1,5;x\nb;junction;;\n")
-    at["tables"].seeds.pop()
+    semicolons = place("tables", "semicolons")
+    semicolons.mkdir()
+    (semicolons / "nodes.csv").write_text("id;kind;gen_max_mw;#\na;source;1,5;x\nb;junction;;\n")
+    (semicolons / "lines.csv").write_text("from;to;capacity_mw\na;b;2,5\n")
     _other_formats(place, small, series_grid)
     if importlib.util.find_spec("pypowsybl") is not None:
         networks = importlib.import_module("pypowsybl.network")
