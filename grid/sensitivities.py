@@ -64,7 +64,8 @@ class LineModel:
         driving = make(np.arange(len(real)), np.arange(len(real)), suscept_pu, (len(real), len(real))) @ merged
         self._drive = make(real, np.arange(len(real)), np.ones(len(real)), (lines, len(real))) @ driving
         try:
-            nodal = merged.T @ driving
+            with np.errstate(over="ignore", invalid="ignore"):
+                nodal = merged.T @ driving
             self._factor = _factorised(nodal) if nodal.shape[0] else None
         except (RuntimeError, np.linalg.LinAlgError) as error:
             raise _undefined() from error
@@ -75,7 +76,9 @@ class LineModel:
 
         shift_mw = np.zeros(lines)
         shift_mw[real] = -columns["base_mva"] * suscept_pu * np.deg2rad(columns["shift_deg"][real])
-        self.offset_mw = shift_mw - self.driven((incidence.T @ shift_mw)[None])[0]  # (E,) caused by phase shifts alone
+        with np.errstate(over="ignore", invalid="ignore"):  # what is absurd is refused below
+            # (E,) caused by phase shifts alone
+            self.offset_mw = shift_mw - self.driven((incidence.T @ shift_mw)[None])[0]
         self.offset_mw[self._connectors] = -(self._leaving @ self.offset_mw)
         self._check(incidence)
 
@@ -124,17 +127,16 @@ class LineModel:
             raise _undefined()
 
 
-class _Inverse:
+class _Dense:
     """What ``splu`` gives, of a small dense matrix."""
 
     def __init__(self, matrix: np.ndarray) -> None:
-        self._matrix, self._inverse = matrix, np.linalg.inv(matrix)
+        self._matrix = matrix
+        self.solve(np.zeros((len(matrix), 1)))  # which fails where it is singular
 
     def solve(self, right: np.ndarray) -> np.ndarray:
-        """The solution, refined once."""
-        found = self._inverse @ right
-        refined: np.ndarray = found + self._inverse @ (right - self._matrix @ found)
-        return refined
+        """The solution (N, K) for right sides (N, K)."""
+        return np.linalg.solve(self._matrix, right)
 
 
 def _factorised(matrix: Any) -> Any:
@@ -144,7 +146,7 @@ def _factorised(matrix: Any) -> Any:
         RuntimeError, LinAlgError: it is singular.
     """
     if isinstance(matrix, np.ndarray):
-        return _Inverse(matrix)
+        return _Dense(matrix)
     from scipy.sparse import csc_array
     from scipy.sparse.linalg import splu
 

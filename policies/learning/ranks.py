@@ -39,7 +39,7 @@ class Start(NamedTuple):
     optimizer: dict[str, Any]
 
 
-Tell = Callable[[Start | float], Any]
+Tell = Callable[[Start | float], object]
 
 
 @contextmanager
