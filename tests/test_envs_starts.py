@@ -130,8 +130,8 @@ def test_scenario_mpc_says_that_it_plans_no_starts():
     with pytest.raises(GridError) as error:
         BASELINES["smpc"]().reset(batch)
     assert str(error.value) == (
-        "smpc: found 2 plants that start and stop; allowed: plants that are always on; use mpc or plan, which decide on "
-        "starts"
+        "smpc: found 2 plants that start and stop; allowed: plants that are always on; use mpc or plan, which decide "
+        "on starts"
     )
 
 
