@@ -107,7 +107,7 @@ class StartsProgramme(Programme):
         rise, fall = (
             np.minimum(ramp[plants] * dt_h, self._most_mw) for ramp in (a.gen_ramp_mw_per_h, a.gen_ramp_down_mw_per_h)
         )
-        self._fall_of_plants = fall
+        self._rise_of_plants, self._fall_of_plants = rise, fall
         up = [(gen, one), (last(gen), -one), (on, -rise), (start, rise - self._start_mw)]
         self._rise_rows = self._add(shape, -np.inf, 0.0, up)
         down = [(last(gen), one), (gen, -one), (on, -fall), (stop, -self._most_mw)]
@@ -150,11 +150,16 @@ class StartsProgramme(Programme):
         model.set_columns(self._on, *self._on_bounds)
         high = np.zeros((self.steps, len(plants)))
         high[: self._end] = a.offered_mw(inputs.gen_avail_frac, inputs.load_mw)[:, plants]
-        short = np.maximum(a.gen_min_mw[plants] - high, 0.0)  # of its minimum, by availability
-        model.set_rows(self._step.rows_at(step[:, 0], self._step.rows["least"]), -short, np.full(short.shape, np.inf))
-        loose = np.maximum(np.vstack([short[:1], high[:-1] - high[1:]]) - self._fall_of_plants, 0.0)
         free = gen_before_mw is None
         before = np.zeros(len(plants)) if gen_before_mw is None else gen_before_mw[plants]
+        low, climb = np.minimum(a.gen_min_mw[plants], high), self._rise_of_plants * step
+        if not free:
+            low[0] = np.where(was_on, np.minimum(low[0], before + self._rise_of_plants), low[0])
+        # what availability has put below its minimum comes back no faster than its ramp
+        low = np.minimum(np.minimum.accumulate(low - climb) + climb, high)
+        short = a.gen_min_mw[plants] - low
+        model.set_rows(self._step.rows_at(step[:, 0], self._step.rows["least"]), -short, np.full(short.shape, np.inf))
+        loose = np.maximum(np.vstack([high[:1], high[:-1] - high[1:]]) - self._fall_of_plants, 0.0)
         loose[0] = np.inf if free else np.maximum(before - high[0] - self._fall_of_plants, 0.0) - before
         model.set_added(self._fall_rows, -np.inf, loose)
         model.set_added(self._rise_rows[0], -np.inf, np.full(len(plants), np.inf) if free else before)
