@@ -57,7 +57,9 @@ const check = seldom(120, () => ask("check", { grid: sheet.doc }).then(({ faults
   }
   if (!faults.length) element(list, "li", "none: it can be run");
   for (const note of notes) element(list, "li", note, "note");
-  say(faults.length ? `${faults.length} ${faults.length === 1 ? "fault" : "faults"}` : "no faults", faults.length > 0);
+  const words = faults.length ? `${faults.length} ${faults.length === 1 ? "fault" : "faults"}` : "no faults";
+  if (words !== sheet.words) say(words, faults.length > 0); // what else was said since stays
+  sheet.words = words;
   drawSheet();
   showFieldFaults();
 }, (error) => say(error.message, true)));
@@ -232,7 +234,7 @@ document.addEventListener("keydown", (event) => {
 // --- whole grids ---
 
 function openDoc(message) {
-  Object.assign(sheet, { doc: message.grid, places: message.places, undone: [], redone: [], chosen: null, faults: [] });
+  Object.assign(sheet, { doc: message.grid, places: message.places, undone: [], redone: [], chosen: null, faults: [], words: "" });
   profiles.own = message.curves;
   changed();
 }
