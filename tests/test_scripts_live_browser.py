@@ -12,6 +12,9 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {MISSING}, to be f
 READY = "return document.getElementById('pick').options.length > arguments[0]"
 AT = """const box = document.getElementById("sheet").getBoundingClientRect();
     return [box.left + box.width * arguments[0], box.top + box.height * arguments[1]]"""
+TO_THE_LAST = """const time = document.getElementById("time");
+    time.value = time.max;
+    time.dispatchEvent(new Event("input"));"""
 SPOTS = {"plant": (0.3, 0.25), "battery": (0.3, 0.75), "town": (0.75, 0.5)}
 FIELDS = {
     "plant": ("source", {"gen_max_mw": 12, "gen_cost_per_mwh": 30}),
@@ -110,7 +113,8 @@ def test_an_episode_is_driven_a_line_breaks_and_earlier_steps_are_taken_anew(win
     for _ in range(4):
         window.run("document.getElementById('back').click()")
     window.type("#unit-0", "5")
-    window.until("return document.getElementById('step').innerText.startsWith('step 7 ')", 30)
+    window.until("return document.getElementById('status').innerText === 'From step 8 on it is decided anew.'", 30)
+    window.until(TO_THE_LAST + "return document.getElementById('step').innerText.startsWith('step 7 ')", 30)
     step_to(window, 8)
     assert window.log() == []
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from policies import Agent
 
 COOKIE = "live"
-SCRIPTS = ("live.js", "live_drive.js", "live_edit.js", "live_form.js", "live_train.js")
+SCRIPTS = ("live.js", "live_drive.js", "live_sheet.js", "live_edit.js", "live_form.js", "live_train.js")
 MOST_TABS = 64
 WORKERS = 8  # threads that compute for all tabs
 BYE_S = 2  # that open connections get when the server ends
