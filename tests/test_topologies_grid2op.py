@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bz2
 from datetime import datetime
-from math import sqrt
+from math import isfinite, sqrt
 from pathlib import Path
 
 import pytest
@@ -69,7 +69,7 @@ def test_a_scenario_is_given_by_its_path_and_runs(folder: Path) -> None:
     env = LoadBalancer(EnvConfig(topology=grid, horizon=2, dt_h=1 / 12, split="all", forecast_h=(1 / 12,)))
     env.reset(seed=0)
     _, reward, *_ = env.step(env.action_space.sample())
-    assert reward <= 0
+    assert isfinite(reward)
 
 
 def test_demand_below_zero_is_infeed(folder: Path) -> None:
