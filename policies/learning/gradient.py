@@ -21,7 +21,7 @@ from torch import Tensor
 
 from envs import GridBatch, Transition, loading, of_parts, view_of
 from grid import Inputs, Outcome, Setpoint, State, settlement, step_costs
-from grid.physics import Limits, Outages, initial_state, limits, step
+from grid.physics import TINY_MW, Limits, Outages, initial_state, limits, step
 from policies.learning.descent import Losses, descend
 from policies.learning.lines_out import TensorOutages
 from policies.networks import GraphActorCriticPolicy
@@ -101,7 +101,9 @@ class GradientLearner:
                 tripped = None if done.tripped is None else _tensor(done.tripped)
             true, actual = known, now
             if goes_along or batch.outlook.gate:
-                true, actual = self._as_tensors(batch.outlook.inputs(t), state, lines_out)
+                inputs = batch.outlook.inputs(t)
+                inputs = with_losses(inputs, cast(Transition, batch.last).outcome) if is_ac else inputs
+                true, actual = self._as_tensors(inputs, state, lines_out)
             state, outcome = step(arrays, state, setpoint, true, actual)
             outcome = dataclasses.replace(outcome, tripped=tripped)
             if is_ac:
@@ -119,6 +121,12 @@ class GradientLearner:
         now = limits(self._action_map.arrays, state, given)
         lines: Any = TensorOutages.of(outages)  # which offers the same on tensors
         return given, dataclasses.replace(now, outages=lines)
+
+
+def with_losses(inputs: Inputs, done: Outcome) -> Inputs:
+    """The same with losses as demand, so that in DC, too, what was scheduled for them finds its use."""
+    lost_frac = done.loss_mw / np.maximum(done.served_mw.sum(1), TINY_MW)
+    return dataclasses.replace(inputs, load_mw=inputs.load_mw * (1.0 + lost_frac[:, None]))
 
 
 def around_ac(linear: Outcome, done: Outcome) -> Outcome:
