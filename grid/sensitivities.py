@@ -6,17 +6,15 @@ DC power flow in MATPOWER's convention (MATPOWER User's Manual, "DC Modeling"): 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import networkx as nx
 import numpy as np
+from scipy.sparse import coo_array, csc_array, csr_array
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import splu
 
 from grid.errors import GridError
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
-SMALL_NODES = 60  # up to here matrices are dense, as importing scipy takes longer than all the rest
 
 CLOSED = 1e-6  # most MW off at a node per MW injected, and one over the most MW on a line; sound grids are far from it
 LINE_FIELDS = ("line_from", "line_to", "reactance_pu", "tap", "shift_deg", "base_mva")  # what flows depend on
@@ -24,7 +22,7 @@ PROBES = 4  # random injections that have to close
 
 
 class LineModel:
-    """Flows of E lines from injections at N nodes, by a sparse factorisation of their susceptances; a dense one of few.
+    """Flows of E lines from injections at N nodes, by a sparse factorisation of their susceptances.
 
     The slack is spread evenly over each connected part, so that flows do not depend on the order of the nodes.
     The ends of an ideal connector (reactance 0) are one electrical point; what it carries is the balance of its side.
@@ -42,8 +40,7 @@ class LineModel:
         start, end = columns["line_from"], columns["line_to"]
         nodes, lines = len(part), len(start)
         self._part = part
-        make: Any = dense_rows_of if nodes <= SMALL_NODES else rows_of
-        self._mean = make(part, np.arange(nodes), 1.0 / np.bincount(part)[part], (int(part.max()) + 1, nodes))
+        self._mean = rows_of(part, np.arange(nodes), 1.0 / np.bincount(part)[part], (int(part.max()) + 1, nodes))
         self._connectors = np.flatnonzero(columns["reactance_pu"] == 0)
         real = np.flatnonzero(columns["reactance_pu"] != 0)
         with np.errstate(over="ignore"):
@@ -56,29 +53,26 @@ class LineModel:
         free[point[np.unique(part, return_index=True)[1]]] = False  # one point of each part is grounded
         place = np.where(free, np.cumsum(free) - 1, -1)[point]  # (N,) column of each node's angle
         kept = np.flatnonzero(place >= 0)
-        self._gather = make(place[kept], kept, np.ones(len(kept)), (int(free.sum()), nodes))
+        self._gather = rows_of(place[kept], kept, np.ones(len(kept)), (int(free.sum()), nodes))
         ends, signs = np.concatenate([start, end]), np.repeat([1.0, -1.0], lines)
         # (E, N) +1 at the from end, −1 at the to end
-        incidence = make(np.tile(np.arange(lines), 2), ends, signs, (lines, nodes))
-        merged = incidence[real] @ self._gather.T
-        driving = make(np.arange(len(real)), np.arange(len(real)), suscept_pu, (len(real), len(real))) @ merged
-        self._drive = make(real, np.arange(len(real)), np.ones(len(real)), (lines, len(real))) @ driving
+        incidence = rows_of(np.tile(np.arange(lines), 2), ends, signs, (lines, nodes))
+        merged = csr_array(incidence[real] @ self._gather.T)
+        self._drive = csr_array(rows_of(real, np.arange(len(real)), suscept_pu, (lines, len(real))) @ merged)
         try:
-            with np.errstate(over="ignore", invalid="ignore"):
-                nodal = merged.T @ driving
-            self._factor = _factorised(nodal) if nodal.shape[0] else None
-        except (RuntimeError, np.linalg.LinAlgError) as error:
+            nodal = csc_array(merged.T @ (merged.multiply(suscept_pu[:, None])))
+            self._factor = splu(nodal, permc_spec="MMD_AT_PLUS_A") if nodal.shape[0] else None
+        except RuntimeError as error:
             raise _undefined() from error
         # what a connector carries: the balance of its from side, less what other lines there carry away
-        self._side = sides(start, end, self._connectors, nodes, make)  # (C, N)
-        is_line = make(real, real, np.ones(len(real)), (lines, lines))
-        self._leaving = self._side @ incidence.T @ is_line  # (C, E)
+        self._side = sides(start, end, self._connectors, nodes)  # (C, N)
+        is_line = np.ones(lines)
+        is_line[self._connectors] = 0.0
+        self._leaving = csr_array((self._side @ incidence.T).multiply(is_line))  # (C, E)
 
         shift_mw = np.zeros(lines)
         shift_mw[real] = -columns["base_mva"] * suscept_pu * np.deg2rad(columns["shift_deg"][real])
-        with np.errstate(over="ignore", invalid="ignore"):  # what is absurd is refused below
-            # (E,) caused by phase shifts alone
-            self.offset_mw = shift_mw - self.driven((incidence.T @ shift_mw)[None])[0]
+        self.offset_mw = shift_mw - self.driven((incidence.T @ shift_mw)[None])[0]  # (E,) caused by phase shifts alone
         self.offset_mw[self._connectors] = -(self._leaving @ self.offset_mw)
         self._check(incidence)
 
@@ -117,7 +111,7 @@ class LineModel:
         """(E, N) flow per injection."""
         return np.ascontiguousarray(self.driven(np.eye(len(self._part))).T)
 
-    def _check(self, incidence: Any) -> None:
+    def _check(self, incidence: csr_array) -> None:
         """Raise where random injections do not come out of the lines again, or make them carry absurd flows."""
         probe = np.random.default_rng(0).standard_normal((PROBES, len(self._part)))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -127,59 +121,15 @@ class LineModel:
             raise _undefined()
 
 
-class _Dense:
-    """What ``splu`` gives, of a small dense matrix."""
-
-    def __init__(self, matrix: np.ndarray) -> None:
-        self._matrix = matrix
-        self.solve(np.zeros((len(matrix), 1)))  # which fails where it is singular
-
-    def solve(self, right: np.ndarray) -> np.ndarray:
-        """The solution (N, K) for right sides (N, K)."""
-        return np.linalg.solve(self._matrix, right)
-
-
-def _factorised(matrix: Any) -> Any:
-    """What solves by this matrix.
-
-    Raises:
-        RuntimeError, LinAlgError: it is singular.
-    """
-    if isinstance(matrix, np.ndarray):
-        return _Dense(matrix)
-    from scipy.sparse import csc_array
-    from scipy.sparse.linalg import splu
-
-    return splu(csc_array(matrix), permc_spec="MMD_AT_PLUS_A")
-
-
 def connected(start: np.ndarray, end: np.ndarray, nodes: int) -> np.ndarray:
-    """(N,) number of the connected part of each node, by the given lines; parts are numbered by their first nodes."""
-    if nodes > SMALL_NODES:
-        from scipy.sparse.csgraph import connected_components
-
-        links = rows_of(start, end, np.ones(len(start)), (nodes, nodes))
-        return connected_components(links, directed=False)[1].astype(np.intp)
-    root = list(range(nodes))
-    for ends in zip(start.tolist(), end.tolist(), strict=True):
-        a, b = sorted(root[each] for each in ends)
-        if a != b:
-            root = [a if each == b else each for each in root]
-    return np.unique(root, return_inverse=True)[1].astype(np.intp)
+    """(N,) number of the connected part of each node, by the given lines."""
+    links = coo_array((np.ones(len(start)), (start, end)), shape=(nodes, nodes))
+    return connected_components(links, directed=False)[1].astype(np.intp)
 
 
 def rows_of(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> csr_array:
-    """A sparse matrix from its entries; those in the same place add up."""
-    from scipy.sparse import coo_array
-
+    """A sparse matrix from its entries."""
     return coo_array((values, (rows, columns)), shape=shape).tocsr()
-
-
-def dense_rows_of(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The same as a dense matrix."""
-    matrix = np.zeros(shape)
-    np.add.at(matrix, (rows, columns), values)
-    return matrix
 
 
 def _undefined() -> GridError:
@@ -187,8 +137,8 @@ def _undefined() -> GridError:
     return GridError("lines", found, "flows that are defined", "correct negative and tiny reactances")
 
 
-def sides(start: np.ndarray, end: np.ndarray, connectors: np.ndarray, nodes: int, make: Any = rows_of) -> Any:
-    """(C, N) 1 where a node is on the from side of a connector, by connectors alone; sparse, or as it is made."""
+def sides(start: np.ndarray, end: np.ndarray, connectors: np.ndarray, nodes: int) -> csr_array:
+    """(C, N) 1 where a node is on the from side of a connector, by connectors alone."""
     forest: nx.Graph[int] = nx.Graph()
     forest.add_edges_from((int(start[line]), int(end[line])) for line in connectors)
     found: list[list[int]] = []
@@ -199,4 +149,4 @@ def sides(start: np.ndarray, end: np.ndarray, connectors: np.ndarray, nodes: int
         forest.add_edge(a, b)
     rows = np.repeat(np.arange(len(found)), [len(side) for side in found])
     inside = np.array([node for side in found for node in side], dtype=np.intp)
-    return make(rows, inside, np.ones(len(inside)), (len(found), nodes))
+    return rows_of(rows, inside, np.ones(len(inside)), (len(found), nodes))
