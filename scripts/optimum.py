@@ -37,8 +37,9 @@ class OptimumWorld(DatedWorld):
 class OptimumCommand(CommonJson):
     """Compute the cheapest way to run one episode of the test part, with perfect foresight.
 
-    In AC it is a reference and no bound: the programme, corrected at the AC solution of its schedule. A year of a large
-    grid is planned week by week; then it says what the best schedule costs at least.
+    In AC it is a reference and no bound: the programme, corrected at the AC solution of its schedule.
+
+    A year of a large grid is planned week by week; then it says what the best costs at least.
     """
 
     grid: GridName

@@ -66,7 +66,7 @@ def test_the_price_of_load_shedding_is_the_least_of_nodes_with_demand():
 
 def rows_of(day, rows):
     """The numbers of some rows of a day."""
-    names = [item.name for item in dataclasses.fields(Day) if item.name not in ("groups", "correction")]
+    names = [item.name for item in dataclasses.fields(Day) if item.name not in ("groups", "correction", "starts")]
     return {name: getattr(day, name)[rows] for name in names}
 
 

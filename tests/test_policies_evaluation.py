@@ -139,7 +139,7 @@ def test_progress_rises_to_1():
     shares = [done for done, _ in told]
     assert shares == sorted(shares)
     assert shares[-1] == 1
-    assert {what for _, what in told} == {"random", "optimum"}
+    assert {what for _, what in told} == {"merit", "random", "optimum"}
     assert len({done for done, what in told if what == "random"}) > 10
 
 

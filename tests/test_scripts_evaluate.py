@@ -64,7 +64,10 @@ def test_evaluate_leaves_mpc_out_on_large_grids_and_says_how_to_have_it(
         ("evaluate", "evaluate: found no grid; allowed: a run, or --grid"),
         ("evaluate merit", "evaluate: found no grid; allowed: a run, or --grid"),
         ("evaluate triangle", "triangle: found no such run; allowed: the folder of a run"),
-        ("evaluate merrit --grid triangle", "merit, redispatch, mpc, mpc-n1, smpc, plan; did you mean 'merit'?"),
+        (
+            "evaluate merrit --grid triangle",
+            "merit, redispatch, economic, mpc, mpc-n1, smpc, plan; did you mean 'merit'?",
+        ),
         ("evaluate triangle", "for the grid write --grid triangle"),
         ("evaluate --grid triangel", "did you mean 'triangle'?"),
     ],

@@ -273,7 +273,7 @@ REFUSED = {
     "episode: found none; allowed: a running episode": {"do": "step"},
     "nodes: found 3,001 of them; allowed: at most 3,000": {"do": "check", "grid": {"nodes": [{}] * 3001}},
     "found no such grid; allowed: case118": {"do": "open", "name": "/etc/passwd"},
-    "the suffix '.zip'": {"do": "open", "name": "a.zip", "content": ""},
+    "the suffix '.exe'": {"do": "open", "name": "a.exe", "content": ""},
     "what is no base64": {"do": "open", "name": "a.json", "content": "%%%"},
     "message: seconds: found 'soon'": {"do": "train", "grid": "GRID", "policy": "mlp", "seconds": "soon"},
     "5 to 3600 seconds": {"do": "train", "grid": "GRID", "policy": "mlp", "seconds": 1},

@@ -77,7 +77,10 @@ def test_an_evaluation_with_other_outages_or_overload_is_not_kept(run: CommandLi
     title = " ".join(run.ok(*words, *lines).split())
     assert "seed 0, overloaded lines trip, out of service: plant-town from hour 5 for 6 h [95 % interval]" in title
     kept = json.loads((tmp_path / "own" / "evaluation.json").read_text("utf-8"))
-    assert (kept["trips"], kept["outages"]) == (True, [{"line": "plant-town", "start_h": 5, "duration_h": 6}])
+    assert (kept["trips"], kept["outages"]) == (
+        True,
+        [{"line": "plant-town", "start_h": 5, "duration_h": 6, "announced": True}],
+    )
 
 
 def test_a_run_goes_on_and_says_what_to_do_with_it(run: CommandLine, trained: Path, tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ def rich() -> Grid:
     about = {"x": 1.5, "y": -2.25, "base_kv": 110.0, "voltage_min_pu": 0.95, "voltage_max_pu": 1.05}
     voltage = {"gen_min_mvar": -10.0, "gen_max_mvar": 20.0, "voltage_set_pu": 1.02}
     costs = {"gen_cost_per_mwh": 1 / 3, "gen_cost_per_mw2h": 0.01, "co2_t_per_mwh": 0.4, "gen_reserve_frac": 0.5}
-    grid.add_source("1", gen_max_mw=50.0, gen_min_mw=5.0, gen_ramp_mw_per_h=10.0, **costs, **voltage, **about)
+    times = {"min_up_h": 2.0, "min_down_h": 3.0, "initial_on_h": -4.0}
+    starts = {"start_cost": 90.0, "no_load_cost_per_h": 5.0, "start_ramp_mw": 8.0, **times}
+    grid.add_source("1", gen_max_mw=50.0, gen_min_mw=5.0, gen_ramp_mw_per_h=10.0, **starts, **costs, **voltage, **about)
     grid.add_source("=sun, roof", gen_max_mw=7.0, gen_profile="roof")
     demand = {"load_profile": "street", "shed_cost_per_mwh": 500.0, "flex_max_frac": 0.2, "flex_cost_per_mwh": 90.0}
     grid.add_consumer("town", load_max_mw=30.0, load_max_mvar=5.0, shunt_mw=1.0, shunt_mvar=-2.0, **demand)

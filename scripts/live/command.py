@@ -16,8 +16,9 @@ from scripts.options import Common, World, default, number
 class Live(Common):
     """Edit a grid, run it yourself beside an agent and the optimum, and train on it, in the browser.
 
-    Only this machine and the browser with the printed address get in. Files go into the working folder alone. Ctrl-C
-    ends it, with the training that it began.
+    Only this machine and the browser with the printed address get in.
+
+    Files go into the working folder alone. Ctrl-C ends it, with the training that it began.
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GRID|RUN")] = "triangle"
