@@ -107,6 +107,22 @@ def solved(name: str, tmp_path: Path) -> tuple[Any, Path]:
     return network, path
 
 
+@pytest.mark.parametrize(("kind", "suffix"), [("CGMES", ".zip"), ("PSS/E", ".raw"), ("JIIDM", ".jiidm")])
+def test_a_network_is_the_same_in_every_format(tmp_path: Path, kind: str, suffix: str) -> None:
+    network = pytest.importorskip("pypowsybl.network").create_ieee14()
+    grids = []
+    for format_, path in (("XIIDM", tmp_path / "a.xiidm"), (kind, tmp_path / f"b{suffix}")):
+        network.save(path, format=format_)
+        grids.append(load(path).compile())
+    one, other = grids
+    assert len(one.line_names) == len(other.line_names)
+    same = ["load_max_mw", "load_max_mvar", "gen_max_mw", "reactance_pu", "resistance_pu"]
+    if kind != "CGMES":  # which has one charging for both ends of a line between two nominal voltages
+        same.append("charging_pu")
+    for column in same:
+        np.testing.assert_allclose(np.sort(getattr(one, column)), np.sort(getattr(other, column)), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "name", ["ieee9", "ieee14", "ieee30", "ieee57", "ieee118", "ieee300", "eurostag_tutorial_example1_network"]
 )
