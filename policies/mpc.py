@@ -8,7 +8,7 @@ import numpy as np
 
 from envs import GridBatch
 from grid import Inputs, Setpoint, cores
-from grid.physics import committed, is_asked
+from grid.physics import asking, committed
 from grid.planning import Programme, Solution, programme_of
 
 WINDOW_H = 24.0
@@ -75,10 +75,10 @@ class Mpc:
             plans = list(pool.map(plan, range(batch.batch_size)))
         gen_mw = np.stack([plan.gen_mw[0] + plan.curtailed_mw[0] - plan.spill_mw[0] for plan in plans])
         store_mw = np.stack([plan.discharge_mw[0] - plan.charge_mw[0] for plan in plans])
-        now = committed(batch.limits, is_asked(batch.arrays, gen_mw))  # the solver may miss them by a rounding
-        return Setpoint(
-            np.clip(gen_mw, now.gen_lo_mw, now.gen_hi_mw), np.clip(store_mw, now.store_lo_mw, now.store_hi_mw)
-        )
+        is_on = np.stack([np.full(gen_mw.shape[1], True) if plan.on is None else plan.on[0] for plan in plans])
+        now = committed(batch.limits, is_on)  # the solver may miss them by a rounding
+        gen_mw = asking(batch.arrays, np.clip(gen_mw, now.gen_lo_mw, now.gen_hi_mw), is_on)
+        return Setpoint(gen_mw, np.clip(store_mw, now.store_lo_mw, now.store_hi_mw))
 
 
 class SecureMpc(Mpc):

@@ -13,6 +13,7 @@ import numpy as np
 
 from envs import EnvConfig, GridBatch, Recorder, steps_to_draw
 from grid import Episode, Grid, GridError, Setpoint, nearest
+from grid.physics import asking
 from grid.planning import Optimum, optima
 from policies import BASELINES, Policy, allowed_runs, find_run, rollout, run_episodes, shipped
 from topologies import GENERATED_PREFIX, NAME_PREFIXES, ProfileSource, load, names
@@ -40,6 +41,9 @@ class Schedule:
         self.nodal_prices = [plan.nodal_price_per_mwh for plan in plans]
         self._powers = {name: np.stack([getattr(plan, name) for plan in plans], axis=1) for name in POWERS}
         self._powers["gen_mw"] += np.stack([plan.curtailed_mw for plan in plans], axis=1)
+        if batch.arrays.stoppable.size:
+            is_on = np.stack([cast(np.ndarray, plan.on) for plan in plans], axis=1)
+            self._powers["gen_mw"] = asking(batch.arrays, self._powers["gen_mw"], is_on)
 
     def act(self, batch: GridBatch) -> Setpoint:
         """The schedule of the coming step."""

@@ -15,6 +15,8 @@ from grid.physics.limits import Choice, Limits
 from grid.physics.protection import SOON_H
 from grid.state import Array, Inputs, State
 
+LEAST_ASKED_MW = 1e-9  # of a plant that is on and has no least output
+
 
 def choose(arrays: GridArrays, state: State, inputs: Inputs, now: Limits) -> Limits:
     """The limits of a step whose plants may start and stop, from those of plants that all stay on.
@@ -36,6 +38,17 @@ def choose(arrays: GridArrays, state: State, inputs: Inputs, now: Limits) -> Lim
 def is_asked(arrays: GridArrays, gen_mw: Array) -> Array:
     """(B, N) whether an output that is asked for, (B, N), asks for the plant to be on."""
     return (gen_mw > 0) & (gen_mw >= arrays.gen_min_mw / 2)
+
+
+def asking(arrays: GridArrays, gen_mw: Array, is_on: Array) -> Array:
+    """(..., N) what to ask for so that ``is_asked`` reads what is on, (..., N), whatever it is to give.
+
+    What is on may give less than half its least output, where availability is low or others spill, or nothing.
+    """
+    xp = namespace(gen_mw)
+    can_stop = xp.isfinite(arrays.initial_on_h)
+    least_mw = xp.where(is_on & can_stop, xp.maximum(arrays.gen_min_mw, LEAST_ASKED_MW), 0.0)
+    return xp.where(is_on | ~can_stop, xp.maximum(gen_mw, least_mw), 0.0)
 
 
 def committed(now: Limits, is_on: Array) -> Limits:

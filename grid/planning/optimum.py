@@ -8,7 +8,7 @@ import numpy as np
 
 from grid.arrays import GridArrays
 from grid.costs import Prices, settlement, step_costs, store_value_per_mwh
-from grid.physics import committed, hours_on, is_asked, limits
+from grid.physics import committed, hours_on, limits
 from grid.planning.programme import Programme, Solution
 from grid.planning.starts import GAP_FRAC, TIME_S, programme_of
 from grid.state import Inputs, Outcome, State
@@ -98,7 +98,7 @@ def can_follow(arrays: GridArrays, plan: Solution, inputs: Inputs) -> bool:
     now = limits(arrays, before, inputs)
     asked_mw = plan.gen_mw + plan.curtailed_mw
     if plan.on is not None:
-        now = committed(now, is_asked(arrays, asked_mw))
+        now = committed(now, plan.on)
     store_mw = plan.discharge_mw - plan.charge_mw
     excess = (
         np.minimum(plan.charge_mw, plan.discharge_mw),

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from envs import GridBatch, of_parts
 from grid import Setpoint, cores
-from grid.physics import ac_flow
+from grid.physics import ac_flow, asking
 from grid.planning import Solution, ac_reference, programme_of
 from policies.learning.descent import Losses, descend
 from policies.learning.gradient import CRITIC_WEIGHT, discounted, mean_action
@@ -86,6 +86,8 @@ class ImitationLearner:
         gen_mw, store_mw = np.zeros((2, batch.horizon, batch.batch_size, len(batch.arrays.node_names)))
         for i, plan in plans.items():
             gen_mw[:, i] = plan.gen_mw + plan.curtailed_mw - plan.spill_mw
+            if plan.on is not None:
+                gen_mw[:, i] = asking(batch.arrays, gen_mw[:, i], plan.on)
             store_mw[:, i] = plan.discharge_mw - plan.charge_mw
         seen, actions, rewards = [], [], []
         for gen, store in zip(gen_mw, store_mw, strict=True):
