@@ -214,6 +214,8 @@ def test_figures_are_those_of_the_step(window, alone, episode):
         said = window.text(".figures").split("\n")
         cost = sum(term[: step + 1].sum() for term in episode.costs.values())
         assert f"{number(float(episode.shed_mw[step].sum()))} MW" in said
+        served_frac = 1 - (episode.shed_mw[step] + episode.curtailed_mw[step]).sum() / episode.load_mw[step].sum()
+        assert any(each.endswith("%") and abs(float(each[:-1]) - 100 * served_frac) < 0.6 for each in said)
         assert number(float(f"{cost:.6g}")) in said
         assert number(float(f"{episode.reward[: step + 1].sum():.6g}")) in said
 

@@ -7,12 +7,11 @@ const FASTEST = 1.25; // chevrons of overloaded lines get no faster than this
 
 /** Make an episode the one that is shown; what happened in it is taken up by takeSteps. */
 function takeGrid(given) {
-  data = given;
+  data = { ...given, demand_total: [] };
   [NODES, LINES, STEPS] = [data.nodes.length, data.lines.length, Math.max(data.steps, 1)];
   LARGEST_MW = Math.max(0, ...data.gen_max, ...data.load_max) || 1;
   inAc = data.band.length > 0;
   DAYS = Math.max(1, Math.ceil((data.start_hour + data.steps * data.dt_h) / 24 - 1e-9));
-  data.demand_total = [];
   [known, LAST] = [0, 0];
   const table = (count) => Array.from({ length: count }, () => new Float64Array(STEPS));
   [demand, available] = [table(NODES), table(NODES)];
