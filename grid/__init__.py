@@ -10,6 +10,7 @@ Symbols in docstrings: B batch, N nodes, E lines, T steps, A controllable nodes.
 from grid.arrays import GridArrays
 from grid.check import LARGEST, LARGEST_BASE_MVA, LEAST_BASE_MVA
 from grid.cluster import workers
+from grid.compile_time import compiling_s
 from grid.costs import (
     TERMS,
     Prices,
@@ -73,6 +74,7 @@ __all__ = [
     "beside",
     "by_arrays",
     "check_writable",
+    "compiling_s",
     "connected",
     "cores",
     "describe",

@@ -18,6 +18,7 @@ os.environ.setdefault("NUMBA_DISABLE_ERROR_MESSAGE_HIGHLIGHTING", "1")  # else i
 
 from numba import config, njit
 
+from grid.compile_time import compiling
 from grid.executor import cores
 
 Array = np.ndarray
@@ -51,13 +52,14 @@ def compiled_exactly(function: Callable[..., Any]) -> Any:
 
 def _told(compile_: Callable[..., Any], *args: Any) -> Any:
     _tell()
-    return compile_(*args)
+    with compiling():
+        return compile_(*args)
 
 
 @cache
 def _tell() -> None:
     """Say what the caller waits for, once in a process; nothing is said where machine code is kept."""
-    logging.getLogger(__name__).warning("compiling for this machine: up to a minute; later runs find it made")
+    logging.getLogger(__name__).warning("compiling for this machine: a minute or a few; later runs find it made")
 
 
 def _index(load: Callable[[], dict[Any, Any]]) -> dict[Any, Any]:

@@ -44,7 +44,7 @@ class Evaluate(CommonJson):
         tyro.conf.arg(name="RUN|POLICY", metavar="RUN|POLICY...", help_behavior_hint="(default: all but smpc, mpc-n1)"),
     ] = ()
     """runs, by folder, name in runs/ or that of a shipped agent, beside the policies; or the policies that are named:
-    random, merit, redispatch, mpc, mpc-n1, smpc, plan"""
+    random, merit, redispatch, economic, mpc, mpc-n1, smpc, plan"""
     grid: Annotated[str | None, tyro.conf.arg(metavar="GRID", help_behavior_hint="(default: the run's own)")] = None
     """bundled name or path of another grid file; required without a run"""
     task: Annotated[str | None, tyro.conf.arg(metavar="TASK"), default("the world of the run")] = None

@@ -206,7 +206,7 @@ def _congested(
 def _text(value: dict[str, Any]) -> list[str]:
     exact = "exact: the schedule costs this" if value["exact"] else "only a bound: no schedule may be this cheap"
     if "bound" in value:
-        way = f"the best found in {value['time_limit_s']:g} s" if "time_limit_s" in value else "by weeks"
+        way = f"the best found in at most {value['time_limit_s']:g} s" if "time_limit_s" in value else "by weeks"
         exact = f"{way}: the schedule costs this" if value["exact"] else f"{way}: no schedule may be this cheap"
     exact = "lines that trip: a reference for lines that hold, not a bound" if value["trips"] else exact
     exact = "AC: a reference, not a bound" if "flow" in value else exact

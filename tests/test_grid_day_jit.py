@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CALLEE = "from jit import compiled\n@compiled\ndef number():\n    return {}\n"
 CALLER = "from callee import number\nfrom jit import compiled\n@compiled\ndef twice():\n    return 2 * number()\n"
 ASK = "from caller import twice; print(twice(), twice())"
-TOLD = "compiling for this machine: up to a minute; later runs find it made\n"
+TOLD = "compiling for this machine: a minute or a few; later runs find it made\n"
 
 
 @pytest.fixture

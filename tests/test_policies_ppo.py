@@ -13,6 +13,7 @@ import torch
 from congested import congested_grid
 from envs import EnvConfig
 from grid import GridError
+from grid.compile_time import compiling
 from grid.graph import Series
 from policies import TrainConfig, load_agent, resume, train
 from policies.agent import Agent
@@ -206,6 +207,13 @@ def test_ppo_that_follows_another_stage_looks_less_often_at_larger_batches():
     assert (after.n_epochs, after.batch_size) == (2, 3 * alone.batch_size)
     assert TrainConfig(policy="mlp", stages=("gradient", "ppo"), n_epochs=5).n_epochs == 5
     assert TrainConfig(policy="mlp", stages=("ppo",), n_envs=7).n_envs == 7
+
+
+def test_compiling_takes_nothing_of_the_time():
+    budget = Budget(small(seconds=1000.0), started_s=time.perf_counter() - 400)
+    with compiling(), compiling():
+        time.sleep(0.2)
+    assert budget.elapsed_s == pytest.approx(400, abs=0.1)
 
 
 def test_a_budget_of_both_ends_with_the_first():

@@ -6,6 +6,7 @@ import time
 from itertools import accumulate
 from math import inf
 
+from grid import compiling_s
 from policies.config import STAGE_SHARES, TrainConfig
 
 ROUNDING = 1e-9
@@ -17,6 +18,7 @@ class Budget:
     def __init__(self, config: TrainConfig, started_s: float | None = None, spent_s: float = 0.0) -> None:
         self.steps, self.seconds = config.steps or inf, config.seconds or inf
         self.started_s = (time.perf_counter() if started_s is None else started_s) - spent_s
+        self._compiled_s = compiling_s()
         self.reserve_s = 0.0  # time to keep for what comes after the last update
         self.begun_frac = 0.0  # share used before the first update, which no stage has to bear
         ends = list(accumulate(STAGE_SHARES[stage] for stage in config.plan))
@@ -29,8 +31,8 @@ class Budget:
 
     @property
     def elapsed_s(self) -> float:
-        """Time used, that of earlier parts of a resumed run included."""
-        return time.perf_counter() - self.started_s
+        """Time used, with that of earlier parts of a resumed run and without that of compiling."""
+        return time.perf_counter() - self.started_s - (compiling_s() - self._compiled_s)
 
     def done_frac(self, steps: int) -> float:
         """Share used after so many steps, in [0, 1]."""
