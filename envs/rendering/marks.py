@@ -16,12 +16,19 @@ _OUTAGE_COLOURS = {TRIPPED: style.VERMILION, OUT: style.MUTED}
 _DASHES = (0, (2.2, 1.6))  # in widths of the line
 
 
-def draw_off(canvas: Canvas, shapes: list[Floats]) -> None:
-    """Draw plants that are off: empty, with a dashed grey rim; shapes (corners, 2) of each."""
+def draw_off(canvas: Canvas, shapes: list[Floats], points: Floats) -> None:
+    """Draw plants that are off: empty, with a dashed grey rim and a word.
+
+    Args:
+        shapes: (corners, 2) of each node.
+        points: (n, 2) their middles.
+    """
     canvas.stamp(
         PolyCollection(shapes, facecolors=style.PAPER, edgecolors=style.PAPER, linewidths=2.5),
-        PolyCollection(shapes, facecolors="none", edgecolors=style.MUTED, linewidths=1.6, linestyles=(0, (2.2, 1.6))),
+        PolyCollection(shapes, facecolors="none", edgecolors=style.MUTED, linewidths=1.6, linestyles=[_DASHES]),
     )
+    for x, y in points.tolist():
+        canvas.text(x, y, "off", 8, style.INK, bold=True, align="center", halo=True)
 
 
 def draw_dark(canvas: Canvas, shapes: list[Floats], points: Floats, radius: Floats) -> None:
