@@ -160,7 +160,7 @@ class Network:
         canvas.draw(over)
         off = np.flatnonzero(moment.on < 0.5).tolist()
         if off:
-            draw_off(canvas, [self._shapes[n] for n in off], self.points[off])
+            draw_off(canvas, [self._shapes[n] for n in off])
         self._draw_dark(moment)
         for label, (x, y) in zip(self.labels, self.label_points.tolist(), strict=True):
             if np.isfinite(x):

@@ -277,7 +277,7 @@ function drawOff(pen, colours, x, y, size) {
   stroke(pen, path, colours.muted, 2);
   pen.setLineDash([]);
   pen.font = `bold 11px ${FONT}`;
-  writeTexts(pen, [{ text: "off", x, y }], colours.paper, colours.ink);
+  writeTexts(pen, [{ text: "off", x, y: y + size / 4 }], colours.paper, colours.ink);
 }
 
 /** Beside the middle of a line, on the side where it hides nothing; above, if there is such a side; none: undefined. */
