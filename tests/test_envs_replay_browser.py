@@ -297,7 +297,7 @@ def test_plants_that_are_off_are_told_and_explained(window, tmp_path, episode):
     on[5:7, plant] = 0
     window.open(replay(replace(episode, on=on), tmp_path / "replay.html"))
     assert "plant that is off" in window.text("#legend")
-    choose(window, episode.node_names[plant])
+    choose(window, f"node {plant}")
     said = []
     for step in (4, 5, 7):
         seek(window, step)
