@@ -48,7 +48,7 @@ AC_SHAPES = {
 
 OF_AC = tuple(name for names in AC_SHAPES.values() for name in names)
 
-MAYBE_SHAPES = {"gen_profiled": "N", "nodal_price_per_mwh": "TN", "on": "TN"}
+MAYBE_SHAPES = {"gen_profiled": "N", "nodal_price_per_mwh": "TN", "on": "TN", "stoppable": "N"}
 """What an episode may have beside them, with its axes."""
 
 
@@ -114,6 +114,7 @@ class Episode:
     gen_profiled: np.ndarray | None = None  # (N,) 1 where the output follows sun, wind or another profile, else 0
     nodal_price_per_mwh: np.ndarray | None = None  # (T, N) of an optimum: dual of the balance of each node
     on: np.ndarray | None = None  # (T, N) 0 where a plant is off, else 1; None: none of the grid stops
+    stoppable: np.ndarray | None = None  # (N,) 1 where a plant starts and stops, else 0; None: none of the grid
 
     @property
     def is_ac(self) -> bool:
@@ -250,6 +251,8 @@ def describe(arrays: GridArrays) -> dict[str, Any]:
     sizes = ("gen_max_mw", "load_max_mw", "store_max_mwh")
     profiled = np.array([name is not None for name in arrays.gen_profile], dtype=np.int8)
     about = {"grid_name": arrays.name, "gen_profiled": profiled}
+    if arrays.stoppable.size:
+        about["stoppable"] = np.isin(np.arange(len(arrays.node_names)), arrays.stoppable).astype(np.int8)
     return about | {name: getattr(arrays, name) for name in same + sizes}
 
 

@@ -27,7 +27,8 @@ def units(episode: Episode) -> Columns:
     """One row a step and unit, step by step.
 
     ``available_mw`` is the output at most of a source and the demand of a consumer; ``curtailed_mw`` is output of sun,
-    wind and whatever else follows a profile that was not taken, or flexible demand cut as asked.
+    wind and whatever else follows a profile that was not taken, or flexible demand cut as asked. ``on`` is of plants
+    that start and stop, and there only where the grid has some.
     """
     delivered = episode.gen_mw - episode.spill_mw
     unused = np.where(episode.is_profiled, np.maximum(episode.gen_avail_mw - delivered, 0.0), 0.0)
@@ -55,6 +56,9 @@ def units(episode: Episode) -> Columns:
         table[name] = by_kind[kind, :, node].T.ravel()
         if name == "mw":
             table["mwh"] = table["mw"] * episode.dt_h
+    if episode.on is not None and episode.stoppable is not None:
+        told = (kind == SOURCE) & (episode.stoppable[node] > 0)
+        table["on"] = np.where(told, episode.on[:, node] > 0, None).ravel()
     for name, values in (("nodal_price_per_mwh", episode.nodal_price_per_mwh), ("voltage_pu", episode.voltage_pu)):
         if values is not None:
             table[name] = values[:, node].ravel()

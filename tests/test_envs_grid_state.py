@@ -399,3 +399,32 @@ def test_pictures_of_dated_series_show_dates(episode, words):
     later = replace(dated, start="2025-12-31T12:00:00", start_hour=12.0)
     assert time_of(later, 13, 24) == "Thu 1 Jan · 01:00"
     assert "1 Jan" in [label for _, label in time_ticks(later, 24, 7)]
+
+
+def with_a_plant_off(episode):
+    """The first source is off in steps 2 and 3, and may stop as no other may."""
+    plant = np.flatnonzero(episode.gen_max_mw > 0)[0]
+    on, gen_mw, stoppable = np.ones_like(episode.gen_mw), episode.gen_mw.copy(), np.zeros(len(episode.node_names))
+    on[2:4, plant], gen_mw[2:4, plant], stoppable[plant] = 0, 0, 1
+    return replace(episode, on=on, gen_mw=gen_mw, stoppable=stoppable)
+
+
+def test_a_plant_that_is_off_carries_the_word_and_the_legend_explains_it(episode, words):
+    renderer = GridStateRenderer(with_a_plant_off(episode))
+    assert words.count("plant that is off") == words.count("off") == 1  # in the legend
+    counts = []
+    for step in (1, 2, 3, 4):
+        words.clear()
+        renderer.frame(step)
+        counts.append(words.count("off"))
+    assert counts == [0, 1, 1, 0]
+    GridStateRenderer(episode).frame(2)
+    assert not {"off", "plant that is off"} & set(words)
+
+
+@pytest.mark.parametrize("cut_mw", [0.0, 1.0])
+def test_results_count_starts_beside_what_was_curtailed(episode, words, cut_mw):
+    cut = replace(with_a_plant_off(episode), curtailed_mw=np.full_like(episode.load_mw, cut_mw))
+    SimResultsRenderer(cut).frame(23)
+    assert words[words.index("starts") - 1] == "1"
+    assert ("curtailed MWh" in words) == (cut_mw > 0)

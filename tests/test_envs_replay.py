@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from envs.rendering.page import replay
 from envs.rendering.page.replay import DARK, LIGHT
-from envs.rendering.page.wire import _packed
+from envs.rendering.page.wire import _packed, happened
 from episodes import first_steps, make_episode
 from grid.episode import IN_SERVICE, OUT, TRIPPED
 from grid.errors import GridError
@@ -223,3 +223,14 @@ def test_policies_are_compared_in_the_same_episode_only(tmp_path, change):
     }[change]
     with pytest.raises(GridError, match="found another episode of 'random 4'; allowed: the same hours, demand and"):
         replay(episode, tmp_path / "replay.html", versus=other)
+
+
+def test_plants_that_are_off_are_in_the_page_where_there_are_such_plants(tmp_path):
+    made = make_episode(14, 6)
+    on = np.ones_like(made.gen_mw)
+    on[2:4, 0] = 0
+    _, data, _ = parts(page(tmp_path, replace(made, on=on)))
+    assert np.array_equal(unpacked(data["runs"][0]["off"], on.shape), 1 - on)
+    assert "off" not in parts(page(tmp_path, made))[1]["runs"][0]
+    since = happened([replace(made, on=on)], 3)["runs"][0]["off"]
+    assert np.array_equal(unpacked(since, on[3:].shape), 1 - on[3:])

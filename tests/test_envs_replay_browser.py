@@ -294,6 +294,22 @@ def test_lines_that_are_out_are_told_counted_and_explained(window, tmp_path, epi
     assert "lines out" not in window.text("#panels")
 
 
+def test_plants_that_are_off_are_told_and_explained(window, tmp_path, episode):
+    plant, on = int((episode.gen_max_mw > 0).argmax()), np.ones_like(episode.gen_mw)
+    on[5:7, plant] = 0
+    window.open(replay(replace(episode, on=on), tmp_path / "replay.html"))
+    assert "plant that is off" in window.text("#legend")
+    choose(window, f"node {plant}")
+    said = []
+    for step in (4, 5, 7):
+        seek(window, step)
+        said.append(window.run("return document.querySelector('#values td').innerText") == "off")
+    assert said == [False, True, False]
+    assert window.log() == []
+    window.open(replay(episode, tmp_path / "replay.html"))
+    assert "plant that is off" not in window.text("#legend")
+
+
 def test_two_policies_are_shown_side_by_side(window, pair, episode):
     window.open(pair)
     seek(window, 23)

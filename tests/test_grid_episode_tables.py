@@ -112,3 +112,15 @@ except GridError as error:
 """
     said = separate(code, tmp_path, ("pandas",)).stdout
     assert said.startswith("pandas: found no such package; allowed: tables as data frames; pip install load-balancer[t")
+
+
+def test_units_say_of_plants_that_stop_alone_whether_they_are_on(episode: Episode) -> None:
+    assert "on" not in episode.to_frame()
+    one = make_episode(6, 3)
+    plant, other = np.flatnonzero(one.gen_max_mw > 0)[0], np.flatnonzero(one.load_max_mw > 0)[0]
+    on, stoppable = np.ones_like(one.gen_mw), np.zeros(6)
+    on[1, plant], stoppable[plant] = 0, 1
+    table = replace(one, on=on, stoppable=stoppable).to_frame()
+    names = one.node_names
+    assert table[table["node"] == names[plant]]["on"].tolist() == [True, False, True]
+    assert table[table["node"] == names[other]]["on"].isna().all()

@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgba
 from envs.rendering import style
 from envs.rendering.canvas import Align, Canvas, fit
 from envs.rendering.layout import Box, Floats
-from envs.rendering.marks import OUTAGE_WORDS, draw_dark, draw_outages
+from envs.rendering.marks import OUTAGE_WORDS, draw_dark, draw_off, draw_outages
 from envs.rendering.network import Network
 from envs.rendering.playback import voltages
 from grid import KIND_NAMES, Episode
@@ -95,12 +95,15 @@ def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> float:
 
 
 def draw_event_legend(canvas: Canvas, network: Network, episodes: Sequence[Episode], x: float, y: float) -> float:
-    """Rows from (x, y) downwards for lines out of service and demand curtailed in these episodes; where they end."""
+    """Rows from (x, y) downwards for what is cut, off, dark or out of service in these episodes; where they end."""
     pen = _Pen(canvas, x, y)
     if any(episode.curtailed_mw.max(initial=0.0) > style.LEAST_MW for episode in episodes):
         pen.shape(style.CIRCLE, 8, style.LOOKS["consumer"].colour, style.PAPER, 1)
         pen.line(style.arc(0.4) * 11.5 + [pen.x + 13, pen.y], style.CURTAILED, 3.4, "butt")
         pen.word("demand curtailed")
+    if any(episode.on is not None for episode in episodes):
+        draw_off(canvas, [style.LOOKS["source"].shape * 11.5 + [pen.x + 13, pen.y]])
+        pen.word("plant that is off")
     if any((voltages(episode) <= 0).any() for episode in episodes):
         middle = np.array([[pen.x + 13, pen.y]])
         draw_dark(canvas, [style.CIRCLE * 8 + middle], middle, np.array([8.0]))

@@ -17,11 +17,15 @@ _DASHES = (0, (2.2, 1.6))  # in widths of the line
 
 
 def draw_off(canvas: Canvas, shapes: list[Floats]) -> None:
-    """Draw plants that are off: empty, with a dashed grey rim; shapes (corners, 2) of each."""
+    """Draw plants that are off: empty, with a dashed grey rim and the word; shapes (corners, 2) of each."""
     canvas.stamp(
         PolyCollection(shapes, facecolors=style.PAPER, edgecolors=style.PAPER, linewidths=2.5),
-        PolyCollection(shapes, facecolors="none", edgecolors=style.MUTED, linewidths=1.6, linestyles=(0, (2.2, 1.6))),
+        PolyCollection(shapes, facecolors="none", edgecolors=style.MUTED, linewidths=1.6, linestyles=[_DASHES]),
     )
+    for shape in shapes:
+        low, high = shape.min(0), shape.max(0)
+        x, y = float(low[0] + high[0]) / 2, float(low[1] + 0.27 * (high[1] - low[1]))  # where a triangle is wide
+        canvas.text(x, y, "off", 7.5, style.INK, bold=True, align="center", halo=True)
 
 
 def draw_dark(canvas: Canvas, shapes: list[Floats], points: Floats, radius: Floats) -> None:

@@ -152,7 +152,7 @@ def _sums(episode: Episode) -> Figures:
         figures.append(plain("losses MWh", np.cumsum(episode.loss_mw) * episode.dt_h))
     if episode.on is not None:
         started = np.diff(episode.on, axis=0, prepend=episode.on[:1]) > 0
-        figures = [plain("starts", np.cumsum(started.sum(1)).astype(float)), *figures[1:]]
+        figures = [plain("starts", np.cumsum(started.sum(1)).astype(float)), *figures[not is_cut :]]
     over = "overload MVAh" if episode.is_ac else f"overload{unit}"
     figures += [missing("unmet" + unit, unmet, VERMILION, words), missing(over, overload, VERMILION, words)]
     for name, values in (("cost", cost_by_step(episode)), ("return", episode.reward)):

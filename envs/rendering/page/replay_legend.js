@@ -16,6 +16,7 @@ function legendRows() {
     colour(c).forEach((each, i) => stroke(pen, path, each, width[i]));
   };
   if (has("source")) rows.push([node("source", 0.6), "source: output of available"]);
+  if (hasOff()) rows.push([(pen, c) => drawOff(pen, c, 20, 11, 9), "plant that is off"]);
   if (has("storage")) rows.push([node("storage", 0.5), "storage: charge"]);
   if (has("consumer")) rows.push([node("consumer", 0), "consumer: size is peak demand"]);
   if (data.load_max.some((mw) => mw > 0)) {

@@ -27,7 +27,7 @@ function takeGrid(given) {
   });
 }
 
-const OF_NODES = ["output", "spilled", "unmet", "curtailed", "discharge", "stored", "served", "fill", "unmetShare", "shortShare"];
+const OF_NODES = ["output", "spilled", "unmet", "curtailed", "discharge", "stored", "served", "fill", "unmetShare", "shortShare", "off"];
 const OF_LINES = ["flow", "outage", "loading", "pace", "way"];
 const TOTALS = ["reward", "unmetTotal", "curtailedTotal", "metTotal", "servedTotal", "returnSum", "costSum", "loss"];
 
@@ -42,6 +42,7 @@ function takeSteps({ at: first, count, runs: given, ...more }) {
     const raw = given[i];
     for (const name of OF_NODES.slice(0, 6)) unpack(run[name], raw[name], first, count);
     for (const name of inAc ? ["flow", "outage", "carried"] : ["flow", "outage"]) unpack(run[name], raw[name], first, count);
+    unpack(run.off, raw.off ?? {}, first, count);
     if (inAc) unpack(run.voltage, raw.voltage, first, count);
     raw.charge_frac.forEach((values, part) => add(run.charge[part], values));
     add(run.reward, raw.reward);
@@ -113,6 +114,7 @@ const OUTAGES = ["", "out of service", "tripped"];
 const hasCurtailed = () => runs.some((run) => run.curtailedTotal.some((mw) => mw > 1e-6));
 const hasOutage = (kind) => runs.some((run) => run.outage.some((values) => values.includes(kind)));
 const outageAt = (run, e, t) => run.outage[e][Math.min(Math.floor(t + 1e-9), LAST)];
+const hasOff = () => runs.some((run) => run.off.some((values) => values.includes(1)));
 const linesOut = (run, now) => run.outage.filter((values) => values[now]).length;
 
 /** 0 below capacity, 1 at capacity, 2 overloaded; lines that are out or without a capacity are never full. */
@@ -182,7 +184,7 @@ function facts(thing, run, t) {
   }
   const said = inAc ? [["voltage", run.voltage[i][now] > 0 ? `${run.voltage[i][now].toFixed(3)} pu` : "none: dark or collapsed"]] : [];
   if (data.gen_max[i] > 0) {
-    said.push(["output", mw(run.output[i][now])], ["available", mw(available[i][now])]);
+    said.push(["output", run.off[i][now] ? "off" : mw(run.output[i][now])], ["available", mw(available[i][now])]);
     if (run.spilled[i][now] > 0) said.push(["spilled", mw(run.spilled[i][now])]);
   }
   if (data.load_max[i] > 0) {

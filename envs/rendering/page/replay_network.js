@@ -133,6 +133,9 @@ function drawNetwork(pen, place, colours, run, t, marked) {
   drawGauges(pen, place, colours, run, t);
   if (inAc) drawDark(pen, place, colours, run, t);
   drawLayer(pen, place, place.layers.rims);
+  for (let n = 0; n < NODES; n++) {
+    if (run.off[n][Math.min(Math.floor(t + 1e-9), LAST)]) drawOff(pen, colours, place.x[n], place.y[n], place.radius[n]);
+  }
   drawBadges(pen, place, colours, run, t);
 }
 
@@ -261,6 +264,20 @@ function drawGauges(pen, place, colours, run, t) {
     }
     fill(pen, path, colours[kind].full);
   }
+}
+
+/** A plant that is off is empty, with a dashed rim and a word. */
+function drawOff(pen, colours, x, y, size) {
+  const path = new Path2D();
+  addNode(path, "source", x, y, size);
+  stroke(pen, path, colours.paper, 3.5);
+  fill(pen, path, colours.paper);
+  pen.lineCap = "butt";
+  pen.setLineDash([4, 3]);
+  stroke(pen, path, colours.muted, 2);
+  pen.setLineDash([]);
+  pen.font = `bold 11px ${FONT}`;
+  writeTexts(pen, [{ text: "off", x, y: y + size / 4 }], colours.paper, colours.ink);
 }
 
 /** Beside the middle of a line, on the side where it hides nothing; above, if there is such a side; none: undefined. */

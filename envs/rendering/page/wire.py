@@ -88,7 +88,8 @@ def _since(episode: Episode, first: int) -> Episode:
     shapes = shapes_of(episode.is_ac)
     series = {name: getattr(episode, name)[first:] for axes in ("TN", "SN", "TE", "T") for name in shapes[axes]}
     costs = {name: values[first:] for name, values in episode.costs.items()}
-    return replace(episode, **series, costs=costs, nodal_price_per_mwh=None)
+    on = None if episode.on is None else episode.on[first:]
+    return replace(episode, **series, costs=costs, nodal_price_per_mwh=None, on=on)
 
 
 def _run(episode: Episode) -> dict[str, Any]:
@@ -102,6 +103,7 @@ def _run(episode: Episode) -> dict[str, Any]:
         "stored": _packed(episode.store_mwh[-max(episode.steps, 1) :]),
         "flow": _packed(rows(episode.flow_mw), episode.capacity_mw),
         **_in_ac(episode),
+        **({} if episode.on is None else {"off": _packed(rows(1.0 - episode.on))}),
         "outage": _packed(rows(np.select([episode.line_status == status for status in OUTAGES], (1.0, 2.0)))),
         "unmet_total": _numbers(rows(episode.shed_mw).sum(1)),
         "curtailed_total": _numbers(rows(episode.curtailed_mw).sum(1)),
