@@ -58,7 +58,8 @@ def units(episode: Episode) -> Columns:
             table["mwh"] = table["mw"] * episode.dt_h
     if episode.on is not None and episode.stoppable is not None:
         told = (kind == SOURCE) & (episode.stoppable[node] > 0)
-        table["on"] = np.where(told, episode.on[:, node] > 0, None).ravel()
+        is_on: Any = np.where(told, episode.on[:, node] > 0, None)
+        table["on"] = is_on.ravel()
     for name, values in (("nodal_price_per_mwh", episode.nodal_price_per_mwh), ("voltage_pu", episode.voltage_pu)):
         if values is not None:
             table[name] = values[:, node].ravel()
