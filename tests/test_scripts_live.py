@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -180,6 +182,18 @@ def test_what_is_held_is_done_and_earlier_steps_can_be_taken_anew_exactly():
     assert np.array_equal(drive.episode().flow_mw, first.flow_mw)
 
 
+def test_what_was_asked_of_a_unit_is_told_beside_what_it_did():
+    drive = Drive(Problem.of(EnvConfig(topology="triangle", split="test")), None, "merit", 0)
+    drive.hold("gen", 0, 1000.0)
+    *_, held, asked = drive.happened(0)["coming"]["units"][0]
+    assert (held, asked) == (1000.0, None)  # no step yet
+    drive.step()
+    _, _, did, held, asked = drive.happened(0)["coming"]["units"][0]
+    assert held == asked == 1000.0
+    assert did == pytest.approx(drive.episode().gen_mw[0, 0], abs=1e-4)
+    assert did <= drive.episode().gen_max_mw[0] < asked
+
+
 def test_a_line_that_is_broken_is_out_at_once_and_nobody_knew():
     drive = Drive(Problem.of(EnvConfig(topology="classic", split="test")), None, "plan", 0)
     for _ in range(6):
@@ -278,7 +292,7 @@ REFUSED = {
     "message: seconds: found 'soon'": {"do": "train", "grid": "GRID", "policy": "mlp", "seconds": "soon"},
     "5 to 3600 seconds": {"do": "train", "grid": "GRID", "policy": "mlp", "seconds": 1},
     "found 'big'; allowed: mlp or graph": {"do": "train", "grid": "GRID", "policy": "big", "seconds": 9},
-    "no training that has ended": {"do": "agent"},
+    "agent: found no trained agent": {"do": "agent"},
     "steps: found 9000; allowed: at most 2000": {"do": "drive", "grid": "GRID", "steps": 9000},
     "assistant: found 'god'; allowed: merit": {
         "do": "drive",
@@ -338,6 +352,22 @@ def test_a_port_that_is_taken_is_refused(server, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["live", "triangle", "--no-open", "--port", server.host.partition(":")[2]]) == 2
     assert "allowed: an address to listen on; choose another --port or --host" in capsys.readouterr().err
+
+
+def test_a_training_without_an_update_is_untrained(tmp_path):
+    trainer = Trainer(tmp_path, tmp_path)
+    trainer.run = tmp_path / "runs/grid-live"
+    trainer.run.mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", ""]) as trainer._process:
+        pass
+    (tmp_path / "said").write_text("no room")
+    assert (trainer.state()["state"], trainer.state()["said"]) == ("failed", "no room")
+    (trainer.run / "weights.safetensors").touch()
+    rows = ["stage,steps,elapsed_s,reward,validation_cost_frac,learning_rate,std", "untrained,0,4,,1.16,0,1"]
+    (trainer.run / "progress.csv").write_text("\n".join(rows))
+    assert trainer.state()["state"] == "untrained"
+    (trainer.run / "progress.csv").write_text("\n".join([*rows, "gradient,96,9,,0.5,0,1"]))
+    assert (trainer.state()["state"], trainer.state()["stopped"]) == ("done", False)
 
 
 @pytest.mark.slow

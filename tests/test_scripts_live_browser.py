@@ -119,6 +119,25 @@ def test_an_episode_is_driven_a_line_breaks_and_earlier_steps_are_taken_anew(win
     assert window.log() == []
 
 
+def test_a_faulty_grid_shows_its_faults_in_place_of_an_episode_and_the_way_back(window, server):
+    opened(window, server, 390, 800)
+    window.type("#pick", "node 0")
+    window.type("#f-gen_max_mw", "ten")
+    window.click("#tab-drive")
+    window.until("return !document.getElementById('refused').hidden", 60)
+    assert "node 'plant': found gen_max_mw 'ten'; allowed: a number >= 0" in window.text("#refused")
+    assert window.run("return document.getElementById('player').hidden")
+    assert window.run("return [...document.getElementById('setup').elements].every((each) => each.disabled)")
+    window.click("#refused button")
+    assert not window.run("return document.getElementById('edit').hidden")
+    window.type("#f-gen_max_mw", "12")
+    window.click("#tab-drive")
+    window.until("return !document.getElementById('player').hidden", 120)
+    assert window.run("return document.getElementById('refused').hidden")
+    assert not window.run("return document.getElementById('finish').disabled")
+    assert window.log() == []
+
+
 @pytest.mark.slow
 def test_a_whole_session_from_nothing_to_a_trained_agent_beside_the_optimum(window, server):
     opened(window, server)

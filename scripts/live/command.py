@@ -30,7 +30,7 @@ class Live(Common):
     host: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "127.0.0.1"
     """address to listen on; another than this machine's own lets others of the network in who know the address"""
     open: bool = True
-    """open the page in the browser"""
+    """whether to open the page in the browser"""
     world: Annotated[World, tyro.conf.OmitArgPrefixes] = field(default_factory=World)
     """What is run, where it differs from the run's world or the defaults."""
 

@@ -166,19 +166,23 @@ class Drive:
         return np.where(np.isfinite(dearest), dearest, 0.0)
 
     def _coming(self) -> dict[str, Any]:
-        """Ranges of the units in the coming step, what they did in the last one, and forecasts of the next day."""
+        """Ranges of the units in the coming step, what they did in the last one, and forecasts of the next day.
+
+        Of each unit [lowest, highest, done, held, asked for in the last step]; powers in MW, None: not held, no step.
+        """
         batch = self._batch
         now, did = batch.limits, dict.fromkeys(("gen", "store"), 0.0 * batch.arrays.each_node)
         if batch.last is not None and batch.t:
             out = batch.last.outcome
             did["gen"] = np.where(batch.arrays.flex_max_frac > 0, out.curtailed_mw, out.gen_mw)[0]
             did["store"] = (out.discharge_mw - out.charge_mw)[0]
+        asked = self._done[batch.t - 1] if batch.t else None
         rows: list[list[float | None]] = []
         for what, node in self._units():
             low, high = (float(getattr(now, f"{what}_{end}_mw")[0, node]) for end in ("lo", "hi"))
-            rows.append(
-                [*(round(mw, 4) for mw in (low, high, float(did[what][node]))), self._held_mw.get((what, node))]
-            )
+            row = [round(mw, 4) for mw in (low, high, float(did[what][node]))]
+            asked_mw = None if asked is None else float(getattr(asked, f"{what}_mw")[0, node])
+            rows.append([*row, self._held_mw.get((what, node)), asked_mw])
         over = batch.t == batch.horizon
         return {"units": rows, "over": over, "fan": None if over else self._fan(), "outages": self._out()}
 

@@ -270,7 +270,7 @@ class Session:
         """The agent of the training as the assistant from now on."""
         trainer = self._shared.trainer
         if trainer.run is None or trainer.state()["state"] != "done":
-            raise GridError("agent", "no training that has ended", "one with an agent", "train first")
+            raise GridError("agent", "no trained agent", "a training that ran an update and has ended", "train first")
         from policies import load_agent
 
         self._agent = load_agent(trainer.run)

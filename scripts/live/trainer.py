@@ -34,7 +34,7 @@ class Trainer:
         self._folder, self._workshop = folder, workshop
         self._process: subprocess.Popen[bytes] | None = None
         self.run: Path | None = None
-        self.seconds = 0.0
+        self.seconds, self._is_stopped = 0.0, False
 
     @property
     def is_running(self) -> bool:
@@ -61,7 +61,7 @@ class Trainer:
             self.run = self.run.with_name(f"{stem}-live-{number}")
         path = self._workshop / f"{stem}.json"
         WRITERS[".json"](grid, path)
-        self.seconds = seconds
+        self.seconds, self._is_stopped = seconds, False
         words = ["train", str(path), "--policy", kind, "--seconds", f"{seconds:g}", "--out", str(self.run), "--quiet"]
         environment = os.environ | {"PYTHONPATH": str(HOME)}
         with (self._workshop / "said").open("wb") as said:
@@ -78,6 +78,7 @@ class Trainer:
     def stop(self) -> None:
         """Let it end after the running update and keep its best."""
         if self._process is not None and self.is_running:
+            self._is_stopped = True
             self._process.send_signal(signal.SIGINT)
 
     def close(self) -> None:
@@ -91,13 +92,14 @@ class Trainer:
                 self._process.wait()
 
     def state(self) -> dict[str, Any]:
-        """How far it is: rows of its learning curve, and how it ended."""
+        """How far it is: rows of its learning curve, and how it ended; "untrained" is without any update."""
         if self._process is None or self.run is None:
             return {"state": "none"}
         code = self._process.poll()
         found: dict[str, Any] = {"run": self.run.relative_to(self._folder).as_posix(), "seconds": self.seconds}
         found["curve"] = self._curve()
-        found["state"] = "running" if code is None else "done" if self._has_weights() else "failed"
+        ended = "failed" if not self._has_weights() else "done" if len(found["curve"]) > 1 else "untrained"
+        found |= {"state": "running" if code is None else ended, "stopped": self._is_stopped}
         if found["state"] == "failed":
             said = (self._workshop / "said").read_text("utf-8", "replace").strip().splitlines()
             found["said"] = said[-1][:500] if said else f"it ended with {code}"

@@ -15,18 +15,40 @@ $("player").querySelector("main").prepend(scores);
 
 function start() {
   say("making the episode");
-  drive.started = order("drive", {
+  return ask("drive", {
     grid: gridOf(), assistant: $("assistant").value || "merit", steps: Number($("steps").value), seed: Number($("seed").value),
     storm: $("storm").checked,
-  });
-  return drive.started;
+  }).catch(refuse);
+}
+
+/** Nothing can be run: the faults of the grid in place of the player. What is wrong with the form alone leaves an episode as it is. */
+async function refuse(error) {
+  say(error.message, true);
+  const { faults } = await ask("check", { grid: gridOf() }).catch(() => ({ faults: [] }));
+  if (!faults.length && drive.coming) return null;
+  play(false);
+  Object.assign(drive, { coming: null, isStale: true });
+  Object.assign(page, { more: null, asleep: true });
+  $("player").hidden = true;
+  for (const control of $("setup").elements) control.disabled = faults.length > 0 || control.id === "finish";
+  const box = $("refused");
+  box.replaceChildren();
+  box.hidden = false;
+  element(box, "h2", faults.length ? "The grid has faults: it cannot be run" : "No episode could be made");
+  const list = element(box, "ul"), back = element(box, "button", "Back to Edit");
+  for (const { text } of faults.length ? faults : [{ text: error.message }]) element(list, "li", text, "fault");
+  back.type = "button";
+  back.addEventListener("click", () => showTab("edit", true));
+  if (faults.length) say(`${faults.length} ${faults.length === 1 ? "fault" : "faults"}`, true);
+  return null;
 }
 
 told.episode = (message) => {
   Object.assign(drive, { units: message.units, prices: [], score: null, isPair: false, asking: false, isStale: false });
-  scores.hidden = true;
-  operator.hidden = false;
-  $("finish").disabled = false;
+  scores.hidden = $("refused").hidden = true;
+  operator.hidden = $("player").hidden = false;
+  for (const control of $("setup").elements) control.disabled = false;
+  page.asleep = $("drive").hidden;
   page.more = more;
   page.plots = () => [...stripPlots(expected), pricePlot];
   page.chose = chose;
@@ -134,13 +156,15 @@ function chose(thing) {
 
 function showUnits() {
   drive.rows.forEach(({ row, slider, value, free }, i) => {
-    const [low, high, did, held] = drive.coming.units[i], mw = held ?? did, isFixed = high - low < 1e-6;
+    const [low, high, did, held, asked] = drive.coming.units[i], mw = held ?? did, isFixed = high - low < 1e-6;
+    const isOther = held !== null && asked !== null && Math.abs(held - asked) < 1e-4 && number(did) !== number(asked);
+    const words = isOther ? `asked ${number(asked)} MW, ran ${number(did)} MW` : `${number(mw)} MW`;
     row.classList.toggle("held", held !== null);
     free.disabled = held === null;
     Object.assign(slider, { min: low, max: high, step: Math.max((high - low) / 200, 1e-4), disabled: isFixed || drive.coming.over });
     if (document.activeElement !== slider || held === null) slider.value = Math.min(Math.max(mw, low), high);
-    slider.setAttribute("aria-valuetext", `${number(mw)} MW, ${held === null ? "by the assistant" : "held by you"}`);
-    write(value, `${number(mw)} MW`);
+    slider.setAttribute("aria-valuetext", `${words}, ${held === null ? "by the assistant" : "held by you"}`);
+    write(value, words);
   });
 }
 
@@ -188,7 +212,7 @@ function showScore({ rows, above, bound, notes }) {
     for (const cell of [money, (100 * row.gap).toFixed(2), score, row.unserved.toFixed(2), row.overload.toFixed(2)]) element(line, "td", cell);
   }
   const yours = rows.find(({ name }) => name === "you");
-  say(`Your score: ${yours.score === null ? "none: merit is as good as the optimum" : `${yours.score.toFixed(1)} of 100`}.`);
+  say(`Your score: ${yours.score === null ? "none: merit is as good as the optimum" : `${yours.score.toFixed(1).replace("-", "−")} of 100`}.`);
   const palette = (c) => ({ you: c.ink, merit: c.muted, mpc: c.blue, plan: c.green, agent: c.other, optimum: c.rule });
   const chart = (colours) => plotOf("Cost above the optimum, so far", Object.entries(above).map(([name, values]) => (
     { values, name, colour: palette(colours)[name] ?? colours.curtailed, dashed: name !== "you" && name !== "agent" })));

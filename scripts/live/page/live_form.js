@@ -93,8 +93,7 @@ function field(box, column, row) {
     if (found) element(label, "small", `${found.meaning}; three days are shown`);
   } else {
     input = element(label, "input");
-    const plain = typeof value === "number" || value === undefined || value === null;
-    Object.assign(input, { type: plain ? "number" : "text", step: "any", value: value ?? "", placeholder: column.default ?? "" });
+    Object.assign(input, { type: "text", value: value ?? "", placeholder: column.default ?? "" });
   }
   input.id = id;
   const help = element(label, "small", `${column.meaning}; ${column.allowed}`, "help");
@@ -105,7 +104,7 @@ function field(box, column, row) {
 
 /** A value from a field: nothing leaves the column out; what is no number stays as it is, for the checker to say. */
 function put(row, column, text) {
-  if (text === "") delete row[column.name];
+  if (!text.trim()) delete row[column.name];
   else row[column.name] = column.text || !Number.isFinite(Number(text)) ? text : Number(text);
 }
 

@@ -8,15 +8,18 @@ told.training = (message) => {
   $("stop").disabled = !is;
   $("begin").disabled = is;
   $("watch-agent").disabled = training.state !== "done";
-  const cost = last ? `cost ${last[2].toFixed(4)} of the reference after ${Math.round(last[1])} s (${last[0]})` : "starting";
+  const cost = last && `cost ${last[2].toFixed(4)} of the reference after ${Math.round(last[1])} s (${last[0]})`;
+  const begun = training.curve.length > 1 ? "" : "setting up; compiling can take minutes the first time";
   const best = Math.min(...training.curve.map((row) => row[2])).toFixed(4);
   const words = {
-    running: `Training ${training.run} for ${training.seconds} s: ${cost}.`,
+    running: `Training ${training.run} for ${training.seconds} s: ${[begun, cost].filter(Boolean).join("; ")}.`,
     done: `${training.run}: trained, its best costs ${best} of the reference.`,
+    untrained: training.stopped ? `${training.run}: it was stopped before its first update, so the network is untrained.`
+      : `${training.run}: no time was left to train. No update ran in ${training.seconds} s, so the network is untrained. Give it more seconds.`,
     failed: `It failed: ${training.said}`,
   };
   if (words[training.state]) write($("train-state"), words[training.state]);
-  if (training.state === "done" || training.state === "failed") say(words[training.state], training.state === "failed");
+  if (words[training.state] && !is) say(words[training.state], training.state !== "done");
   drawCurve();
 };
 
