@@ -116,8 +116,10 @@ def style_sheet() -> str:
 
 
 def as_script(parts: Sequence[str]) -> str:
-    """Scripts as one, whose names nothing else of the page sees."""
-    return '(() => {\n"use strict";\n' + "\n".join(parts) + "})();\n"
+    """Scripts as one, whose names nothing else of the page sees; lines that are comments stay behind."""
+    lines = "\n".join(parts).split("\n")
+    kept = [line for line in lines if not line.lstrip().startswith(("//", "/** "))]
+    return '(() => {\n"use strict";\n' + "\n".join(kept) + "})();\n"
 
 
 def asset(name: str) -> str:
