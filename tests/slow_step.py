@@ -327,3 +327,21 @@ def slow_cost(g: GridArrays, o: SlowOutcome, dt_h: float, co2_per_t: float = 0.0
         "wear": dt_h * sum(o.discharge_mw),
         "co2": dt_h * co2_per_t * sum(g.co2_t_per_mwh[n] * o.gen_mw[n] for n in nodes),
     }
+
+
+def slow_walk(arrays, w, i, **rest):
+    """``slow_step`` of row i of a step of ``walk``."""
+    plan = (w.setpoint.shed_mw, w.setpoint.spill_mw)
+    return slow_step(
+        arrays,
+        w.before.store_mwh[i].tolist(),
+        w.before.gen_mw[i].tolist(),
+        int(w.before.t[i]),
+        w.setpoint.gen_mw[i].tolist(),
+        w.setpoint.store_mw[i].tolist(),
+        w.inputs.gen_avail_frac[i].tolist(),
+        w.inputs.load_mw[i].tolist(),
+        w.inputs.dt_h,
+        *(None if p is None else p[i].tolist() for p in plan),
+        **rest,
+    )

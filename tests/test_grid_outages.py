@@ -18,7 +18,7 @@ from grid.physics.protection import Protection
 from grid.physics.step import initial_state, limits, step
 from ledger import ledger
 from other_programs import pandapower_without, parts_without, pypsa_without, solved
-from slow_step import parts_of, slow_flows, slow_step
+from slow_step import parts_of, slow_flows, slow_walk
 from strategies import CHECKED, SEEDS, grids, random_status, walk
 from topologies import load
 
@@ -125,19 +125,8 @@ def test_a_step_with_outages_equals_the_slow_oracle(grid, seed):
     arrays = grid.compile()
     for w in walk(arrays, seed, batch=3, outages=True):
         for i in range(3):
-            plan = (w.setpoint.shed_mw, w.setpoint.spill_mw)
-            store, gen, outcome, _ = slow_step(
-                arrays,
-                w.before.store_mwh[i].tolist(),
-                w.before.gen_mw[i].tolist(),
-                int(w.before.t[i]),
-                w.setpoint.gen_mw[i].tolist(),
-                w.setpoint.store_mw[i].tolist(),
-                w.inputs.gen_avail_frac[i].tolist(),
-                w.inputs.load_mw[i].tolist(),
-                w.inputs.dt_h,
-                *(None if p is None else p[i].tolist() for p in plan),
-                out=set() if w.inputs.in_service is None else out_of(w.inputs.in_service[i]),
+            store, gen, outcome, _ = slow_walk(
+                arrays, w, i, out=set() if w.inputs.in_service is None else out_of(w.inputs.in_service[i])
             )
             for name, value in vars(outcome).items():
                 atol = 1e-7 if name == "flow_mw" else TOLERANCE

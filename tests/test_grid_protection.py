@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from grid import Grid, GridArrays, GridError, Inputs, Setpoint
 from grid.physics.protection import Protection
 from grid.physics.step import initial_state, step
-from slow_step import SlowRelays, slow_relays, slow_step
+from slow_step import SlowRelays, slow_relays, slow_walk
 from strategies import CHECKED, SEEDS, grids, walk
 
 RULES = (
@@ -130,23 +130,10 @@ def test_heat_status_and_trips_equal_plain_loops(grid, seed, rule):
     trips = 0
     for w in walk(arrays, seed, batch=2, steps=4, outages=True, protection=rule):
         for i in range(2):
-            plan = (w.setpoint.shed_mw, w.setpoint.spill_mw)
             given_out = set() if w.inputs.in_service is None else set(np.flatnonzero(~w.inputs.in_service[i]).tolist())
 
-            def run_without(out, w=w, i=i, plan=plan):
-                return slow_step(
-                    arrays,
-                    w.before.store_mwh[i].tolist(),
-                    w.before.gen_mw[i].tolist(),
-                    int(w.before.t[i]),
-                    w.setpoint.gen_mw[i].tolist(),
-                    w.setpoint.store_mw[i].tolist(),
-                    w.inputs.gen_avail_frac[i].tolist(),
-                    w.inputs.load_mw[i].tolist(),
-                    w.inputs.dt_h,
-                    *(None if p is None else p[i].tolist() for p in plan),
-                    out=out,
-                )[2]
+            def run_without(out, w=w, i=i):
+                return slow_walk(arrays, w, i, out=out)[2]
 
             before = SlowRelays(w.before.heat[i].tolist(), w.before.lockout_h[i].tolist())
             after, tripped, gone = slow_relays(

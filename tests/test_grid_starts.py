@@ -10,7 +10,7 @@ from hypothesis import given
 
 from grid import Grid, GridError, Inputs, Prices, Setpoint, State, step_costs
 from grid.physics import committed, initial_state, is_asked, limits, step
-from slow_step import PER_NODE, slow_step
+from slow_step import PER_NODE, slow_walk
 from strategies import CHECKED, SEEDS, grids, random_inputs, random_setpoint, walk, with_starts
 
 TOLERANCE = 1e-9
@@ -107,20 +107,7 @@ def test_equals_the_slow_oracle(grid, seed):
     for w in walk(arrays, seed, batch=2, steps=5):
         now = committed(w.limits, is_asked(arrays, w.setpoint.gen_mw))
         for i in range(2):
-            plan = (w.setpoint.shed_mw, w.setpoint.spill_mw)
-            store, _, outcome, lim = slow_step(
-                arrays,
-                w.before.store_mwh[i].tolist(),
-                w.before.gen_mw[i].tolist(),
-                int(w.before.t[i]),
-                w.setpoint.gen_mw[i].tolist(),
-                w.setpoint.store_mw[i].tolist(),
-                w.inputs.gen_avail_frac[i].tolist(),
-                w.inputs.load_mw[i].tolist(),
-                w.inputs.dt_h,
-                *(None if p is None else p[i].tolist() for p in plan),
-                on_h=w.before.on_h[i].tolist(),
-            )
+            store, _, outcome, lim = slow_walk(arrays, w, i, on_h=w.before.on_h[i].tolist())
             for name in ("gen_lo_mw", "gen_hi_mw", "store_mwh"):
                 np.testing.assert_allclose(getattr(now, name)[i], getattr(lim, name), rtol=0, atol=TOLERANCE)
             for name in (*PER_NODE, "flow_mw", "balancing_mw", "clipped_mw"):

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from grid import Grid, Setpoint
 from grid.physics.step import initial_state, step
-from slow_step import PER_NODE, slow_step
+from slow_step import PER_NODE, slow_walk
 from strategies import CHECKED, SEEDS, grids, random_inputs, random_setpoint, walk
 
 TOLERANCE = 1e-9
@@ -29,19 +29,7 @@ def test_equals_the_slow_oracle(grid, seed):
     arrays = grid.compile()
     for w in walk(arrays, seed, batch=2):
         for i in range(2):
-            plan = (w.setpoint.shed_mw, w.setpoint.spill_mw)
-            store, gen, outcome, lim = slow_step(
-                arrays,
-                w.before.store_mwh[i].tolist(),
-                w.before.gen_mw[i].tolist(),
-                int(w.before.t[i]),
-                w.setpoint.gen_mw[i].tolist(),
-                w.setpoint.store_mw[i].tolist(),
-                w.inputs.gen_avail_frac[i].tolist(),
-                w.inputs.load_mw[i].tolist(),
-                w.inputs.dt_h,
-                *(None if p is None else p[i].tolist() for p in plan),
-            )
+            store, gen, outcome, lim = slow_walk(arrays, w, i)
             for name, value in rows(w.limits).items():
                 np.testing.assert_allclose(value[i], getattr(lim, name), rtol=0, atol=TOLERANCE, err_msg=name)
             for name, value in rows(w.outcome).items():

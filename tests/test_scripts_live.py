@@ -275,7 +275,7 @@ def test_saving_stays_in_the_folder_and_replaces_only_when_told(session, tmp_pat
     assert load(tmp_path / "mine.json").compile().fingerprint == load("triangle").compile().fingerprint
     assert "press save again" in ask(session, "save", grid=triangle(), name="mine")["text"]
     assert ask(session, "save", grid=triangle(), name="mine", replace=True)["path"] == "mine.json"
-    for name in ("../mine", "/tmp/mine", ".mine", "a/b", "", "x" * 80):
+    for name in ("../mine", "/mine", ".mine", "a/b", "", "x" * 80):
         assert ask(session, "save", grid=triangle(), name=name)["is"] == "refused"
     (tmp_path / "link.json").symlink_to(tmp_path / "mine.json")
     assert "a link" in ask(session, "save", grid=triangle(), name="link", replace=True)["text"]

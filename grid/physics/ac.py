@@ -34,12 +34,6 @@ class PowerFlow(NamedTuple):
     voltage: np.ndarray  # (B, N, 2) real and imaginary part
 
     @property
-    def angle_rad(self) -> np.ndarray:
-        """(B, N) angle of the voltage, within its part."""
-        angle: np.ndarray = np.arctan2(self.voltage[..., 1], self.voltage[..., 0])
-        return angle
-
-    @property
     def line_mva(self) -> np.ndarray:
         """(B, E) apparent power at the end that carries more."""
         size: np.ndarray = np.sqrt(np.maximum(self.from_mw**2 + self.from_mvar**2, self.to_mw**2 + self.to_mvar**2))

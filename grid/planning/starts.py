@@ -24,14 +24,25 @@ GAP_FRAC = 1e-3  # between a schedule and the bound, relative to the cost
 TIME_S = 60.0  # for one schedule
 ROUNDS = 8  # of integers and then, with these fixed, of tangents and lines
 
-Entries = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
 
+def programme_of(
+    arrays: GridArrays,
+    steps: int,
+    dt_h: float,
+    prices: Prices | None = None,
+    gap: float = GAP_FRAC,
+    time_s: float = TIME_S,
+    **rest: Any,
+) -> Programme:
+    """The programme of a grid: a linear one, or where plants start and stop a mixed-integer one.
 
-def programme_of(arrays: GridArrays, steps: int, dt_h: float, prices: Prices | None = None, **rest: Any) -> Programme:
-    """The programme of a grid: a linear one, or where plants start and stop a mixed-integer one."""
+    Args:
+        gap, time_s: of ``StartsProgramme`` alone.
+        arrays, steps, dt_h, prices, rest: as those of ``Programme``.
+    """
     if not arrays.stoppable.shape[0]:
-        return Programme(arrays, steps, dt_h, prices, **{k: v for k, v in rest.items() if k not in ("gap", "time_s")})
-    return StartsProgramme(arrays, steps, dt_h, prices, **rest)
+        return Programme(arrays, steps, dt_h, prices, **rest)
+    return StartsProgramme(arrays, steps, dt_h, prices, gap=gap, time_s=time_s, **rest)
 
 
 class StartsProgramme(Programme):
