@@ -112,7 +112,7 @@ class ActionMap:
             bids, day = np.linspace(-1.0, 1.0, 2001), cast("Day", day)
             if day.starts is None:
                 return np.interp(shift_for(day, setpoint, limits), _shift(bids), bids)
-            is_on = is_asked(self.arrays, setpoint.gen_mw)
+            is_on = is_asked(self.arrays, setpoint)
             shift = shift_for(day, setpoint, committed(limits, is_on))
             both = np.concatenate([shift, MOST_SHIFT_FRAC * day.starts.shift_for(is_on)], axis=1)
             return np.interp(both, _shift(bids), bids)
@@ -165,7 +165,7 @@ class ActionMap:
         """The merit-order rule: (B, N) cheapest sources first, stores idle."""
         limits = self.decided(limits, inputs.load_mw)
         gen = self.merit.dispatch(inputs.load_mw, limits.gen_lo_mw, limits.gen_hi_mw)
-        return Setpoint(gen, namespace(gen).zeros_like(gen))
+        return Setpoint(gen, namespace(gen).zeros_like(gen), on=limits.on)
 
 
 def _shift(bids: Array) -> Array:

@@ -104,7 +104,7 @@ def _outcomes(batch: GridBatch, inputs: Inputs, status: np.ndarray, outages: Out
     arrays, count = batch.arrays, len(status)
     now = limits(arrays, initial_state(arrays, 1), replace(inputs, in_service=None))
     merit = batch.action_map.merit_setpoint(now, inputs)
-    now = committed(now, is_asked(arrays, merit.gen_mw))
+    now = committed(now, is_asked(arrays, merit))
 
     def each(row: np.ndarray) -> np.ndarray:
         return np.repeat(row, count, axis=0)

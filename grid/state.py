@@ -28,6 +28,7 @@ class Setpoint:
     store_mw: Array  # (B, N) discharging +, charging −
     shed_mw: Array | None = None  # (B, N) planned; only a replayed schedule has it
     spill_mw: Array | None = None  # (B, N) planned; only a replayed schedule has it
+    on: Array | None = None  # (B, N) plants that are to be on; None: those asked for half their least output or more
 
 
 @dataclass(frozen=True)

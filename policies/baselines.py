@@ -70,9 +70,9 @@ class Redispatch(Policy):
         if correction is not None:
             inputs, extra_mw = correction.inputs(inputs), correction.extra_mw
         idle = batch.action_map.merit_setpoint(batch.limits, inputs)
-        limits = committed(batch.limits, is_asked(batch.arrays, idle.gen_mw))
+        limits = committed(batch.limits, is_asked(batch.arrays, idle))
         gen_mw = batch.action_map.redispatch.moves(idle.gen_mw, -inputs.load_mw, limits, MOVES, extra_mw)
-        return Setpoint(gen_mw, idle.store_mw)
+        return Setpoint(gen_mw, idle.store_mw, on=idle.on)
 
 
 class Economic(Redispatch):
@@ -96,7 +96,7 @@ class Economic(Redispatch):
         now = committed(now, commitment.by_average_cost(now, need_mw, offer_mw, dt_h))
         gen_mw = batch.action_map.merit.dispatch(inputs.load_mw, now.gen_lo_mw, now.gen_hi_mw)
         gen_mw = batch.action_map.redispatch.moves(gen_mw, -inputs.load_mw, now, MOVES)
-        return Setpoint(gen_mw, np.zeros_like(gen_mw))
+        return Setpoint(gen_mw, np.zeros_like(gen_mw), on=now.on)
 
 
 class Plan:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 import numpy as np
 
 from envs import GridBatch
 from grid import Inputs, Setpoint, cores
-from grid.physics import asking, committed
+from grid.physics import committed
 from grid.planning import Programme, Solution, programme_of
 
 WINDOW_H = 24.0
@@ -75,10 +76,13 @@ class Mpc:
             plans = list(pool.map(plan, range(batch.batch_size)))
         gen_mw = np.stack([plan.gen_mw[0] + plan.curtailed_mw[0] - plan.spill_mw[0] for plan in plans])
         store_mw = np.stack([plan.discharge_mw[0] - plan.charge_mw[0] for plan in plans])
-        is_on = np.stack([np.full(gen_mw.shape[1], True) if plan.on is None else plan.on[0] for plan in plans])
-        now = committed(batch.limits, is_on)  # the solver may miss them by a rounding
-        gen_mw = asking(batch.arrays, np.clip(gen_mw, now.gen_lo_mw, now.gen_hi_mw), is_on)
-        return Setpoint(gen_mw, np.clip(store_mw, now.store_lo_mw, now.store_hi_mw))
+        on = None if plans[0].on is None else np.stack([cast(np.ndarray, plan.on)[0] for plan in plans])
+        now = committed(batch.limits, on)  # the solver may miss them by a rounding
+        gen_mw, store_mw = (
+            np.clip(gen_mw, now.gen_lo_mw, now.gen_hi_mw),
+            np.clip(store_mw, now.store_lo_mw, now.store_hi_mw),
+        )
+        return Setpoint(gen_mw, store_mw, on=on)
 
 
 class SecureMpc(Mpc):

@@ -13,7 +13,6 @@ import numpy as np
 
 from envs import EnvConfig, GridBatch, Recorder, steps_to_draw
 from grid import Episode, Grid, GridError, Setpoint, nearest
-from grid.physics import asking
 from grid.planning import Optimum, optima
 from policies import BASELINES, Policy, allowed_runs, find_run, rollout, run_episodes, shipped
 from topologies import GENERATED_PREFIX, NAME_PREFIXES, ProfileSource, load, names
@@ -42,8 +41,7 @@ class Schedule:
         self._powers = {name: np.stack([getattr(plan, name) for plan in plans], axis=1) for name in POWERS}
         self._powers["gen_mw"] += np.stack([plan.curtailed_mw for plan in plans], axis=1)
         if batch.arrays.stoppable.size:
-            is_on = np.stack([cast(np.ndarray, plan.on) for plan in plans], axis=1)
-            self._powers["gen_mw"] = asking(batch.arrays, self._powers["gen_mw"], is_on)
+            self._powers["on"] = np.stack([cast(np.ndarray, plan.on) for plan in plans], axis=1)
 
     def act(self, batch: GridBatch) -> Setpoint:
         """The schedule of the coming step."""

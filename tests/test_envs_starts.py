@@ -52,7 +52,7 @@ def test_bids_of_0_are_the_plan_and_others_start_and_stop():
     for bid in (1.0, -1.0):
         bids = np.zeros((3, 5))
         bids[:, 4] = bid
-        is_on = is_asked(other.arrays, other.setpoint(bids).gen_mw)[:, 1]
+        is_on = is_asked(other.arrays, other.setpoint(bids))[:, 1]
         np.testing.assert_array_equal(is_on, now.may_be_on[:, 1] if bid > 0 else ~now.may_be_off[:, 1])
 
 
@@ -62,8 +62,8 @@ def test_bids_that_ask_for_a_schedule_start_and_stop_as_it_does():
     bids = batch.action_map.actions(wanted, batch.limits, batch.inputs, batch.day)
     assert bids.shape == (3, 5)
     plants = batch.arrays.stoppable
-    asked = is_asked(batch.arrays, batch.setpoint(bids).gen_mw)[:, plants]
-    np.testing.assert_array_equal(asked, is_asked(batch.arrays, wanted.gen_mw)[:, plants])
+    asked = is_asked(batch.arrays, batch.setpoint(bids))[:, plants]
+    np.testing.assert_array_equal(asked, is_asked(batch.arrays, wanted)[:, plants])
 
 
 @pytest.mark.parametrize("action", ["residual", "absolute", "plan"])
@@ -94,7 +94,7 @@ def test_the_rules_stay_within_what_may_be_on():
         policy.reset(batch)
         for _ in range(6):
             setpoint = policy.act(batch)
-            now = committed(batch.limits, is_asked(batch.arrays, setpoint.gen_mw))
+            now = committed(batch.limits, is_asked(batch.arrays, setpoint))
             if name != "random":
                 assert (setpoint.gen_mw <= now.gen_hi_mw + 1e-6).all(), name
                 assert (setpoint.gen_mw >= now.gen_lo_mw - 1e-6).all(), name

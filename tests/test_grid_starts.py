@@ -105,7 +105,7 @@ def test_grids_without_such_plants_have_neither_state_nor_terms():
 def test_equals_the_slow_oracle(grid, seed):
     arrays = with_starts(grid, np.random.default_rng(seed)).compile()
     for w in walk(arrays, seed, batch=2, steps=5):
-        now = committed(w.limits, is_asked(arrays, w.setpoint.gen_mw))
+        now = committed(w.limits, is_asked(arrays, w.setpoint))
         for i in range(2):
             store, _, outcome, lim = slow_walk(arrays, w, i, on_h=w.before.on_h[i].tolist())
             for name in ("gen_lo_mw", "gen_hi_mw", "store_mwh"):
@@ -130,7 +130,7 @@ def test_minimum_times_are_never_broken_and_power_always_balances(grid, seed):
         assert (-before_h >= arrays.min_down_h[plants] - 1e-9)[~was & now].all()
         gen = o.gen_mw[:, plants]
         assert (gen[~now] == 0).all()
-        least = committed(w.limits, is_asked(arrays, w.setpoint.gen_mw)).gen_lo_mw[:, plants]
+        least = committed(w.limits, is_asked(arrays, w.setpoint)).gen_lo_mw[:, plants]
         assert (gen >= least - TOLERANCE)[now].all()
         assert (gen <= arrays.start_ramp_mw[plants] + TOLERANCE)[now & ~was].all()
         assert (o.on[:, np.setdiff1d(np.arange(len(arrays.node_names)), plants)] == 0).all()

@@ -7,8 +7,9 @@ import pytest
 
 from envs import EnvConfig, GridBatch
 from grid import Grid, Inputs, Prices, Setpoint, step_costs
-from grid.physics import asking, initial_state, is_asked, step
+from grid.physics import initial_state, is_asked, step
 from grid.planning import optimum
+from policies.baselines import BASELINES
 from policies.mpc import Mpc
 from policies.rollout import rollout
 from scripts.running import Schedule
@@ -32,13 +33,12 @@ def windy(steps: int) -> Inputs:
     return Inputs(avail, load, 1.0)
 
 
-@pytest.mark.parametrize("least_mw", [0.0, 20.0])
-def test_what_is_on_is_read_as_on(least_mw):
-    arrays = hot_and_wind(least_mw).compile()
-    for is_on in (True, False):
-        asked = asking(arrays, np.zeros((1, 3)), np.array([[is_on, True, True]]))
-        assert is_asked(arrays, asked)[0, 0] == is_on
-        assert asked[0, 1:].tolist() == [0.0, 0.0]
+def test_what_is_on_is_said_or_read_from_the_output():
+    arrays, none = hot_and_wind(20.0).compile(), np.zeros((1, 3))
+    for on in ([[True, True, True]], [[False, True, True]]):
+        assert is_asked(arrays, Setpoint(none, none, on=np.array(on))).tolist() == on
+    for asked_mw, on in ((9.9, False), (10.0, True)):
+        assert is_asked(arrays, Setpoint(np.array([[asked_mw, 0.0, 0.0]]), none))[0, 0] == on
 
 
 def test_a_schedule_costs_what_it_says_where_a_plant_idles_at_0():
@@ -47,10 +47,11 @@ def test_a_schedule_costs_what_it_says_where_a_plant_idles_at_0():
     assert best.on[:, 0].all()
     assert best.gen_mw[1:3, 0].max() < 1e-9
     state, cost = initial_state(arrays, 1), 0.0
-    asked = asking(arrays, best.gen_mw, best.on)
     for t in range(4):
         now = Inputs(inputs.gen_avail_frac[t : t + 1], inputs.load_mw[t : t + 1], 1.0)
-        state, outcome = step(arrays, state, Setpoint(asked[t : t + 1], best.store_mw[t : t + 1]), now)
+        state, outcome = step(
+            arrays, state, Setpoint(best.gen_mw[t : t + 1], best.store_mw[t : t + 1], on=best.on[t : t + 1]), now
+        )
         cost += sum(float(term[0]) for term in step_costs(arrays, Prices(), outcome, 1.0).values())
     assert best.exact
     assert cost == pytest.approx(best.cost, rel=1e-6)
@@ -78,3 +79,15 @@ def test_mpc_keeps_a_plant_on_whose_least_output_is_more_than_twice_the_demand()
     batch.reset(0)
     rollout(batch, Mpc(window_h=3))
     assert batch.metrics["unserved_mwh"][0] == 0
+
+
+@pytest.mark.parametrize("policy", ["merit", "redispatch", "economic", "plan"])
+def test_a_plant_that_a_rule_decides_on_stays_on_at_no_output(policy):
+    batch = GridBatch(EnvConfig(hot_and_wind(0.0), horizon=3), 1, 0)
+    batch.reset(0)
+    decider = BASELINES[policy]()
+    decider.reset(batch)
+    asked = decider.act(batch)
+    np.testing.assert_array_equal(is_asked(batch.arrays, asked), asked.on)
+    batch.step_setpoint(Setpoint(np.zeros_like(asked.gen_mw), asked.store_mw, on=np.ones_like(asked.on)))
+    assert batch.last.outcome.on[0, 0] == 1

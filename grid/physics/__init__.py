@@ -5,7 +5,7 @@ with lines out of service (``Outages``) and relays that trip (``Protection``).
 """
 
 from grid.physics.balance import TINY_MW
-from grid.physics.commitment import asking, committed, hours_on, is_asked
+from grid.physics.commitment import committed, hours_on, is_asked
 from grid.physics.flow import ac_flow, flows, ptdf
 from grid.physics.limits import Choice, Limits
 from grid.physics.outages import Outages
@@ -20,7 +20,6 @@ __all__ = [
     "Outages",
     "Protection",
     "ac_flow",
-    "asking",
     "committed",
     "flows",
     "hours_on",

@@ -2,7 +2,7 @@
 
 The rules of unit commitment (Knueven, Ostrowski, Watson 2020, "On mixed-integer programming formulations for the unit
 commitment problem", section 2): minimum times on and off, and an output in the step of a start that is limited. A plant
-may stop from any output. Whoever decides says it in MW: less than half the least output means off.
+may stop from any output. Whoever decides says which are on, or says it in MW: less than half the least output is off.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from grid.arrays import GridArrays
 from grid.namespace import namespace
 from grid.physics.limits import Choice, Limits
 from grid.physics.protection import SOON_H
-from grid.state import Array, Inputs, State
-
-LEAST_ASKED_MW = 1e-9  # of a plant that is on and has no least output
+from grid.state import Array, Inputs, Setpoint, State
 
 
 def choose(arrays: GridArrays, state: State, inputs: Inputs, now: Limits) -> Limits:
@@ -35,20 +33,11 @@ def choose(arrays: GridArrays, state: State, inputs: Inputs, now: Limits) -> Lim
     return dataclasses.replace(now, gen_lo_mw=low, gen_hi_mw=high, choice=choice)
 
 
-def is_asked(arrays: GridArrays, gen_mw: Array) -> Array:
-    """(B, N) whether an output that is asked for, (B, N), asks for the plant to be on."""
-    return (gen_mw > 0) & (gen_mw >= arrays.gen_min_mw / 2)
-
-
-def asking(arrays: GridArrays, gen_mw: Array, is_on: Array) -> Array:
-    """(..., N) what to ask for so that ``is_asked`` reads what is on, (..., N), whatever it is to give.
-
-    What is on may give less than half its least output, where availability is low or others spill, or nothing.
-    """
-    xp = namespace(gen_mw)
-    can_stop = xp.isfinite(arrays.initial_on_h)
-    least_mw = xp.where(is_on & can_stop, xp.maximum(arrays.gen_min_mw, LEAST_ASKED_MW), 0.0)
-    return xp.where(is_on | ~can_stop, xp.maximum(gen_mw, least_mw), 0.0)
+def is_asked(arrays: GridArrays, setpoint: Setpoint) -> Array:
+    """(B, N) which plants are to be on: as the setpoint says or, where it does not, by the output that it asks for."""
+    if setpoint.on is not None:
+        return setpoint.on
+    return (setpoint.gen_mw > 0) & (setpoint.gen_mw >= arrays.gen_min_mw / 2)
 
 
 def committed(now: Limits, is_on: Array) -> Limits:

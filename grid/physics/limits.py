@@ -29,3 +29,8 @@ class Limits:
     store_mwh: Array  # stored energy after this step's losses
     outages: Outages | None = None  # None: every line is in service
     choice: Choice | None = None  # what is left to decide; None: every plant is always on
+
+    @property
+    def on(self) -> Array | None:
+        """(B, N) what is on, once that is decided; None: every plant is."""
+        return None if self.choice is None else self.choice.may_be_on

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from grid.physics.balance import Dispatch, balance
 from grid.physics.commitment import choose, committed, hours_on, is_asked
 from grid.physics.fast import parts, units
 from grid.physics.flow import flows
-from grid.physics.limits import Choice, Limits
+from grid.physics.limits import Limits
 from grid.physics.losses import with_losses
 from grid.physics.outages import Outages
 from grid.physics.protection import Protection, in_lockout
@@ -101,8 +101,8 @@ def step(
     of_starts: dict[str, Array] = {}
     on_h = None
     if now.choice is not None:
-        now = committed(now, is_asked(arrays, setpoint.gen_mw))
-        on_h, of_starts = _starts(arrays, state, cast(Choice, now.choice).may_be_on, inputs.dt_h)
+        now = committed(now, is_asked(arrays, setpoint))
+        on_h, of_starts = _starts(arrays, state, now.on, inputs.dt_h)
     ran = run(arrays, setpoint, inputs, now, now.outages, ac)
     heat = lockout_h = tripped = None
     if protection is not None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from grid.arrays import GridArrays
 from grid.costs import Prices, settlement, step_costs, store_value_per_mwh
-from grid.physics import asking, step
+from grid.physics import step
 from grid.planning.correction import Correction
 from grid.planning.optimum import Optimum, finish, hours_before
 from grid.planning.starts import programme_of
@@ -62,9 +62,8 @@ def _run(arrays: GridArrays, ac: Any, plan: Optimum, inputs: Inputs, given: Inpu
     on_h = None if plan.on is None else hours_before(arrays, plan.on, inputs.dt_h)
     before = State(plan.store_mwh[:-1], np.roll(plan.gen_mw, 1, axis=0), np.arange(len(plan.gen_mw)), on_h=on_h)
     as_served = inputs.load_mw / np.maximum(given.load_mw, 1e-12)
-    gen_mw = plan.gen_mw + plan.curtailed_mw
-    gen_mw = gen_mw if plan.on is None else asking(arrays, gen_mw, plan.on)
-    setpoint = Setpoint(gen_mw, plan.store_mw, plan.shed_mw * as_served, plan.spill_mw)
+    asked = plan.gen_mw + plan.curtailed_mw, plan.store_mw, plan.shed_mw * as_served, plan.spill_mw
+    setpoint = Setpoint(*asked, on=plan.on)
     return step(arrays, before, setpoint, inputs, ac=ac)[1]
 
 

@@ -95,7 +95,9 @@ class GradientLearner:
             setpoint = self._action_map.setpoint(actions, now, known, day)
             lines_out = tripped = None
             if goes_along:
-                batch.step_setpoint(Setpoint(setpoint.gen_mw.detach().numpy(), setpoint.store_mw.detach().numpy()))
+                on = None if setpoint.on is None else setpoint.on.numpy()
+                powers = setpoint.gen_mw.detach().numpy(), setpoint.store_mw.detach().numpy()
+                batch.step_setpoint(Setpoint(*powers, on=on))
                 done = cast(Transition, batch.last).outcome
                 lines_out = None if done.in_service is None else Outages.of(batch.arrays, done.in_service)
                 tripped = None if done.tripped is None else _tensor(done.tripped)

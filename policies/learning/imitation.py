@@ -19,7 +19,7 @@ from torch import Tensor
 
 from envs import GridBatch, of_parts
 from grid import Setpoint, cores
-from grid.physics import ac_flow, asking
+from grid.physics import ac_flow
 from grid.planning import Solution, ac_reference, programme_of
 from policies.learning.descent import Losses, descend
 from policies.learning.gradient import CRITIC_WEIGHT, discounted, mean_action
@@ -83,17 +83,20 @@ class ImitationLearner:
         observation = batch.reset()
         plans = self._solve()
         solved = np.array(sorted(plans))
+        on = np.ones((batch.horizon, batch.batch_size, len(batch.arrays.node_names)), bool)
         gen_mw, store_mw = np.zeros((2, batch.horizon, batch.batch_size, len(batch.arrays.node_names)))
         for i, plan in plans.items():
             gen_mw[:, i] = plan.gen_mw + plan.curtailed_mw - plan.spill_mw
             if plan.on is not None:
-                gen_mw[:, i] = asking(batch.arrays, gen_mw[:, i], plan.on)
+                on[:, i] = plan.on
             store_mw[:, i] = plan.discharge_mw - plan.charge_mw
         seen, actions, rewards = [], [], []
-        for gen, store in zip(gen_mw, store_mw, strict=True):
+        for gen, store, is_on in zip(gen_mw, store_mw, on, strict=True):
             now = batch.limits  # the solver may miss them by a rounding
             setpoint = Setpoint(
-                np.clip(gen, now.gen_lo_mw, now.gen_hi_mw), np.clip(store, now.store_lo_mw, now.store_hi_mw)
+                np.clip(gen, now.gen_lo_mw, now.gen_hi_mw),
+                np.clip(store, now.store_lo_mw, now.store_hi_mw),
+                on=is_on,
             )
             seen.append(of_parts(observation, itemgetter(solved)))
             day = batch.day if batch.config.plans else None

@@ -41,7 +41,7 @@ def clear(day: Day, shift: Array, now: Limits, inputs: Inputs) -> Setpoint:
         inputs: (B, N) of the step.
 
     Returns:
-        (B, N) output of sources and power of stores.
+        (B, N) output of sources, power of stores and, where plants start and stop, what is on.
     """
     xp, c = namespace(shift), day.constants
     inputs = inputs if day.correction is None else day.correction.inputs(inputs)
@@ -60,7 +60,7 @@ def clear(day: Day, shift: Array, now: Limits, inputs: Inputs) -> Setpoint:
     power_mw = xp.concat([output[:, :sources], store, xp.zeros_like(output[:, :1])], axis=1) * c.unit_mw
     place = np.full((2, len(c.node_part)), sources + stores)  # of each node's source and store among them
     place[0, c.sources], place[1, c.stores] = np.arange(sources), sources + np.arange(stores)
-    return Setpoint(power_mw[:, place[0]], power_mw[:, place[1]])
+    return Setpoint(power_mw[:, place[0]], power_mw[:, place[1]], on=None if day.starts is None else now.on)
 
 
 def offers(day: Day, c: Constants, own: Any, shift: Array, stored: Array) -> tuple[Array, Array]:
