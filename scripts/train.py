@@ -178,8 +178,10 @@ class Train(CommonJson):
         sources = [name for each in grids for name in expand(each if task is None else task.train)]
         if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
-        config = TrainConfig.from_fields(given)
         env_config = EnvConfig() if task is None else task.config(split="train")
+        if env_config.gate_h:  # as the published agents were trained
+            env_config, given = replace(env_config, action="plan"), {"stages": ("gradient",), **given}
+        config = TrainConfig.from_fields(given)
         if config.start is not None:
             seen = replace(find_agent(config.start).env_config, split="train", outages=())
             env_config = seen if task is None else replace(env_config, action=seen.action)

@@ -133,7 +133,6 @@ def test_an_unknown_policy_is_refused_by_the_function_too() -> None:
 
 
 def test_demo_trains_evaluates_and_renders(run: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "GRID", "triangle")
     monkeypatch.setattr(demo, "EPISODES", 2)
     monkeypatch.setattr(demo, "PICTURES", {"the grid": "grid_state.png", "its course": "sim_results.png"})
     text = run.ok("demo", "--out", "shown", "--seconds", 2)

@@ -206,3 +206,14 @@ def test_a_folder_without_a_run_says_so(run: CommandLine, tmp_path: Path) -> Non
     (tmp_path / "empty").mkdir()
     for words in (["evaluate", "empty"], ["train", "--resume", "empty"], ["train", "triangle", "--start", "empty"]):
         assert run.fault(*words).startswith("empty: found no config.json in it; allowed: the folder of a run")
+
+
+def test_where_a_gate_closes_agents_start_at_the_plan_unless_told_otherwise(run: CommandLine, tmp_path: Path) -> None:
+    short = "classic-weather-v1", "--policy", "mlp", "--steps", 1, "--set", "n_envs=1"
+    run.ok("train", *short, "--out", "by-plan")
+    run.ok("train", *short, "action=residual", "--stages", "optimum", "--out", "told")
+    found = [json.loads((tmp_path / name / "config.json").read_text("utf-8")) for name in ("by-plan", "told")]
+    assert [(each["env"]["action"], each["train"]["stages"]) for each in found] == [
+        ("plan", ["gradient"]),
+        ("residual", ["optimum"]),
+    ]
