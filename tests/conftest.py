@@ -15,16 +15,17 @@ import pytest  # noqa: E402 - after the threads are set
 from command_line import CommandLine  # noqa: E402 - likewise
 from scripts.cli import main  # noqa: E402 - likewise
 
-READERS = "test_topologies"
+READERS, IN_AC = "test_topologies", "test_topologies_ac"
 
 
 @pytest.hookimpl(trylast=True)  # when those that are marked slow are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the readers into the middle, where the second of two workers begins: they plan no day.
 
-    So the first one alone compiles the plan, at the first page of the documentation; else both would.
+    So the first one alone compiles the plan and AC power flow, for the pages of the documentation; else both would.
     """
     readers = [item for item in items if item.path.name.startswith(READERS)]
+    readers.sort(key=lambda item: item.path.name.startswith(IN_AC))
     others = [item for item in items if not item.path.name.startswith(READERS)]
     half = min(len(items) // 2, len(others))
     items[:] = [*others[:half], *readers, *others[half:]]

@@ -397,6 +397,7 @@ def test_the_content_policy_stops_what_is_not_in_the_page(window, alone):
     assert any("Content Security Policy" in message for message in window.log())
 
 
+@pytest.mark.slow
 def test_large_grids_are_drawn_nearly_as_fast_as_plain_shapes(window, tmp_path):
     """A third as often as as many plain lines and discs; some 300 times a second on an idle core of 2026."""
     window.open(replay(make_episode(118, 48), tmp_path / "replay.html"))

@@ -41,7 +41,7 @@ def ask(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("place", ["beside", "elsewhere"])
+@pytest.mark.parametrize("place", ["beside", pytest.param("elsewhere", marks=pytest.mark.slow)])
 def test_machine_code_is_kept_while_no_source_changes(ask, tmp_path, place):
     elsewhere = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")} if place == "elsewhere" else {}
     assert ask(5, **elsewhere) == ("10", True)

@@ -82,6 +82,7 @@ def assert_same_end(run: Path, whole: Path) -> None:
     assert names[0] == names[1]
 
 
+@pytest.mark.slow
 def test_killed_at_any_file_it_ends_as_if_it_had_never_stopped(tmp_path: Path) -> None:
     done = separate(AT_EVERY_RENAME, tmp_path, PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
     assert done.returncode == 0, done.stderr

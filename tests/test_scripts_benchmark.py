@@ -99,6 +99,7 @@ def test_benchmark_scale_names_a_bad_grid(run: CommandLine) -> None:
     assert "nosuch: found no such grid" in run.fault("benchmark", "nosuch", "--scale")
 
 
+@pytest.mark.slow
 def test_benchmark_scale_prints_and_draws_each_size(run: CommandLine, tmp_path: Path) -> None:
     rows = run.json("benchmark", "case14", "gen:9:1", "--scale", "--plot", "scale.png")["scale"]
     assert [(row["grid"], row["nodes"]) for row in rows] == [("case14", 19), ("gen:9:1", 9)]
