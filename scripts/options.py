@@ -77,6 +77,7 @@ MaybeShare = Annotated[float | None, number("SHARE", float, 0)]
 MaybeRate = Annotated[float | None, number("RATE", float, 0, above=True)]
 Overload = Literal["penalty", "trip"]
 Flow = Literal["dc", "ac"]
+Worlds = Literal["weather", "storm", "ac", "ac-storm"]
 
 
 Workers = Annotated[int | None, number("N", int, 1), default("this one, and for solving one a core")]
@@ -107,6 +108,8 @@ class World:
 
     config: Annotated[MaybePath, default("no file")] = None
     """settings from this TOML file, such as run.toml in a run's folder; options go before it"""
+    world: Annotated[Worlds | None, one_of(Worlds), default("that of the run, or calm")] = None
+    """the world of the tasks of that name, see `load-balancer tasks`; other options go before it"""
     horizon: Annotated[MaybeCount, default("that of the run, or 48")] = None
     """length of an episode in steps"""
     dt: Annotated[MaybeHours, default("that of the run, or 1")] = None
@@ -163,6 +166,10 @@ class World:
 
         known = [name for name in field_names() if name != "topology"]
         given = dict(self.file().get("env", {}))
+        if self.world is not None:
+            from envs import WORLDS
+
+            given |= WORLDS[self.world] | {"prices": vars(WORLDS[self.world]["prices"])}
         others: dict[str, Any] = {}
         for name, value in pairs_of("--set", self.set):
             first, _, rest = name.partition(".")

@@ -178,14 +178,16 @@ class Train(CommonJson):
         sources = [name for each in grids for name in expand(each if task is None else task.train)]
         if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
+        known = [each.name for each in fields(TrainConfig)]
         env_config = EnvConfig() if task is None else task.config(split="train")
-        if env_config.gate_h:  # as the published agents were trained
+        begun, acts = given.get("start") is not None, "action" in self.world.settings(known)[0]
+        if begun:
+            seen = replace(find_agent(given["start"]).env_config, split="train", outages=())
+            env_config = seen if task is None else replace(env_config, action=seen.action)
+        env_config = self.world.of(env_config, known)
+        if env_config.gate_h and not (begun or acts):  # as the published agents were trained
             env_config, given = replace(env_config, action="plan"), {"stages": ("gradient",), **given}
         config = TrainConfig.from_fields(given)
-        if config.start is not None:
-            seen = replace(find_agent(config.start).env_config, split="train", outages=())
-            env_config = seen if task is None else replace(env_config, action=seen.action)
-        env_config = self.world.of(env_config, tuple(given | vars(config)))
         problems = [Problem.of(replace(env_config, topology=source)) for source in sources]
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on

@@ -1,5 +1,6 @@
-"""The agent that comes with the program: what it promises, on grids that it was not trained on."""
+"""The agents that come with the program: what they promise, on grids that they were not trained on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,9 +115,28 @@ def test_the_table_of_unseen_grids():
     assert min(scores) > 95
 
 
-def test_it_is_small_and_says_where_it_comes_from():
-    folder = Path(SHIPPED) / "universal"
+def test_where_the_gate_closes_an_hour_ahead_the_one_of_that_world_gains_on_plan_and_mpc_on_grids_it_never_saw():
+    agent = load_agent("universal-weather")
+    assert agent.env_config.gate_h == 1
+    gains = []
+    for topology in ("gen:16:71004", "gen:18:71005", "case14"):
+        assert topology not in {grid.name for grid in agent.grids}
+        rows = evaluate(["plan", "mpc", agent], replace(agent.env_config, topology=topology), episodes=8, seed=1).rows
+        scores = {row.name: row.score.mean for row in rows}
+        gains.append(scores["agent"] - max(scores["plan"], scores["mpc"]))
+    assert min(gains) > 0
+    assert np.mean(gains) > 2
+
+
+@pytest.mark.parametrize(
+    ("name", "trained_by", "grids"),
+    [
+        ("universal", "load-balancer train gen:6..40x400:100000", 400),
+        ("universal-weather", "load-balancer train gen-weather-v1", 200),
+    ],
+)
+def test_it_is_small_and_says_where_it_comes_from(name, trained_by, grids):
+    folder = Path(SHIPPED) / name
     assert sum(path.stat().st_size for path in folder.iterdir()) < 1_000_000
-    about = (folder / "README.md").read_text("utf-8")
-    assert "load-balancer train gen:6..40x400:100000" in about
-    assert len(load_agent("universal").grids) == 400
+    assert trained_by in (folder / "README.md").read_text("utf-8")
+    assert len(load_agent(name).grids) == grids

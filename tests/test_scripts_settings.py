@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -11,12 +13,12 @@ from hypothesis import strategies as st
 
 from command_line import CommandLine
 from dated import write_dated
-from envs import EnvConfig, Outage
+from envs import TASKS, WORLDS, EnvConfig, Outage, Problem
 from grid import GridError, Prices
 from grid.physics import Protection
 from policies import TrainConfig, read_settings
 from policies.settings import write_settings
-from scripts.options import DatedWorld, World, pairs_of
+from scripts.options import DatedWorld, World, Worlds, pairs_of
 from topologies import load
 
 
@@ -57,6 +59,16 @@ def test_every_option_reaches_the_config() -> None:
     assert World().of(EnvConfig(prices=Prices(co2_per_t=7))) == EnvConfig(prices=Prices(co2_per_t=7))
     one = World(price=("spill_per_mwh=4",)).of(EnvConfig(prices=Prices(co2_per_t=7)))
     assert one.prices == Prices(co2_per_t=7, spill_per_mwh=4)
+
+
+@pytest.mark.parametrize("name", get_args(Worlds))
+def test_a_world_is_that_of_the_tasks_and_other_options_go_before_it(name: Literal["weather", "storm"]) -> None:
+    task = TASKS[f"classic-{name}-v1"].config(split="train")
+    of_world = World(world=name).of(EnvConfig())
+    assert Problem.of(of_world).prices == Problem.of(task).prices
+    assert replace(of_world, prices=task.prices) == task
+    assert World(world=name, set=("gate_h=2",), price=("co2_per_t=80",)).of(EnvConfig()).gate_h == 2
+    assert WORLDS.keys() - {"calm", "commit"} == set(get_args(Worlds))
 
 
 def test_values_are_read_as_toml_then_as_python_then_as_text() -> None:

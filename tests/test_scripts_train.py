@@ -130,7 +130,7 @@ def test_train_and_render_answer_in_json(run: CommandLine, trained: Path) -> Non
             "train triangle --start classic",
             "classic: found no such run; allowed: the folder of a run",
         ),
-        ("train triangle --start classic", "or a shipped agent: universal; use one of: universal"),
+        ("train triangle --start classic", "or a shipped agent: universal, universal-weather; use one of: universal"),
         ("train triangle --policy mlp --start universal", "train.policy: found 'mlp' beside start; allowed: 'graph'"),
         ("train triangle --outages plant-town,48,2", "found hour 48 of an episode of 48 h; allowed: a start before"),
     ],
@@ -209,9 +209,9 @@ def test_a_folder_without_a_run_says_so(run: CommandLine, tmp_path: Path) -> Non
 
 
 def test_where_a_gate_closes_agents_start_at_the_plan_unless_told_otherwise(run: CommandLine, tmp_path: Path) -> None:
-    short = "classic-weather-v1", "--policy", "mlp", "--steps", 1, "--set", "n_envs=1"
-    run.ok("train", *short, "--out", "by-plan")
-    run.ok("train", *short, "action=residual", "--stages", "optimum", "--out", "told")
+    short = "--policy", "mlp", "--steps", 1, "--set", "n_envs=1"
+    run.ok("train", "triangle", "--world", "weather", *short, "--out", "by-plan")
+    run.ok("train", "classic-weather-v1", *short, "action=residual", "--stages", "optimum", "--out", "told")
     found = [json.loads((tmp_path / name / "config.json").read_text("utf-8")) for name in ("by-plan", "told")]
     assert [(each["env"]["action"], each["train"]["stages"]) for each in found] == [
         ("plan", ["gradient"]),
