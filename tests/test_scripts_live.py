@@ -111,6 +111,14 @@ def _flood(socket):
         socket.recv()
 
 
+def test_texts_that_are_no_unicode_close_no_tab(server):
+    with server.socket() as socket:
+        tab = Tab(socket)
+        assert r"found '\ud800'; allowed: agent" in tab.ask("\ud800")["text"]
+        assert tab.ask("open", name="\ud800.json", content="e30=")["is"] == "refused"
+        assert tab.ask("check", grid=triangle())["faults"] == []
+
+
 def test_a_tab_that_sends_too_much_is_closed_and_others_go_on(server):
     with server.socket() as socket:
         Tab(socket)
@@ -134,6 +142,13 @@ def test_every_fault_comes_with_its_element_and_the_words_of_the_checker(session
     assert found.keys() == {"node 0", "node 1", "line 2", "line 3"}
     assert found["node 0"].endswith("allowed: a number >= 0; correct the value")
     assert "did you mean" in found["node 1"] or "use one of" in found["node 1"]
+
+
+def test_faults_are_no_longer_than_they_can_be_read(session):
+    grid = triangle()
+    grid["nodes"][0]["id"] = "n" * 100_000
+    told = ask(session, "check", grid=grid)["faults"]
+    assert max(len(fault["text"]) for fault in told) <= 600
 
 
 def test_a_bundled_grid_comes_back_as_it_was():
@@ -185,6 +200,8 @@ REFUSED = {
     "found 'fly'; allowed: agent, arrange": {"do": "fly"},
     "episode: found none; allowed: a running episode": {"do": "step"},
     "nodes: found 3,001 of them; allowed: at most 3,000": {"do": "check", "grid": {"nodes": [{}] * 3001}},
+    "gen:3001:1: found 3,001 nodes; allowed: at most 3,000": {"do": "open", "name": "gen:3001:1"},
+    "the working folder: File name too long": {"do": "save", "grid": "GRID", "name": "\U0001d49c" * 61},
     "found no such grid; allowed: case118": {"do": "open", "name": "/etc/passwd"},
     "the suffix '.exe'": {"do": "open", "name": "a.exe", "content": ""},
     "what is no base64": {"do": "open", "name": "a.json", "content": "%%%"},
@@ -253,6 +270,17 @@ def test_a_port_that_is_taken_is_refused(server, tmp_path, monkeypatch, capsys):
     assert "allowed: an address to listen on; choose another --port or --host" in capsys.readouterr().err
 
 
+def test_no_port_and_no_folder_are_refused(tmp_path, monkeypatch, capsys):
+    from scripts.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    assert main(["live", "triangle", "--no-open", "--port", "99999"]) == 2
+    assert "127.0.0.1:99999: found no such port; allowed: an address to listen on" in capsys.readouterr().err
+    monkeypatch.chdir("/proc")
+    assert main(["live", "triangle", "--no-open"]) == 2
+    assert "allowed: a path that can be written" in capsys.readouterr().err
+
+
 def test_a_training_without_an_update_is_untrained(tmp_path):
     trainer = Trainer(tmp_path, tmp_path)
     trainer.run = tmp_path / "runs/grid-live"
@@ -267,6 +295,29 @@ def test_a_training_without_an_update_is_untrained(tmp_path):
     assert trainer.state()["state"] == "untrained"
     (trainer.run / "progress.csv").write_text("\n".join([*rows, "gradient,96,9,,0.5,0,1"]))
     assert (trainer.state()["state"], trainer.state()["stopped"]) == ("done", False)
+
+
+def test_what_nobody_waits_for_any_more_is_not_computed(session):
+    ask(session, "drive", grid=triangle(), steps=6, seed=0, assistant="merit")
+    session._is_closed = True
+    assert "is" not in ask(session, "finish")
+    assert session._drive.t == 1
+    session._is_closed = False
+    ask(session, "finish")
+    session._is_closed = True
+    assert "rows" not in ask(session, "score")
+
+
+def test_a_closed_terminal_ends_it_at_once_in_the_middle_of_an_episode(tmp_path):
+    with serving(tmp_path, "case14") as server, server.socket() as socket:
+        tab = Tab(socket)
+        grid = tab.hello["opened"]["grid"]
+        assert tab.ask("drive", grid=grid, steps=2000, seed=0, assistant="mpc")["is"] == "episode"
+        socket.send(json.dumps({"do": "finish", "id": 99}))
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGHUP)
+        assert server.process.wait(20) == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

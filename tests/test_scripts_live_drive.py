@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from envs import EnvConfig, Problem
+from envs import EnvConfig, Outage, Problem
 from scripts.live.drive import Drive
 from scripts.running import run_config
+from topologies import load
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,20 @@ def test_a_line_that_is_broken_is_out_at_once_and_nobody_knew():
     while drive.step():
         pass
     assert (drive.episode().line_status == 1).all()
+
+
+def test_outages_that_nobody_here_caused_stay_when_steps_are_taken_anew():
+    lines = load("triangle").lines()
+    outage = Outage(lines[0][0], 4, 2, announced=False)
+    config = EnvConfig(topology="triangle", split="test", horizon=8, outages=(outage,))
+    drive = Drive(Problem.of(config), None, "merit", 0)
+    for _ in range(3):
+        drive.step()
+    drive.break_line(1, 1.0)
+    drive.rewind(1)
+    while drive.step():
+        pass
+    assert np.argwhere(drive.episode().line_status != 1).tolist() == [[4, 0], [5, 0]]
 
 
 def test_the_fan_is_about_the_forecast_and_grows():

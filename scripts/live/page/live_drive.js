@@ -266,4 +266,8 @@ entered.drive = (is) => {
   leaveEpisode?.();
   if (wasStale) start();
   else arrange();
+  for (const { message, waits } of later.splice(0)) {
+    if (drive.isStale) waits?.done(null);
+    else take(message, waits);
+  }
 };

@@ -22,7 +22,7 @@ function change(work) {
 }
 
 function changed() {
-  drive.isStale = true;
+  drive.isStale = sheet.isUnsaved = true;
   const { kind, index } = sheet.chosen ?? {};
   if (sheet.chosen && !(kind === "node" ? sheet.doc.nodes : sheet.doc.edges)[index]) sheet.chosen = null;
   $("undo").disabled = !sheet.undone.length;
@@ -237,6 +237,7 @@ function openDoc(message) {
   Object.assign(sheet, { doc: message.grid, places: message.places, undone: [], redone: [], chosen: null, faults: [], words: "" });
   profiles.own = message.curves;
   changed();
+  sheet.isUnsaved = false;
 }
 told.opened = openDoc;
 told.new = () => openDoc({ grid: emptyDoc(), places: [], curves: [] });
@@ -253,7 +254,7 @@ $("layout").addEventListener("click", () => order("arrange", { grid: sheet.doc }
 $("name").addEventListener("change", () => change(({ graph }) => (graph.name = $("name").value)));
 $("save").addEventListener("click", () => {
   const name = sheet.doc.graph.name ?? "grid", replace = sheet.asked === name;
-  ask("save", { grid: sheet.doc, name, replace }).then(() => (sheet.asked = null), (error) => {
+  ask("save", { grid: sheet.doc, name, replace }).then(() => (sheet.asked = null, sheet.isUnsaved = false), (error) => {
     sheet.asked = /a file of that name/.test(error.message) ? name : null;
     say(error.message, true);
   });
@@ -273,6 +274,7 @@ $("file").addEventListener("change", async () => {
   $("file").value = "";
   order("open", { name: file.name, content: btoa(text) });
 });
+window.addEventListener("beforeunload", (event) => sheet.isUnsaved && event.preventDefault());
 entered.edit = (is) => is && drawSheet();
 window.addEventListener("resize", drawSheet);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawSheet);
