@@ -175,6 +175,7 @@ function makeTable(table, kind, rows, first) {
     for (const column of shown_) {
       const cell = element(line, "td", row[column.name] === undefined ? "" : String(row[column.name]));
       cell.tabIndex = 0;
+      cell.setAttribute("aria-label", `${column.name} of ${row[first[0]]}: ${row[column.name] ?? "empty"}`);
       const edit = () => editCell(cell, row, column);
       cell.addEventListener("click", edit);
       cell.addEventListener("keydown", (event) => event.target === cell && event.key === "Enter" && (event.preventDefault(), edit()));
