@@ -347,6 +347,7 @@ def test_the_replay_of_an_episode_is_kept_beside_the_others(session, tmp_path):
     pair = ask(session, "watch")
     assert pair["data"]["policies"] == ["you", "optimum"]
     assert len(pair["steps"]["runs"]) == 2
+    assert pair["prices"] == [[30.0] * 4] * 3  # of each node: the one source, nothing is full
 
 
 def test_an_unknown_kind_of_grid_is_no_fault_of_the_program():

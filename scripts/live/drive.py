@@ -9,9 +9,9 @@ import numpy as np
 
 from envs import GridBatch, Outage, Problem, Recorder
 from grid import Episode, GridError, Setpoint
-from policies import BASELINES, MOST_NODES, Merit, Mpc, Plan, Policy, as_seen, evaluate, run_episodes, stepwise
+from policies import BASELINES, MOST_NODES, Merit, Mpc, Plan, Policy, as_seen, evaluate, stepwise
 from scripts.live.person import YOU, Operator
-from scripts.running import AGENT, OPTIMUM, Schedule, is_installed
+from scripts.running import AGENT, OPTIMUM, Schedule, is_installed, record_all
 
 if TYPE_CHECKING:
     from grid import Array
@@ -242,7 +242,7 @@ class Drive:
         return {"rows": rows, "above": above, "bound": found.optimum_is, "notes": list(found.notes)}
 
     def beside_optimum(self) -> tuple[Episode, Episode]:
-        """What you did, and the optimum of the same episode.
+        """What you did, and the optimum of the same episode, with its nodal prices.
 
         Raises:
             GridError: the episode is not over.
@@ -256,5 +256,5 @@ class Drive:
 
     def _optimum(self) -> Episode:
         if self._best is None:
-            (self._best,) = run_episodes(Schedule(), self.problem, 1, self.seed)
+            (self._best,) = record_all(Schedule(), self.problem, 1, self.seed)
         return self._best

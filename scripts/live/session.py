@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from envs import WORLDS, Problem
 from grid import Grid, GridError, Series
 from scripts.live import editing
@@ -260,6 +262,7 @@ class Session:
             "is": "pair",
             "data": described(you, [str(name), best.policy], you.steps),
             "steps": happened([you, best]),
+            "prices": np.round(cast(np.ndarray, best.nodal_price_per_mwh).T, 3).tolist(),  # (N, T) of the optimum
         }
 
     def do_keep(self, message: Message) -> Message:

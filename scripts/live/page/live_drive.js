@@ -245,6 +245,7 @@ told.pair = (message) => {
   Object.assign(page, { more: null, plots: null, chose: null, spare: 0 });
   openEpisode(message.data);
   takeSteps(message.steps);
+  runs[1].price = message.prices;
   makeParts();
   arrange();
   play(true);
