@@ -289,6 +289,9 @@ def test_a_training_without_an_update_is_untrained(tmp_path):
         pass
     (tmp_path / "said").write_text("no room")
     assert (trainer.state()["state"], trainer.state()["said"]) == ("failed", "no room")
+    trainer._is_stopped = True
+    assert trainer.state()["state"] == "untrained"
+    trainer._is_stopped = False
     (trainer.run / "weights.safetensors").touch()
     rows = ["stage,steps,elapsed_s,reward,validation_cost_frac,learning_rate,std", "untrained,0,4,,1.16,0,1"]
     (trainer.run / "progress.csv").write_text("\n".join(rows))
@@ -318,6 +321,14 @@ def test_a_closed_terminal_ends_it_at_once_in_the_middle_of_an_episode(tmp_path)
         server.process.send_signal(signal.SIGHUP)
         assert server.process.wait(20) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_servers_of_a_folder_train_into_two_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", lambda *words, **more: None)
+    trainers = [Trainer(tmp_path, tmp_path) for _ in range(3)]
+    for trainer in trainers:
+        trainer.start(load("triangle"), "mlp", 10)
+    assert [trainer.run.name for trainer in trainers] == ["triangle-live", "triangle-live-2", "triangle-live-3"]
 
 
 @pytest.mark.slow
