@@ -75,6 +75,8 @@ def test_the_address_with_its_token_opens_the_page_and_the_token_leaves_the_addr
         assert (answer.status, body.startswith(begin)) == (200, True)
         assert "script-src 'self'" in answer.headers["content-security-policy"]
         assert b"https://" not in body
+    two = f"{server.cookie.partition('=')[0]}=wrong; {server.cookie}"
+    assert request(server, "/", Cookie=two)[0].status == 200
     assert request(server, "/../pyproject.toml", Cookie=server.cookie)[0].status == 404
 
 
@@ -182,6 +184,12 @@ def test_files_of_any_format_are_opened_by_their_reader_and_leave_nothing(sessio
 def test_a_grid_too_large_for_the_page_is_refused(session, monkeypatch):
     monkeypatch.setattr(editing, "MOST_NODES", 2)
     assert "found 3 nodes; allowed: at most 2; use the command line" in ask(session, "open", name="triangle")["text"]
+
+
+def test_an_episode_too_large_for_the_page_is_refused(session, monkeypatch):
+    monkeypatch.setattr("scripts.live.session.MOST_NODE_STEPS", 30)
+    said = ask(session, "drive", grid=triangle(), steps=11, seed=0, assistant="merit")["text"]
+    assert "steps: found 11; allowed: at most 10 here; use the command line" in said
 
 
 def test_saving_stays_in_the_folder_and_replaces_only_when_told(session, tmp_path):

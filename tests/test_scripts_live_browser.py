@@ -200,11 +200,19 @@ def test_a_screen_reader_is_told_the_name_of_every_control_what_is_wrong_and_wha
     window.type("#f-gen_max_mw", "12")
     window.click("#tab-drive")
     window.until("return document.getElementById('counts').innerText.includes('48 steps')", 120)
-    step_to(window, 1)
-    window.until("return document.getElementById('status').innerText.startsWith('Step 1, ')")
+    window.key("right")
+    window.until("return document.getElementById('status').innerText.startsWith('Step 1, ')", 30)
     assert "100% served, 0 MW unmet, cost so far" in window.text("#status")
     assert unnamed(window) == []
     assert [about.get("live") for role, _, about in parts(window) if role == "status"].count("polite") == 1
+    window.click("#finish")
+    window.until("return !document.getElementById('scores').hidden", 120)
+    assert unnamed(window) == []
+    window.click("#watch")
+    window.until("return document.body.classList.contains('pair')", 60)
+    window.type("#choose", "node 2")
+    window.until("return document.getElementById('values').innerText.match(/price\\s+–\\s+30 per MWh/)")
+    assert unnamed(window) == []
     window.click("#tab-train")
     assert unnamed(window) == []
     assert window.log() == []
@@ -212,6 +220,10 @@ def test_a_screen_reader_is_told_the_name_of_every_control_what_is_wrong_and_wha
 
 def test_what_comes_in_while_the_grid_is_edited_waits_for_its_episode(window, server):
     opened(window, server)
+    window.click("#new")
+    window.until("return document.getElementById('pick').options.length === 1")
+    window.click("#undo")
+    window.until("return document.getElementById('pick').options.length > 3")
     window.click("#tab-drive")
     window.until("return document.getElementById('counts').innerText.includes('48 steps')", 120)
     leave = "document.getElementById('forward').click(); document.getElementById('tab-edit').click()"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 
@@ -57,24 +56,22 @@ class Operator:
         """The same limits, but units that are held can do nothing else."""
         if not self.held_mw:
             return own
-        ends = {name: getattr(own, name).copy() for name in ("gen_lo_mw", "gen_hi_mw", "store_lo_mw", "store_hi_mw")}
-        choice = own.choice
-        if choice is not None:
-            idle = np.zeros_like(own.gen_lo_mw)
-            said = committed(own, is_asked(arrays, self._with_held(Setpoint(idle, idle), arrays)))
-            nodes = [node for what, node in self.held_mw if what == "gen"]
-            held = Choice(*(np.array(each) for each in choice))
-            for into, part in zip((held.may_be_on, held.may_be_off), cast(Choice, said.choice)[:2], strict=True):
-                into[:, nodes] = part[:, nodes]
-            for name in ("gen_lo_mw", "gen_hi_mw"):
-                ends[name][:, nodes] = getattr(said, name)[:, nodes]
-            choice = held
+        idle, is_held = np.zeros_like(own.gen_lo_mw), self._is_held(arrays)
+        said = committed(own, is_asked(arrays, self._with_held(Setpoint(idle, idle), arrays)))
+        ends = {name: np.where(is_held, getattr(said, name), getattr(own, name)) for name in ("gen_lo_mw", "gen_hi_mw")}
+        ends |= {name: getattr(own, name).copy() for name in ("store_lo_mw", "store_hi_mw")}
         for (what, node), mw in self.held_mw.items():
             low, high = ends[f"{what}_lo_mw"], ends[f"{what}_hi_mw"]
             low[:, node] = high[:, node] = np.clip(mw, low[:, node], high[:, node])
-            if choice is not None and what == "gen":
-                choice.lo_mw[:, node] = low[:, node]
-        return replace(own, **ends, choice=choice)
+        if own.choice is None or said.choice is None:
+            return replace(own, **ends)
+        parts = [np.where(is_held, decided, free) for decided, free in zip(said.choice, own.choice, strict=True)]
+        choice = Choice(*parts)
+        return replace(own, **ends, choice=choice._replace(lo_mw=np.where(is_held, ends["gen_lo_mw"], choice.lo_mw)))
+
+    def _is_held(self, arrays: GridArrays) -> np.ndarray:
+        """(N,) whether what generates at a node, or its cut, is held."""
+        return np.isin(np.arange(len(arrays.node_names)), [node for what, node in self.held_mw if what == "gen"])
 
     def _with_held(self, asked: Setpoint, arrays: GridArrays) -> Setpoint:
         if not self.held_mw:
@@ -85,5 +82,4 @@ class Operator:
         done = Setpoint(powers["gen"], powers["store"])
         if asked.on is None:
             return done
-        is_held = np.isin(np.arange(len(arrays.node_names)), [node for what, node in self.held_mw if what == "gen"])
-        return replace(done, on=np.where(is_held, is_asked(arrays, done), asked.on))
+        return replace(done, on=np.where(self._is_held(arrays), is_asked(arrays, done), asked.on))

@@ -124,7 +124,7 @@ class Gate:
         elif scope["type"] == "http" and scope["path"] == "/" and self._is_token(given):
             cookie = f"{COOKIE}{self._port}={self._token}; HttpOnly; SameSite=Strict; Path=/"
             await _answer(send, 303, b"", [("location", "/"), ("set-cookie", cookie)])
-        elif self._is_token(_cookie(headers.get("cookie", ""), f"{COOKIE}{self._port}")):
+        elif any(map(self._is_token, _cookies(headers.get("cookie", ""), f"{COOKIE}{self._port}"))):
             await self._app(scope, receive, send)
         else:
             await _refuse(scope, receive, send)
@@ -145,9 +145,10 @@ class Gate:
         return self._is_open  # an address in numbers is no name that somebody could point here
 
 
-def _cookie(header: str, name: str) -> str:
+def _cookies(header: str, name: str) -> list[str]:
+    """All of that name: a page of another port of this machine can add one."""
     pairs = (part.strip().partition("=") for part in header.split(";"))
-    return next((value for key, _, value in pairs if key == name), "")
+    return [value for key, _, value in pairs if key == name]
 
 
 async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[str, str]]) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LARGEST_MESSAGE = 12_000_000  # bytes: a file of 9 MB in base64
 A_SECOND, AT_ONCE = 60.0, 240.0  # messages of one tab
 BYTES_A_SECOND, BYTES_AT_ONCE = 3e6, 40e6
-LONGEST_STEPS = 2000
+LONGEST_STEPS, MOST_NODE_STEPS = 2000, 1_000_000  # of an episode, and times its nodes
 LOOK_S = 0.5  # between two looks at the training
 MOST_WAITING = 8  # messages of a tab that have been read and are not yet answered
 
@@ -201,8 +201,9 @@ class Session:
         from scripts.live.drive import Drive
 
         config = replace(self._shared.config, topology=self._grid(message), horizon=whole(message, "steps"))
-        if config.horizon > LONGEST_STEPS:
-            raise GridError("steps", str(config.horizon), f"at most {LONGEST_STEPS} here", "use the command line")
+        most = min(LONGEST_STEPS, MOST_NODE_STEPS // len(cast(Grid, config.topology).graph))
+        if config.horizon > most:
+            raise GridError("steps", str(config.horizon), f"at most {most} here", "use the command line")
         lines = {name for name, *_ in cast(Grid, config.topology).lines()}
         config = replace(config, outages=tuple(each for each in config.outages if each.line in lines))
         if message.get("storm") is True:

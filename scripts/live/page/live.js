@@ -81,6 +81,9 @@ TABS.forEach((tab, i) => {
   });
 });
 
+/** A button that the mouse has pressed leaves the keys to the player, as → of tabs and the space bar of buttons. */
+document.addEventListener("click", (event) => event.detail && event.target.closest("button")?.blur());
+
 /** A row of options, which forms fill. */
 function option(list, value, text = value) {
   const made = element(list, "option", text);

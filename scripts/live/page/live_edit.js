@@ -233,8 +233,11 @@ document.addEventListener("keydown", (event) => {
 
 // --- whole grids ---
 
+/** Show another grid. Undo brings back the one before, unless series are lost that only its file has. */
 function openDoc(message) {
-  Object.assign(sheet, { doc: message.grid, places: message.places, undone: [], redone: [], chosen: null, faults: [], words: "" });
+  const isKept = sheet.doc && !profiles.own.length && !message.curves.length;
+  const undone = isKept ? [...sheet.undone, JSON.stringify([sheet.doc, sheet.places])].slice(-MOST_UNDONE) : [];
+  Object.assign(sheet, { doc: message.grid, places: message.places, undone, redone: [], chosen: null, faults: [], words: "" });
   profiles.own = message.curves;
   changed();
   sheet.isUnsaved = false;

@@ -4,15 +4,8 @@ const profiles = { built_in: [], own: [] };
 let columns_ = [];
 
 function listElements() {
-  const list = $("pick");
-  list.replaceChildren(list.firstElementChild);
-  for (const [label, rows, kind, name] of [["Nodes", sheet.doc.nodes, "node", "id"], ["Lines", sheet.doc.edges, "line", "key"]]) {
-    if (!rows.length) continue;
-    const group = element(list, "optgroup");
-    group.label = label;
-    rows.forEach((row, i) => option(group, `${kind} ${i}`, String(row[name]) || "–"));
-  }
-  list.value = sheet.chosen ? `${sheet.chosen.kind} ${sheet.chosen.index}` : "";
+  listThings($("pick"), sheet.doc.nodes.map(({ id }) => String(id)), sheet.doc.edges.map(({ key }) => String(key)));
+  $("pick").value = sheet.chosen ? `${sheet.chosen.kind} ${sheet.chosen.index}` : "";
 }
 
 /** Columns that a kind of node uses first, those of other kinds and of AC folded away. */
