@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from grid import Episode
-from policies.baselines import BASELINES, QUICK, Merit, Plan, Policy
+from policies.baselines import BASELINES, QUICK, Merit, Plan, Policy, Redispatch
 from policies.config import TrainConfig
 from policies.evaluation import evaluate, evaluate_task, run_episodes
 from policies.extras import has_train_extra, train_extra
@@ -47,6 +47,7 @@ __all__ = [
     "Mpc",
     "Plan",
     "Policy",
+    "Redispatch",
     "TrainConfig",
     "allowed_runs",
     "as_seen",

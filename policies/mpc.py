@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 
 from envs import GridBatch
-from grid import Inputs, Setpoint, cores
+from grid import GridError, Inputs, Setpoint, cores
 from grid.physics import committed
 from grid.planning import Programme, Solution, programme_of
 
@@ -34,6 +34,7 @@ class Mpc:
     """
 
     name = "mpc"
+    is_bound = False  # whether limits of the batch are narrower than the grid's own, as somebody holds units
 
     def __init__(self, window_h: float = WINDOW_H) -> None:
         self.window_h = window_h
@@ -60,7 +61,9 @@ class Mpc:
         ahead, correction = batch.expected(leads), batch.correction
         if correction is not None:
             ahead = correction.inputs(ahead)
-        started = batch.t > 0  # the first step has no ramp
+        started, now = batch.t > 0, batch.limits  # the first step has no ramp
+        ends = now.gen_lo_mw, now.gen_hi_mw, now.store_lo_mw, now.store_hi_mw
+        held_mw = np.stack(ends) if self.is_bound else None
 
         def plan(i: int) -> Solution:
             programme = self._programmes[i]
@@ -69,15 +72,22 @@ class Mpc:
             gen_mw = batch.state.gen_mw[i] if started else None
             extra_mw = None if correction is None else np.tile(correction.extra_mw[i], (len(leads), 1))
             on_h = {} if batch.state.on_h is None else {"on_h": batch.state.on_h[i]}
-            programme.set_inputs(inputs, batch.state.store_mwh[i], gen_mw, int(started), extra_mw, **on_h)
-            return programme.solve()
+            given = inputs, batch.state.store_mwh[i], gen_mw
+            programme.set_inputs(*given, int(started), extra_mw, held_mw if held_mw is None else held_mw[:, i], **on_h)
+            try:
+                return programme.solve()
+            except GridError:
+                if held_mw is None:
+                    raise
+                programme.set_inputs(*given, 0, extra_mw, **on_h)  # what is held cannot all be done
+                return programme.solve()
 
         with ThreadPoolExecutor(min(batch.batch_size, cores())) as pool:
             plans = list(pool.map(plan, range(batch.batch_size)))
         gen_mw = np.stack([plan.gen_mw[0] + plan.curtailed_mw[0] - plan.spill_mw[0] for plan in plans])
         store_mw = np.stack([plan.discharge_mw[0] - plan.charge_mw[0] for plan in plans])
         on = None if plans[0].on is None else np.stack([cast(np.ndarray, plan.on)[0] for plan in plans])
-        now = committed(batch.limits, on)  # the solver may miss them by a rounding
+        now = committed(now, on)  # the solver may miss them by a rounding
         gen_mw, store_mw = (
             np.clip(gen_mw, now.gen_lo_mw, now.gen_hi_mw),
             np.clip(store_mw, now.store_lo_mw, now.store_hi_mw),

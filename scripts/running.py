@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from envs import EnvConfig, GridBatch, Recorder, steps_to_draw
+from envs import EnvConfig, GridBatch, Problem, Recorder, steps_to_draw
 from grid import Episode, Grid, GridError, Setpoint, nearest
 from grid.planning import Optimum, optima
 from policies import BASELINES, Policy, allowed_runs, find_run, rollout, run_episodes, shipped
@@ -178,7 +178,7 @@ def record(policy: Policy, config: EnvConfig, seed: int) -> Episode:
     return record_all(policy, config, 1, seed)[0]
 
 
-def record_all(policy: Policy, config: EnvConfig, episodes: int, seed: int) -> list[Episode]:
+def record_all(policy: Policy, config: EnvConfig | Problem, episodes: int, seed: int) -> list[Episode]:
     """As many recorded episodes, those of the optimum with its nodal prices."""
     found = run_episodes(policy, config, episodes, seed)
     if not isinstance(policy, Schedule):

@@ -41,11 +41,14 @@ class Browser:
         with _direct.open(request, timeout=60) as answer:
             return json.load(answer)["value"]
 
-    def open(self, path: Path | str, width: int = 1280, height: int = 800, **media: str) -> None:
+    def open(
+        self, path: Path | str, width: int = 1280, height: int = 800, is_phone: bool = False, **media: str
+    ) -> None:
         """Show a file or an address in a window of this size; ``media`` are features as prefers_color_scheme="dark"."""
         features = [{"name": name.replace("_", "-"), "value": value} for name, value in media.items()]
         self.chrome("Emulation.setEmulatedMedia", features=features)
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_phone}
+        self.chrome("Emulation.setTouchEmulationEnabled", enabled=is_phone)
         self.chrome("Emulation.setDeviceMetricsOverride", **size)
         self.log()
         self._call("POST", "/url", {"url": path if isinstance(path, str) else path.resolve().as_uri()})
@@ -74,13 +77,13 @@ class Browser:
             actions += [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
         self._act({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions})
 
-    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        """Press the mouse at a point of the window, and let go at another."""
+    def drag(self, start: tuple[float, float], end: tuple[float, float], pointer: str = "mouse") -> None:
+        """Press the mouse, or with pointer="touch" a finger, at a point of the window, and let go at another."""
         (xa, ya), (xb, yb) = start, end
         places = [(xa, ya), ((xa + xb) / 2, (ya + yb) / 2), (xb, yb)]
         moves = [{"type": "pointerMove", "duration": 20, "x": round(x), "y": round(y)} for x, y in places]
         actions = [moves[0], {"type": "pointerDown", "button": 0}, *moves[1:], {"type": "pointerUp", "button": 0}]
-        self._act({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions})
+        self._act({"type": "pointer", "id": pointer, "parameters": {"pointerType": pointer}, "actions": actions})
 
     def click(self, selector: str) -> None:
         """Click on the middle of an element with the mouse."""

@@ -23,37 +23,28 @@ from websockets.exceptions import WebSocketException
 
 from live import Server, Tab, serving
 
-ORDERS = (
-    "new",
-    "open",
-    "check",
-    "arrange",
-    "save",
-    "drive",
-    "step",
-    "finish",
-    "hold",
-    "assist",
-    "break",
-    "score",
-    "watch",
-)
-FIELDS = (
-    "grid",
-    "name",
-    "content",
-    "assistant",
-    "steps",
-    "seed",
-    "storm",
-    "at",
-    "what",
-    "node",
-    "mw",
-    "line",
-    "hours",
-    "id",
-)
+ORDERS = [
+    *(
+        "new",
+        "open",
+        "check",
+        "arrange",
+        "save",
+        "drive",
+        "step",
+        "finish",
+        "hold",
+        "assist",
+        "break",
+        "score",
+        "watch",
+    ),
+    *("keep", "agent", "stop"),
+]
+FIELDS = [
+    *("grid", "name", "content", "assistant", "steps", "seed", "storm", "at", "what", "node", "mw", "line", "hours"),
+    *("id", "do"),
+]
 MOST_GROWTH_MB = 150.0
 
 
@@ -62,7 +53,19 @@ def value(rng: random.Random, grid: object, depth: int = 0) -> object:
     kind = rng.randrange(14 if depth < 3 else 9)
     if kind < 9:
         plain = (None, True, -1, rng.randrange(60), rng.random() * 1e9, float("nan"), "merit", "plan", "../../x", "gen")
-        return rng.choice((*plain, 10**400, "\u202e\x00</script>", "x" * rng.randrange(3000), "triangle", 1e308, []))
+        return rng.choice(
+            (
+                *plain,
+                10**400,
+                "\u202e\x00</script>",
+                "\ud800",
+                "gen:3001:1",
+                "x" * rng.randrange(3000),
+                "triangle",
+                1e308,
+                [],
+            )
+        )
     if kind < 11:
         return mutated(rng, grid)
     if kind == 11:
@@ -98,7 +101,7 @@ def message(rng: random.Random, grid: object) -> str | bytes:
     if rng.random() < 0.5:
         made["at"] = rng.randrange(12)
     for _ in range(rng.choice((0, 0, 1, 3))):
-        made[rng.choice((*FIELDS, "do"))] = value(rng, grid)
+        made[rng.choice(FIELDS)] = value(rng, grid)
     return json.dumps(made)
 
 

@@ -13,19 +13,16 @@ from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 
-import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from envs import EnvConfig, Problem
+from envs import EnvConfig
 from grid import GridError
 from live import Tab, serving
 from scripts.live import editing
-from scripts.live.drive import Drive
 from scripts.live.session import Session
 from scripts.live.shared import Shared
 from scripts.live.trainer import Trainer
-from scripts.running import run_config
 from topologies import load
 
 HOSTILE = "</script><img src=x onerror=hacked=1>"
@@ -78,6 +75,8 @@ def test_the_address_with_its_token_opens_the_page_and_the_token_leaves_the_addr
         assert (answer.status, body.startswith(begin)) == (200, True)
         assert "script-src 'self'" in answer.headers["content-security-policy"]
         assert b"https://" not in body
+    two = f"{server.cookie.partition('=')[0]}=wrong; {server.cookie}"
+    assert request(server, "/", Cookie=two)[0].status == 200
     assert request(server, "/../pyproject.toml", Cookie=server.cookie)[0].status == 404
 
 
@@ -114,6 +113,14 @@ def _flood(socket):
         socket.recv()
 
 
+def test_texts_that_are_no_unicode_close_no_tab(server):
+    with server.socket() as socket:
+        tab = Tab(socket)
+        assert r"found '\ud800'; allowed: agent" in tab.ask("\ud800")["text"]
+        assert tab.ask("open", name="\ud800.json", content="e30=")["is"] == "refused"
+        assert tab.ask("check", grid=triangle())["faults"] == []
+
+
 def test_a_tab_that_sends_too_much_is_closed_and_others_go_on(server):
     with server.socket() as socket:
         Tab(socket)
@@ -122,104 +129,6 @@ def test_a_tab_that_sends_too_much_is_closed_and_others_go_on(server):
     assert closed.value.rcvd.code == 1008
     with server.socket() as socket:
         assert Tab(socket).ask("check", grid=triangle())["faults"] == []
-
-
-# --- the same numbers -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("world", "words"),
-    [
-        ({}, ()),
-        ({"gate_h": 1.0}, ("--set", "gate_h=1")),
-        pytest.param({"flow": "ac"}, ("--flow", "ac"), marks=pytest.mark.slow),
-    ],
-)
-def test_an_episode_left_to_an_assistant_costs_what_evaluate_says_to_the_digit(run, world, words):
-    problem = Problem.of(EnvConfig(topology="case14", split="test", **world))
-    told = {}
-    for name in ("merit", "plan", "mpc"):
-        drive = Drive(problem, None, name, 3)
-        while drive.step():
-            pass
-        found = {row["name"]: row for row in drive.score()["rows"]}
-        told[name] = found["you"]["cost"]
-        episode = drive.episode()
-        assert episode.cost == pytest.approx(found["you"]["cost"], rel=1e-14)
-    policies = run.json("evaluate", *told, "--grid", "case14", "--episodes", 1, "--seed", 3, *words)["policies"]
-    assert told == {name: policies[name]["cost"]["mean"] for name in told}
-    assert found["optimum"]["cost"] == policies["optimum"]["cost"]["mean"]
-    assert found["you"]["score"] == policies["mpc"]["score"]["mean"]
-
-
-def test_an_agent_that_assists_decides_as_in_evaluate():
-    config, agent = run_config("universal", "case14")
-    drive = Drive(Problem.of(config), agent, "agent", 0)
-    while drive.step():
-        pass
-    rows = {row["name"]: row["cost"] for row in drive.score()["rows"]}
-    assert rows["you"] == rows["agent"] != rows["plan"]
-
-
-def test_what_is_held_is_done_and_earlier_steps_can_be_taken_anew_exactly():
-    drive = Drive(Problem.of(EnvConfig(topology="classic", split="test")), None, "plan", 0)
-    for _ in range(12):
-        drive.step()
-    first = drive.episode()
-    node = int(np.flatnonzero(first.gen_max_mw > 0)[0])
-    drive.rewind(5)
-    assert drive.t == 5
-    drive.hold("gen", node, 3.0)
-    for _ in range(7):
-        drive.step()
-    other = drive.episode()
-    assert np.array_equal(other.gen_mw[:5], first.gen_mw[:5])
-    assert other.gen_mw[6:, node] == pytest.approx(3.0)  # a ramp before it
-    drive.rewind(5)
-    drive.hold("gen", node, None)
-    for _ in range(7):
-        drive.step()
-    assert np.array_equal(drive.episode().flow_mw, first.flow_mw)
-
-
-def test_what_was_asked_of_a_unit_is_told_beside_what_it_did():
-    drive = Drive(Problem.of(EnvConfig(topology="triangle", split="test")), None, "merit", 0)
-    drive.hold("gen", 0, 1000.0)
-    *_, held, asked = drive.happened(0)["coming"]["units"][0]
-    assert (held, asked) == (1000.0, None)  # no step yet
-    drive.step()
-    _, _, did, held, asked = drive.happened(0)["coming"]["units"][0]
-    assert held == asked == 1000.0
-    assert did == pytest.approx(drive.episode().gen_mw[0, 0], abs=1e-4)
-    assert did <= drive.episode().gen_max_mw[0] < asked
-
-
-def test_a_line_that_is_broken_is_out_at_once_and_nobody_knew():
-    drive = Drive(Problem.of(EnvConfig(topology="classic", split="test")), None, "plan", 0)
-    for _ in range(6):
-        drive.step()
-    before = drive.episode()
-    drive.break_line(2, 3.0)
-    while drive.step():
-        pass
-    after = drive.episode()
-    assert np.array_equal(after.gen_mw[:6], before.gen_mw)
-    assert np.flatnonzero(after.line_status[:, 2] == 0).tolist() == [6, 7, 8]
-    rows = {row["name"]: row["cost"] for row in drive.score()["rows"]}
-    assert rows["you"] == rows["plan"]  # the others meet the same outage
-    drive.rewind(4)
-    while drive.step():
-        pass
-    assert (drive.episode().line_status == 1).all()
-
-
-def test_the_fan_is_about_the_forecast_and_grows():
-    drive = Drive(Problem.of(EnvConfig(topology="classic", split="test")), None, "merit", 0)
-    low, mean, high = (np.array(each) for each in drive.happened(0)["coming"]["fan"]["demand"])
-    width = (high - low) / mean
-    assert width[0] == 0
-    assert (np.diff(width) > 0).all()
-    assert width[-1] == pytest.approx(2 * 1.645 * 0.05 * (23 / 24) ** 0.5, rel=1e-3)
 
 
 # --- edit -------------------------------------------------------------------------------------------------------------
@@ -235,6 +144,13 @@ def test_every_fault_comes_with_its_element_and_the_words_of_the_checker(session
     assert found.keys() == {"node 0", "node 1", "line 2", "line 3"}
     assert found["node 0"].endswith("allowed: a number >= 0; correct the value")
     assert "did you mean" in found["node 1"] or "use one of" in found["node 1"]
+
+
+def test_faults_are_no_longer_than_they_can_be_read(session):
+    grid = triangle()
+    grid["nodes"][0]["id"] = "n" * 100_000
+    told = ask(session, "check", grid=grid)["faults"]
+    assert max(len(fault["text"]) for fault in told) <= 600
 
 
 def test_a_bundled_grid_comes_back_as_it_was():
@@ -270,6 +186,12 @@ def test_a_grid_too_large_for_the_page_is_refused(session, monkeypatch):
     assert "found 3 nodes; allowed: at most 2; use the command line" in ask(session, "open", name="triangle")["text"]
 
 
+def test_an_episode_too_large_for_the_page_is_refused(session, monkeypatch):
+    monkeypatch.setattr("scripts.live.session.MOST_NODE_STEPS", 30)
+    said = ask(session, "drive", grid=triangle(), steps=11, seed=0, assistant="merit")["text"]
+    assert "steps: found 11; allowed: at most 10 here; use the command line" in said
+
+
 def test_saving_stays_in_the_folder_and_replaces_only_when_told(session, tmp_path):
     assert ask(session, "save", grid=triangle(), name="mine")["path"] == "mine.json"
     assert load(tmp_path / "mine.json").compile().fingerprint == load("triangle").compile().fingerprint
@@ -286,6 +208,8 @@ REFUSED = {
     "found 'fly'; allowed: agent, arrange": {"do": "fly"},
     "episode: found none; allowed: a running episode": {"do": "step"},
     "nodes: found 3,001 of them; allowed: at most 3,000": {"do": "check", "grid": {"nodes": [{}] * 3001}},
+    "gen:3001:1: found 3,001 nodes; allowed: at most 3,000": {"do": "open", "name": "gen:3001:1"},
+    "the working folder: File name too long": {"do": "save", "grid": "GRID", "name": "\U0001d49c" * 61},
     "found no such grid; allowed: case118": {"do": "open", "name": "/etc/passwd"},
     "the suffix '.exe'": {"do": "open", "name": "a.exe", "content": ""},
     "what is no base64": {"do": "open", "name": "a.json", "content": "%%%"},
@@ -354,6 +278,17 @@ def test_a_port_that_is_taken_is_refused(server, tmp_path, monkeypatch, capsys):
     assert "allowed: an address to listen on; choose another --port or --host" in capsys.readouterr().err
 
 
+def test_no_port_and_no_folder_are_refused(tmp_path, monkeypatch, capsys):
+    from scripts.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    assert main(["live", "triangle", "--no-open", "--port", "99999"]) == 2
+    assert "127.0.0.1:99999: found no such port; allowed: an address to listen on" in capsys.readouterr().err
+    monkeypatch.chdir("/proc")
+    assert main(["live", "triangle", "--no-open"]) == 2
+    assert "allowed: a path that can be written" in capsys.readouterr().err
+
+
 def test_a_training_without_an_update_is_untrained(tmp_path):
     trainer = Trainer(tmp_path, tmp_path)
     trainer.run = tmp_path / "runs/grid-live"
@@ -362,12 +297,46 @@ def test_a_training_without_an_update_is_untrained(tmp_path):
         pass
     (tmp_path / "said").write_text("no room")
     assert (trainer.state()["state"], trainer.state()["said"]) == ("failed", "no room")
+    trainer._is_stopped = True
+    assert trainer.state()["state"] == "untrained"
+    trainer._is_stopped = False
     (trainer.run / "weights.safetensors").touch()
     rows = ["stage,steps,elapsed_s,reward,validation_cost_frac,learning_rate,std", "untrained,0,4,,1.16,0,1"]
     (trainer.run / "progress.csv").write_text("\n".join(rows))
     assert trainer.state()["state"] == "untrained"
     (trainer.run / "progress.csv").write_text("\n".join([*rows, "gradient,96,9,,0.5,0,1"]))
     assert (trainer.state()["state"], trainer.state()["stopped"]) == ("done", False)
+
+
+def test_what_nobody_waits_for_any_more_is_not_computed(session):
+    ask(session, "drive", grid=triangle(), steps=6, seed=0, assistant="merit")
+    session._is_closed = True
+    assert "is" not in ask(session, "finish")
+    assert session._drive.t == 1
+    session._is_closed = False
+    ask(session, "finish")
+    session._is_closed = True
+    assert "rows" not in ask(session, "score")
+
+
+def test_a_closed_terminal_ends_it_at_once_in_the_middle_of_an_episode(tmp_path):
+    with serving(tmp_path, "case14") as server, server.socket() as socket:
+        tab = Tab(socket)
+        grid = tab.hello["opened"]["grid"]
+        assert tab.ask("drive", grid=grid, steps=2000, seed=0, assistant="mpc")["is"] == "episode"
+        socket.send(json.dumps({"do": "finish", "id": 99}))
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGHUP)
+        assert server.process.wait(20) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_servers_of_a_folder_train_into_two_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(subprocess, "Popen", lambda *words, **more: None)
+    trainers = [Trainer(tmp_path, tmp_path) for _ in range(3)]
+    for trainer in trainers:
+        trainer.start(load("triangle"), "mlp", 10)
+    assert [trainer.run.name for trainer in trainers] == ["triangle-live", "triangle-live-2", "triangle-live-3"]
 
 
 @pytest.mark.slow
@@ -397,6 +366,7 @@ def test_the_replay_of_an_episode_is_kept_beside_the_others(session, tmp_path):
     pair = ask(session, "watch")
     assert pair["data"]["policies"] == ["you", "optimum"]
     assert len(pair["steps"]["runs"]) == 2
+    assert pair["prices"] == [[30.0] * 4] * 3  # of each node: the one source, nothing is full
 
 
 def test_an_unknown_kind_of_grid_is_no_fault_of_the_program():

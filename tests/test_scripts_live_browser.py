@@ -138,6 +138,112 @@ def test_a_faulty_grid_shows_its_faults_in_place_of_an_episode_and_the_way_back(
     assert window.log() == []
 
 
+def touch(window, start, end):
+    window.run("scrollTo(0, 0)")
+    window.drag(start(), end(), "touch")
+
+
+def test_a_phone_places_wires_and_holds_with_a_finger(window, server):
+    window.open(server.url, 390, 844, is_phone=True)
+    window.until(READY.replace("arguments[0]", "3"), 60)
+    window.run("document.getElementById('new').click()")
+    window.until("return document.getElementById('pick').options.length === 1")
+    for name, (kind, fields) in FIELDS.items():
+        touch(window, lambda kind=kind: tool(window, kind), lambda name=name: spot(window, name))
+        window.type("#f-id", name)
+        for column, value in fields.items():
+            window.type(f"#f-{column}", str(value))
+    window.run("document.querySelector('[data-tool=line]').click()")
+    for source, target, _ in LINES:
+        touch(window, lambda name=source: spot(window, name), lambda name=target: spot(window, name))
+    window.until("return document.getElementById('status').innerText === 'no faults'")
+    assert window.run("return document.getElementById('pick').options.length") == 7
+    window.run("document.getElementById('tab-drive').click()")
+    window.until("return document.getElementById('counts').innerText.includes('48 steps')", 120)
+    assert window.run("return document.documentElement.scrollWidth <= innerWidth")
+    x, y = window.middle("#unit-0")
+    window.drag((x, y), (x + 60, y), "touch")
+    window.until("return document.querySelector('.unit').classList.contains('held')")
+    assert window.log() == []
+
+
+def tool(window, kind):
+    script = """const { left, top, width, height } = document.querySelector(arguments[0]).getBoundingClientRect();
+        return [left + width / 2, top + height / 2]"""
+    return tuple(window.run(script, f"[data-tool={kind}]"))
+
+
+NAMED = {*("button", "checkbox", "combobox", "form", "image", "region", "slider"), *("spinbutton", "tab", "textbox")}
+
+
+def parts(window):
+    """Role, name and whether it can be focused, of everything that a screen reader is told of."""
+    for node in window.chrome("Accessibility.getFullAXTree")["nodes"]:
+        about = {each["name"]: each["value"].get("value") for each in node.get("properties", [])}
+        if not node["ignored"]:
+            yield node["role"]["value"], node.get("name", {}).get("value", "").strip(), about
+
+
+def unnamed(window):
+    return [role for role, name, about in parts(window) if not name and (role in NAMED or about.get("focusable"))]
+
+
+def test_a_screen_reader_is_told_the_name_of_every_control_what_is_wrong_and_what_a_step_did(window, server):
+    opened(window, server)
+    window.type("#pick", "node 0")
+    window.run("document.getElementById('tables').open = true")
+    window.until("return document.querySelector('#nodes-table td')")
+    assert unnamed(window) == []
+    window.type("#f-gen_max_mw", "-3")
+    window.until("return document.getElementById('status').innerText === '1 fault'")
+    assert {role for role, _, about in parts(window) if about.get("live") == "polite"} == {"status", "list"}
+    window.type("#f-gen_max_mw", "12")
+    window.click("#tab-drive")
+    window.until("return document.getElementById('counts').innerText.includes('48 steps')", 120)
+    window.key("right")
+    window.until("return document.getElementById('status').innerText.startsWith('Step 1, ')", 30)
+    assert "100% served, 0 MW unmet, cost so far" in window.text("#status")
+    assert unnamed(window) == []
+    assert [about.get("live") for role, _, about in parts(window) if role == "status"].count("polite") == 1
+    window.click("#finish")
+    window.until("return !document.getElementById('scores').hidden", 120)
+    assert unnamed(window) == []
+    window.click("#watch")
+    window.until("return document.body.classList.contains('pair')", 60)
+    window.type("#choose", "node 2")
+    window.until("return document.getElementById('values').innerText.match(/price\\s+–\\s+30 per MWh/)")
+    assert unnamed(window) == []
+    window.click("#tab-train")
+    assert unnamed(window) == []
+    assert window.log() == []
+
+
+def test_what_comes_in_while_the_grid_is_edited_waits_for_its_episode(window, server):
+    opened(window, server)
+    window.click("#new")
+    window.until("return document.getElementById('pick').options.length === 1")
+    window.click("#undo")
+    window.until("return document.getElementById('pick').options.length > 3")
+    window.click("#tab-drive")
+    window.until("return document.getElementById('counts').innerText.includes('48 steps')", 120)
+    leave = "document.getElementById('forward').click(); document.getElementById('tab-edit').click()"
+    window.run(leave)
+    window.type("#pick", "node 1")
+    window.until("return document.getElementById('f-id')?.value === 'battery'")
+    window.click("#tab-drive")
+    window.until("return document.getElementById('step').innerText.startsWith('step 1 ')", 30)
+    window.run(leave)
+    window.type("#f-store_max_mwh", "20")  # the step is now of another grid
+    window.click("#tab-drive")
+    window.until("return document.getElementById('status').innerText.includes('nothing decided yet')", 60)
+    step_to(window, 1)
+    window.run("document.getElementById('start').click(); document.getElementById('tab-edit').click()")
+    window.click("#tab-drive")
+    window.until("return document.getElementById('status').innerText.includes('nothing decided yet')", 60)
+    step_to(window, 1)
+    assert window.log() == []
+
+
 @pytest.mark.slow
 def test_a_whole_session_from_nothing_to_a_trained_agent_beside_the_optimum(window, server):
     opened(window, server)

@@ -105,6 +105,7 @@ class Programme:
         self._add_plants()
         self._ring = np.arange(places)  # (KT,) steps of the model in the order of time, of one future after another
         self._live = self._ring  # those that are planned
+        self._is_held = False  # in the step that was the first one
         self._end, self._is_live = steps, np.ones(places, dtype=bool)  # (KT,) whether a step of the model is planned
         self._in_service = np.ones((places, len(arrays.line_from)), dtype=bool)  # (KT, E) by step of the model
         bounds = self._step.repeat("low", places), self._step.repeat("high", places)
@@ -221,6 +222,7 @@ class Programme:
         gen_before_mw: np.ndarray | None = None,
         passed: int = 0,
         extra_mw: np.ndarray | None = None,
+        held_mw: np.ndarray | None = None,
     ) -> None:
         """Change demand, availability, outages and the start in place.
 
@@ -233,6 +235,9 @@ class Programme:
             passed: how many steps later these inputs begin than those before; what was planned for the steps that both
                 have is where the search for the new plan begins.
             extra_mw: (T, E) what lines carry beyond their flow, of a programme that is ``corrected``.
+            held_mw: (4, N) narrower limits of the first step, where somebody holds units: least and largest output,
+                and the same of the power of stores, charging below 0. Then as much may be spilled and shed there as
+                follows from it; there may be no plan at all. Of one future.
 
         Raises:
             GridError: an array has the wrong shape or a value that no step could have.
@@ -267,8 +272,15 @@ class Programme:
         load = self._in_time(self._load_mw[:, self._consumer])
         stored, jump = self._cut_ring()
         spill, served = self._forced(avail_frac, in_service, load)
-        self._bounds_mw = low[:, 0], high[:, 0]
         bounds = {"gen": (low, high), "spill": spill, "served": served, "stored": stored, "jump": jump}
+        if held_mw is not None:
+            spill[1][:, 0], served[0][:, 0] = np.inf, 0.0
+            high[:, 0] = np.minimum(high[:, 0], held_mw[1, source])
+            low[:, 0] = np.minimum(np.maximum(low[:, 0], held_mw[0, source]), high[:, 0])
+        if held_mw is not None or self._is_held:
+            bounds |= self._store_bounds(held_mw)
+        self._is_held = held_mw is not None
+        self._bounds_mw = low[:, 0], high[:, 0]
         columns = np.concatenate([step.columns[name] for name in bounds])
         lows, highs = (
             np.concatenate([np.broadcast_to(bound, (futures, *bound.shape[-2:])) for bound in side], axis=-1)
@@ -280,6 +292,18 @@ class Programme:
         fall[:, 1:], rise[:, 1:] = np.maximum(self._fall_mw, high[:, :-1] - high[:, 1:]), self._rise_mw
         rows = step.rows_at(self._ring, step.rows["ramp"])
         model.set_rows(rows, -fall[..., self._ramped], rise[..., self._ramped])
+
+    def _store_bounds(self, held_mw: np.ndarray | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Bounds (T, stores) of what charges and discharges, in the first step as it is held."""
+        bounds = {}
+        for name, sign in (("charge", -1.0), ("discharge", 1.0)):
+            most = np.tile(getattr(self.arrays, f"{name}_max_mw")[self._store], (self.steps, 1))
+            least = np.zeros_like(most)
+            if held_mw is not None:
+                ends = np.sort(sign * held_mw[2:, self._store], axis=0)
+                least[0], most[0] = np.clip(ends, 0.0, most[0])
+            bounds[name] = (least, most)
+        return bounds
 
     def _in_time(self, values: np.ndarray) -> np.ndarray:
         """(K, T, ...) what is given for the planned steps, and 0 in the others."""

@@ -142,21 +142,25 @@ class StartsProgramme(Programme):
         gen_before_mw: np.ndarray | None = None,
         passed: int = 0,
         extra_mw: np.ndarray | None = None,
+        held_mw: np.ndarray | None = None,
         on_h: np.ndarray | None = None,
     ) -> None:
         """As ``Programme.set_inputs``; a search begins anew each time, whatever has passed.
 
         Args:
-            inputs, store_start_mwh, gen_before_mw, passed, extra_mw: as there.
+            inputs, store_start_mwh, gen_before_mw, passed, extra_mw, held_mw: as there.
             on_h: (N,) hours on, below 0 off, before the first step; absent: ``initial_on_h``.
         """
-        super().set_inputs(inputs, store_start_mwh, gen_before_mw, 0, extra_mw)
+        super().set_inputs(inputs, store_start_mwh, gen_before_mw, 0, extra_mw, held_mw)
         a, plants, model = self._of_plants, self._plants, self.model
         lasted_h = (a.initial_on_h if on_h is None else on_h)[plants]
         was_on, step = lasted_h > 0, np.arange(self.steps)[:, None]
         up_h, down_h = a.min_up_h[plants] - lasted_h, a.min_down_h[plants] + lasted_h
         must = was_on & (step < np.ceil(up_h / self.dt_h - SOON_H))
         must_not = ~was_on & (step < np.ceil(down_h / self.dt_h - SOON_H))
+        if held_mw is not None:
+            must[0] |= held_mw[0, plants] > 0
+            must_not[0] |= ~must[0] & (held_mw[1, plants] <= 0)
         self._on_bounds = must.astype(float), 1.0 - must_not
         model.set_columns(self._on, *self._on_bounds)
         high = np.zeros((self.steps, len(plants)))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from envs import GridBatch, Outage, Problem, Recorder
 from grid import Episode, GridError, Setpoint
-from policies import BASELINES, MOST_NODES, Merit, Mpc, Plan, Policy, as_seen, evaluate, run_episodes, stepwise
+from policies import BASELINES, MOST_NODES, Merit, Mpc, Plan, Policy, as_seen, evaluate, stepwise
 from scripts.live.person import YOU, Operator
-from scripts.running import AGENT, OPTIMUM, Schedule, is_installed
+from scripts.running import AGENT, OPTIMUM, Schedule, is_installed, record_all
 
 if TYPE_CHECKING:
     from grid import Array
@@ -36,6 +37,7 @@ class Drive:
         self._held_mw: dict[tuple[str, int], float] = {}
         self._done: list[Setpoint] = []
         self._best: Episode | None = None
+        self._outages = problem.config.outages  # those that nobody here has caused
         self.assist(assistant)
 
     @property
@@ -91,7 +93,7 @@ class Drive:
         now_h = t * self._batch.config.dt_h
         self._done = self._done[:t]
         outages = self.problem.config.outages
-        self._change(outages=tuple(each for each in outages if each.announced or each.start_h <= now_h))
+        self._change(outages=tuple(each for each in outages if each in self._outages or each.start_h <= now_h))
 
     def step(self) -> bool:
         """Run one step; False: the episode is over."""
@@ -211,8 +213,11 @@ class Drive:
 
     # --- the end ---
 
-    def score(self) -> dict[str, Any]:
+    def score(self, progress: Callable[..., None] = lambda *_: None) -> dict[str, Any]:
         """You beside the assistants and the optimum in the same episode, by ``evaluate``, and costs over time.
+
+        Args:
+            progress: called now and then; what it raises ends the work.
 
         Raises:
             GridError: the episode is not over.
@@ -224,7 +229,7 @@ class Drive:
         rivals += [self.agent] if self.agent is not None else []
         you, kept = Operator(Merit(), self._done, {}), list[Episode]()
         split = self.problem.config.split
-        found = evaluate([*rivals, you], self.problem, 1, self.seed, split=split, keep=kept.extend)
+        found = evaluate([*rivals, you], self.problem, 1, self.seed, progress, split, keep=kept.extend)
         kept.append(self._optimum())
         rows = [
             {"name": row.name, "cost": row.cost.mean, "gap": row.gap_frac.mean, "unserved": row.unserved_mwh}
@@ -237,7 +242,7 @@ class Drive:
         return {"rows": rows, "above": above, "bound": found.optimum_is, "notes": list(found.notes)}
 
     def beside_optimum(self) -> tuple[Episode, Episode]:
-        """What you did, and the optimum of the same episode.
+        """What you did, and the optimum of the same episode, with its nodal prices.
 
         Raises:
             GridError: the episode is not over.
@@ -251,5 +256,5 @@ class Drive:
 
     def _optimum(self) -> Episode:
         if self._best is None:
-            (self._best,) = run_episodes(Schedule(), self.problem, 1, self.seed)
+            (self._best,) = record_all(Schedule(), self.problem, 1, self.seed)
         return self._best

@@ -16,7 +16,7 @@ from topologies import GENERATED_PREFIX, ProfileSource, built_in_profiles, load,
 from topologies.formats import READERS, WRITERS, from_data, series_path, to_rows
 
 MOST_NODES, MOST_LINES = 3000, 6000
-MOST_FAULTS = 200
+MOST_FAULTS, LONGEST_FAULT = 200, 600  # and of how many characters
 CURVE_H = 72  # of a profile that is shown
 VIEW = (980.0, 470.0)  # that places are for; y points up
 NAME = re.compile(r"[\w][\w .-]{0,60}")
@@ -56,7 +56,7 @@ def _told(fault: Fault, places: dict[str, str]) -> dict[str, str]:
     if found := WHERE.match(where):
         element = f"{'node' if found[1] == 'nodes' else 'line'} {found[2]}"
     words = str(fault).removeprefix("grid: ")
-    return {"element": element, "found": fault.found, "text": words}
+    return {"element": element, "found": fault.found[:LONGEST_FAULT], "text": words[:LONGEST_FAULT]}
 
 
 def shown(grid: Grid) -> dict[str, Any]:
@@ -107,6 +107,9 @@ def open_named(name: str) -> Grid:
     """
     if name not in names() and not name.startswith(GENERATED_PREFIX):
         raise GridError(name, "no such grid", f"{', '.join(names())}, or {GENERATED_PREFIX}NODES:SEED", "choose one")
+    size = re.match(rf"{GENERATED_PREFIX}(\d{{1,9}}):", name)
+    if size and int(size[1]) > MOST_NODES:  # it would take long to make
+        raise GridError(name, f"{int(size[1]):,} nodes", f"at most {MOST_NODES:,}", "use the command line")
     return load(name)
 
 

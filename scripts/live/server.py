@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
+import os
 import secrets
+import signal
 import socket
 import tempfile
+import threading
 import webbrowser
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +22,7 @@ from urllib.parse import parse_qs
 import uvicorn
 
 from envs import EnvConfig
-from grid import GridError
+from grid import GridError, check_writable
 from scripts.console import Console
 from scripts.live.session import LARGEST_MESSAGE, Session
 from scripts.live.shared import Shared
@@ -29,8 +33,8 @@ if TYPE_CHECKING:
 
 COOKIE = "live"
 SCRIPTS = ("live.js", "live_drive.js", "live_sheet.js", "live_edit.js", "live_form.js", "live_train.js")
-MOST_TABS = 64
-WORKERS = 8  # threads that compute for all tabs
+MOST_TABS, MOST_PORT = 64, 65535
+WORKERS, WORKER = 8, "live tab"  # threads that compute for all tabs, and their name
 BYE_S = 2  # that open connections get when the server ends
 
 Scope = MutableMapping[str, Any]
@@ -44,10 +48,13 @@ def serve(
     """Serve until Ctrl-C; prints the address, with the token, on one line.
 
     Raises:
-        GridError: the address cannot be listened on.
+        GridError: the address cannot be listened on, or the folder not be written.
     """
     host, port = address
+    check_writable(folder / ".live")
     try:
+        if port > MOST_PORT:
+            raise OSError(errno.EADDRNOTAVAIL, "no such port")
         listener = socket.create_server(address, family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
         mend = "choose another --port or --host"
@@ -57,7 +64,7 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{port}/?token={token}"
     with tempfile.TemporaryDirectory(prefix=".live-", dir=folder) as workshop:
-        pool = ThreadPoolExecutor(WORKERS, "live")
+        pool = ThreadPoolExecutor(WORKERS, WORKER)
         shared = Shared(config, agent, folder, Path(workshop), Trainer(folder, Path(workshop)), pool)
         settings = uvicorn.Config(
             Gate(App(shared), token, host, port),
@@ -69,6 +76,8 @@ def serve(
             ws_per_message_deflate=False,
             timeout_graceful_shutdown=BYE_S,
         )
+        if signal.getsignal(hang_up := getattr(signal, "SIGHUP", signal.SIGTERM)) is signal.SIG_DFL:
+            signal.signal(hang_up, signal.default_int_handler)  # the terminal has been closed
         console.result([url])
         if opens:
             webbrowser.open(url)
@@ -78,8 +87,16 @@ def serve(
             pass
         finally:
             shared.trainer.close()
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
             listener.close()
+            for worker in _workers():
+                worker.join(BYE_S)
+    if _workers():  # a solver does not let itself be stopped
+        os._exit(0)
+
+
+def _workers() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name.startswith(WORKER)]
 
 
 class Gate:
@@ -107,7 +124,7 @@ class Gate:
         elif scope["type"] == "http" and scope["path"] == "/" and self._is_token(given):
             cookie = f"{COOKIE}{self._port}={self._token}; HttpOnly; SameSite=Strict; Path=/"
             await _answer(send, 303, b"", [("location", "/"), ("set-cookie", cookie)])
-        elif self._is_token(_cookie(headers.get("cookie", ""), f"{COOKIE}{self._port}")):
+        elif any(map(self._is_token, _cookies(headers.get("cookie", ""), f"{COOKIE}{self._port}"))):
             await self._app(scope, receive, send)
         else:
             await _refuse(scope, receive, send)
@@ -128,9 +145,10 @@ class Gate:
         return self._is_open  # an address in numbers is no name that somebody could point here
 
 
-def _cookie(header: str, name: str) -> str:
+def _cookies(header: str, name: str) -> list[str]:
+    """All of that name: a page of another port of this machine can add one."""
     pairs = (part.strip().partition("=") for part in header.split(";"))
-    return next((value for key, _, value in pairs if key == name), "")
+    return [value for key, _, value in pairs if key == name]
 
 
 async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[str, str]]) -> None:

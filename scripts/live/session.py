@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from envs import WORLDS, Problem
 from grid import Grid, GridError, Series
 from scripts.live import editing
@@ -29,8 +31,13 @@ if TYPE_CHECKING:
 LARGEST_MESSAGE = 12_000_000  # bytes: a file of 9 MB in base64
 A_SECOND, AT_ONCE = 60.0, 240.0  # messages of one tab
 BYTES_A_SECOND, BYTES_AT_ONCE = 3e6, 40e6
-LONGEST_STEPS = 2000
+LONGEST_STEPS, MOST_NODE_STEPS = 2000, 1_000_000  # of an episode, and times its nodes
 LOOK_S = 0.5  # between two looks at the training
+MOST_WAITING = 8  # messages of a tab that have been read and are not yet answered
+
+
+class TabClosedError(Exception):
+    """Nobody waits for the answer any more."""
 
 
 class Session:
@@ -43,48 +50,60 @@ class Session:
         self._drive: Drive | None = None
         self._sending = asyncio.Lock()
         self._told: Any = None  # of the training
+        self._is_closed = False
         self._does: dict[str, Callable[[Message], Message]] = {
             name.removeprefix("do_"): getattr(self, name) for name in dir(self) if name.startswith("do_")
         }
 
     async def run(self) -> None:
         """Answer until the tab closes, or sends too much."""
-        from starlette.websockets import WebSocketDisconnect
-
-        messages, size = Budget(A_SECOND, AT_ONCE), Budget(BYTES_A_SECOND, BYTES_AT_ONCE)
-        looking = asyncio.create_task(self._look_at_training())
+        texts = asyncio.Queue[str](MOST_WAITING)
+        read, answer = (asyncio.create_task(each) for each in (self._read(texts), self._answer_each(texts)))
+        look = asyncio.create_task(self._look_at_training())
         try:
-            await self._send(await self._in_thread(self._hello))
-            while True:
-                message = await self._tab.receive()
-                if message["type"] == "websocket.disconnect":
-                    break
-                text = message.get("text")
-                if text is None or not messages.take(1) or not size.take(len(text)):
-                    await self._tab.close(1008)
-                    break
-                await self._send(await self._in_thread(self._answer, text))
-        except (WebSocketDisconnect, RuntimeError, OSError):  # it went while it was being answered
-            pass
+            await asyncio.wait((read, answer), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            looking.cancel()
+            self._is_closed = True  # what is being computed ends
+            for each in (read, answer, look):
+                each.cancel()
             self._drive = None
+
+    async def _read(self, texts: asyncio.Queue[str]) -> None:
+        messages, size = Budget(A_SECOND, AT_ONCE), Budget(BYTES_A_SECOND, BYTES_AT_ONCE)
+        while (message := await self._tab.receive())["type"] != "websocket.disconnect":
+            text = message.get("text")
+            if text is None or not messages.take(1) or not size.take(len(text)):
+                await self._tab.close(1008)
+                break
+            await texts.put(text)
+
+    async def _answer_each(self, texts: asyncio.Queue[str]) -> None:
+        await self._send(await self._in_thread(self._hello))
+        while True:
+            await self._send(await self._in_thread(self._answer, await texts.get()))
+
+    def _check_open(self, *_: Any) -> None:
+        if self._is_closed:
+            raise TabClosedError
 
     async def _in_thread(self, work: Callable[..., Message], *given: Any) -> Message:
         return await asyncio.get_running_loop().run_in_executor(self._shared.pool, work, *given)
 
     async def _send(self, message: Message) -> None:
-        async with self._sending:
-            await self._tab.send_text(json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+        from starlette.websockets import WebSocketDisconnect
+
+        text = json.dumps(message, allow_nan=False, separators=(",", ":"))
+        with suppress(WebSocketDisconnect, RuntimeError, OSError):  # the tab has gone, or the server ends
+            async with self._sending:
+                await self._tab.send_text(text)
 
     async def _look_at_training(self) -> None:
-        with suppress(RuntimeError, OSError):  # the tab has gone, or the server ends
-            while True:
-                state = await self._in_thread(self._shared.trainer.state)
-                if state != self._told:
-                    self._told = state
-                    await self._send({"is": "training", **state})
-                await asyncio.sleep(LOOK_S)
+        while True:
+            state = await self._in_thread(self._shared.trainer.state)
+            if state != self._told:
+                self._told = state
+                await self._send({"is": "training", **state})
+            await asyncio.sleep(LOOK_S)
 
     def _answer(self, text: str) -> Message:
         """What a message is answered with; whatever is wrong with it is told."""
@@ -102,6 +121,10 @@ class Session:
             return {**about, "is": "refused", "text": str(error)[:2000], "faults": faults}
         except (ValueError, RecursionError):
             return {**about, "is": "refused", "text": "a message that cannot be understood", "faults": []}
+        except OSError as error:
+            return {**about, "is": "refused", "text": f"the working folder: {error.strerror}", "faults": []}
+        except TabClosedError:
+            return about
         except Exception as error:  # the page and the others go on
             traceback.print_exc(file=sys.stderr)
             return {**about, "is": "refused", "text": f"a fault of the program: {type(error).__name__}", "faults": []}
@@ -178,8 +201,9 @@ class Session:
         from scripts.live.drive import Drive
 
         config = replace(self._shared.config, topology=self._grid(message), horizon=whole(message, "steps"))
-        if config.horizon > LONGEST_STEPS:
-            raise GridError("steps", str(config.horizon), f"at most {LONGEST_STEPS} here", "use the command line")
+        most = min(LONGEST_STEPS, MOST_NODE_STEPS // len(cast(Grid, config.topology).graph))
+        if config.horizon > most:
+            raise GridError("steps", str(config.horizon), f"at most {most} here", "use the command line")
         lines = {name for name, *_ in cast(Grid, config.topology).lines()}
         config = replace(config, outages=tuple(each for each in config.outages if each.line in lines))
         if message.get("storm") is True:
@@ -200,7 +224,7 @@ class Session:
         drive = self._at(message)
         first = drive.t
         while drive.step():
-            pass
+            self._check_open()
         return {"is": "step", **drive.happened(first)}
 
     def do_hold(self, message: Message) -> Message:
@@ -227,7 +251,7 @@ class Session:
 
     def do_score(self, message: Message) -> Message:
         """You beside the others, once the episode is over."""
-        return {"is": "score", **self._at({}).score()}
+        return {"is": "score", **self._at({}).score(self._check_open)}
 
     def do_watch(self, message: Message) -> Message:
         """What you did beside the optimum, to be played."""
@@ -239,6 +263,7 @@ class Session:
             "is": "pair",
             "data": described(you, [str(name), best.policy], you.steps),
             "steps": happened([you, best]),
+            "prices": np.round(cast(np.ndarray, best.nodal_price_per_mwh).T, 3).tolist(),  # (N, T) of the optimum
         }
 
     def do_keep(self, message: Message) -> Message:

@@ -7,6 +7,8 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +57,11 @@ class Trainer:
             allowed = f"{SHORTEST_S:g} to {LONGEST_S:g} seconds"
             raise GridError("seconds", f"{seconds:g}", allowed, "choose another time, or use the command line")
         stem = re.sub(r"[^\w-]", "_", str(grid.name))[:40] or "grid"
-        number, self.run = 1, self._folder / "runs" / f"{stem}-live"
-        while self.run.exists():
-            number += 1
+        self.run = self._folder / "runs" / f"{stem}-live"
+        for number in count(2):
+            with suppress(FileExistsError):
+                self.run.mkdir(parents=True)  # so no other server takes it
+                break
             self.run = self.run.with_name(f"{stem}-live-{number}")
         path = self._workshop / f"{stem}.json"
         WRITERS[".json"](grid, path)
@@ -98,7 +102,9 @@ class Trainer:
         code = self._process.poll()
         found: dict[str, Any] = {"run": self.run.relative_to(self._folder).as_posix(), "seconds": self.seconds}
         found["curve"] = self._curve()
-        ended = "failed" if not self._has_weights() else "done" if len(found["curve"]) > 1 else "untrained"
+        ended = "untrained" if self._has_weights() or self._is_stopped else "failed"
+        if self._has_weights() and len(found["curve"]) > 1:
+            ended = "done"
         found |= {"state": "running" if code is None else ended, "stopped": self._is_stopped}
         if found["state"] == "failed":
             said = (self._workshop / "said").read_text("utf-8", "replace").strip().splitlines()

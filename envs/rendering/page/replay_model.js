@@ -198,6 +198,7 @@ function facts(thing, run, t) {
     const doing = power < 0 ? "charging" : "discharging";
     said.push(["power", power ? `${doing} ${mw(Math.abs(power))}` : "idle"]);
   }
+  if (run.price) said.push(["price", `${number(run.price[i][now])} per MWh`]);
   return said;
 }
 

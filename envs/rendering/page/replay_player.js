@@ -71,15 +71,20 @@ function openEpisode(given) {
   const counts = KIND_NAMES.flatMap((kind) => count(data.kinds.filter((other) => other === kind).length, kind, many[kind]));
   write($("counts"), [...counts, ...count(LINES, "line", "lines"), ...count(data.steps, "step", "steps")].join(" · "));
   document.body.classList.toggle("pair", runs.length > 1);
-  $("choose").replaceChildren($("choose").firstElementChild);
-  for (const [label, names] of [["Nodes", data.nodes], ["Lines", data.lines]]) {
-    if (!names.length) continue;
-    const group = element($("choose"), "optgroup");
-    group.label = label;
-    names.forEach((name, i) => (element(group, "option", name || "–").value = `${label === "Nodes" ? "node" : "line"} ${i}`));
-  }
+  listThings($("choose"), data.nodes, data.lines);
   makeParts();
   choose(null);
+}
+
+/** Fill a list with the names of nodes and lines, after its first option. */
+function listThings(list, nodes, lines) {
+  list.replaceChildren(list.firstElementChild);
+  for (const [label, kind, names] of [["Nodes", "node", nodes], ["Lines", "line", lines]]) {
+    if (!names.length) continue;
+    const group = element(list, "optgroup");
+    group.label = label;
+    names.forEach((name, i) => (element(group, "option", name || "–").value = `${kind} ${i}`));
+  }
 }
 
 /** Panels, plots and legend, for what the episode has by now. */

@@ -3,6 +3,8 @@
 page.asleep = true;
 const told = {}; // what is done with a message, by its kind
 const waiting = new Map(); // for the answer to a message, by its number
+const later = []; // answers about an episode, which come in while the sheet has borrowed the player
+const OF_EPISODES = ["drive", "step", "finish", "hold", "assist", "break", "score", "watch"];
 let socket = null, number_ = 0;
 
 function say(text, isBad = false) {
@@ -23,18 +25,23 @@ function ask(what, more = {}) {
 /** The same for what a button does: refusals are said. */
 const order = (what, more) => ask(what, more).catch((error) => (say(error.message, true), null));
 
+function take(message, waits) {
+  if (message.is === "refused") {
+    if (waits) waits.refuse(Object.assign(new Error(message.text), { faults: message.faults }));
+    else say(message.text, true);
+  } else {
+    told[message.is]?.(message);
+    waits?.done(message);
+  }
+}
+
 function connect() {
   socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/socket`);
   socket.onmessage = ({ data: text }) => {
     const message = JSON.parse(text), waits = waiting.get(message.id);
     waiting.delete(message.id);
-    if (message.is === "refused") {
-      if (waits) waits.refuse(Object.assign(new Error(message.text), { faults: message.faults }));
-      else say(message.text, true);
-    } else {
-      told[message.is]?.(message);
-      waits?.done(message);
-    }
+    if (OF_EPISODES.includes(message.of) && $("drive").hidden) later.push({ message, waits });
+    else take(message, waits);
   };
   socket.onclose = () => {
     for (const { refuse } of waiting.values()) refuse(new Error("the connection is closed"));
@@ -74,6 +81,9 @@ TABS.forEach((tab, i) => {
   });
 });
 
+/** A button that the mouse has pressed leaves the keys to the player, as → of tabs and the space bar of buttons. */
+document.addEventListener("click", (event) => event.detail && event.target.closest("button")?.blur());
+
 /** A row of options, which forms fill. */
 function option(list, value, text = value) {
   const made = element(list, "option", text);
@@ -81,14 +91,19 @@ function option(list, value, text = value) {
   return made;
 }
 
-/** Call at most once in so many milliseconds, with what came last. */
+/** Call with what came last, so many milliseconds after it came and after the last call is done. */
 function seldom(ms, work) {
-  let timer = null, last;
-  return (...given) => {
+  let last = null, isOn = false;
+  return async (...given) => {
     last = given;
-    timer ??= setTimeout(() => {
-      timer = null;
-      work(...last);
-    }, ms);
+    if (isOn) return;
+    isOn = true;
+    while (last) {
+      await new Promise((done) => setTimeout(done, ms));
+      const due = last;
+      last = null;
+      await work(...due);
+    }
+    isOn = false;
   };
 }

@@ -65,9 +65,14 @@ told.episode = (message) => {
 };
 
 told.step = (message) => {
-  const before = LAST;
+  const before = known;
   takeUp(message);
-  if (!page.playing) seek(message.steps && known > before ? LAST : page.t);
+  if (page.playing) return;
+  seek(message.steps && known >= before ? LAST : page.t);
+  if (known > before && !message.coming.over) {
+    const [run] = runs, served = percent(run.servedTotal[LAST], data.demand_total[LAST]);
+    say(`Step ${known}, ${moment(LAST)}: ${served} served, ${number(run.unmetTotal[LAST])} MW unmet, cost so far ${number(run.costSum[LAST])}.`);
+  }
 };
 
 function takeUp(message) {
@@ -118,6 +123,7 @@ function makeUnits(lines) {
   drive.rows = drive.units.map((unit, i) => {
     const row = element(list, "div", "", "unit"), label = element(row, "label", unit.name);
     const slider = element(row, "input"), value = element(row, "output"), free = element(row, "button", "auto");
+    value.setAttribute("aria-live", "off"); // else every step would be read out unit by unit
     Object.assign(slider, { type: "range", id: `unit-${i}` });
     label.htmlFor = slider.id;
     label.title = `${unit.role}, ${number(unit.cost)} per MWh`;
@@ -132,7 +138,9 @@ function makeUnits(lines) {
     free.addEventListener("click", () => send(null));
     return { row, slider, value, free };
   });
-  const form = element(operator, "form", "", "tools"), label = element(form, "label", "Line ");
+  const form = element(operator, "form", "", "tools");
+  form.setAttribute("aria-label", "Break a line");
+  const label = element(form, "label", "Line ");
   const list_ = element(label, "select"), hours = element(element(form, "label", "for h "), "input");
   list_.id = "broken-line";
   lines.forEach((name, e) => option(list_, e, name));
@@ -201,7 +209,9 @@ function showScore({ rows, above, bound, notes }) {
   scores.replaceChildren();
   scores.hidden = false;
   element(scores, "h2", "You, the others, the optimum");
-  const table = element(element(scores, "div"), "table"), head = element(table, "tr");
+  const table = element(element(scores, "div"), "table");
+  table.setAttribute("aria-label", "Scores");
+  const head = element(table, "tr");
   for (const word of ["", "cost", "gap % of reference", "score", "unserved MWh", "overload MWh"]) element(head, "th", word).scope = "col";
   drive.score = rows;
   for (const row of [...rows].sort((a, b) => a.cost - b.cost)) {
@@ -235,6 +245,7 @@ told.pair = (message) => {
   Object.assign(page, { more: null, plots: null, chose: null, spare: 0 });
   openEpisode(message.data);
   takeSteps(message.steps);
+  runs[1].price = message.prices;
   makeParts();
   arrange();
   play(true);
@@ -266,4 +277,8 @@ entered.drive = (is) => {
   leaveEpisode?.();
   if (wasStale) start();
   else arrange();
+  for (const { message, waits } of later.splice(0)) {
+    if (drive.isStale) waits?.done(null);
+    else take(message, waits);
+  }
 };

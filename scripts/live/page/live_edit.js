@@ -22,7 +22,7 @@ function change(work) {
 }
 
 function changed() {
-  drive.isStale = true;
+  drive.isStale = sheet.isUnsaved = true;
   const { kind, index } = sheet.chosen ?? {};
   if (sheet.chosen && !(kind === "node" ? sheet.doc.nodes : sheet.doc.edges)[index]) sheet.chosen = null;
   $("undo").disabled = !sheet.undone.length;
@@ -233,10 +233,14 @@ document.addEventListener("keydown", (event) => {
 
 // --- whole grids ---
 
+/** Show another grid. Undo brings back the one before, unless series are lost that only its file has. */
 function openDoc(message) {
-  Object.assign(sheet, { doc: message.grid, places: message.places, undone: [], redone: [], chosen: null, faults: [], words: "" });
+  const isKept = sheet.doc && !profiles.own.length && !message.curves.length;
+  const undone = isKept ? [...sheet.undone, JSON.stringify([sheet.doc, sheet.places])].slice(-MOST_UNDONE) : [];
+  Object.assign(sheet, { doc: message.grid, places: message.places, undone, redone: [], chosen: null, faults: [], words: "" });
   profiles.own = message.curves;
   changed();
+  sheet.isUnsaved = false;
 }
 told.opened = openDoc;
 told.new = () => openDoc({ grid: emptyDoc(), places: [], curves: [] });
@@ -253,7 +257,7 @@ $("layout").addEventListener("click", () => order("arrange", { grid: sheet.doc }
 $("name").addEventListener("change", () => change(({ graph }) => (graph.name = $("name").value)));
 $("save").addEventListener("click", () => {
   const name = sheet.doc.graph.name ?? "grid", replace = sheet.asked === name;
-  ask("save", { grid: sheet.doc, name, replace }).then(() => (sheet.asked = null), (error) => {
+  ask("save", { grid: sheet.doc, name, replace }).then(() => (sheet.asked = null, sheet.isUnsaved = false), (error) => {
     sheet.asked = /a file of that name/.test(error.message) ? name : null;
     say(error.message, true);
   });
@@ -273,6 +277,7 @@ $("file").addEventListener("change", async () => {
   $("file").value = "";
   order("open", { name: file.name, content: btoa(text) });
 });
+window.addEventListener("beforeunload", (event) => sheet.isUnsaved && event.preventDefault());
 entered.edit = (is) => is && drawSheet();
 window.addEventListener("resize", drawSheet);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawSheet);

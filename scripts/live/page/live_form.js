@@ -4,15 +4,8 @@ const profiles = { built_in: [], own: [] };
 let columns_ = [];
 
 function listElements() {
-  const list = $("pick");
-  list.replaceChildren(list.firstElementChild);
-  for (const [label, rows, kind, name] of [["Nodes", sheet.doc.nodes, "node", "id"], ["Lines", sheet.doc.edges, "line", "key"]]) {
-    if (!rows.length) continue;
-    const group = element(list, "optgroup");
-    group.label = label;
-    rows.forEach((row, i) => option(group, `${kind} ${i}`, String(row[name]) || "–"));
-  }
-  list.value = sheet.chosen ? `${sheet.chosen.kind} ${sheet.chosen.index}` : "";
+  listThings($("pick"), sheet.doc.nodes.map(({ id }) => String(id)), sheet.doc.edges.map(({ key }) => String(key)));
+  $("pick").value = sheet.chosen ? `${sheet.chosen.kind} ${sheet.chosen.index}` : "";
 }
 
 /** Columns that a kind of node uses first, those of other kinds and of AC folded away. */
@@ -175,6 +168,7 @@ function makeTable(table, kind, rows, first) {
     for (const column of shown_) {
       const cell = element(line, "td", row[column.name] === undefined ? "" : String(row[column.name]));
       cell.tabIndex = 0;
+      cell.setAttribute("aria-label", `${column.name} of ${row[first[0]]}: ${row[column.name] ?? "empty"}`);
       const edit = () => editCell(cell, row, column);
       cell.addEventListener("click", edit);
       cell.addEventListener("keydown", (event) => event.target === cell && event.key === "Enter" && (event.preventDefault(), edit()));

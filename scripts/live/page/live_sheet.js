@@ -16,7 +16,7 @@ function keepEpisode() {
 function asData() {
   const { nodes, edges } = sheet.doc, ids = new Map(nodes.map((node, i) => [node.id, i]));
   const amount = (name) => nodes.map((node) => Math.max(Number(node[name]) || 0, 0));
-  const lines = edges.filter((edge) => ids.has(edge.source) && ids.has(edge.target));
+  const of = [...edges.keys()].filter((e) => ids.has(edges[e].source) && ids.has(edges[e].target)), lines = of.map((e) => edges[e]);
   const [gen, load, store] = ["gen_max_mw", "load_max_mw", "store_max_mwh"].map(amount);
   const size = { source: gen, storage: store, consumer: load }, many_ = Math.max(nodes.length, 12);
   const base = Math.min(16 * (20 / many_) ** 0.32, 100 / many_ ** 0.5);
@@ -27,7 +27,7 @@ function asData() {
     kinds: nodes.map(({ kind }) => (KIND_NAMES.includes(kind) ? kind : "junction")),
     from: lines.map((edge) => ids.get(edge.source)), to: lines.map((edge) => ids.get(edge.target)),
     capacity: lines.map((edge) => edge.capacity_mw ?? null), gen_max: gen, load_max: load, store_max: store,
-    steps: 1, dt_h: 1, start_hour: 0, dates: [], band: [], policies: [], labels: nodes.length <= 60, of: lines.map((edge) => edges.indexOf(edge)),
+    steps: 1, dt_h: 1, start_hour: 0, dates: [], band: [], policies: [], labels: nodes.length <= 60, of,
     views: [{ ...shape(), x: sheet.places.map(([x]) => across(x)), y: sheet.places.map(([, y]) => down(y)), side: nodes.map(() => 7), bend: bends(lines, ids) }],
     look: { radius, line_px: 7 * (20 / Math.max(lines.length, 20)) ** 0.35, chevron_px: 6, arc_gap_px: 3, arc_px: 4, shapes: sheet.shapes },
   };
