@@ -33,6 +33,7 @@ from grid.graph import Grid, Series
 from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
 from grid.namespace import by_arrays, loops, namespace
 from grid.numbers import is_finite, is_whole
+from grid.on_demand import on_demand
 from grid.planning import optima, optimum
 from grid.report import REPORTED, reported, usable_mwh
 from grid.sensitivities import connected
@@ -87,6 +88,7 @@ __all__ = [
     "marginal_cost_per_mwh",
     "namespace",
     "nearest",
+    "on_demand",
     "optima",
     "optimum",
     "overload_mw",
