@@ -7,6 +7,8 @@ a flow is positive from ``line_from`` to ``line_to``; a store's setpoint is posi
 Symbols in docstrings: B batch, N nodes, E lines, T steps, A controllable nodes.
 """
 
+from typing import TYPE_CHECKING
+
 from grid.arrays import GridArrays
 from grid.check import LARGEST, LARGEST_BASE_MVA, LEAST_BASE_MVA
 from grid.cluster import workers
@@ -38,6 +40,11 @@ from grid.planning import optima, optimum
 from grid.report import REPORTED, reported, usable_mwh
 from grid.sensitivities import connected
 from grid.state import Array, Inputs, Outcome, Setpoint, State
+
+if TYPE_CHECKING:
+    from grid.jit import compiled
+
+__getattr__ = on_demand(__name__, {"jit": ("compiled",)})  # numba takes long to load
 
 __all__ = [
     "COLUMNS",
@@ -75,6 +82,7 @@ __all__ = [
     "beside",
     "by_arrays",
     "check_writable",
+    "compiled",
     "compiling_s",
     "connected",
     "cores",
