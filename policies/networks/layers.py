@@ -25,9 +25,7 @@ class LineEncoder(nn.Module):
     def forward(self, lines: Tensor, static: Tensor) -> Tensor:
         """Lines [E, B, G] and their constants [E, R]; the direction from-to comes first."""
         constant = self.observed.bias + self.static(static)
-        weight = self.observed.weight.T.expand(
-            len(lines), -1, -1
-        )  # a product a line goes back faster
+        weight = self.observed.weight.T.expand(len(lines), -1, -1)  # a product a line goes back faster
         return torch.baddbmm(constant[:, None], lines, weight)
 
 
