@@ -8,7 +8,7 @@ from importlib import import_module
 
 from grid import GridError
 
-TRAIN_EXTRA = ("torch", "stable_baselines3", "torch_geometric", "safetensors", "tensorboard", "numba")
+TRAIN_EXTRA = ("torch", "stable_baselines3", "safetensors", "tensorboard", "numba")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import policies
 from grid import GridError
 from policies.extras import train_extra
 
-HEAVY = ("torch", "stable_baselines3", "torch_geometric", "safetensors", "tensorboard", "numba", "matplotlib")
+HEAVY = ("torch", "stable_baselines3", "safetensors", "tensorboard", "numba", "matplotlib")
 
 
 def python(code):
