@@ -61,7 +61,7 @@ class _Heard(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(context: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         arrays = (each.detach().numpy() for each in (*context.saved_tensors, grad.contiguous()))
         by_node, by_line = heard_back(*arrays)
         return torch.from_numpy(by_node), torch.from_numpy(by_line), None
