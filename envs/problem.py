@@ -49,14 +49,16 @@ class Problem:
     reward_scale: float  # what rewards are divided by
 
     @classmethod
-    def of(cls, config: EnvConfig) -> Problem:
+    def of(cls, config: EnvConfig, arrays: GridArrays | None = None, reward_scale: float | None = None) -> Problem:
         """Load and compile the grid of a config.
+
+        ``arrays`` is its Grid where that is compiled already, and ``reward_scale`` a number other than the mean cost.
 
         Raises:
             GridError: a bad grid, or a config that does not fit it.
         """
         grid = config.topology if isinstance(config.topology, Grid) else load(config.topology)
-        arrays, prices = grid.compile(config.emergency_shedding), _prices(config, grid)
+        arrays, prices = arrays or grid.compile(config.emergency_shedding), _prices(config, grid)
         config = dataclasses.replace(config, prices=prices)
         if config.outage_rate_per_h is not None:
             rate_per_h = np.where(np.isfinite(arrays.capacity_mw), config.outage_rate_per_h, 0.0)
@@ -73,7 +75,7 @@ class Problem:
             store_value_per_mwh=store_value_per_mwh(arrays, prices),
             reward_scale=1.0,
         )
-        return problem.with_reward_scale(problem._mean_reference_cost())
+        return problem.with_reward_scale(reward_scale or problem._mean_reference_cost())
 
     def replace(self, **fields: Any) -> Problem:
         """The same problem with other fields of its config; the grid is not loaded or compiled again.

@@ -7,6 +7,8 @@ a flow is positive from ``line_from`` to ``line_to``; a store's setpoint is posi
 Symbols in docstrings: B batch, N nodes, E lines, T steps, A controllable nodes.
 """
 
+from typing import TYPE_CHECKING
+
 from grid.arrays import GridArrays
 from grid.check import LARGEST, LARGEST_BASE_MVA, LEAST_BASE_MVA
 from grid.cluster import workers
@@ -33,10 +35,16 @@ from grid.graph import Grid, Series
 from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
 from grid.namespace import by_arrays, loops, namespace
 from grid.numbers import is_finite, is_whole
+from grid.on_demand import on_demand
 from grid.planning import optima, optimum
 from grid.report import REPORTED, reported, usable_mwh
 from grid.sensitivities import connected
 from grid.state import Array, Inputs, Outcome, Setpoint, State
+
+if TYPE_CHECKING:
+    from grid.jit import compiled
+
+__getattr__ = on_demand(__name__, {"jit": ("compiled",)})  # numba takes long to load
 
 __all__ = [
     "COLUMNS",
@@ -74,6 +82,7 @@ __all__ = [
     "beside",
     "by_arrays",
     "check_writable",
+    "compiled",
     "compiling_s",
     "connected",
     "cores",
@@ -87,6 +96,7 @@ __all__ = [
     "marginal_cost_per_mwh",
     "namespace",
     "nearest",
+    "on_demand",
     "optima",
     "optimum",
     "overload_mw",

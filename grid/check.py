@@ -105,7 +105,7 @@ def _column_faults(
     where: str, data: dict[str, Any], table: tuple[Column, ...], extra: tuple[str, ...]
 ) -> Iterable[Fault]:
     for name, value in data.items():
-        if name in extra or value is None:
+        if value is None or name in extra:
             continue
         column = COLUMNS.get(name)
         if column is None or column.table != table[0].table:
@@ -116,6 +116,8 @@ def _column_faults(
                 "the columns of `load-balancer columns`",
                 nearest(str(name), names),
             )
+        elif type(value) is float and column.low < value < column.high and -LARGEST <= value <= LARGEST:
+            continue  # nearly all, at once
         elif not _is_allowed(value, column):
             yield _value_fault(where, value, column)
 
@@ -138,7 +140,7 @@ def _shown(value: object) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    return type(value) in (float, int) or (isinstance(value, Real) and not isinstance(value, bool))
 
 
 def _is_allowed(value: Any, column: Column) -> bool:
@@ -164,7 +166,7 @@ def _node_rule_faults(where: str, data: dict[str, Any]) -> list[Fault]:
     faults = [
         Fault(where, f"{low} above {high}", f"{low} <= {high}", "correct one of them")
         for low, high in PAIRS
-        if _value(data, low) > _value(data, high)
+        if (low in data or high in data) and _value(data, low) > _value(data, high)
     ]
     if value("shunt_mw") > value("load_max_mw"):
         found = f"shunt_mw {data['shunt_mw']!r} above load_max_mw {value('load_max_mw'):g}"
@@ -194,6 +196,8 @@ def _node_rule_faults(where: str, data: dict[str, Any]) -> list[Fault]:
 
 def _start_faults(where: str, data: dict[str, Any]) -> Iterable[Fault]:
     """What is wrong with a plant that starts and stops."""
+    if not data.keys() & {"start_cost", *OF_STARTS}:
+        return
     if _value(data, "start_cost") == inf:
         given = [name for name in OF_STARTS if _value(data, name) != COLUMNS[name].default]
         if given:

@@ -6,15 +6,15 @@ DC power flow in MATPOWER's convention (MATPOWER User's Manual, "DC Modeling"): 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
-from scipy.sparse import coo_array, csc_array, csr_array
-from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import splu
 
 from grid.errors import GridError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array  # scipy takes longest to load, and a grid that is only read needs none of it
 
 CLOSED = 1e-6  # most MW off at a node per MW injected, and one over the most MW on a line; sound grids are far from it
 LINE_FIELDS = ("line_from", "line_to", "reactance_pu", "tap", "shift_deg", "base_mva")  # what flows depend on
@@ -36,6 +36,9 @@ class LineModel:
     """
 
     def __init__(self, columns: dict[str, Any], part: np.ndarray) -> None:
+        from scipy.sparse import csc_array, csr_array
+        from scipy.sparse.linalg import splu
+
         self._given = columns, part
         start, end = columns["line_from"], columns["line_to"]
         nodes, lines = len(part), len(start)
@@ -123,12 +126,17 @@ class LineModel:
 
 def connected(start: np.ndarray, end: np.ndarray, nodes: int) -> np.ndarray:
     """(N,) number of the connected part of each node, by the given lines."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     links = coo_array((np.ones(len(start)), (start, end)), shape=(nodes, nodes))
     return connected_components(links, directed=False)[1].astype(np.intp)
 
 
 def rows_of(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> csr_array:
     """A sparse matrix from its entries."""
+    from scipy.sparse import coo_array
+
     return coo_array((values, (rows, columns)), shape=shape).tocsr()
 
 

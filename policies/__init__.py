@@ -7,24 +7,23 @@ imported when it is first asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from grid import Episode
+from grid import Episode, on_demand
 from policies.baselines import BASELINES, QUICK, Merit, Plan, Policy, Redispatch
 from policies.config import TrainConfig
-from policies.evaluation import evaluate, evaluate_task, run_episodes
 from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
 from policies.rollout import as_seen, rollout, stepwise
 from policies.runs import EVALUATION, PAGE, RENDERS, RUN_FILES, allowed_runs, find_own_run, find_run, make_room, shipped
 from policies.settings import SETTINGS, read_settings
-from policies.table import Evaluation
 
 if TYPE_CHECKING:
     from policies.agent import Agent, load_agent
+    from policies.evaluation import evaluate, evaluate_task, run_episodes
     from policies.learning import resume, train
     from policies.networks import GraphActorCriticPolicy, GraphExtractor
+    from policies.table import Evaluation
     from policies.vec_env import GridVecEnv, make_vec_env
 
 __all__ = [
@@ -68,18 +67,19 @@ __all__ = [
     "train",
 ]
 
-_LAZY = {
-    "policies.agent": ("Agent", "load_agent"),
-    "policies.learning": ("resume", "train"),
-    "policies.networks": ("GraphActorCriticPolicy", "GraphExtractor"),
-    "policies.vec_env": ("GridVecEnv", "make_vec_env"),
-}
-"""What needs the extra ``train``, by where it is."""
+_on_demand = on_demand(
+    __name__,
+    {
+        "agent": ("Agent", "load_agent"),
+        "evaluation": ("evaluate", "evaluate_task", "run_episodes"),
+        "learning": ("resume", "train"),
+        "networks": ("GraphActorCriticPolicy", "GraphExtractor"),
+        "table": ("Evaluation",),
+        "vec_env": ("GridVecEnv", "make_vec_env"),
+    },
+)
 
 
 def __getattr__(name: str) -> Any:
-    for module, names in _LAZY.items():
-        if name in names:
-            with train_extra():
-                return getattr(import_module(module), name)
-    raise AttributeError(f"module 'policies' has no attribute {name!r}")
+    with train_extra():
+        return _on_demand(name)

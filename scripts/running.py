@@ -14,7 +14,7 @@ import numpy as np
 from envs import EnvConfig, GridBatch, Problem, Recorder, steps_to_draw
 from grid import Episode, Grid, GridError, Setpoint, nearest
 from grid.planning import Optimum, optima
-from policies import BASELINES, Policy, allowed_runs, find_run, rollout, run_episodes, shipped
+from policies import BASELINES, Policy, allowed_runs, find_run, rollout, shipped
 from topologies import GENERATED_PREFIX, NAME_PREFIXES, ProfileSource, load, names
 
 if TYPE_CHECKING:
@@ -180,6 +180,8 @@ def record(policy: Policy, config: EnvConfig, seed: int) -> Episode:
 
 def record_all(policy: Policy, config: EnvConfig | Problem, episodes: int, seed: int) -> list[Episode]:
     """As many recorded episodes, those of the optimum with its nodal prices."""
+    from policies import run_episodes
+
     found = run_episodes(policy, config, episodes, seed)
     if not isinstance(policy, Schedule):
         return found

@@ -8,7 +8,7 @@ from typing import Any, cast
 import networkx as nx
 import numpy as np
 
-from envs import EnvConfig, GridBatch, Transition
+from envs import EnvConfig, GridBatch, Problem, Transition
 from grid import Grid, GridArrays, GridError, Series, by_arrays
 from policies import Merit, rollout
 from scripts.running import fitting
@@ -28,7 +28,7 @@ def weak_spots(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
     except GridError:  # no fault of the grid
         return facts
     with by_arrays():
-        return facts | stress(config)
+        return facts | stress(Problem.of(config, arrays, reward_scale=1.0))
 
 
 def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
@@ -38,7 +38,10 @@ def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
     aside.
     """
     multi = grid.graph
-    simple = nx.Graph(multi)
+    lines = grid.lines()
+    simple: nx.Graph[str] = nx.Graph()
+    simple.add_nodes_from(multi)
+    simple.add_edges_from((start, end) for _, start, end, _ in lines)
     cut = [(a, b) for a, b in cast("Iterable[tuple[str, str]]", nx.bridges(simple)) if multi.number_of_edges(a, b) == 1]
     simple.remove_edges_from(cut)
     blocks = list(nx.connected_components(simple))
@@ -63,7 +66,7 @@ def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
         sides_mw = np.maximum(here_mw, 0.0) + np.maximum(beyond_mw[root] - here_mw, 0.0)
         unserved_mw[lower] = np.maximum(unserved_mw[lower], sides_mw.max(axis=1))
     rows, connectors = [], grid.connectors()
-    for name, start, end, _ in grid.lines():
+    for name, start, end, _ in lines:
         a, b = block[start], block[end]
         if a != b and name not in connectors and multi.number_of_edges(start, end) == 1:
             below = b if above.get(b, (-1, -1))[0] == a else a
@@ -89,14 +92,14 @@ def cut_off(arrays: GridArrays) -> list[str]:
     return [name for name, part in zip(arrays.node_names, arrays.part.tolist(), strict=True) if not served[part]]
 
 
-def stress(config: EnvConfig) -> dict[str, Any]:
-    """What the merit-order rule does to the grid of a config in 16 episodes.
+def stress(problem: Problem) -> dict[str, Any]:
+    """What the merit-order rule does to the grid of a problem in 16 episodes.
 
     Returns:
         ``loaded``: lines with a limit, by their highest loading, with the share of hours above the limit;
         ``tightest``: demand and available supply in MW in the hour in which they are closest.
     """
-    batch = GridBatch(config, EPISODES)
+    batch = GridBatch(problem, EPISODES)
     arrays = batch.arrays
     loading: list[np.ndarray] = []
     hours: list[tuple[float, float]] = []

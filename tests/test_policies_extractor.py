@@ -10,7 +10,7 @@ from congested import congested_grid
 from envs import EnvConfig, GridBatch
 from grid import Grid, GridError
 from policies import GraphExtractor, make_vec_env
-from policies.networks.layers import MessageLayer
+from policies.networks.layers import Hear, MessageLayer
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=6, observation="graph")
 
@@ -106,33 +106,50 @@ def test_each_block_belongs_to_its_unit():
 
 def test_a_round_of_messages_reaches_the_neighbours_and_the_mean_reaches_all():
     arrays = congested_grid().compile()
-    edge_index = torch.as_tensor(arrays.edge_index.copy())
-    torch.manual_seed(0)
-    layer, nodes, lines = MessageLayer(8), torch.randn(10, 3, 8), torch.randn(edge_index.shape[1], 3, 8)
+    ends = torch.as_tensor(np.stack([arrays.line_from, arrays.line_to]))
+    torch.manual_seed(1)
+    layer, nodes, lines = MessageLayer(8), torch.randn(10, 3, 8), torch.randn(ends.shape[1], 3, 16)
     with torch.no_grad():
         layer.hear_all.weight.zero_()
         moved = nodes.clone()
         town = arrays.node_names.index("town")
         moved[town] += 1.0
-        changed = (layer(moved, edge_index, lines) != layer(nodes, edge_index, lines)).any(-1).any(-1)
+        changed = (layer(moved, ends, lines) != layer(nodes, ends, lines)).any(-1).any(-1)
         heard = {arrays.node_names[i] for i in changed.nonzero().ravel().tolist()}
         assert heard == {"town", "coal", "gas", "sun", "lake"}
         layer.hear_all.weight.normal_()
-        changed = (layer(moved, edge_index, lines) != layer(nodes, edge_index, lines)).any(-1).any(-1)
+        changed = (layer(moved, ends, lines) != layer(nodes, ends, lines)).any(-1).any(-1)
         assert changed.all()
 
 
-def test_one_shared_edge_index_equals_one_big_graph():
+@pytest.mark.parametrize("batch", [1, 16, 37])
+def test_messages_and_their_gradients_are_those_of_one_big_graph(batch):
     arrays = congested_grid().compile()
-    edge_index = torch.as_tensor(arrays.edge_index.copy())
-    size, batch, width = len(arrays.node_names), 4, 8
+    ends = torch.as_tensor(np.stack([arrays.line_from, arrays.line_to]))
+    size, width = len(arrays.node_names), 8
     torch.manual_seed(0)
-    nodes, lines = torch.randn(size, batch, width), torch.randn(edge_index.shape[1], batch, width)
-    shared = GINEConv(torch.nn.Linear(width, width), node_dim=0)
-    joined = GINEConv(shared.nn)
-    big_index = torch.cat([edge_index + k * size for k in range(batch)], dim=1)
-    big = joined(nodes.transpose(0, 1).flatten(0, 1), big_index, lines.transpose(0, 1).flatten(0, 1))
-    torch.testing.assert_close(shared(nodes, edge_index, lines), big.view(batch, size, width).transpose(0, 1))
+    nodes, lines, weight = torch.randn(size, batch, width), torch.randn(ends.shape[1], batch, 2 * width), Hear(width)
+    joined = GINEConv(weight.nn, aggr="mean")
+    big_index = torch.cat([torch.cat([ends, ends.flip(0)], 1) + k * size for k in range(batch)], dim=1)
+
+    def one_big_graph(nodes, lines):
+        both = torch.cat(lines.chunk(2, dim=-1))
+        big = joined(nodes.transpose(0, 1).flatten(0, 1), big_index, both.transpose(0, 1).flatten(0, 1))
+        return big.view(batch, size, width).transpose(0, 1)
+
+    def beside(nodes, lines):
+        return weight(nodes, ends, lines)
+
+    answers = []
+    for way, kind in ((one_big_graph, torch.float32), (beside, torch.float32), (beside, torch.float64)):
+        weight.to(kind)  # compiled loops, and those of torch-geometric
+        given = nodes.to(kind, copy=True).requires_grad_(), lines.to(kind, copy=True).requires_grad_()
+        out = way(*given)
+        out.sin().sum().backward()
+        answers.append((out.detach(), given[0].grad, given[1].grad))
+    for answer in answers[1:]:
+        for found, expected in zip(answer, answers[0], strict=True):
+            torch.testing.assert_close(found.float(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_direction_of_a_line_matters():
@@ -149,7 +166,7 @@ def test_constants_of_the_grid_are_used_but_not_saved():
     other = GridBatch(EnvConfig(topology=grid, horizon=6, observation="graph"), 1)
     assert not torch.allclose(extractor(batch)(seen), extractor(other)(seen))
     saved = extractor(batch).state_dict()
-    assert not set(saved) & {"edge_index", "controllable", "node_constants", "line_constants"}
+    assert not set(saved) & {"ends", "controllable", "node_constants", "line_constants"}
     assert not any({10, 22} & set(value.shape) for value in saved.values())  # nodes, directed lines
 
 

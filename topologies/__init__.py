@@ -5,18 +5,25 @@ family; ``ProfileSource`` draws the demand and weather of episodes, ``read_serie
 as tables. ``topologies.formats`` reads and writes files.
 """
 
+from typing import TYPE_CHECKING
+
+from grid import on_demand
 from topologies.dc_opf import dc_opf
 from topologies.generate import FORM as GENERATED_FORM
 from topologies.generate import PREFIX as GENERATED_PREFIX
 from topologies.generate import expand
 from topologies.load import PREFIXES as NAME_PREFIXES
 from topologies.load import load, names
-from topologies.mending import mend
 from topologies.profiles import Dated, Draw, ProfileSource
 from topologies.profiles import built_in as built_in_profiles
 from topologies.series import resample
 from topologies.series import shipped as shipped_profiles
 from topologies.series_files import SeriesTable, read_series, shipped_series
+
+if TYPE_CHECKING:
+    from topologies.mending import mend
+
+__getattr__ = on_demand(__name__, {"mending": ("mend",)})
 
 __all__ = [
     "GENERATED_FORM",

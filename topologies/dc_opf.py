@@ -14,12 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from grid import GridError, connected
 from grid.planning import COST_TOLERANCE, CurvedModel, Model, StepBlock, Tangents, add_segments
-from topologies.formats import Case, Row, parse_matpower
+
+if TYPE_CHECKING:
+    from topologies.formats import Case, Row
 
 # columns of the manual's tables, counted from 0
 BUS, BUS_TYPE, PD, GS = 0, 1, 2, 4
@@ -51,6 +54,8 @@ def dc_opf(path: str | Path) -> DcOpf:
     Raises:
         GridError: a table that cannot be read or solved, with its line, or no dispatch that keeps all limits.
     """
+    from topologies.formats import parse_matpower
+
     return _Problem(parse_matpower(Path(path))).solve()
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import heapq
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array
-from scipy.sparse.linalg import splu
 
 from grid.arrays import GridArrays
 from grid.physics.equations import Network
@@ -27,6 +25,8 @@ class AcModel:
     """
 
     def __init__(self, arrays: GridArrays, closed: np.ndarray) -> None:
+        from scipy.sparse import csr_array
+
         nodes, base = len(arrays.node_names), arrays.base_mva
         self.connectors = np.flatnonzero(closed)
         self.lines = np.flatnonzero(arrays.reactance_pu != 0)  # (m,)
@@ -82,6 +82,9 @@ class AcModel:
 
     def _susceptance(self, arrays: GridArrays, start: np.ndarray, end: np.ndarray) -> None:
         """What angles follow from in DC."""
+        from scipy.sparse import csc_array
+        from scipy.sparse.linalg import splu
+
         n, lines = len(self.node), self.lines
         suscept = 1.0 / (arrays.reactance_pu[lines] * arrays.tap[lines])
         ends, signs = np.concatenate([start, end]), np.repeat([1.0, -1.0], len(lines))

@@ -196,7 +196,7 @@ def _source(topology: object) -> str:
 def _versions() -> dict[str, str]:
     """Versions of what shapes the numbers."""
     found = {"python": platform.python_version()}
-    for package in ("load-balancer", "numpy", "stable-baselines3", "torch", "torch-geometric"):
+    for package in ("load-balancer", "numpy", "stable-baselines3", "torch"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -23,7 +23,7 @@ NODE_CONSTANTS, LINE_CONSTANTS = 14, 3
 class GridConstants(nn.Module):
     """What a network knows of one grid: its lines, and constants of its nodes and lines."""
 
-    edge_index: Tensor  # (2, 2E) each line in both directions
+    ends: Tensor  # (2, E) nodes at the from and the to end of each line
     controllable: Tensor  # (A,) nodes in the order of the actions
     is_store: Tensor  # (A,) 1 at stores, 0 at sources
     of_nodes: Tensor  # (N, 14)
@@ -33,7 +33,7 @@ class GridConstants(nn.Module):
         super().__init__()
         self.rows = {"nodes": len(arrays.node_names), "lines": len(arrays.line_names)}
         constants = {
-            "edge_index": torch.as_tensor(arrays.edge_index.copy(), dtype=torch.long),
+            "ends": torch.as_tensor(arrays.edge_index[:, : len(arrays.line_names)].copy(), dtype=torch.long),
             "controllable": torch.as_tensor(arrays.controllable.copy(), dtype=torch.long),
             "is_store": torch.as_tensor(arrays.is_store[arrays.controllable], dtype=torch.long),
             "of_nodes": torch.as_tensor(static_node_features(arrays).clip(-MOST_OF_NODE, MOST_OF_NODE)),
@@ -63,7 +63,7 @@ class GraphBody(nn.Module):
         seen = observation["lines"].clamp(-MOST_OF_LINE, MOST_OF_LINE).transpose(0, 1)
         lines = self.of_lines(seen, grid.of_lines)
         for layer in self.rounds:
-            nodes = layer(nodes, grid.edge_index, lines)
+            nodes = layer(nodes, grid.ends, lines)
         return self.scale(nodes)
 
 

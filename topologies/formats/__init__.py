@@ -6,31 +6,24 @@ Each format is a file; what has to be assumed for lack of data goes into the not
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from grid import Grid, GridError
-from topologies.formats import (
-    graphml,
-    grid2op,
-    native,
-    pandapower_json,
-    pandapower_net,
-    powsybl,
-    pypsa_network,
-    pypsa_write,
-    spreadsheet,
-)
-from topologies.formats.matpower import read as read_matpower
-from topologies.formats.matpower_text import Case, Row
-from topologies.formats.matpower_text import parse as parse_matpower
+from grid import Grid, GridError, on_demand
+from topologies.formats import native
+from topologies.formats.library import PANDAPOWER_PREFIX
 from topologies.formats.native import from_data
-from topologies.formats.pandapower_net import PREFIX as PANDAPOWER_PREFIX
-from topologies.formats.pandapower_net import built_in as pandapower_built_in
 from topologies.formats.rows import series_path, to_rows
-from topologies.formats.spreadsheet import template as table_template
-from topologies.formats.spreadsheet import write_tables
 from topologies.json_text import parse
 from topologies.text import read_text
+
+if TYPE_CHECKING:
+    from topologies.formats.matpower_text import Case, Row
+    from topologies.formats.matpower_text import parse as parse_matpower
+    from topologies.formats.pandapower_net import built_in as pandapower_built_in
+    from topologies.formats.spreadsheet import template as table_template
+    from topologies.formats.spreadsheet import write_tables
 
 __all__ = [
     "FOLDER",
@@ -48,14 +41,36 @@ __all__ = [
     "write_tables",
 ]
 
+__getattr__ = on_demand(
+    __name__,
+    {
+        "matpower_text": ("Case", "Row", "parse as parse_matpower"),
+        "pandapower_net": ("built_in as pandapower_built_in",),
+        "spreadsheet": ("template as table_template", "write_tables"),
+    },
+)
+
+
+def _of(module: str, function: str = "read") -> Callable[..., Any]:
+    """A function of a format, which is loaded when it is first used: a run needs one of ten."""
+
+    def call(*args: Any) -> Any:
+        return getattr(import_module(f"{__name__}.{module}"), function)(*args)
+
+    return call
+
+
 FOLDER = ""
 """What stands for the suffix of a folder."""
 
+POWSYBL = (".zip", ".xml", ".uct", ".raw", ".rawx", ".txt", ".xiidm", ".iidm", ".jiidm", ".biidm", ".dgs")
+"""Suffixes of the formats that PowSyBl reads."""
+
 FOLDERS: dict[str, Callable[[str | Path], Grid]] = {
-    "buses.csv": pypsa_network.read,
-    spreadsheet.NODES: spreadsheet.read,
-    "grid.json": grid2op.read,
-    "load_p.csv.bz2": grid2op.read,
+    "buses.csv": _of("pypsa_network"),
+    "nodes.csv": _of("spreadsheet"),
+    "grid.json": _of("grid2op"),
+    "load_p.csv.bz2": _of("grid2op"),
 }
 """Readers of folders, by the file that tells what one is; they take the path of the folder."""
 
@@ -81,8 +96,12 @@ def _read_json(path: str | Path) -> Grid:
         if isinstance(data, dict) and fields <= data.keys() and "nodes" not in data:
             allowed = "node-link JSON, or a network that pandapower 2 or later has written"
             raise GridError(str(path), what, allowed, mend)
-    module = pandapower_net if pandapower_json.is_network(data) else native
-    return module.from_data(Path(path), data, faults)
+    named = [str(data.get(field)) for field in ("_class", "_module")] if isinstance(data, dict) else []
+    if any(name.startswith("pandapower") for name in named):
+        from topologies.formats.pandapower_net import from_data as from_pandapower
+
+        return from_pandapower(Path(path), data, faults)
+    return from_data(Path(path), data, faults)
 
 
 def _read_folder(path: str | Path) -> Grid:
@@ -96,22 +115,22 @@ def _read_folder(path: str | Path) -> Grid:
 
 READERS: dict[str, Callable[[str | Path], Grid]] = {
     ".json": _read_json,
-    ".graphml": graphml.read,
-    ".m": read_matpower,
-    ".nc": pypsa_network.read,
-    ".csv": spreadsheet.read,
-    ".xlsx": spreadsheet.read,
-    **dict.fromkeys(powsybl.SUFFIXES, powsybl.read),
+    ".graphml": _of("graphml"),
+    ".m": _of("matpower"),
+    ".nc": _of("pypsa_network"),
+    ".csv": _of("spreadsheet"),
+    ".xlsx": _of("spreadsheet"),
+    **dict.fromkeys(POWSYBL, _of("powsybl")),
     FOLDER: _read_folder,
 }
 """Each takes a path and returns a Grid, or raises a GridError that names the place in the file."""
 
 WRITERS: dict[str, Callable[[Grid, str | Path], None]] = {
     ".json": native.write,
-    ".graphml": graphml.write,
-    ".nc": pypsa_write.write_netcdf,
-    ".csv": spreadsheet.write,
-    ".xlsx": spreadsheet.write,
-    FOLDER: pypsa_write.write_folder,
+    ".graphml": _of("graphml", "write"),
+    ".nc": _of("pypsa_write", "write_netcdf"),
+    ".csv": _of("spreadsheet", "write"),
+    ".xlsx": _of("spreadsheet", "write"),
+    FOLDER: _of("pypsa_write", "write_folder"),
 }
 """Each takes a Grid and a path, and writes the file whole or not at all."""

@@ -14,6 +14,9 @@ import numpy as np
 
 from grid import GridError
 
+PANDAPOWER_PREFIX = "pandapower:"
+"""Of the name of a network that comes with pandapower."""
+
 
 @contextmanager
 def library(module: str, name: str, where: str, extra: str = "") -> Iterator[Any]:

@@ -15,7 +15,6 @@ from typing import Any
 from grid import Fault, GridError
 from topologies.json_text import parse, word
 
-NET = "pandapowerNet"
 TABLES = (
     *("bus", "ext_grid", "gen", "sgen", "storage", "load", "motor", "asymmetric_load", "asymmetric_sgen", "shunt"),
     *("ward", "xward", "line", "trafo", "trafo3w", "impedance", "switch", "dcline", "tcsc", "poly_cost", "pwl_cost"),
@@ -56,11 +55,6 @@ class Network:
     f_hz: float
     tables: dict[str, Table]
     ignored: list[str]
-
-
-def is_network(data: Any) -> bool:
-    """Whether parsed JSON is a pandapower network."""
-    return isinstance(data, dict) and (data.get("_class") == NET or str(data.get("_module")).startswith("pandapower"))
 
 
 def read_network(path: Path, data: dict[str, Any], faults: list[Fault]) -> Network:

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from grid import Fault, Grid, GridError, nearest
-from topologies.formats.library import library
+from topologies.formats.library import PANDAPOWER_PREFIX, library
 from topologies.formats.pandapower_costs import value
 from topologies.formats.pandapower_json import Network, read_network
 from topologies.formats.pandapower_units import read_units
 from topologies.formats.units import Buses, drop_unsupplied, stands_for_none
 from topologies.json_text import parse
 
-PREFIX = "pandapower:"
 UNLIMITED = 9999.0  # kA or MVA; pandapower and its converters write such ratings where a limit is missing
 FROM, TO, R, X, B, TAP, SHIFT, STATUS, G = 0, 1, 2, 3, 4, 8, 9, 10, 23  # columns of a branch
 ASYMMETRIES = [21, 22, 24, 25]  # what differs at its to end
@@ -46,7 +45,7 @@ def built_in(name: str) -> Grid:
     Raises:
         GridError: no such network, one that needs arguments, or pandapower is not installed.
     """
-    plain = name.removeprefix(PREFIX)
+    plain = name.removeprefix(PANDAPOWER_PREFIX)
     with library("pandapower", "pandapower", name) as pandapower:
         from pandapower import networks
 

@@ -18,7 +18,6 @@ from topologies.formats.library import library
 from topologies.formats.powsybl_columns import LISTED, READ, TABLES_LISTED
 from topologies.formats.units import UNLIMITED, Buses, drop_unsupplied, stands_for_none
 
-SUFFIXES = (".zip", ".xml", ".uct", ".raw", ".rawx", ".txt", ".xiidm", ".iidm", ".jiidm", ".biidm", ".dgs")
 COST_PER_MWH = {"HYDRO": 0.0, "NUCLEAR": 10.0, "WIND": 0.0, "SOLAR": 0.0, "THERMAL": 50.0, "OTHER": 50.0}
 """Assumed, by the source of energy that all these formats can name."""
 
