@@ -18,6 +18,7 @@ from topologies.formats import (
     powsybl,
     pypsa_network,
     pypsa_write,
+    rts_gmlc,
     spreadsheet,
 )
 from topologies.formats.matpower import read as read_matpower
@@ -56,6 +57,8 @@ FOLDERS: dict[str, Callable[[str | Path], Grid]] = {
     spreadsheet.NODES: spreadsheet.read,
     "grid.json": grid2op.read,
     "load_p.csv.bz2": grid2op.read,
+    "SourceData/bus.csv": rts_gmlc.read,
+    "timeseries_pointers.csv": rts_gmlc.read,
 }
 """Readers of folders, by the file that tells what one is; they take the path of the folder."""
 
