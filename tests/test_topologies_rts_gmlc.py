@@ -14,7 +14,7 @@ from envs import EnvConfig, LoadBalancer
 from grid import GridError
 from rts_folder import write_rts
 from topologies import load
-from topologies.formats import rts_gmlc
+from topologies.formats import rts_gmlc, rts_gmlc_tables
 from topologies.series import TimedSeries
 
 TABLES = ("bus.csv", "branch.csv", "gen.csv", "dc_branch.csv", "storage.csv")
@@ -95,15 +95,15 @@ def test_every_column_is_read_or_listed(folder: Path, monkeypatch: pytest.Monkey
         rows = [[*(cell if cell not in ("0", "NA", "") else "0.5" for cell in row), "0.7"] for row in rows]
         lines = [",".join(row) for row in ([*header, "my column"], *rows)]
         (folder / "SourceData" / file).write_text("\n".join(lines))
-    kept, note = [], rts_gmlc._note_unread
-    monkeypatch.setattr(rts_gmlc, "_note_unread", lambda reading: (note(reading), kept.append(reading)))
+    kept, note = [], rts_gmlc.note_unread
+    monkeypatch.setattr(rts_gmlc, "note_unread", lambda reading: (note(reading), kept.append(reading)))
     load(folder)
     noted = kept[0].buses.noted
     said = {*noted, *(f"{whom} not read" for names in noted.values() for whom in names)}
     for file in TABLES:
-        table = kept[0].tables[file]
+        row = kept[0].tables[file][0]
         assert f"{file}.my column not read" in noted
-        columns = {column for column in table.sheet.names if not rts_gmlc.LABELS.fullmatch(column)} - table.read
+        columns = {column for column in row.sheet.names if not rts_gmlc_tables.LABELS.fullmatch(column)} - row.read
         assert not {column for column in columns if f"{file}.{column} not read" not in said}
 
 
