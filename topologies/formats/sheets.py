@@ -22,6 +22,7 @@ from topologies.text import as_number, read_bytes, read_text
 
 EXTRA = "tables"
 REMARK = "#"
+MOST_NUMBERS_BYTES = 200_000_000
 _COMMA = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+),\d+([eE][-+]?\d+)?")  # a number with a decimal comma
 _POINTS = re.compile(r"[-+]?\d{1,3}(\.\d{3})+")  # beside such numbers, one with a point may be read in two ways
 
@@ -87,11 +88,9 @@ def read_numbers(path: Path, what: str, delimiter: str) -> dict[str, np.ndarray]
     raw = read_bytes(path, what)
     try:
         if path.suffix == ".bz2":
-            raw = bz2.BZ2Decompressor().decompress(raw, MOST_UNPACKED_BYTES + 1)
-        if len(raw) > MOST_UNPACKED_BYTES:
-            raise GridError(
-                str(path), "too much when unpacked", f"at most {MOST_UNPACKED_BYTES / 1e6:,.0f} MB", "give fewer rows"
-            )
+            raw = bz2.BZ2Decompressor().decompress(raw, MOST_NUMBERS_BYTES + 1)
+        if len(raw) > MOST_NUMBERS_BYTES:
+            raise GridError(str(path), "more than 200 MB when unpacked", "at most 200 MB", "give fewer rows")
         header, _, body = raw.decode("utf-8").partition("\n")
         names = [name.strip('" ') for name in header.strip().split(delimiter)]
         if not body.strip():
