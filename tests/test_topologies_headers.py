@@ -130,7 +130,11 @@ def test_a_year_of_local_times_is_even_in_spite_of_its_clock_changes(tmp_path, s
     [
         ("time,p_kw\n2019-01-01,5\n2019-01-02,5\n", "share", "line 1: found the column 'p_kw' in kW; allowed: share"),
         (OPSD.replace("41151.0", ""), None, "line 3, column 'DE_load_actual_entsoe_transp"),
-        (SMARD, None, "line 2, column 'Residuallast Berechnete Auflösungen': found '-'; allowed: a finite number"),
+        (
+            SMARD,
+            None,
+            ": found '-'; allowed: a finite number; fill the gap; profiles --fix can",
+        ),
         (PVGIS.replace("1500.0", "x"), None, "line 6, column 'P': found 'x'; allowed: a finite number"),
         (PVGIS.replace("20200101:0110", "20200101:0010"), None, "line 6: found the time of the line before again"),
     ],

@@ -6,6 +6,7 @@ What needs the library runs with the extra ``powsybl``; the walk over its tables
 from __future__ import annotations
 
 import json
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,57 @@ def test_what_is_no_network_is_refused_in_a_line(tmp_path: Path) -> None:
             load(tmp_path / name)
         assert "tables that PowSyBl cannot use" in str(caught.value)
         assert "\n" not in str(caught.value)
+
+
+UCTE = """##C 2007.05.01
+Two nodes
+##N
+##ZFR
+FAAAAA11 North        0 2 400.00 0.00000 0.00000 -150.00 0.00000 0.00000 -300.00 200.000 -200.00
+FBBBBB11 South        0 0        150.000 30.0000 0.00000 0.00000
+##L
+FAAAAA11 FBBBBB11 1 0 0.5500 16.000 13.25000   1000 Line A-B
+"""
+DGS = """$$General;ID(a:40);Descr(a:40);Val(a:40)
+1;Version;5.0
+$$ElmNet;ID(a:40);loc_name(a:40);fold_id(p);frnom(r)
+10;Net;;50
+$$ElmTerm;ID(a:40);loc_name(a:40);fold_id(p);uknom(r);iUsage(i);outserv(i)
+101;Bus1;10;110;0;0
+102;Bus2;10;110;0;0
+$$ElmLne;ID(a:40);loc_name(a:40);fold_id(p);typ_id(p);dline(r);outserv(i)
+201;Line12;10;301;10;0
+$$TypLne;ID(a:40);loc_name(a:40);rline(r);xline(r);cline(r);bline(r)
+301;TypeA;0.1;0.4;0.01;3
+$$ElmSym;ID(a:40);loc_name(a:40);fold_id(p);pgini(r);qgini(r);usetp(r);typ_id(p);outserv(i);av_mode(a:10);ip_ctrl(i)
+401;Gen1;10;50;10;1.02;320;0;constv;1
+$$TypSym;ID(a:40);loc_name(a:40);sgn(r);cosn(r);Pmax_uc(r)
+320;GenType;100;0.9;90
+$$ElmLod;ID(a:40);loc_name(a:40);fold_id(p);plini(r);qlini(r);outserv(i)
+501;Load2;10;50;20;0
+$$StaCubic;ID(a:40);loc_name(a:40);fold_id(p);obj_bus(i);obj_id(p)
+601;c1;101;0;201
+602;c2;102;1;201
+605;c5;101;0;401
+606;c6;102;0;501
+"""
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "load_mw", "reactance_pu", "capacity_mw"),
+    [("a.uct", UCTE, 150, 16 / (380**2 / 100), sqrt(3) * 380), ("a.dgs", DGS, 50, 10 * 0.4 / (110**2 / 100), None)],
+)
+def test_small_files_of_ucte_and_powerfactory(
+    tmp_path: Path, file: str, text: str, load_mw: float, reactance_pu: float, capacity_mw: float | None
+) -> None:
+    """UCTE gives ohm, A and negative generation, and 400 kV nodes a nominal voltage of 380; PowerFactory ohm a km."""
+    pytest.importorskip("pypowsybl")
+    (tmp_path / file).write_text(text)
+    grid = load(tmp_path / file)
+    assert sum(node.get("load_max_mw", 0) for _, node in grid.graph.nodes(data=True)) == load_mw
+    ((*_, line),) = grid.lines()
+    assert line["reactance_pu"] == pytest.approx(reactance_pu)
+    assert line.get("capacity_mw") == (None if capacity_mw is None else pytest.approx(capacity_mw))
 
 
 def solved(name: str, tmp_path: Path) -> tuple[Any, Path]:

@@ -36,17 +36,17 @@ def export(made: Any, folder: Path) -> Path:
 
 def test_extendable_stores_are_taken_at_their_optimised_energy(tmp_path):
     made = network()
-    made.add("Store", ["new", "kept", "none", "endless"], bus="b", e_nom_extendable=[True, True, True, False])
-    made.stores["e_nom"] = [0.0, 30.0, 0.0, np.inf]
-    made.stores["e_nom_opt"] = [50.0, 0.0, 0.0, 0.0]
+    made.add("Store", ["new", "kept", "none", "gone", "endless"], bus="b", e_nom_extendable=[True] * 4 + [False])
+    made.stores["e_nom"] = [0.0, 30.0, 0.0, 20.0, np.inf]
+    made.stores["e_nom_opt"] = [50.0, 0.0, 0.0, -1e-12, 0.0]  # a solver's 0
     grid = load(export(made, tmp_path))
     assert {name: data["store_max_mwh"] for name, data in grid.graph.nodes(data=True) if "store_max_mwh" in data} == {
         "new": 50.0,
         "kept": 30.0,
     }
     extendable = "extendable: taken at its optimised size or, without one, its present one"
-    assert f"{extendable}: store new, store kept, store none" in grid.notes
-    assert "left out: its energy is 0 or infinite: store none, store endless" in grid.notes
+    assert f"{extendable}: store new, store kept, store none, store gone" in grid.notes
+    assert "left out: its energy is 0 or infinite: store none, store gone, store endless" in grid.notes
 
 
 def test_loads_that_feed_in_are_no_demand(tmp_path):

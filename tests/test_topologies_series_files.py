@@ -75,7 +75,7 @@ BAD_CSV = {
     "quoted comma": ('time_h,a [share]\n0,1\n1,"0,5"', ", line 3, column 'a': found '0,5'; allowed: a finite number; write decimals with a point"),
     "blank line": ("time_h,a [share]\n0,1\n\n1,1", ", line 3: found a blank line; allowed: one row a step; remove the line"),
     "empty cell": ("time_h,a [share]\n0,1\n1,", ", line 3, column 'a': found an empty cell; allowed: a finite number; fill the gap; profiles --fix can"),
-    "NaN": ("time_h,a [share]\n0,1\n1,nan", ", line 3, column 'a': found 'nan'; allowed: a finite number; correct the value"),
+    "NaN": ("time_h,a [share]\n0,1\n1,nan", ", line 3, column 'a': found 'nan'; allowed: a finite number; fill the gap; profiles --fix can"),
     "word": ("time_h,a [share]\n0,1\n1,x", ", line 3, column 'a': found 'x'; allowed: a finite number; correct the value"),
     "negative": ("time_h,a [share]\n0,1\n1,-0.5", ", line 3, column 'a': found -0.5; allowed: a number >= 0; correct the value"),
     "huge": ("time_h,a [share]\n0,1\n1,2e12", ", line 3, column 'a': found 2e+12; allowed: a number >= 0, at most 1e+12; correct the value"),

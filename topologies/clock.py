@@ -15,6 +15,7 @@ import numpy as np
 from grid import Fault, Faults, GridError
 from topologies.text import as_number
 
+GAPS = ("", "-", "--", "nan", "na", "n/a", "n/e", "null", "none")
 PARQUET = ".parquet"
 BINARY = (PARQUET, ".nc")
 LARGEST_TIME_H = 1e7
@@ -73,13 +74,9 @@ def as_cell(cell: str, path: Path, row: int, column: str) -> float:
     value = as_number(cell)
     if math.isfinite(value):
         return value
-    mend = (
-        "write decimals with a point"
-        if "," in cell
-        else "correct the value"
-        if cell.strip()
-        else "fill the gap; profiles --fix can"
-    )
+    is_gap = cell.strip().lower() in GAPS
+    mend = "fill the gap; profiles --fix can" if is_gap else "correct the value"
+    mend = "write decimals with a point" if "," in cell else mend
     found = repr(cell) if cell.strip() else "an empty cell"
     raise GridError(place(path, row, column), found, "a finite number", mend)
 

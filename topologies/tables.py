@@ -14,12 +14,11 @@ from typing import Any
 import numpy as np
 
 from grid import Faults, GridError
-from topologies.clock import Clock, as_cell, place
+from topologies.clock import GAPS, Clock, as_cell, place
 from topologies.headers import FACTORS, SAMPLE, Layout, understand, unit_of
 from topologies.text import read_bytes, read_text
 
 UNITS = ("share", "MW")
-GAPS = ("", "-", "--", "nan", "na", "n/a", "n/e", "null", "none")
 """What stands for no value."""
 
 LONGEST_LINE = 100_000  # characters

@@ -71,6 +71,8 @@ FOLDERS: dict[str, Callable[[str | Path], Grid]] = {
     "nodes.csv": _of("spreadsheet"),
     "grid.json": _of("grid2op"),
     "load_p.csv.bz2": _of("grid2op"),
+    "SourceData/bus.csv": _of("rts_gmlc"),
+    "timeseries_pointers.csv": _of("rts_gmlc"),
 }
 """Readers of folders, by the file that tells what one is; they take the path of the folder."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import bz2
-import io
 import warnings
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from grid import Fault, GridError
-from topologies.formats.sheets import number, read_csv_sheet
-from topologies.text import read_bytes, read_text
+from topologies.formats.sheets import number, read_csv_sheet, read_numbers
+from topologies.text import read_text
 
-MOST_BYTES = 200_000_000  # of a table of chronics when unpacked
 MOST_CODE = 1_000_000  # characters of config.py
 CHRONICS = ("load_p", "load_q", "prod_p")
 
@@ -63,7 +60,7 @@ def read_environment(folder: Path, scenario: Path | None) -> Environment:
     for name in CHRONICS if scenario is not None else ():
         file = chronics_file(scenario, name) if scenario else None
         if file is not None:
-            chronics[name] = _chronics(file)
+            chronics[name] = read_numbers(file, "a table of chronics", ";")
     lengths = {len(column) for table in chronics.values() for column in table.values()}
     if len(lengths) > 1:
         mend = "give all tables of a scenario the same rows"
@@ -80,34 +77,6 @@ def _amount(where: str, column: str, cell: Any, faults: list[Fault]) -> Any:
     if not isinstance(value, int | float) or not abs(value) <= 1e12:
         faults.append(Fault(where, repr(cell), "a number", "correct the value"))
     return value
-
-
-def _chronics(path: Path) -> dict[str, np.ndarray]:
-    """The columns of a table with semicolons, each with its values (R,)."""
-    raw = read_bytes(path, "a table of chronics")
-    try:
-        if path.suffix == ".bz2":
-            raw = bz2.BZ2Decompressor().decompress(raw, MOST_BYTES + 1)
-        if len(raw) > MOST_BYTES:
-            raise GridError(str(path), "more than 200 MB when unpacked", "at most 200 MB", "give a shorter scenario")
-        header, _, body = raw.decode("utf-8").partition("\n")
-        names = header.strip().split(";")
-        if not body.strip():
-            raise ValueError("no rows")
-        values = np.loadtxt(io.StringIO(body), delimiter=";", ndmin=2, comments=None)
-    except (OSError, EOFError, ValueError) as error:
-        if isinstance(error, GridError):
-            raise
-        found = f"no table of numbers ({str(error)[:100]})"
-        raise GridError(str(path), found, "a header and rows, with semicolons", "write it anew") from None
-    if values.shape[1:] != (len(names),) or len(set(names)) < len(names) or len(values) < 2:
-        found = f"{len(set(names))} different names for rows of {values.shape[1]} numbers, {len(values)} rows"
-        raise GridError(str(path), found, "a name a column, and 2 rows or more", "write it anew")
-    if not np.isfinite(values).all() or np.abs(values).max() > 1e9:
-        row, column = np.argwhere(~(np.abs(values) <= 1e9))[0].tolist()
-        where = f"{path}, line {row + 2}, column {names[column]!r}"
-        raise GridError(where, f"{values[row, column]:g}", "a number of at most 1e9 in size", "correct the value")
-    return dict(zip(names, values.T, strict=True))
 
 
 def _time(scenario: Path) -> tuple[float, datetime | None]:

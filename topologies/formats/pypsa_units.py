@@ -17,6 +17,7 @@ from topologies.formats.units import UNLIMITED, Buses
 
 UNSAID_KV = 1.0
 """PyPSA's nominal voltage of a bus that gives none."""
+SOLVER_NOISE_MW = 1e-3  # sizes that an optimisation found may lie so far below 0
 
 
 @dataclass
@@ -220,7 +221,8 @@ def nominal(reading: Reading, table: Table, row: int, column: str, whom: str) ->
     size = table.number(row, column, 0.0, 0.0, endless=True)
     if table.flag(row, f"{column}_extendable", False):
         reading.buses.note("extendable: taken at its optimised size or, without one, its present one", whom)
-        size = table.number(row, f"{column}_opt", 0.0, 0.0, endless=True) or size
+        optimised = table.number(row, f"{column}_opt", 0.0, -SOLVER_NOISE_MW, endless=True)
+        size = max(optimised, 0.0) if optimised else size
     return size
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import io
 import re
@@ -13,12 +14,15 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from grid import Fault, GridError, atomic_path
 from topologies.tables import MOST_CSV_CELLS, MOST_UNPACKED_BYTES
 from topologies.text import as_number, read_bytes, read_text
 
 EXTRA = "tables"
 REMARK = "#"
+MOST_NUMBERS_BYTES = 200_000_000
 _COMMA = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d+),\d+([eE][-+]?\d+)?")  # a number with a decimal comma
 _POINTS = re.compile(r"[-+]?\d{1,3}(\.\d{3})+")  # beside such numbers, one with a point may be read in two ways
 
@@ -73,6 +77,40 @@ def _decimal_commas(sheet: Sheet, name: str, faults: list[Fault]) -> None:
             elif _POINTS.fullmatch(cell) and column not in ("id", "from", "to", "name"):
                 mend = "write it with a decimal comma, as the others"
                 faults.append(Fault(sheet.place(number, column), repr(cell), "a number read in one way", mend))
+
+
+def read_numbers(path: Path, what: str, delimiter: str) -> dict[str, np.ndarray]:
+    """The columns of a table of nothing but numbers below its header, packed (.bz2) or not, each with its values (R,).
+
+    Raises:
+        GridError: no such file, or another thing in it.
+    """
+    raw = read_bytes(path, what)
+    try:
+        if path.suffix == ".bz2":
+            raw = bz2.BZ2Decompressor().decompress(raw, MOST_NUMBERS_BYTES + 1)
+        if len(raw) > MOST_NUMBERS_BYTES:
+            raise GridError(str(path), "more than 200 MB when unpacked", "at most 200 MB", "give fewer rows")
+        header, _, body = raw.decode("utf-8").partition("\n")
+        names = [name.strip('" ') for name in header.strip().split(delimiter)]
+        if not body.strip():
+            raise ValueError("no rows")
+        values = np.loadtxt(io.StringIO(body), delimiter=delimiter, ndmin=2, comments=None)
+    except (OSError, EOFError, ValueError) as error:
+        if isinstance(error, GridError):
+            raise
+        found = f"no table of numbers ({str(error)[:100]})"
+        raise GridError(
+            str(path), found, f"a header and rows, with {delimiter!r} between the cells", "write it anew"
+        ) from None
+    if values.shape[1:] != (len(names),) or len(set(names)) < len(names) or len(values) < 2:
+        found = f"{len(set(names))} different names for rows of {values.shape[1]} numbers, {len(values)} rows"
+        raise GridError(str(path), found, "a name a column, and 2 rows or more", "write it anew")
+    if not np.isfinite(values).all() or np.abs(values).max() > 1e9:
+        row, column = np.argwhere(~(np.abs(values) <= 1e9))[0].tolist()
+        where = f"{path}, line {row + 2}, column {names[column]!r}"
+        raise GridError(where, f"{values[row, column]:g}", "a number of at most 1e9 in size", "correct the value")
+    return dict(zip(names, values.T, strict=True))
 
 
 def read_workbook(path: Path, faults: list[Fault]) -> dict[str, Sheet]:
