@@ -14,11 +14,11 @@ from grid.arrays import GridArrays
 from grid.costs import Prices
 from grid.namespace import constant
 from grid.physics import Limits
+from grid.planning.commitment import StartPlanner, Starts
 from grid.planning.correction import Correction
 from grid.planning.day.constants import Constants, KeptConstants
 from grid.planning.day.plan import HOURS, SPANS_H, plan_days
 from grid.planning.day.programme import Plans
-from grid.planning.day.starts import StartPlanner, Starts
 from grid.planning.day.statuses import Statuses, groups_of
 from grid.state import Array, Inputs
 
@@ -61,7 +61,7 @@ class DayPlanner:
     def __init__(self, arrays: GridArrays, prices: Prices, dt_h: float) -> None:
         self.arrays, self.dt_h = arrays, dt_h
         self.starts = StartPlanner(arrays, prices) if arrays.stoppable.shape[0] else None
-        self.constants = KeptConstants(arrays, prices) if self.starts is None else self.starts.constants
+        self.constants = KeptConstants(arrays if self.starts is None else self.starts.steady(), prices)
 
     def leads(self) -> np.ndarray:
         """(H,) how many steps ahead each hour of a plan is."""
@@ -75,6 +75,7 @@ class DayPlanner:
         is_first: bool,
         left_h: float,
         correction: Correction | None = None,
+        by_list: bool = False,
     ) -> Day:
         """Plan the coming day.
 
@@ -85,40 +86,20 @@ class DayPlanner:
             is_first: whether there was none; then no ramp counts.
             left_h: hours until the episode ends, above 0.
             correction: of B rows, for AC power flow.
+            by_list: plants that start and stop are chosen by a priority list.
         """
         if correction is not None:
             ahead = correction.inputs(ahead)
         offered_mw = self.arrays.offered_mw(ahead.gen_avail_frac, ahead.load_mw).swapaxes(0, 1)  # (B, H, N)
-        given = ahead, gen_before_mw, is_first, left_h, correction
-        if self.starts is None:
-            return self._day(self.constants, now, offered_mw, *given)
-        hours, high_mw = max(int(min(HOURS, np.ceil(left_h))), 1), constant(now.gen_hi_mw)
-        seen_mw = offered_mw.copy()
-        seen_mw[:, 0] = high_mw
-        has_stores = self.arrays.is_store.any()
-        day = self._day(self.starts.relaxed, now, offered_mw, *given) if has_stores else None
-        need_mw = ahead.load_mw.swapaxes(0, 1) - (0.0 if day is None else _stores_mw(day))
-        starts = self.starts.starts(now, need_mw[:, :hours], seen_mw[:, :hours])
-        offered_mw = offered_mw.copy()
-        offered_mw[:, :hours, self.arrays.stoppable] *= starts.on
-        now = starts.limits(now, np.zeros((len(need_mw), 0)))
-        return self._day(self.starts.constants, now, offered_mw, *given, starts)
-
-    def _day(
-        self,
-        kept: KeptConstants,
-        now: Limits,
-        offered_mw: np.ndarray,
-        ahead: Inputs,
-        before_mw: Array,
-        is_first: bool,
-        left_h: float,
-        correction: Correction | None,
-        starts: Starts | None = None,
-    ) -> Day:
-        """The plan with these constants and (B, H, N) output that is possible."""
-        groups = groups_of(kept, ahead.in_service, len(before_mw), HOURS)
-        given = ahead, now, offered_mw, before_mw, is_first, left_h, correction
+        starts = None
+        if self.starts is not None:
+            hours = max(int(min(HOURS, np.ceil(left_h))), 1)
+            load_mw, offered_mw = ahead.load_mw.swapaxes(0, 1)[:, :hours], offered_mw.copy()
+            starts = self.starts.starts(now, load_mw, offered_mw[:, :hours], by_list)
+            offered_mw[:, :hours, self.arrays.stoppable] *= starts.on
+            now = starts.limits(now, np.zeros((len(gen_before_mw), 0)))
+        given = ahead, now, offered_mw, gen_before_mw, is_first, left_h, correction
+        groups = groups_of(self.constants, ahead.in_service, len(gen_before_mw), HOURS)
         parts = [self._plan(own, status, *given) for own, status in groups]
         if len(parts) == 1:
             merged = parts[0]
@@ -182,14 +163,6 @@ class DayPlanner:
             "value_slope": plans.value_slope,
             "power_slope": plans.power_slope,
         }
-
-
-def _stores_mw(day: Day) -> np.ndarray:
-    """(B, H, N) what stores give by a plan."""
-    c, side = day.constants, day.output[..., len(day.constants.sources) :]
-    power_mw = np.zeros((*side.shape[:2], len(c.node_part)))
-    power_mw[..., c.stores] = c.unit_mw * (side[..., : len(c.stores)] + side[..., len(c.stores) :])
-    return power_mw
 
 
 def _by_hour(plans: Plans, stored: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -12,7 +12,7 @@ from grid.costs import Prices
 from grid.dispatch import UnitCommitment
 from grid.namespace import constant
 from grid.physics import Limits, committed
-from grid.planning.day.constants import KeptConstants
+from grid.planning.commitment.decommitment import Decommitment
 from grid.state import Array
 
 
@@ -45,35 +45,40 @@ class Starts:
 
 
 class StartPlanner:
-    """What is planned before the plan of a day, where plants start and stop.
+    """What is planned before the plan of a day, where plants start and stop: their hours.
 
-    First a relaxation: every plant may give any output, at its average cost; its stores are kept. Then the hours of
-    plants beside them (``UnitCommitment.schedule``). The plan itself has these plants on, at their least output or
-    more; ramps of plants that may stop are left to the coming step.
+    The plan itself has these plants on, at their least output or more; ramps of plants that may stop are left to the
+    coming step.
     """
 
     def __init__(self, arrays: GridArrays, prices: Prices) -> None:
-        self.commitment = UnitCommitment(arrays, prices)
-        self.arrays, plants = arrays, self.commitment.plants
-        free, ramp_mw, ramp_down_mw = (
-            array.copy() for array in (arrays.gen_min_mw, arrays.gen_ramp_mw_per_h, arrays.gen_ramp_down_mw_per_h)
-        )
-        free[plants], ramp_mw[plants], ramp_down_mw[plants] = 0.0, np.inf, np.inf
-        steady = dataclasses.replace(arrays, gen_ramp_mw_per_h=ramp_mw, gen_ramp_down_mw_per_h=ramp_down_mw)
-        average = arrays.gen_cost_per_mwh.copy()
-        average[plants] += arrays.no_load_cost_per_h[plants] / arrays.gen_max_mw[plants]
-        self.constants = KeptConstants(steady, prices)
-        self.relaxed = KeptConstants(dataclasses.replace(steady, gen_min_mw=free, gen_cost_per_mwh=average), prices)
-        typical = self.relaxed.without(()).typical_price_per_mwh
-        self.most = self.commitment.start_cost + typical * arrays.gen_max_mw[plants]
+        self.arrays, self.commitment = arrays, UnitCommitment(arrays, prices)
+        self.decommitment, plants = Decommitment(arrays, prices, self.commitment), self.commitment.plants
+        self._rise_mw = np.minimum(arrays.gen_ramp_mw_per_h, arrays.gen_max_mw.max())
+        self.most = self.commitment.start_cost + self.commitment.average.mean() * arrays.gen_max_mw[plants]
 
-    def starts(self, now: Limits, need_mw: np.ndarray, offered_mw: np.ndarray) -> Starts:
+    def steady(self) -> GridArrays:
+        """The grid with no ramps of plants that may stop."""
+        ramps = {name: getattr(self.arrays, name).copy() for name in ("gen_ramp_mw_per_h", "gen_ramp_down_mw_per_h")}
+        for ramp_mw_per_h in ramps.values():
+            ramp_mw_per_h[self.commitment.plants] = np.inf
+        return dataclasses.replace(self.arrays, **ramps)
+
+    def starts(self, now: Limits, load_mw: np.ndarray, offered_mw: np.ndarray, by_list: bool) -> Starts:
         """The commitment of B rows.
 
         Args:
             now: limits of the coming step.
-            need_mw: (B, H, N) demand less what stores give.
+            load_mw: (B, H, N) demand.
             offered_mw: (B, H, N) output that is possible.
+            by_list: by the priority list of ``UnitCommitment``, not by ``Decommitment``.
         """
-        on, value = self.commitment.schedule(now, need_mw, offered_mw, 1.0)
-        return Starts(self.commitment, on, value, self.most)
+        plants, was_on = self.commitment.plants, constant(now.choice.on_h)[:, self.commitment.plants] > 0
+        reached_mw = constant(now.gen_hi_mw)[:, None] + np.arange(load_mw.shape[1])[:, None] * self._rise_mw
+        offered_mw = offered_mw.copy()
+        offered_mw[:, 0] = reached_mw[:, 0]
+        offered_mw[..., plants] = np.minimum(
+            offered_mw[..., plants], np.where(was_on[:, None], reached_mw[..., plants], np.inf)
+        )
+        choose = self.commitment.by_average_cost if by_list else self.decommitment.schedule
+        return Starts(self.commitment, *choose(now, load_mw, offered_mw, 1.0), self.most)

@@ -1,0 +1,263 @@
+"""Unit decommitment beside stores: which plants to have on over the coming hours, lines and ramps left out.
+
+All plants are on at first; then one after the other, the dearest first, takes the hours that are best for it while the
+others stay as they are; and again, until none changes (Tseng, Li, Oren 2000, "Solving the unit commitment problem by a
+unit decommitment method"). What is best is found by a dynamic programme over the plant's hours on and off and over what
+is stored, all stores of a connected part as one: so a plant may run for a few hours at full output and fill them,
+instead of many at its least. Compiled by numba, one row after the other.
+Symbols: B rows, H hours, G sources by rising cost, K plants that start and stop, P connected parts, M levels of energy.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from grid.arrays import GridArrays
+from grid.costs import Prices, linear_cost_per_mwh, store_value_per_mwh
+from grid.dispatch import UnitCommitment
+from grid.jit import Array, compiled, for_each
+from grid.namespace import constant
+from grid.physics import Limits
+
+SWEEPS = 6  # of all plants, at the most; two or three are usual
+LEVELS_AN_HOUR = 4  # of energy, that stores move in a step at full power
+MOST_LEVELS = 24  # above what is stored, and below
+
+
+class Fleet(NamedTuple):
+    """The sources of a grid, by rising cost, and its stores, those of a part as one."""
+
+    cost: Array  # (G,) of a MWh
+    curve: Array  # (G,) of a MW²h
+    least_mw: Array  # (G,)
+    no_load: Array  # (G,) of an hour
+    part: Array  # (G,)
+    place: Array  # (K,) of the plants among the sources
+    order: Array  # (K,) the dearest first
+    start_cost: Array  # (K,)
+    shed: float  # of a MWh
+    spill: float
+    give_mw: Array  # (P,) at most
+    take_mw: Array  # (P,)
+    give_eff: Array  # (P,)
+    take_eff: Array  # (P,)
+    wear: Array  # (P,) of a MWh given
+    end_value: Array  # (P,) of a MWh that is left
+
+
+class Ahead(NamedTuple):
+    """The coming hours of all rows."""
+
+    span_h: float  # of each
+    need_mw: Array  # (B, H, P)
+    offer_mw: Array  # (B, H, G)
+    is_on: Array  # (B, K) before the first
+    lasted: Array  # (B, K) for how many hours, at most as many as it must
+    up: Array  # (K,) hours that each plant must stay on,
+    down: Array  # (K,) and off
+    below_mwh: Array  # (B, P) what may be taken from the stores,
+    above_mwh: Array  # (B, P) and added
+
+
+class Decommitment:
+    """The choice of plants of one grid, in its connected parts with all lines in service."""
+
+    def __init__(self, arrays: GridArrays, prices: Prices, rule: UnitCommitment) -> None:
+        self.arrays, self.rule = arrays, rule
+        a, parts = arrays, np.asarray(arrays.part_matrix)
+        give, take = a.discharge_max_mw @ parts, a.charge_max_mw @ parts
+        wear = np.asarray(linear_cost_per_mwh(arrays, prices, "discharge"))
+        value = np.asarray(store_value_per_mwh(arrays, prices))
+
+        def mean(values: np.ndarray, weights: np.ndarray, otherwise: float = 0.0) -> np.ndarray:
+            total = weights @ parts
+            return np.where(total > 0, (values * weights) @ parts / np.maximum(total, 1e-12), otherwise)
+
+        self.fleet = Fleet(
+            rule.cost,
+            rule.curve,
+            rule.gen_min,
+            rule.no_load,
+            rule.part,
+            rule.place,
+            rule.dearest_first,
+            rule.start_cost,
+            min(rule.shed_price, 1e9),
+            rule.spill_price,
+            give,
+            take,
+            mean(a.discharge_eff_frac, a.discharge_max_mw, 1.0),
+            mean(a.charge_eff_frac, a.charge_max_mw, 1.0),
+            mean(wear, a.discharge_max_mw),
+            mean(value, a.store_max_mwh),
+        )
+
+    def schedule(
+        self, limits: Limits, need_mw: np.ndarray, offer_mw: np.ndarray, span_h: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What is on in the coming hours, and what it is worth to be on in the first of them.
+
+        Args:
+            limits: (B, N) of the coming step, before it is decided, with what is stored.
+            need_mw: (B, H, N) demand; only the sum over each part matters.
+            offer_mw: (B, H, N) output that is possible.
+            span_h: length of each of the hours.
+
+        Returns:
+            (B, H, K) whether each plant is on; (B, K) currency that being on saves over the hours, beside the others.
+        """
+        a, rule, parts = self.arrays, self.rule, np.asarray(self.arrays.part_matrix)
+        hours, (rows, count, _) = rule.hours(need_mw, offer_mw), need_mw.shape
+        stored_mwh = constant(limits.store_mwh)
+        below_mwh = np.maximum(stored_mwh - a.store_min_mwh, 0.0) @ parts
+        above_mwh = np.maximum(a.store_max_mwh - stored_mwh, 0.0) @ parts
+        lasting = rule.lasting(limits, span_h)
+        ahead = Ahead(span_h, *map(np.ascontiguousarray, (*hours, *lasting, below_mwh, above_mwh)))
+        on, value = np.ones((rows, count, len(self.rule.sources)), bool), np.zeros((rows, len(rule.plants)))
+        for_each(partial(_schedules, self.fleet, ahead, on, value), np.arange(rows))
+        return on[..., rule.place], value
+
+
+@compiled
+def _schedules(fleet: Fleet, ahead: Ahead, on: Array, value: Array, rows: Array) -> None:
+    """Fill in what is on (B, H, G), and what it is worth now (B, K), of these rows."""
+    for b in rows:
+        for k in range(len(fleet.place)):  # what must wait is off until it may start
+            if not ahead.is_on[b, k]:
+                on[b, : ahead.down[k] - ahead.lasted[b, k], fleet.place[k]] = False
+        for _ in range(SWEEPS):
+            is_same = True
+            for k in fleet.order:
+                is_same &= _best_hours(fleet, ahead, b, k, on[b], value)
+            if is_same:
+                break
+
+
+@compiled
+def _hour_cost(fleet: Fleet, part: int, on: Array, offer_mw: Array, need_mw: float) -> float:
+    """Of an hour of a part, with these sources on, (G,), the cheapest first."""
+    cost, left = 0.0, need_mw
+    for g in range(len(on)):
+        if fleet.part[g] == part and on[g]:
+            left -= min(fleet.least_mw[g], offer_mw[g])
+    over = max(-left, 0.0)
+    for g in range(len(on)):
+        if fleet.part[g] == part and on[g]:
+            low = min(fleet.least_mw[g], offer_mw[g])
+            more = min(max(left, 0.0), offer_mw[g] - low)
+            left -= more
+            cost += (low + more) * (fleet.cost[g] + (low + more) * fleet.curve[g]) + fleet.no_load[g]
+    return cost + fleet.shed * max(left, 0.0) + fleet.spill * over
+
+
+@compiled
+def _step_costs(
+    fleet: Fleet, ahead: Ahead, b: int, part: int, on: Array, g: int, level_mwh: float, costs: Array
+) -> None:
+    """Fill in the cost of each hour (H, 2, moves) with source g off and on, by levels that stores fall or rise."""
+    most = costs.shape[2] // 2
+    for h in range(len(costs)):
+        was = on[h, g]
+        for state in range(2):
+            on[h, g] = state == 1
+            for move in range(-most, most + 1):
+                mwh = move * level_mwh
+                given_mw = -mwh * fleet.give_eff[part] if move < 0 else -mwh / fleet.take_eff[part]
+                given_mw /= ahead.span_h
+                hourly = _hour_cost(fleet, part, on[h], ahead.offer_mw[b, h], ahead.need_mw[b, h, part] - given_mw)
+                costs[h, state, most + move] = ahead.span_h * (hourly + fleet.wear[part] * max(given_mw, 0.0))
+        on[h, g] = was
+
+
+@compiled
+def _best_moves(costs: Array, to_go: Array, falls: int, rises: int, best: Array) -> None:
+    """Fill in the least cost from each level (M,): of an hour, by moves, and from the level that it leads to."""
+    levels, middle = len(to_go), len(costs) // 2
+    for i in range(levels):
+        least = np.inf
+        for move in range(max(-falls, -i), min(rises, levels - 1 - i) + 1):
+            least = min(least, costs[middle + move] + to_go[i + move])
+        best[i] = least
+
+
+@compiled
+def _best_hours(fleet: Fleet, ahead: Ahead, b: int, k: int, on: Array, value: Array) -> bool:
+    """Give plant k its best hours beside the others, in on (H, G), and what it is worth now; whether none changes."""
+    g, hours, up, down = fleet.place[k], len(on), ahead.up[k], ahead.down[k]
+    part, start_cost = fleet.part[g], fleet.start_cost[k]
+    give_mwh = ahead.span_h * fleet.give_mw[part] / fleet.give_eff[part]  # that stores lose in a step, at most,
+    take_mwh = ahead.span_h * fleet.take_mw[part] * fleet.take_eff[part]  # and gain
+    level_mwh = max(give_mwh, take_mwh, 1e-9) / LEVELS_AN_HOUR
+    falls, rises = round(give_mwh / level_mwh), round(take_mwh / level_mwh)
+    has = falls + rises > 0
+    below = round(min(ahead.below_mwh[b, part] / level_mwh, MOST_LEVELS)) if has else 0
+    above = round(min(ahead.above_mwh[b, part] / level_mwh, MOST_LEVELS)) if has else 0
+    levels, most = below + above + 1, max(falls, rises)
+    costs = np.empty((hours, 2, 2 * most + 1))
+    _step_costs(fleet, ahead, b, part, on, g, level_mwh, costs)
+    # of the hours from each one on, by whether the plant is on, and how long it has been once the hour has passed
+    of_on, of_off = np.empty((hours, up + 1, levels)), np.empty((hours, down + 1, levels))
+    later_on, later_off = np.empty((up + 1, levels)), np.empty((down + 1, levels))
+    for i in range(levels):
+        later_on[:, i] = later_off[:, i] = -fleet.end_value[part] * (i - below) * level_mwh
+    for h in range(hours - 1, -1, -1):
+        for j in range(up + 1):
+            _best_moves(costs[h, 1], later_on[j], falls, rises, of_on[h, j])
+        for j in range(down + 1):
+            _best_moves(costs[h, 0], later_off[j], falls, rises, of_off[h, j])
+        for j in range(up + 1):
+            later_on[j] = of_on[h, min(j + 1, up)]
+        for j in range(down + 1):
+            later_off[j] = of_off[h, min(j + 1, down)]
+        later_on[up] = np.minimum(later_on[up], of_off[h, min(1, down)])
+        later_off[down] = np.minimum(later_off[down], start_cost + of_on[h, min(1, up)])
+    is_on, lasted, level, is_same = ahead.is_on[b, k], ahead.lasted[b, k], below, True
+    for h in range(hours):
+        to_on, to_off = (min(lasted + 1, up), min(1, down)) if is_on else (min(1, up), min(lasted + 1, down))
+        saved = of_off[h, to_off, level] - of_on[h, to_on, level] - (0.0 if is_on else start_cost)
+        if is_on and lasted < up:
+            saved = np.inf
+        elif not is_on and lasted < down:
+            saved = -np.inf
+        if h == 0:
+            value[b, k] = saved
+        is_on = saved > 0
+        lasted = to_on if is_on else to_off
+        is_same &= on[h, g] == is_on
+        on[h, g] = is_on
+        if h + 1 < hours:
+            hour, later = costs[h, int(is_on)], (of_on[h + 1], of_off[h + 1])
+            level += _move(hour, *later, is_on, lasted, start_cost, falls, rises, level)
+    return is_same
+
+
+@compiled
+def _move(
+    costs: Array,
+    of_on: Array,
+    of_off: Array,
+    is_on: bool,
+    lasted: int,
+    start_cost: float,
+    falls: int,
+    rises: int,
+    level: int,
+) -> int:
+    """By how many levels stores best move in an hour, with what the next hours cost, (·, M)."""
+    up, down, levels, middle = len(of_on) - 1, len(of_off) - 1, of_on.shape[1], len(costs) // 2
+    best, least = 0, np.inf
+    for move in range(max(-falls, -level), min(rises, levels - 1 - level) + 1):
+        at = level + move
+        if is_on:
+            cost = of_on[min(lasted + 1, up), at]
+            cost = min(cost, of_off[min(1, down), at]) if lasted >= up else cost
+        else:
+            cost = of_off[min(lasted + 1, down), at]
+            cost = min(cost, start_cost + of_on[min(1, up), at]) if lasted >= down else cost
+        cost += costs[middle + move]
+        if cost < least:
+            best, least = move, cost
+    return best
