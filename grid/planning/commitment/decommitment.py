@@ -10,6 +10,7 @@ Symbols: B rows, H hours, G sources by rising cost, K plants that start and stop
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ from grid.physics import Limits
 SWEEPS = 6  # of all plants, at the most; two or three are usual
 LEVELS_AN_HOUR = 4  # of energy, that stores move in a step at full power
 MOST_LEVELS = 24  # above what is stored, and below
+MOST_FULL = 12  # powers of stores in an hour, at the most, that leave a source just full
+LEAST_MW = 1e-9  # less is none
 
 
 class Fleet(NamedTuple):
@@ -96,7 +99,7 @@ class Decommitment:
         )
 
     def schedule(
-        self, limits: Limits, need_mw: np.ndarray, offer_mw: np.ndarray, span_h: float
+        self, limits: Limits, need_mw: np.ndarray, offer_mw: np.ndarray, span_h: float, stores_frac: float = 1.0
     ) -> tuple[np.ndarray, np.ndarray]:
         """What is on in the coming hours, and what it is worth to be on in the first of them.
 
@@ -105,6 +108,7 @@ class Decommitment:
             need_mw: (B, H, N) demand; only the sum over each part matters.
             offer_mw: (B, H, N) output that is possible.
             span_h: length of each of the hours.
+            stores_frac: of the power of stores, that is counted on.
 
         Returns:
             (B, H, K) whether each plant is on; (B, K) currency that being on saves over the hours, beside the others.
@@ -117,7 +121,9 @@ class Decommitment:
         lasting = rule.lasting(limits, span_h)
         ahead = Ahead(span_h, *map(np.ascontiguousarray, (*hours, *lasting, below_mwh, above_mwh)))
         on, value = np.ones((rows, count, len(self.rule.sources)), bool), np.zeros((rows, len(rule.plants)))
-        for_each(partial(_schedules, self.fleet, ahead, on, value), np.arange(rows))
+        give_mw, take_mw = self.fleet.give_mw * stores_frac, self.fleet.take_mw * stores_frac
+        fleet = self.fleet._replace(give_mw=give_mw, take_mw=take_mw)
+        for_each(partial(_schedules, fleet, ahead, on, value), np.arange(rows))
         return on[..., rule.place], value
 
 
@@ -154,33 +160,70 @@ def _hour_cost(fleet: Fleet, part: int, on: Array, offer_mw: Array, need_mw: flo
 
 
 @compiled
-def _step_costs(
-    fleet: Fleet, ahead: Ahead, b: int, part: int, on: Array, g: int, level_mwh: float, costs: Array
-) -> None:
-    """Fill in the cost of each hour (H, 2, moves) with source g off and on, by levels that stores fall or rise."""
-    most = costs.shape[2] // 2
-    for h in range(len(costs)):
-        was = on[h, g]
-        for state in range(2):
-            on[h, g] = state == 1
-            for move in range(-most, most + 1):
-                mwh = move * level_mwh
-                given_mw = -mwh * fleet.give_eff[part] if move < 0 else -mwh / fleet.take_eff[part]
-                given_mw /= ahead.span_h
-                hourly = _hour_cost(fleet, part, on[h], ahead.offer_mw[b, h], ahead.need_mw[b, h, part] - given_mw)
-                costs[h, state, most + move] = ahead.span_h * (hourly + fleet.wear[part] * max(given_mw, 0.0))
-        on[h, g] = was
+def _fill_powers(
+    fleet: Fleet, part: int, on: Array, offer_mw: Array, need_mw: float, falls: int, rises: int, powers: Array
+) -> int:
+    """Powers that stores may have, how many: none, parts of the most, and those that leave a source just full."""
+    count = 0
+    for move in range(-rises, falls + 1):
+        most_mw = fleet.give_mw[part] / falls if move > 0 else fleet.take_mw[part] / max(rises, 1)
+        powers[count] = move * most_mw
+        count += 1
+    left = need_mw
+    for g in range(len(on)):
+        if fleet.part[g] == part and on[g]:
+            left -= min(fleet.least_mw[g], offer_mw[g])
+    for g in range(-1, len(on)):
+        if g >= 0:
+            room = offer_mw[g] - min(fleet.least_mw[g], offer_mw[g]) if fleet.part[g] == part and on[g] else 0.0
+            left -= room
+            if room < LEAST_MW:
+                continue
+        if count < len(powers) and -fleet.take_mw[part] < left < fleet.give_mw[part]:
+            powers[count] = left
+            count += 1
+    return count
 
 
 @compiled
-def _best_moves(costs: Array, to_go: Array, falls: int, rises: int, best: Array) -> None:
-    """Fill in the least cost from each level (M,): of an hour, by moves, and from the level that it leads to."""
-    levels, middle = len(to_go), len(costs) // 2
-    for i in range(levels):
-        least = np.inf
-        for move in range(max(-falls, -i), min(rises, levels - 1 - i) + 1):
-            least = min(least, costs[middle + move] + to_go[i + move])
-        best[i] = least
+def _step_costs(
+    fleet: Fleet, ahead: Ahead, b: int, part: int, on: Array, g: int, size: tuple[float, int, int], moves: Array
+) -> Array:
+    """Fill in by how many levels stores may move in each hour with source g off and on, (H, 2, V); what that costs."""
+    (level_mwh, falls, rises), powers = size, np.empty(moves.shape[2])
+    costs = np.full(moves.shape, np.inf)
+    for h in range(len(costs)):
+        was, given = on[h, g], (ahead.offer_mw[b, h], ahead.need_mw[b, h, part])
+        for state in range(2):
+            on[h, g] = state == 1
+            for v in range(_fill_powers(fleet, part, on[h], *given, falls, rises, powers)):
+                mw = powers[v]
+                mwh = -mw / fleet.give_eff[part] if mw > 0 else -mw * fleet.take_eff[part]
+                moves[h, state, v] = mwh * ahead.span_h / level_mwh
+                hourly = _hour_cost(fleet, part, on[h], given[0], given[1] - mw)
+                costs[h, state, v] = ahead.span_h * (hourly + fleet.wear[part] * max(mw, 0.0))
+        on[h, g] = was
+    return costs
+
+
+@compiled
+def _at(to_go: Array, level: float) -> float:
+    """What is between two levels (M,)."""
+    below = min(int(level), len(to_go) - 1)
+    share = level - below
+    return to_go[below] if share < LEAST_MW else (1 - share) * to_go[below] + share * to_go[below + 1]
+
+
+@compiled
+def _best_moves(moves: Array, costs: Array, to_go: Array, best: Array) -> None:
+    """Fill in the least cost from each level (M,): of an hour, by moves (V,), and from the level that it leads to."""
+    best[:] = np.inf
+    for v in range(len(moves)):
+        if costs[v] < np.inf:
+            for i in range(len(best)):
+                level = i + moves[v]
+                if -LEAST_MW < level < len(best) - 1 + LEAST_MW:
+                    best[i] = min(best[i], costs[v] + _at(to_go, max(level, 0.0)))
 
 
 @compiled
@@ -191,33 +234,33 @@ def _best_hours(fleet: Fleet, ahead: Ahead, b: int, k: int, on: Array, value: Ar
     give_mwh = ahead.span_h * fleet.give_mw[part] / fleet.give_eff[part]  # that stores lose in a step, at most,
     take_mwh = ahead.span_h * fleet.take_mw[part] * fleet.take_eff[part]  # and gain
     level_mwh = max(give_mwh, take_mwh, 1e-9) / LEVELS_AN_HOUR
-    falls, rises = round(give_mwh / level_mwh), round(take_mwh / level_mwh)
-    has = falls + rises > 0
-    below = round(min(ahead.below_mwh[b, part] / level_mwh, MOST_LEVELS)) if has else 0
-    above = round(min(ahead.above_mwh[b, part] / level_mwh, MOST_LEVELS)) if has else 0
-    levels, most = below + above + 1, max(falls, rises)
-    costs = np.empty((hours, 2, 2 * most + 1))
-    _step_costs(fleet, ahead, b, part, on, g, level_mwh, costs)
+    falls, rises = math.ceil(give_mwh / level_mwh - LEAST_MW), math.ceil(take_mwh / level_mwh - LEAST_MW)
+    below = min(ahead.below_mwh[b, part] / level_mwh, MOST_LEVELS)
+    above = min(ahead.above_mwh[b, part] / level_mwh, MOST_LEVELS)
+    levels = int(below + above) + 1 if falls + rises > 0 else 1
+    begin = min(below, levels - 1.0)
+    moves = np.zeros((hours, 2, falls + rises + 1 + (MOST_FULL if levels > 1 else 0)))
+    costs = _step_costs(fleet, ahead, b, part, on, g, (level_mwh, falls, rises), moves)
     # of the hours from each one on, by whether the plant is on, and how long it has been once the hour has passed
     of_on, of_off = np.empty((hours, up + 1, levels)), np.empty((hours, down + 1, levels))
     later_on, later_off = np.empty((up + 1, levels)), np.empty((down + 1, levels))
     for i in range(levels):
-        later_on[:, i] = later_off[:, i] = -fleet.end_value[part] * (i - below) * level_mwh
+        later_on[:, i] = later_off[:, i] = -fleet.end_value[part] * i * level_mwh
     for h in range(hours - 1, -1, -1):
         for j in range(up + 1):
-            _best_moves(costs[h, 1], later_on[j], falls, rises, of_on[h, j])
+            _best_moves(moves[h, 1], costs[h, 1], later_on[j], of_on[h, j])
         for j in range(down + 1):
-            _best_moves(costs[h, 0], later_off[j], falls, rises, of_off[h, j])
+            _best_moves(moves[h, 0], costs[h, 0], later_off[j], of_off[h, j])
         for j in range(up + 1):
             later_on[j] = of_on[h, min(j + 1, up)]
         for j in range(down + 1):
             later_off[j] = of_off[h, min(j + 1, down)]
         later_on[up] = np.minimum(later_on[up], of_off[h, min(1, down)])
         later_off[down] = np.minimum(later_off[down], start_cost + of_on[h, min(1, up)])
-    is_on, lasted, level, is_same = ahead.is_on[b, k], ahead.lasted[b, k], below, True
+    is_on, lasted, level, is_same = ahead.is_on[b, k], ahead.lasted[b, k], begin, True
     for h in range(hours):
         to_on, to_off = (min(lasted + 1, up), min(1, down)) if is_on else (min(1, up), min(lasted + 1, down))
-        saved = of_off[h, to_off, level] - of_on[h, to_on, level] - (0.0 if is_on else start_cost)
+        saved = _at(of_off[h, to_off], level) - _at(of_on[h, to_on], level) - (0.0 if is_on else start_cost)
         if is_on and lasted < up:
             saved = np.inf
         elif not is_on and lasted < down:
@@ -229,35 +272,30 @@ def _best_hours(fleet: Fleet, ahead: Ahead, b: int, k: int, on: Array, value: Ar
         is_same &= on[h, g] == is_on
         on[h, g] = is_on
         if h + 1 < hours:
-            hour, later = costs[h, int(is_on)], (of_on[h + 1], of_off[h + 1])
-            level += _move(hour, *later, is_on, lasted, start_cost, falls, rises, level)
+            hour, later = (moves[h, int(is_on)], costs[h, int(is_on)]), (of_on[h + 1], of_off[h + 1])
+            level = _next_level(*hour, *later, is_on, lasted, start_cost, level)
     return is_same
 
 
 @compiled
-def _move(
-    costs: Array,
-    of_on: Array,
-    of_off: Array,
-    is_on: bool,
-    lasted: int,
-    start_cost: float,
-    falls: int,
-    rises: int,
-    level: int,
-) -> int:
-    """By how many levels stores best move in an hour, with what the next hours cost, (·, M)."""
-    up, down, levels, middle = len(of_on) - 1, len(of_off) - 1, of_on.shape[1], len(costs) // 2
-    best, least = 0, np.inf
-    for move in range(max(-falls, -level), min(rises, levels - 1 - level) + 1):
-        at = level + move
+def _next_level(
+    moves: Array, costs: Array, of_on: Array, of_off: Array, is_on: bool, lasted: int, start_cost: float, level: float
+) -> float:
+    """The level that stores best move to in an hour, (V,), with what the next hours cost, (·, M)."""
+    up, down, most = len(of_on) - 1, len(of_off) - 1, of_on.shape[1] - 1
+    best, least = level, np.inf
+    for v in range(len(moves)):
+        at = level + moves[v]
+        if costs[v] == np.inf or not -LEAST_MW < at < most + LEAST_MW:
+            continue
+        at = min(max(at, 0.0), float(most))
         if is_on:
-            cost = of_on[min(lasted + 1, up), at]
-            cost = min(cost, of_off[min(1, down), at]) if lasted >= up else cost
+            cost = _at(of_on[min(lasted + 1, up)], at)
+            cost = min(cost, _at(of_off[min(1, down)], at)) if lasted >= up else cost
         else:
-            cost = of_off[min(lasted + 1, down), at]
-            cost = min(cost, start_cost + of_on[min(1, up), at]) if lasted >= down else cost
-        cost += costs[middle + move]
+            cost = _at(of_off[min(lasted + 1, down)], at)
+            cost = min(cost, start_cost + _at(of_on[min(1, up)], at)) if lasted >= down else cost
+        cost += costs[v]
         if cost < least:
-            best, least = move, cost
+            best, least = at, cost
     return best

@@ -15,6 +15,8 @@ from grid.physics import Limits, committed
 from grid.planning.commitment.decommitment import Decommitment
 from grid.state import Array
 
+STORES_FRAC = (1.0, 0.5, 0.0)  # of the power of stores, that choices of plants count on
+
 
 @dataclass(frozen=True, eq=False)
 class Starts:
@@ -34,6 +36,14 @@ class Starts:
         """
         value = self.value + constant(shift) * self.most if shift.shape[1] else self.value
         return committed(now, self.commitment.at_nodes(value > 0, now.gen_hi_mw))
+
+    def cost(self, now: Limits) -> np.ndarray:
+        """(B,) of starts, and without load, over the hours."""
+        rule = self.commitment
+        was_on = constant(now.choice.on_h)[:, None, rule.plants] > 0
+        started = self.on & ~np.concatenate([was_on, self.on[:, :-1]], axis=1)
+        total: np.ndarray = (self.on @ rule.no_load[rule.place] + started @ rule.start_cost).sum(1)
+        return total
 
     def shift_for(self, is_on: np.ndarray) -> np.ndarray:
         """(B, K) the least shift with which these plants, (B, N), are on."""
@@ -64,8 +74,8 @@ class StartPlanner:
             ramp_mw_per_h[self.commitment.plants] = np.inf
         return dataclasses.replace(self.arrays, **ramps)
 
-    def starts(self, now: Limits, load_mw: np.ndarray, offered_mw: np.ndarray, by_list: bool) -> Starts:
-        """The commitment of B rows.
+    def starts(self, now: Limits, load_mw: np.ndarray, offered_mw: np.ndarray, by_list: bool) -> list[Starts]:
+        """Commitments of B rows, of which the cheapest plan is to be taken: lines are seen by plans alone.
 
         Args:
             now: limits of the coming step.
@@ -80,5 +90,7 @@ class StartPlanner:
         offered_mw[..., plants] = np.minimum(
             offered_mw[..., plants], np.where(was_on[:, None], reached_mw[..., plants], np.inf)
         )
-        choose = self.commitment.by_average_cost if by_list else self.decommitment.schedule
-        return Starts(self.commitment, *choose(now, load_mw, offered_mw, 1.0), self.most)
+        given = now, load_mw, offered_mw, 1.0
+        if by_list:
+            return [Starts(self.commitment, *self.commitment.by_average_cost(*given), self.most)]
+        return [Starts(self.commitment, *self.decommitment.schedule(*given, frac), self.most) for frac in STORES_FRAC]
