@@ -15,6 +15,7 @@ from grid.physics import Limits, committed
 from grid.planning.commitment.decommitment import Decommitment
 from grid.state import Array
 
+BISECTIONS = 20
 STORES_FRAC = (1.0, 0.5, 0.0)  # of the power of stores, that choices of plants count on
 
 
@@ -83,14 +84,29 @@ class StartPlanner:
             offered_mw: (B, H, N) output that is possible.
             by_list: by the priority list of ``UnitCommitment``, not by ``Decommitment``.
         """
+        if by_list:
+            given = now, self._shaved_mw(now, load_mw, offered_mw), offered_mw, 1.0
+            return [Starts(self.commitment, *self.commitment.by_average_cost(*given), self.most)]
         plants, was_on = self.commitment.plants, constant(now.choice.on_h)[:, self.commitment.plants] > 0
         reached_mw = constant(now.gen_hi_mw)[:, None] + np.arange(load_mw.shape[1])[:, None] * self._rise_mw
+        reached_mw = np.where(was_on[:, None], reached_mw[..., plants], np.inf)
         offered_mw = offered_mw.copy()
-        offered_mw[:, 0] = reached_mw[:, 0]
-        offered_mw[..., plants] = np.minimum(
-            offered_mw[..., plants], np.where(was_on[:, None], reached_mw[..., plants], np.inf)
-        )
+        offered_mw[:, 0] = constant(now.gen_hi_mw)
+        offered_mw[..., plants] = np.minimum(offered_mw[..., plants], reached_mw)
         given = now, load_mw, offered_mw, 1.0
-        if by_list:
-            return [Starts(self.commitment, *self.commitment.by_average_cost(*given), self.most)]
         return [Starts(self.commitment, *self.decommitment.schedule(*given, frac), self.most) for frac in STORES_FRAC]
+
+    def _shaved_mw(self, now: Limits, load_mw: np.ndarray, offered_mw: np.ndarray) -> np.ndarray:
+        """(B, H, N) demand less what is stored now, given where plants would have to give most."""
+        a = self.arrays
+        steady = np.setdiff1d(a.dispatched, self.commitment.plants)
+        left_mw = load_mw.sum(-1) - offered_mw[..., steady].sum(-1)
+        stored_mwh = (constant(now.store_mwh) - a.store_min_mwh) @ (a.is_store * a.discharge_eff_frac)
+        low, high = np.zeros(len(left_mw)), left_mw.max(1, initial=0.0)
+        for _ in range(BISECTIONS):  # for the output of plants above which stores give
+            level = (low + high) / 2
+            given = np.clip(left_mw - level[:, None], 0.0, a.discharge_max_mw.sum())
+            is_enough = given.sum(1) <= stored_mwh
+            low, high = np.where(is_enough, low, level), np.where(is_enough, level, high)
+        given_frac = given / np.maximum(load_mw.sum(-1), 1e-9)
+        return load_mw * (1.0 - np.minimum(given_frac, 1.0))[..., None]
