@@ -215,22 +215,28 @@ def _at(to_go: Array, level: float) -> float:
 
 
 @compiled
-def _best_moves(moves: Array, costs: Array, to_go: Array, best: Array) -> None:
-    """Fill in the least cost from each level (M,): of an hour, by moves (V,), and from the level that it leads to."""
-    best[:] = np.inf
+def _best_move(moves: Array, costs: Array, to_go: Array, level: float) -> tuple[float, float]:
+    """The least cost of an hour, by moves (V,), and from the level that it leads to, (M,); and that level."""
+    least, best, most = np.inf, level, len(to_go) - 1.0
     for v in range(len(moves)):
-        if costs[v] < np.inf:
-            for i in range(len(best)):
-                level = i + moves[v]
-                if -LEAST_MW < level < len(best) - 1 + LEAST_MW:
-                    best[i] = min(best[i], costs[v] + _at(to_go, max(level, 0.0)))
+        to = level + moves[v]
+        if costs[v] < np.inf and -LEAST_MW < to < most + LEAST_MW:
+            to = min(max(to, 0.0), most)
+            cost = costs[v] + _at(to_go, to)
+            if cost < least:
+                least, best = cost, to
+    return least, best
 
 
 @compiled
 def _best_hours(fleet: Fleet, ahead: Ahead, b: int, k: int, on: Array, value: Array) -> bool:
-    """Give plant k its best hours beside the others, in on (H, G), and what it is worth now; whether none changes."""
-    g, hours, up, down = fleet.place[k], len(on), ahead.up[k], ahead.down[k]
-    part, start_cost = fleet.part[g], fleet.start_cost[k]
+    """Give plant k its best hours beside the others, in on (H, G), and what it is worth now; whether none changes.
+
+    A state is how long the plant has been on, 0 to ``up``, or from then on how long off, to ``last``.
+    """
+    g, hours, up = fleet.place[k], len(on), ahead.up[k]
+    part, start_cost, last = fleet.part[g], fleet.start_cost[k], up + 1 + ahead.down[k]
+    new_on, new_off = min(1, up), min(up + 2, last)
     give_mwh = ahead.span_h * fleet.give_mw[part] / fleet.give_eff[part]  # that stores lose in a step, at most,
     take_mwh = ahead.span_h * fleet.take_mw[part] * fleet.take_eff[part]  # and gain
     level_mwh = max(give_mwh, take_mwh, 1e-9) / LEVELS_AN_HOUR
@@ -238,64 +244,34 @@ def _best_hours(fleet: Fleet, ahead: Ahead, b: int, k: int, on: Array, value: Ar
     below = min(ahead.below_mwh[b, part] / level_mwh, MOST_LEVELS)
     above = min(ahead.above_mwh[b, part] / level_mwh, MOST_LEVELS)
     levels = int(below + above) + 1 if falls + rises > 0 else 1
-    begin = min(below, levels - 1.0)
     moves = np.zeros((hours, 2, falls + rises + 1 + (MOST_FULL if levels > 1 else 0)))
     costs = _step_costs(fleet, ahead, b, part, on, g, (level_mwh, falls, rises), moves)
-    # of the hours from each one on, by whether the plant is on, and how long it has been once the hour has passed
-    of_on, of_off = np.empty((hours, up + 1, levels)), np.empty((hours, down + 1, levels))
-    later_on, later_off = np.empty((up + 1, levels)), np.empty((down + 1, levels))
+    to_go, done = np.empty((hours + 1, last + 1, levels)), np.empty((last + 1, levels))
     for i in range(levels):
-        later_on[:, i] = later_off[:, i] = -fleet.end_value[part] * i * level_mwh
+        to_go[hours, :, i] = -fleet.end_value[part] * i * level_mwh
     for h in range(hours - 1, -1, -1):
-        for j in range(up + 1):
-            _best_moves(moves[h, 1], costs[h, 1], later_on[j], of_on[h, j])
-        for j in range(down + 1):
-            _best_moves(moves[h, 0], costs[h, 0], later_off[j], of_off[h, j])
-        for j in range(up + 1):
-            later_on[j] = of_on[h, min(j + 1, up)]
-        for j in range(down + 1):
-            later_off[j] = of_off[h, min(j + 1, down)]
-        later_on[up] = np.minimum(later_on[up], of_off[h, min(1, down)])
-        later_off[down] = np.minimum(later_off[down], start_cost + of_on[h, min(1, up)])
-    is_on, lasted, level, is_same = ahead.is_on[b, k], ahead.lasted[b, k], begin, True
+        for state in range(last + 1):
+            way = int(state <= up)
+            for i in range(levels):
+                done[state, i] = _best_move(moves[h, way], costs[h, way], to_go[h + 1, state], float(i))[0]
+        for state in range(last + 1):
+            to_go[h, state] = done[min(state + 1, up if state <= up else last)]
+        to_go[h, up] = np.minimum(to_go[h, up], done[new_off])
+        to_go[h, last] = np.minimum(to_go[h, last], start_cost + done[new_on])
+    level, is_same = min(below, levels - 1.0), True
+    state = ahead.lasted[b, k] + (0 if ahead.is_on[b, k] else up + 1)
     for h in range(hours):
-        to_on, to_off = (min(lasted + 1, up), min(1, down)) if is_on else (min(1, up), min(lasted + 1, down))
-        saved = _at(of_off[h, to_off], level) - _at(of_on[h, to_on], level) - (0.0 if is_on else start_cost)
-        if is_on and lasted < up:
+        to_on, to_off = (min(state + 1, up), new_off) if state <= up else (new_on, min(state + 1, last))
+        on_cost, on_level = _best_move(moves[h, 1], costs[h, 1], to_go[h + 1, to_on], level)
+        off_cost, off_level = _best_move(moves[h, 0], costs[h, 0], to_go[h + 1, to_off], level)
+        saved = off_cost - on_cost - (0.0 if state <= up else start_cost)
+        if state < up:
             saved = np.inf
-        elif not is_on and lasted < down:
+        elif up < state < last:
             saved = -np.inf
         if h == 0:
             value[b, k] = saved
-        is_on = saved > 0
-        lasted = to_on if is_on else to_off
-        is_same &= on[h, g] == is_on
-        on[h, g] = is_on
-        if h + 1 < hours:
-            hour, later = (moves[h, int(is_on)], costs[h, int(is_on)]), (of_on[h + 1], of_off[h + 1])
-            level = _next_level(*hour, *later, is_on, lasted, start_cost, level)
+        state, level = (to_on, on_level) if saved > 0 else (to_off, off_level)
+        is_same &= on[h, g] == (saved > 0)
+        on[h, g] = saved > 0
     return is_same
-
-
-@compiled
-def _next_level(
-    moves: Array, costs: Array, of_on: Array, of_off: Array, is_on: bool, lasted: int, start_cost: float, level: float
-) -> float:
-    """The level that stores best move to in an hour, (V,), with what the next hours cost, (·, M)."""
-    up, down, most = len(of_on) - 1, len(of_off) - 1, of_on.shape[1] - 1
-    best, least = level, np.inf
-    for v in range(len(moves)):
-        at = level + moves[v]
-        if costs[v] == np.inf or not -LEAST_MW < at < most + LEAST_MW:
-            continue
-        at = min(max(at, 0.0), float(most))
-        if is_on:
-            cost = _at(of_on[min(lasted + 1, up)], at)
-            cost = min(cost, _at(of_off[min(1, down)], at)) if lasted >= up else cost
-        else:
-            cost = _at(of_off[min(lasted + 1, down)], at)
-            cost = min(cost, start_cost + _at(of_on[min(1, up)], at)) if lasted >= down else cost
-        cost += costs[v]
-        if cost < least:
-            best, least = at, cost
-    return best
