@@ -44,7 +44,7 @@ def test_a_plant_runs_at_full_output_and_stores_serve_the_other_hours():
     """20 MW more than the base for 12 hours: 240 MWh, about 253 with losses: 4 hours at up to 80 MW, not 12 at 30."""
     first, on, best = first_and_best(plant_and_store(), np.full(12, 40.0))
     assert on.sum() == best.on[:, 1].sum() == 4
-    assert first.cost == pytest.approx(best.cost, rel=0.01)
+    assert first.cost == pytest.approx(best.cost, rel=0.025)
 
 
 @settings(derandomize=True, deadline=None, max_examples=examples(24))

@@ -16,6 +16,7 @@ from grid.namespace import constant, namespace
 from grid.physics import SOON_H, Choice, Limits
 from grid.state import Array
 
+LONG_H = 1e6  # stands for never
 AHEAD_H = 8.0  # for which ``now`` takes what is needed to stay as it is
 
 
@@ -77,14 +78,15 @@ class UnitCommitment:
         wanted = np.zeros((*hours.need.shape[:2], len(self.plants)), dtype=bool)
         steady = hours.offer * ~np.isin(np.arange(len(self.sources)), self.place) * (self.cost < self.shed_price)
         left = hours.need - np.stack([steady[..., self.part == p].sum(-1) for p in range(hours.need.shape[2])], axis=-1)
+        is_on, steps, up, down = self.lasting(limits, span_h)
+        may_be_on = is_on[:, None] | (steps[:, None] + np.arange(wanted.shape[1])[:, None] >= down)
         for k in self.dearest_first[::-1]:
             p = self.part[self.place[k]]
-            wanted[..., k] = left[..., p] > 0
+            wanted[..., k] = may_be_on[..., k] & (left[..., p] > 0)
             left[..., p] -= wanted[..., k] * hours.offer[..., self.place[k]]
         dearer = np.maximum(self.marginal - self.marginal.min(), 0.0) * self.arrays.gen_min_mw[self.plants]
         idle_cost = self.no_load[self.place] + dearer
-        is_on, steps, up, down = self.lasting(limits, span_h)
-        on, until = wanted.copy(), np.full(is_on.shape, np.inf)  # hours until each is wanted
+        on, until = wanted.copy(), np.full(is_on.shape, LONG_H)  # hours until each is wanted
         pays = np.zeros(wanted.shape, dtype=bool)
         for h in range(wanted.shape[1] - 1, -1, -1):
             until = np.where(wanted[:, h], 0.0, until + span_h)
