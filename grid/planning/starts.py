@@ -183,7 +183,8 @@ class StartsProgramme(Programme):
         self, inputs: Inputs, may_be_on: np.ndarray, may_be_off: np.ndarray, on_h: np.ndarray, store_mwh: np.ndarray
     ) -> np.ndarray:
         """(T, K) 1 where a plant is on by ``Decommitment``: the first guess; all, if numba is missing."""
-        a, on = self._of_plants, self._on_bounds[1].copy()
+        a = self._of_plants
+        on: np.ndarray = self._on_bounds[1].copy()
         try:
             from grid.planning.commitment import Decommitment
         except ModuleNotFoundError:

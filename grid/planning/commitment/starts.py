@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -11,12 +12,12 @@ from grid.arrays import GridArrays
 from grid.costs import Prices
 from grid.dispatch import UnitCommitment
 from grid.namespace import constant
-from grid.physics import Limits, committed
+from grid.physics import Choice, Limits, committed
 from grid.planning.commitment.decommitment import Decommitment
 from grid.state import Array
 
 BISECTIONS = 20
-STORES_FRAC = (1.0, 0.5, 0.0)  # of the power of stores, that choices of plants count on
+STORES_FRAC = (1.0, 0.6, 0.3)  # of the power of stores, that choices of plants count on
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class Starts:
     def cost(self, now: Limits) -> np.ndarray:
         """(B,) of starts, and without load, over the hours."""
         rule = self.commitment
-        was_on = constant(now.choice.on_h)[:, None, rule.plants] > 0
+        was_on = constant(cast(Choice, now.choice).on_h)[:, None, rule.plants] > 0
         started = self.on & ~np.concatenate([was_on, self.on[:, :-1]], axis=1)
         total: np.ndarray = (self.on @ rule.no_load[rule.place] + started @ rule.start_cost).sum(1)
         return total
@@ -87,7 +88,8 @@ class StartPlanner:
         if by_list:
             given = now, self._shaved_mw(now, load_mw, offered_mw), offered_mw, 1.0
             return [Starts(self.commitment, *self.commitment.by_average_cost(*given), self.most)]
-        plants, was_on = self.commitment.plants, constant(now.choice.on_h)[:, self.commitment.plants] > 0
+        plants = self.commitment.plants
+        was_on = constant(cast(Choice, now.choice).on_h)[:, plants] > 0
         reached_mw = constant(now.gen_hi_mw)[:, None] + np.arange(load_mw.shape[1])[:, None] * self._rise_mw
         reached_mw = np.where(was_on[:, None], reached_mw[..., plants], np.inf)
         offered_mw = offered_mw.copy()

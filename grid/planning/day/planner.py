@@ -120,8 +120,8 @@ class DayPlanner:
         def chosen(each: Any, names: Iterable[str]) -> dict[str, Any]:
             return {name: np.stack([getattr(one, name) for one in each])[best, rows] for name in names}
 
-        starts = [cast(Starts, day.starts) for day in days]
-        merged = dataclasses.replace(starts[0], **chosen(starts, ("on", "value")))
+        tries = [cast(Starts, day.starts) for day in days]
+        merged = dataclasses.replace(tries[0], **chosen(tries, ("on", "value")))
         return dataclasses.replace(days[0], **chosen(days, OF_ROWS), starts=merged)
 
     def _day(
@@ -138,6 +138,7 @@ class DayPlanner:
         groups = groups_of(self.constants, ahead.in_service, len(before_mw), HOURS)
         given = ahead, now, offered_mw, before_mw, is_first, left_h, correction
         parts = [self._plan(own, status, *given) for own, status in groups]
+        merged: dict[str, Any]
         if len(parts) == 1:
             merged = parts[0]
         else:
