@@ -163,11 +163,14 @@ class GridBatch:
             GridError: the package numba is missing.
         """
         if self._day is None:
-            planner, left_h = self.problem.planner, (self.horizon - self.t) * self.config.dt_h
-            ahead = self.expected(planner.leads())
-            is_first = self.t == 0
-            self._day = planner.plan(ahead, self.limits, self.state.gen_mw, is_first, left_h, self.correction)
+            self._day = self.plan_day()
         return self._day
+
+    def plan_day(self, by_list: bool = False) -> Day:
+        """The same, made anew; ``by_list``: with plants that start and stop by a priority list."""
+        planner, left_h = self.problem.planner, (self.horizon - self.t) * self.config.dt_h
+        given = self.expected(planner.leads()), self.limits, self.state.gen_mw, self.t == 0, left_h, self.correction
+        return planner.plan(*given, by_list)
 
     @property
     def correction(self) -> Correction | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from grid.physics import committed, is_asked
 from policies.mpc import Mpc, SecureMpc
 from policies.smpc import Smpc
 
-LOOKS_H = 24.0  # ahead, of the economic rule
+if TYPE_CHECKING:
+    from grid.planning.day import Day
+
 MOVES = 16  # of redispatch a step; on the bundled grids 64 are at most half a point of score better
 
 
@@ -75,30 +77,6 @@ class Redispatch(Policy):
         return Setpoint(gen_mw, idle.store_mw, on=idle.on)
 
 
-class Economic(Redispatch):
-    """Redispatch with the plants of the lowest average cost, by the forecast of the coming day, where plants stop.
-
-    What is wanted in the coming step is on; so is what runs already and is wanted again before a start would pay.
-    """
-
-    name = "economic"
-
-    def act(self, batch: GridBatch) -> Setpoint:
-        """Decide on plants, then dispatch the demand of the coming step and mend the dispatch."""
-        commitment, now, inputs = batch.action_map.commitment, batch.limits, batch.inputs
-        if commitment is None:
-            return super().act(batch)
-        dt_h = batch.config.dt_h
-        leads = np.arange(min(max(round(LOOKS_H / dt_h), 1), batch.horizon - batch.t))
-        ahead = batch.expected(leads)
-        offer_mw = batch.arrays.offered_mw(ahead.gen_avail_frac, ahead.load_mw)
-        need_mw, offer_mw = ahead.load_mw.swapaxes(0, 1), offer_mw.swapaxes(0, 1)
-        now = committed(now, commitment.by_average_cost(now, need_mw, offer_mw, dt_h))
-        gen_mw = batch.action_map.merit.dispatch(inputs.load_mw, now.gen_lo_mw, now.gen_hi_mw)
-        gen_mw = batch.action_map.redispatch.moves(gen_mw, -inputs.load_mw, now, MOVES)
-        return Setpoint(gen_mw, np.zeros_like(gen_mw), on=now.on)
-
-
 class Plan:
     """The plan of the day ahead from the forecasts, and the coming step cleared by it: what action 0 of bids does."""
 
@@ -113,7 +91,25 @@ class Plan:
         from grid.planning.day import clear  # needs numba, of the extra train
 
         unshifted = np.zeros((batch.batch_size, len(batch.arrays.controllable)))
-        return clear(batch.day, unshifted, batch.limits, batch.inputs)
+        return clear(self.plan(batch), unshifted, batch.limits, batch.inputs)
+
+    def plan(self, batch: GridBatch) -> Day:
+        """The plan of the coming day."""
+        return batch.day
+
+
+class Economic(Plan):
+    """The plan of the day ahead with plants by a priority list of their average costs; redispatch where none stops."""
+
+    name = "economic"
+
+    def act(self, batch: GridBatch) -> Setpoint:
+        """Decide on plants, then clear the coming step."""
+        return Redispatch().act(batch) if batch.action_map.commitment is None else super().act(batch)
+
+    def plan(self, batch: GridBatch) -> Day:
+        """The plan of the coming day."""
+        return batch.plan_day(by_list=True)
 
 
 BASELINES: dict[str, Callable[[], Policy]] = {

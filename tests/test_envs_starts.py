@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from envs import EnvConfig, GridBatch, Recorder
 from grid import Episode, Grid, GridError
 from grid.physics import committed, is_asked
 from policies.baselines import BASELINES
+from strategies import SEEDS, examples, with_starts
 from topologies import expand, load
 
 
@@ -174,3 +177,42 @@ def test_pypsa_files_keep_what_starts_and_stops(tmp_path):
     }  # fmt: skip
     assert {name: row[name] for name in wanted} == pytest.approx(wanted)
     assert "cost of a stop added to that of a start: generator g" in read.notes
+
+
+WORLDS = {
+    "calm": {},
+    "gate": {"gate_h": 1, "node_error_frac": 0.05},
+    "outages": {"outage_rate_per_h": 0.1},
+    "trips": {"outage_rate_per_h": 0.05, "overload": "trip", "emergency_shedding": True, "gate_h": 1},
+    "ac": {"flow": "ac", "gate_h": 1},
+    "quarters": {"dt_h": 0.25},
+}
+
+
+@settings(derandomize=True, deadline=None, max_examples=examples(24))
+@given(st.sampled_from(list(WORLDS)), st.sampled_from(["absolute", "residual", "bids", "plan"]), SEEDS)
+def test_every_world_and_action_keeps_minimum_times_and_the_ledger(world, action, seed):
+    grid = with_starts(load("case14"), np.random.default_rng(seed))
+    config = EnvConfig(grid, horizon=5, action=action, **WORLDS[world])
+    batches = GridBatch(config, 2, 0), GridBatch(config, 2, 0), GridBatch(config, 1, 0)
+    for batch in batches:
+        batch.reset(seed)
+    rng, first = np.random.default_rng(seed), batches[0]
+    plants = first.arrays.stoppable
+    for _ in range(5):
+        actions = rng.uniform(-1, 1, (2, *first.action_space.shape))
+        before_h = first.state.on_h[:, plants]
+        (seen, reward, _), again, alone = (b.step(actions[: b.batch_size]) for b in batches)
+        np.testing.assert_array_equal(reward, again[1])
+        if action in ("absolute", "residual"):  # eight rows of plans are worked out together, to a few digits
+            np.testing.assert_allclose(alone[1][0], reward[0], rtol=1e-9, atol=1e-9)
+        assert np.isfinite(seen).all()
+        was, now = before_h > 0, first.state.on_h[:, plants] > 0
+        assert (before_h >= first.arrays.min_up_h[plants] - 1e-9)[was & ~now].all()
+        assert (-before_h >= first.arrays.min_down_h[plants] - 1e-9)[~was & now].all()
+        o, last = first.last.outcome, first.last
+        assert (o.gen_mw[:, plants][~now] == 0).all()
+        met = o.served_mw + o.shed_mw + o.curtailed_mw
+        np.testing.assert_allclose(met, last.inputs.load_mw, rtol=0, atol=1e-6)
+        cost = sum(last.costs.values())
+        np.testing.assert_allclose((last.reference - cost) / first.problem.reward_scale, reward, rtol=1e-9, atol=1e-12)

@@ -73,7 +73,7 @@ class StartsProgramme(Programme):
         steady = {name: getattr(arrays, name).copy() for name in free}
         for name, value in free.items():
             steady[name][self._plants] = value
-        self._of_plants, self._rule = arrays, UnitCommitment(arrays, Prices() if prices is None else prices)
+        self._of_plants = arrays
         super().__init__(dataclasses.replace(arrays, **steady), steps, dt_h, prices, tolerance, **rest)
         self.whole = arrays
 
@@ -179,18 +179,27 @@ class StartsProgramme(Programme):
         model.set_added(self._fall_rows, -np.inf, loose)
         model.set_added(self._rise_rows[0], -np.inf, np.full(len(plants), np.inf) if free else before)
         model.set_added(self._switch_rows[0], was_on.astype(float), was_on.astype(float))
-        self._first = self._by_rule(inputs, ~must_not[0], ~must[0], a.initial_on_h if on_h is None else on_h)
+        before_h = np.asarray(a.initial_on_h if on_h is None else on_h)
+        stored_mwh = np.asarray(a.store_init_mwh if store_start_mwh is None else store_start_mwh)
+        self._first = self._by_rule(inputs, ~must_not[0], ~must[0], before_h, stored_mwh)
 
-    def _by_rule(self, inputs: Inputs, may_be_on: np.ndarray, may_be_off: np.ndarray, on_h: np.ndarray) -> np.ndarray:
-        """(T, K) 1 where a plant is on by ``UnitCommitment.schedule``: where the search begins, stores left idle."""
-        a, on = self._of_plants, np.zeros((self.steps, len(self._plants)))
+    def _by_rule(
+        self, inputs: Inputs, may_be_on: np.ndarray, may_be_off: np.ndarray, on_h: np.ndarray, store_mwh: np.ndarray
+    ) -> np.ndarray:
+        """(T, K) 1 where a plant is on by ``Decommitment``: the first guess; all, if numba is missing."""
+        a = self._of_plants
+        on: np.ndarray = self._on_bounds[1].copy()
+        try:
+            from grid.planning.commitment import Decommitment
+        except ModuleNotFoundError:
+            return on
         every = np.ones((2, 1, len(a.node_names)), dtype=bool)
         every[:, 0, self._plants] = may_be_on, may_be_off
         idle = np.zeros((1, len(a.node_names)))
-        choice = Choice(every[0], every[1], idle, np.asarray(on_h)[None])
-        now = Limits(idle, idle, idle, idle, idle, choice=choice)
-        offer_mw = a.offered_mw(inputs.gen_avail_frac, inputs.load_mw)
-        scheduled = self._rule.schedule(now, np.asarray(inputs.load_mw)[None], offer_mw[None], self.dt_h)[0][0]
+        now = Limits(idle, idle, idle, idle, store_mwh[None], choice=Choice(every[0], every[1], idle, on_h[None]))
+        offer_mw = a.offered_mw(inputs.gen_avail_frac, inputs.load_mw)[None]
+        rule = Decommitment(a, self.prices, UnitCommitment(a, self.prices))
+        scheduled = rule.schedule(now, np.asarray(inputs.load_mw)[None], offer_mw, self.dt_h)[0][0]
         on[: self._end], on[self._end :] = scheduled, scheduled[-1]
         return on
 

@@ -5,8 +5,10 @@ Symbols as in ``grid.planning.day.constants``; B rows, H hours from now to a day
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,15 +16,26 @@ from grid.arrays import GridArrays
 from grid.costs import Prices
 from grid.namespace import constant
 from grid.physics import Limits
+from grid.planning.commitment import StartPlanner, Starts
 from grid.planning.correction import Correction
 from grid.planning.day.constants import Constants, KeptConstants
 from grid.planning.day.plan import HOURS, SPANS_H, plan_days
 from grid.planning.day.programme import Plans
-from grid.planning.day.starts import StartPlanner, Starts
 from grid.planning.day.statuses import Statuses, groups_of
 from grid.state import Array, Inputs
 
 LEAST_KEEP = 1e-3  # share of energy that is left after an hour: with less, next to nothing is left after a step
+OF_ROWS = (
+    "output",
+    "energy",
+    "value",
+    "price",
+    "line_price",
+    "flow",
+    "ramp_price",
+    "value_slope",
+    "power_slope",
+)  # fields of a Day, one value a row
 TOLERANCE = 1e-4 + 2.5e-4 * (np.cumsum(SPANS_H) - 1)  # to which each period of a plan is worked out
 
 
@@ -61,7 +74,7 @@ class DayPlanner:
     def __init__(self, arrays: GridArrays, prices: Prices, dt_h: float) -> None:
         self.arrays, self.dt_h = arrays, dt_h
         self.starts = StartPlanner(arrays, prices) if arrays.stoppable.shape[0] else None
-        self.constants = KeptConstants(arrays, prices) if self.starts is None else self.starts.constants
+        self.constants = KeptConstants(arrays if self.starts is None else self.starts.steady(), prices)
 
     def leads(self) -> np.ndarray:
         """(H,) how many steps ahead each hour of a plan is."""
@@ -75,6 +88,7 @@ class DayPlanner:
         is_first: bool,
         left_h: float,
         correction: Correction | None = None,
+        by_list: bool = False,
     ) -> Day:
         """Plan the coming day.
 
@@ -85,28 +99,33 @@ class DayPlanner:
             is_first: whether there was none; then no ramp counts.
             left_h: hours until the episode ends, above 0.
             correction: of B rows, for AC power flow.
+            by_list: plants that start and stop are chosen by a priority list.
         """
         if correction is not None:
             ahead = correction.inputs(ahead)
         offered_mw = self.arrays.offered_mw(ahead.gen_avail_frac, ahead.load_mw).swapaxes(0, 1)  # (B, H, N)
         given = ahead, gen_before_mw, is_first, left_h, correction
         if self.starts is None:
-            return self._day(self.constants, now, offered_mw, *given)
-        hours, high_mw = max(int(min(HOURS, np.ceil(left_h))), 1), constant(now.gen_hi_mw)
-        seen_mw = offered_mw.copy()
-        seen_mw[:, 0] = high_mw
-        has_stores = self.arrays.is_store.any()
-        day = self._day(self.starts.relaxed, now, offered_mw, *given) if has_stores else None
-        need_mw = ahead.load_mw.swapaxes(0, 1) - (0.0 if day is None else _stores_mw(day))
-        starts = self.starts.starts(now, need_mw[:, :hours], seen_mw[:, :hours])
-        offered_mw = offered_mw.copy()
-        offered_mw[:, :hours, self.arrays.stoppable] *= starts.on
-        now = starts.limits(now, np.zeros((len(need_mw), 0)))
-        return self._day(self.starts.constants, now, offered_mw, *given, starts)
+            return self._day(now, offered_mw, *given)
+        hours = max(int(min(HOURS, np.ceil(left_h))), 1)
+        load_mw, days, costs = ahead.load_mw.swapaxes(0, 1)[:, :hours], [], []
+        for starts in self.starts.starts(now, load_mw, offered_mw[:, :hours], by_list):
+            run_mw = offered_mw.copy()
+            run_mw[:, :hours, self.arrays.stoppable] *= starts.on
+            day = self._day(starts.limits(now, np.zeros((len(run_mw), 0))), run_mw, *given)
+            days.append(dataclasses.replace(day, starts=starts))
+            costs.append(starts.cost(now) + _cost(day, load_mw))
+        best, rows = np.argmin(costs, axis=0), np.arange(len(load_mw))
+
+        def chosen(each: Any, names: Iterable[str]) -> dict[str, Any]:
+            return {name: np.stack([getattr(one, name) for one in each])[best, rows] for name in names}
+
+        tries = [cast(Starts, day.starts) for day in days]
+        merged = dataclasses.replace(tries[0], **chosen(tries, ("on", "value")))
+        return dataclasses.replace(days[0], **chosen(days, OF_ROWS), starts=merged)
 
     def _day(
         self,
-        kept: KeptConstants,
         now: Limits,
         offered_mw: np.ndarray,
         ahead: Inputs,
@@ -114,18 +133,18 @@ class DayPlanner:
         is_first: bool,
         left_h: float,
         correction: Correction | None,
-        starts: Starts | None = None,
     ) -> Day:
-        """The plan with these constants and (B, H, N) output that is possible."""
-        groups = groups_of(kept, ahead.in_service, len(before_mw), HOURS)
+        """The plan with (B, H, N) output that is possible, once it is decided what is on."""
+        groups = groups_of(self.constants, ahead.in_service, len(before_mw), HOURS)
         given = ahead, now, offered_mw, before_mw, is_first, left_h, correction
         parts = [self._plan(own, status, *given) for own, status in groups]
+        merged: dict[str, Any]
         if len(parts) == 1:
             merged = parts[0]
         else:
             back = np.argsort(np.concatenate([own for own, _ in groups]))
             merged = {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
-        return Day(**merged, correction=correction, groups=groups, starts=starts)
+        return Day(**merged, correction=correction, groups=groups)
 
     def _plan(
         self,
@@ -184,12 +203,17 @@ class DayPlanner:
         }
 
 
-def _stores_mw(day: Day) -> np.ndarray:
-    """(B, H, N) what stores give by a plan."""
-    c, side = day.constants, day.output[..., len(day.constants.sources) :]
-    power_mw = np.zeros((*side.shape[:2], len(c.node_part)))
-    power_mw[..., c.stores] = c.unit_mw * (side[..., : len(c.stores)] + side[..., len(c.stores) :])
-    return power_mw
+def _cost(day: Day, load_mw: np.ndarray) -> np.ndarray:
+    """(B,) currency that a plan costs over the hours of demand (B, H, N), less the worth of what is left."""
+    c, fleet, hours = day.constants, day.constants.fleet, load_mw.shape[1]
+    output, gen = day.output[:, :hours], day.output[:, :hours, : len(c.sources)]
+    given = output[..., len(c.sources) : len(c.sources) + len(c.stores)].sum(-1)
+    over = np.maximum(np.abs(day.flow[:, :hours]) - c.network.capacity, 0.0).sum(-1)
+    short = load_mw.sum(-1) / c.unit_mw - output.sum(-1)
+    cost = gen @ fleet.cost + (gen * gen) @ fleet.rise / 2 + fleet.wear * given + c.network.overload * over
+    cost += fleet.shed * np.maximum(short, 0.0) + fleet.spill * np.maximum(-short, 0.0)
+    total: np.ndarray = cost.sum(1) - day.energy[:, hours - 1] @ fleet.end_value
+    return total * c.unit_mw * c.typical_price_per_mwh
 
 
 def _by_hour(plans: Plans, stored: np.ndarray) -> tuple[np.ndarray, ...]:
