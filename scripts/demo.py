@@ -13,7 +13,7 @@ from scripts.pictures import draw, kind_of
 
 TASK = "classic-weather-v1"
 EPISODES = 50
-ENVS = 32  # fewer than usual: more updates fit into the time
+ENVS = 16  # fewer than usual: more updates fit into the time
 PICTURES = {
     "the grid at work": "grid_state.gif",
     "the course of the episode": "sim_results.gif",
