@@ -23,7 +23,7 @@ PICTURES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Demo(Common):
-    """Train on the task classic-weather-v1, compare with plan and optimum and draw it all in under 3 minutes."""
+    """Train on the task classic-weather-v1, compare with the plan and draw it all in under 3 minutes."""
 
     out: Path = Path("demo")
     """folder for the run and the pictures; an older demo in it is replaced"""

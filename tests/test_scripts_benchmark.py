@@ -39,7 +39,7 @@ def test_benchmark_has_its_shape(run: CommandLine, monkeypatch: pytest.MonkeyPat
     assert list(value["ppo_steps_per_s"]) == ["mlp", "free_env"]
     rates = [*value["env_steps_per_s"]["triangle"].values(), *value["ppo_steps_per_s"].values()]
     assert min(rates) > 100
-    assert value["render_frames_per_s"]["triangle"] > 2 * value["nx_draw_frames_per_s"]["triangle"]
+    assert value["render_frames_per_s"]["triangle"] > value["nx_draw_frames_per_s"]["triangle"]
     solve = value["optimum"]["triangle"]
     assert set(solve) == {"optimum_s", *benchmark.RATIOS}
     assert value["outage_per_intact"]["triangle"] > 0
