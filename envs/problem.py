@@ -52,7 +52,10 @@ class Problem:
     def of(cls, config: EnvConfig, arrays: GridArrays | None = None, reward_scale: float | None = None) -> Problem:
         """Load and compile the grid of a config.
 
-        ``arrays`` is its Grid where that is compiled already, and ``reward_scale`` a number other than the mean cost.
+        Args:
+            config: what to run.
+            arrays: its grid, where that is compiled already.
+            reward_scale: what rewards are divided by; absent: the mean reference cost of a step.
 
         Raises:
             GridError: a bad grid, or a config that does not fit it.

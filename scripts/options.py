@@ -69,8 +69,7 @@ MaybeSeed = Annotated[int | None, number("SEED", int, 0)]
 MaybeCount = Annotated[int | None, number("N", int, 1)]
 Seconds = Annotated[float, number("S", float, 0, above=True)]
 MaybeSeconds = Annotated[float | None, number("S", float, 0, above=True)]
-# by `Path | None`, tyro would import typeguard and with it asyncio, which takes longer than to inspect a grid
-MaybePath = Annotated[Optional[Path], tyro.conf.arg(metavar="PATH")]  # noqa: UP045
+MaybePath = Annotated[Optional[Path], tyro.conf.arg(metavar="PATH")]  # noqa: UP045 - else tyro loads asyncio
 GridName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="GRID")]
 MaybeHours = Annotated[float | None, number("H", float, 0, above=True)]
 MaybeShare = Annotated[float | None, number("SHARE", float, 0)]

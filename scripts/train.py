@@ -180,12 +180,12 @@ class Train(CommonJson):
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
         known = [each.name for each in fields(TrainConfig)]
         env_config = EnvConfig() if task is None else task.config(split="train")
-        begun, acts = given.get("start") is not None, "action" in self.world.settings(known)[0]
-        if begun:
+        has_start, says_action = given.get("start") is not None, "action" in self.world.settings(known)[0]
+        if has_start:
             seen = replace(find_agent(given["start"]).env_config, split="train", outages=())
             env_config = seen if task is None else replace(env_config, action=seen.action)
         env_config = self.world.of(env_config, known)
-        if env_config.gate_h and not (begun or acts):  # as the published agents were trained
+        if env_config.gate_h and not (has_start or says_action):  # as the published agents were trained
             env_config, given = replace(env_config, action="plan"), {"stages": ("gradient",), **given}
         config = TrainConfig.from_fields(given)
         problems = [Problem.of(replace(env_config, topology=source)) for source in sources]

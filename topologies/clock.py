@@ -15,7 +15,7 @@ import numpy as np
 from grid import Fault, Faults, GridError
 from topologies.text import as_number
 
-GAPS = ("", "-", "--", "nan", "na", "n/a", "n/e", "null", "none")
+GAPS = ("", "-", "--", "nan", "na", "n/a", "n/e", "null", "none")  # what stands for no value
 PARQUET = ".parquet"
 BINARY = (PARQUET, ".nc")
 LARGEST_TIME_H = 1e7

@@ -19,7 +19,6 @@ from topologies.headers import FACTORS, SAMPLE, Layout, understand, unit_of
 from topologies.text import read_bytes, read_text
 
 UNITS = ("share", "MW")
-"""What stands for no value."""
 
 LONGEST_LINE = 100_000  # characters
 MOST_CELLS = 20_000_000

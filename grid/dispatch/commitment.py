@@ -1,6 +1,6 @@
 """Which plants to have on: unit commitment by rules, for many rows at once, lines left out.
 
-``grid.planning.day.decommitment`` chooses them for a whole day.
+``grid.planning.commitment`` chooses them for a whole day.
 Symbols: B rows, H hours, G sources by rising cost, K plants that start and stop, P connected parts.
 """
 

@@ -201,7 +201,7 @@ class Session:
         from scripts.live.drive import Drive
 
         config = replace(self._shared.config, topology=self._grid(message), horizon=whole(message, "steps"))
-        most = min(LONGEST_STEPS, MOST_NODE_STEPS // len(cast(Grid, config.topology).graph))
+        most = min(LONGEST_STEPS, MOST_NODE_STEPS // max(len(cast(Grid, config.topology).graph), 1))
         if config.horizon > most:
             raise GridError("steps", str(config.horizon), f"at most {most} here", "use the command line")
         lines = {name for name, *_ in cast(Grid, config.topology).lines()}

@@ -74,9 +74,9 @@ def _read_buses(reading: Reading) -> None:
             reading.holding.add(name)
         if row.text("Bus Type") == "Ref":
             buses.references.add(name)
-        load_mvar, course_mw = row.number("MVAR Load"), reading.course_mw.get((area, "MW Load"))
-        if load_mw > 0 and course_mw is not None:
-            reading.profiles[f"area {area}"] = np.maximum(course_mw, 0.0) / areas_mw[area]
+        load_mvar, series_mw = row.number("MVAR Load"), reading.series_mw.get((area, "MW Load"))
+        if load_mw > 0 and series_mw is not None:
+            reading.profiles[f"area {area}"] = np.maximum(series_mw, 0.0) / areas_mw[area]
             follows = {"load_max_mvar": load_mvar or None, "load_profile": f"area {area}"}
             buses.add(name, "consumer", f"{name}:load", load_max_mw=load_mw, **follows)
         else:
@@ -121,16 +121,16 @@ def _read_generator(reading: Reading, row: Row, stores: dict[str, Row]) -> None:
     if name in stores:
         _add_store(buses, bus, row, stores[name], {"discharge_max_mw": most_mw, **held})
         return
-    course_mw = reading.course_mw.get((name, "PMax MW"), reading.course_mw.get((name, "Natural_Inflow")))
+    series_mw = reading.series_mw.get((name, "PMax MW"), reading.series_mw.get((name, "Natural_Inflow")))
     columns: dict[str, Any] = {"gen_max_mw": most_mw, **held}
     columns |= _costs(row, most_mw)
     no_load = columns.pop("no_load_cost_per_h")
     if "co2_t_per_mwh" in columns or no_load:
         buses.note("heat curve replaced by the straight line between its ends", name)
-    if course_mw is not None:
-        if (course_mw > most_mw * (1 + 1e-9)).any():
+    if series_mw is not None:
+        if (series_mw > most_mw * (1 + 1e-9)).any():
             buses.note("time series above PMax MW cut off", name)
-        reading.profiles[name] = np.clip(course_mw / most_mw, 0.0, 1.0)
+        reading.profiles[name] = np.clip(series_mw / most_mw, 0.0, 1.0)
         columns["gen_profile"] = name
     else:
         ramp_mw_per_h = 60 * row.number("Ramp Rate MW/Min")

@@ -38,7 +38,7 @@ THEMES = {
         r"Damping.*|Inertia.*|(Transformer|Unit) X.*|(From|To) .*|R Compound"
     ),
 }
-COURSES = (("Generator", "PMax MW"), ("Generator", "Natural_Inflow"), ("Area", "MW Load"))
+SERIES = (("Generator", "PMax MW"), ("Generator", "Natural_Inflow"), ("Area", "MW Load"))
 DAY_S = 86400
 
 
@@ -89,7 +89,7 @@ class Reading:
     faults: list[Fault]
     buses: Buses = field(default_factory=Buses)
     holding: set[str] = field(default_factory=set)  # buses of type PV and Ref
-    course_mw: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)  # (R,) by object and parameter
+    series_mw: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)  # (R,) by object and parameter
     profiles: dict[str, np.ndarray] = field(default_factory=dict)  # (R,) shares
     clock: np.ndarray | None = None  # (R,) hours, as datetime64[s]
 
@@ -117,7 +117,7 @@ def read_tables(path: Path) -> Reading:
 
 
 def _read_series(reading: Reading) -> None:
-    """Read the courses that the pointers name: those of the day ahead or, without, of the first other simulation."""
+    """Read the series that the pointers name: those of the day ahead or, without, of the first other simulation."""
     rows = reading.tables.get(POINTERS, [])
     kinds = list(dict.fromkeys(row.text("Simulation") for row in rows))
     taken = "DAY_AHEAD" if "DAY_AHEAD" in kinds else next(iter(kinds), "")
@@ -128,7 +128,7 @@ def _read_series(reading: Reading) -> None:
     files: dict[str, dict[str, np.ndarray]] = {}
     for row in (row for row in rows if row.text("Simulation") == taken):
         category, name, parameter, file = (row.text(c) for c in ("Category", "Object", "Parameter", "Data File"))
-        if (category, parameter) not in COURSES:
+        if (category, parameter) not in SERIES:
             what = {"Reserve": "reserves are not held", "PMin MW": "least output over time not read"}
             text = what.get(category) or what.get(parameter) or "time series not read"
             reading.buses.note(text, name if category == "Reserve" or parameter in what else f"{parameter} of {name}")
@@ -145,7 +145,7 @@ def _read_series(reading: Reading) -> None:
         if column is None:
             row.fault("Object", repr(name), f"a column of {place.name}", "correct it or add the column")
             continue
-        reading.course_mw[plant_of.get(name, name), parameter] = files[file][column]
+        reading.series_mw[plant_of.get(name, name), parameter] = files[file][column]
 
 
 def _keep_time(reading: Reading, path: Path, table: dict[str, np.ndarray]) -> None:
