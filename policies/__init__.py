@@ -20,8 +20,9 @@ from policies.settings import SETTINGS, read_settings
 
 if TYPE_CHECKING:
     from policies.agent import Agent, load_agent
-    from policies.evaluation import evaluate, evaluate_task, run_episodes
+    from policies.evaluation import evaluate, evaluate_task
     from policies.learning import resume, train
+    from policies.measuring import run_episodes
     from policies.networks import GraphActorCriticPolicy, GraphExtractor
     from policies.table import Evaluation
     from policies.vec_env import GridVecEnv, make_vec_env
@@ -71,8 +72,9 @@ _on_demand = on_demand(
     __name__,
     {
         "agent": ("Agent", "load_agent"),
-        "evaluation": ("evaluate", "evaluate_task", "run_episodes"),
+        "evaluation": ("evaluate", "evaluate_task"),
         "learning": ("resume", "train"),
+        "measuring": ("run_episodes",),
         "networks": ("GraphActorCriticPolicy", "GraphExtractor"),
         "table": ("Evaluation",),
         "vec_env": ("GridVecEnv", "make_vec_env"),

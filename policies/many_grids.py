@@ -12,7 +12,7 @@ from envs import GridBatch, Problem
 from grid import GridError
 from grid.planning import optima
 from policies.baselines import Merit
-from policies.evaluation import floored, run
+from policies.measuring import floored, run
 
 GAIN_EPISODES = 4
 LEAST_GAIN_FRAC = 0.02  # of the reference cost

@@ -17,9 +17,9 @@ from envs import EnvConfig, GridBatch
 from grid.planning import optima
 from policies import TrainConfig, train
 from policies.baselines import Merit
-from policies.evaluation import run
 from policies.learning.loop import VALIDATION_STREAM, read_curve, stream_seed
 from policies.learning.validation import EPISODES
+from policies.measuring import run
 
 PICTURE = Path(__file__).parents[1] / "docs" / "learning_curves.png"
 NAMES = {"mlp": "MLP", "extractor": "GraphExtractor", "graph": "graph"}

@@ -14,7 +14,7 @@ from command_line import CommandLine
 from envs import TASKS, WORLDS, GridBatch, LoadBalancerVector, Problem, find_task
 from grid import GridError, Prices
 from policies import BASELINES, evaluate, evaluate_task
-from policies.evaluation import compare
+from policies.comparison import compare
 from policies.table import Bootstrap
 
 MEANING = {
@@ -126,7 +126,7 @@ def test_what_an_agent_scores_above_planners_is_a_paired_difference() -> None:
 
 
 def test_the_worst_tenth_is_the_mean_of_the_worst_episodes() -> None:
-    from policies.evaluation import Runs
+    from policies.comparison import Runs
 
     def runs(name: str, cost: np.ndarray) -> Runs:
         zero = np.zeros(20)

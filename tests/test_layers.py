@@ -147,7 +147,7 @@ def test_no_module_imports_itself_by_way_of_others():
 def test_lazy_imports_and_faces_count_where_circles_are_looked_for():
     assert "envs.rendering" in needed("envs.load_balancer", "envs/load_balancer.py")  # inside a function
     assert "envs.rendering.page" in needed("envs.rendering", "envs/rendering/__init__.py")  # by its face
-    assert "grid" in needed("policies.evaluation", "policies/evaluation.py")  # the face of grid.planning's room
+    assert "grid" in needed("policies.measuring", "policies/measuring.py")  # the face of grid.planning's room
     assert "envs.rendering" not in needed("envs.rendering.viewer", "envs/rendering/viewer.py")
 
 

@@ -8,7 +8,7 @@ from envs import EnvConfig, GridBatch
 from grid.costs import overload_mw, step_costs
 from grid.physics.step import step
 from policies.baselines import BASELINES
-from policies.evaluation import run
+from policies.measuring import run
 
 
 def batch_of(size=6, **fields):

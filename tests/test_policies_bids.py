@@ -9,7 +9,7 @@ from congested import congested_grid
 from envs import EnvConfig, GridBatch, LoadBalancer
 from policies import GraphActorCriticPolicy, GraphExtractor, make_vec_env
 from policies.baselines import Merit, Plan
-from policies.evaluation import run
+from policies.measuring import run
 
 SETTINGS = {
     PPO: {"n_steps": 4, "batch_size": 4, "n_epochs": 1},

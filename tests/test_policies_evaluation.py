@@ -13,7 +13,9 @@ from envs.rewards import reference_cost
 from grid import Grid, GridError, Setpoint, workers
 from grid.planning.optimum import optimum
 from policies.baselines import QUICK, Merit, Random
-from policies.evaluation import Runs, compare, evaluate, run_episodes
+from policies.comparison import Runs, compare
+from policies.evaluation import evaluate
+from policies.measuring import run_episodes
 from policies.table import Bootstrap
 from strategies import CHECKED, SEEDS
 

@@ -12,8 +12,8 @@ from grid.planning.optimum import optimum
 from policies import make_vec_env
 from policies.baselines import Merit
 from policies.config import TrainConfig
-from policies.evaluation import floored, run
 from policies.many_grids import GAIN_EPISODES, Rotation, TrainingGrids, gain
+from policies.measuring import floored, run
 from policies.networks.build import observed
 
 TOPOLOGIES = ("triangle", "case14", "gen:12:3")

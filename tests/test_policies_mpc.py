@@ -10,7 +10,8 @@ from envs import EnvConfig, GridBatch
 from envs.outages import Outage
 from grid.planning.optimum import optimum
 from policies.baselines import Merit
-from policies.evaluation import evaluate, run
+from policies.evaluation import evaluate
+from policies.measuring import run
 from policies.mpc import Mpc
 from strategies import CHECKED, SEEDS, examples, grids
 

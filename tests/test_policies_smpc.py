@@ -12,7 +12,8 @@ from envs import EnvConfig, Futures, GridBatch, Outage
 from grid import Grid, Inputs, Prices, Setpoint, step_costs
 from grid.physics import initial_state, step
 from grid.planning import FuturesProgramme
-from policies.evaluation import evaluate, run
+from policies.evaluation import evaluate
+from policies.measuring import run
 from policies.mpc import Mpc
 from policies.smpc import Smpc
 from strategies import CHECKED, SEEDS, grids

@@ -7,7 +7,7 @@ import pytest
 
 from envs import EnvConfig
 from envs.rendering import grid_state
-from policies.evaluation import run_episodes
+from policies.measuring import run_episodes
 from topologies import load
 
 CASES = (

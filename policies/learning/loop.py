@@ -21,7 +21,6 @@ from stable_baselines3.common.logger import Logger, TensorBoardOutputFormat
 from grid import GridError, atomic_path
 from policies.agent import read_weights, write_weights
 from policies.config import TrainConfig
-from policies.evaluation import Report
 from policies.learning.budget import Budget
 from policies.learning.ppo import PPOLearner
 from policies.learning.ranks import Start, Tell, followers
@@ -29,6 +28,7 @@ from policies.learning.stages import Learner, hand_over, make_learner
 from policies.learning.start import build, start_episodes, stream_seed
 from policies.learning.validation import Validation
 from policies.many_grids import TrainingGrids
+from policies.measuring import Report
 
 RESUME, CURVE, STAGES, BOARD = "resume.pt", "progress.csv", "stages.csv", "tensorboard"
 UPDATE_STREAM, VALIDATION_STREAM = 0, 1  # of random numbers

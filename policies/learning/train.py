@@ -14,11 +14,11 @@ from envs import EnvConfig, Problem
 from grid import Grid, GridError, atomic_path, remove_leftovers
 from policies.agent import FORMAT, GRID, Agent, TrainedOn, read_config, read_weights
 from policies.config import TrainConfig
-from policies.evaluation import Report
 from policies.learning.budget import Budget
 from policies.learning.loop import RESUME, Training, is_begun, read_resume, write_tables
 from policies.learning.start import continued, take_start, training_grids
 from policies.many_grids import TrainingGrids
+from policies.measuring import Report
 from policies.networks import torch_threads
 from policies.runs import CONFIG, OWN_RUNS, find_own_run
 from policies.settings import SETTINGS, write_settings
