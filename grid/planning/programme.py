@@ -8,20 +8,19 @@ from typing import Any
 import numpy as np
 
 from grid.arrays import GridArrays
-from grid.check import LARGEST
-from grid.costs import Block, Prices, linear_cost_per_mwh, store_value_per_mwh
+from grid.costs import Prices
 from grid.errors import GridError
 from grid.planning.check_inputs import check_inputs
-from grid.planning.curves import COST_TOLERANCE, CurvedModel, Tangents, add_segments
+from grid.planning.curves import COST_TOLERANCE, CurvedModel
 from grid.planning.forced import most_forced_mw
-from grid.planning.line_limits import Injections, LineLimits
+from grid.planning.line_limits import LineLimits
 from grid.planning.line_rows import Network
 from grid.planning.security import SecureLimits
-from grid.planning.solver import Model, StepBlock
+from grid.planning.solver import Model
+from grid.planning.step_columns import StepColumns
 from grid.state import Inputs
 
 MANY_NODES = 50  # from here on it pays to add the limits of lines as plans break them: at 118 buses three times as fast
-LEAST_WEAR = 1e-6  # cost of a MW discharged for a step: nothing is charged and discharged at once for no gain
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +45,7 @@ class Solution:
     bound: float | None = field(default=None, kw_only=True)  # no schedule costs less; None: than ``cost``
 
 
-class Programme:
+class Programme(StepColumns):
     """Perfect foresight over T steps: the model is built once, then ``set_inputs`` and ``solve`` as often as needed.
 
     Whatever ``physics.step`` can do keeps every row, so the solution is a lower bound: where availability may force a
@@ -90,19 +89,14 @@ class Programme:
         if steps < 1 or not 0 < dt_h < np.inf:
             found = f"{steps} steps of {dt_h:g} h"
             raise GridError("inputs", found, "at least one step, longer than 0 h", "give load_mw as (steps, nodes)")
-        self.arrays, self.steps, self.dt_h, self.futures = arrays, steps, float(dt_h), futures
+        self.steps, self.futures = steps, futures
         self.whole = arrays
         places = steps * futures
-        self.prices = Prices() if prices is None else prices
-        self._step = StepBlock()
         lazily = corrected or (len(arrays.node_names) > MANY_NODES and not every_limit)
-        self._network: Network | LineLimits = LineLimits(arrays) if lazily else Network(arrays)
+        network: Network | LineLimits = LineLimits(arrays) if lazily else Network(arrays)
         if n1 is not None:
-            self._network = SecureLimits(arrays, n1)
-        self._add_lines()
-        self._add_sources()
-        self._add_stores_and_consumers()
-        self._add_plants()
+            network = SecureLimits(arrays, n1)
+        super().__init__(arrays, places, dt_h, Prices() if prices is None else prices, network)
         self._ring = np.arange(places)  # (KT,) steps of the model in the order of time, of one future after another
         self._live = self._ring  # those that are planned
         self._is_held = False  # in the step that was the first one
@@ -121,99 +115,8 @@ class Programme:
         """(KT, width) of each column; what comes after the end of the episode costs nothing."""
         return self._step.repeat("cost", len(self._is_live)) * self._is_live[:, None]
 
-    def _add_plants(self) -> None:
-        """Every plant is on."""
-
     def _join_futures(self) -> None:
         """One future has nothing to be joined with."""
-
-    def _price(self, block: Block) -> np.ndarray:
-        """(N,) or, of overload, (E,) cost of a MW for one step."""
-        cost: np.ndarray = linear_cost_per_mwh(self.arrays, self.prices, block) * self.dt_h
-        return cost
-
-    def _add_lines(self) -> None:
-        """Angles, flows of connectors, the balance of each node, and what flows above capacity."""
-        net, step = self._network, self._step
-        step.add_columns("angle", net.points, low=-net.free, high=net.free)
-        step.add_columns("link", net.links, low=-np.inf)
-        all_lines = np.ones((1, len(self.arrays.line_from)))
-        leaving = net.leaving_mw(all_lines)[0]
-        step.add_rows("balance", len(leaving), leaving, leaving)
-        rows = step.add_rows("capacity", len(net.limited), *(bound[0] for bound in net.flow_bounds_mw(all_lines)))
-        step.add_rows("tie", net.ties)
-        step.put(net.rows, net.columns, net.weights)
-        price = self._price("overload")[net.limited]
-        step.put(rows, step.add_columns("above", len(rows), price), -1.0)
-        step.put(rows, step.add_columns("below", len(rows), price), 1.0)
-
-    def _injections(self) -> Injections:
-        """What injects, of the columns of a step."""
-        blocks = [(self._source, "gen", 1.0), (self._spilling, "spill", -1.0), (self._store, "charge", -1.0)]
-        blocks += [(self._store, "discharge", 1.0), (self._consumer, "served", -1.0)]
-        nodes, columns, signs = zip(
-            *((nodes, self._step.columns[name], np.full(len(nodes), sign)) for nodes, name, sign in blocks), strict=True
-        )
-        return Injections(np.concatenate(nodes), np.concatenate(columns), np.concatenate(signs))
-
-    def _add_sources(self) -> None:
-        """Output, what is spilled of it, ramps, and tangents below quadratic costs."""
-        a, step, dt_h = self.arrays, self._step, self.dt_h
-        self._source = source = a.dispatched  # a cut of demand is output of its node
-        cost, spill_cost = self._price("gen")[source], self._price("spill")[source]
-        gen = step.add_columns("gen", len(source), cost)
-        step.put(self._network.row[source], gen, 1.0)
-
-        most_mw = np.where(a.flex_max_frac > 0, LARGEST, a.gen_max_mw)  # series may have more demand than load_max_mw
-        self._rise_mw = np.minimum(a.gen_ramp_mw_per_h * dt_h, most_mw)[source]
-        self._fall_mw = np.minimum(a.gen_ramp_down_mw_per_h * dt_h, most_mw)[source]
-        self._ramped = ramped = self._rise_mw < most_mw[source]
-        rows = step.add_rows("ramp", int(ramped.sum()), -np.inf, np.inf)
-        step.put(rows, gen[ramped], 1.0)
-        step.put(rows, gen[ramped], -1.0, in_next_step=True)
-
-        # elsewhere, to generate less is no dearer than to spill
-        spilling = ramped | (a.gen_min_mw[source] > 0) | (cost < -spill_cost) | np.isin(source, a.stoppable)
-        self._spilling = source[spilling]
-        spill = step.add_columns("spill", len(self._spilling), spill_cost[spilling])
-        step.put(self._network.row[self._spilling], spill, -1.0)
-        rows = step.add_rows("spill", len(spill), high=np.inf)
-        step.put(rows, gen[spilling], 1.0)
-        step.put(rows, spill, -1.0)
-
-        curved = a.gen_cost_per_mw2h[source] > 0
-        curve, most_mw = dt_h * a.gen_cost_per_mw2h[source][curved], a.gen_max_mw[source][curved]
-        add_segments(step, gen[curved])
-        self._curved_gen, self._tangents = gen[curved], Tangents(curve, most_mw, self.steps * self.futures)
-
-    def _add_stores_and_consumers(self) -> None:
-        """Charging, discharging, energy above the minimum at the end of the step; and demand served."""
-        a, step, dt_h = self.arrays, self._step, self.dt_h
-        self._store = store = np.flatnonzero(a.is_store)
-        charge = step.add_columns("charge", len(store), self._price("charge")[store], high=a.charge_max_mw[store])
-        own_wear = self._price("discharge")[store]
-        wear = np.maximum(own_wear, LEAST_WEAR)
-        self._extra_wear = wear - own_wear
-        discharge = step.add_columns("discharge", len(store), wear, high=a.discharge_max_mw[store])
-        self._room_mwh = (a.store_max_mwh - a.store_min_mwh)[store]
-        stored = step.add_columns("stored", len(store), high=self._room_mwh)
-        jump = step.add_columns("jump", len(store), -store_value_per_mwh(a, self.prices)[store], high=0.0)
-        step.put(self._network.row[store], charge, -1.0)
-        step.put(self._network.row[store], discharge, 1.0)
-        rows = step.add_rows("stored", len(store))
-        step.put(rows, charge, -a.charge_eff_frac[store] * dt_h)
-        step.put(rows, discharge, dt_h / a.discharge_eff_frac[store])
-        step.put(rows, stored, 1.0)
-        step.put(rows, jump, 1.0)
-        step.put(rows, stored, -((1.0 - a.store_loss_frac_per_h[store]) ** dt_h), in_next_step=True)
-
-        # served, not shed: so demand is the bound of a column, and the balance rows never change
-        self._consumer = consumer = np.flatnonzero(a.load_max_mw > 0)
-        served = step.add_columns("served", len(consumer), -self._price("shed")[consumer])
-        step.put(self._network.row[consumer], served, -1.0)
-        rows = step.add_rows("cut", len(a.flexible), high=np.inf)  # no more is cut than is not shed
-        step.put(rows, served[np.searchsorted(consumer, a.flexible)], 1.0)
-        step.put(rows, step.columns["gen"][np.searchsorted(self._source, a.flexible)], -1.0)
 
     def set_inputs(
         self,
