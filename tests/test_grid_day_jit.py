@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from grid import jit
+from slow_cases import slow
 
 ROOT = Path(__file__).resolve().parent.parent
 CALLEE = "from jit import compiled\n@compiled\ndef number():\n    return {}\n"
@@ -41,7 +42,7 @@ def ask(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("place", ["beside", pytest.param("elsewhere", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("place", slow("beside", "elsewhere"))
 def test_machine_code_is_kept_while_no_source_changes(ask, tmp_path, place):
     elsewhere = {"NUMBA_CACHE_DIR": str(tmp_path / "cache")} if place == "elsewhere" else {}
     assert ask(5, **elsewhere) == ("10", True)

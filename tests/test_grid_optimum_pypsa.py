@@ -5,9 +5,10 @@ import pytest
 from envs import EnvConfig, GridBatch
 from grid.costs import overload_mw
 from grid.planning.optimum import optimum
+from slow_cases import slow
 
 
-@pytest.mark.parametrize("topology", ["triangle", "classic", "case14"])
+@pytest.mark.parametrize("topology", ["classic", "case14", *slow("triangle")])
 def test_pypsa_agrees(topology):
     pytest.importorskip("pypsa")
     from scripts.benchmarks.peers import pypsa_cost

@@ -18,6 +18,7 @@ from policies.learning import validation
 from policies.learning.loop import read_resume
 from policies.learning.start import build, training_grids
 from policies.learning.validation import MOST_GRIDS, Validation
+from slow_cases import slow
 from topologies import load
 from topologies.formats import WRITERS
 
@@ -58,7 +59,7 @@ def many(trained, tmp_path):
     return shutil.copytree(trained / "many", tmp_path / "many")
 
 
-@pytest.mark.parametrize("stage", ["optimum", "gradient", "ppo"])
+@pytest.mark.parametrize("stage", ["gradient", *slow("optimum", "ppo")])
 def test_an_interrupted_run_on_many_grids_resumes_to_the_bit(stage, tmp_path):
     config, whole, parts = small(stages=(stage,)), tmp_path / "whole", tmp_path / "parts"
 

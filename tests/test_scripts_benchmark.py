@@ -81,6 +81,7 @@ def test_benchmark_leaves_out_what_a_grid_without_lines_has_none_of(
     monkeypatch.setattr(benchmark, "LEAST_RUNS", 1)
     monkeypatch.setattr(benchmark, "PPO_POLICIES", ())
     monkeypatch.setattr("scripts.benchmarks.solve_speed._pypsa_s", lambda *_: None)
+    monkeypatch.setattr("scripts.benchmarks.step_ratios.start_per_imports", lambda *_: 2.0)
     grid = Grid("alone")
     grid.add_source("plant", gen_max_mw=12, gen_cost_per_mwh=30)
     WRITERS[".json"](grid, tmp_path / "alone.json")

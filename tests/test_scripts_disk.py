@@ -13,12 +13,9 @@ from command_line import CommandLine, separate
 WRITING = {
     "run": "train triangle --policy mlp --steps 1 --set n_envs=1 --out {}",
     "a.gif": "render triangle --horizon 4 --out {}",
-    "b.mp4": "render triangle --horizon 4 --out {}",
     "c.png": "render triangle --horizon 4 --out {}",
     "d.html": "render triangle --horizon 4 --out {}",
     "e.npz": "render triangle --horizon 4 --out {}",
-    "sim_results.gif": "render triangle --horizon 4 --out {}",
-    "sim_results.pdf": "render triangle --horizon 4 --out {}",
     "sim_results.png": "render triangle --horizon 4 --out {}",
     "sim_results.svg": "render triangle --horizon 4 --out {}",
     "f.npz": "optimum triangle --out {}",

