@@ -1,4 +1,4 @@
-"""How `make docs` builds the site: offline, tutorials executed, every warning an error."""
+"""How `make docs` builds the site: offline, tutorials executed unless TUTORIALS=off, every warning an error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ html_show_sphinx = False
 myst_enable_extensions = ["deflist", "substitution"]
 myst_heading_anchors = 3
 myst_substitutions = from_code.substitutions()
-nb_execution_mode = "force"
+nb_execution_mode = os.environ.get("TUTORIALS", "force")  # "off": as they stand
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_execution_in_temp = True

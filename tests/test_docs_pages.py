@@ -1,6 +1,6 @@
 """Every block of code in the README and the documentation runs, in its page's order and with a small budget.
 
-``test_docs_formats`` and ``test_docs_year`` run those of their pages, and `make docs` the tutorials.
+``test_docs_formats`` and ``test_docs_year`` run those of their pages.
 """
 
 from __future__ import annotations
@@ -100,9 +100,7 @@ def test_every_block_of_a_page_is_code_that_runs_or_shows_something(page):
     [
         page
         for page in PAGES
-        if RUN & {language for language, _ in blocks(page)}
-        and page.stem not in ("formats", "year")
-        and page.parent.name != "tutorials"
+        if RUN & {language for language, _ in blocks(page)} and page.stem not in ("formats", "year")
     ],
     ids=lambda page: page.stem,
 )

@@ -114,6 +114,7 @@ def test_the_command_says_what_is_wrong(run: CommandLine, line: str, said: str):
     assert said in run.fault(*line.split())
 
 
+@pytest.mark.slow
 def test_processes_that_share_the_outages_find_the_same_to_the_bit(monkeypatch):
     alone = contingencies(CONFIG)
     monkeypatch.setattr("envs.contingency.BLOCK", 8)

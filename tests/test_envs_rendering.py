@@ -100,6 +100,7 @@ def test_layout_is_the_same_each_time_inside_and_apart(nodes, known):
     assert apart.min() > 18
 
 
+@pytest.mark.slow
 def test_layout_of_symmetric_grids_is_the_same_in_every_process_and_on_every_processor():
     code = (
         "import networkx as nx, numpy as np; from envs.rendering.layout import Box, positions\n"

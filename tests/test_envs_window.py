@@ -65,6 +65,7 @@ def test_human_opens_a_window_that_follows_the_episode_until_it_is_closed(displa
     assert done.stdout.splitlines() == ["1 load_balancer True", "True 2", "[]"]
 
 
+@pytest.mark.slow
 def test_without_a_toolkit_a_sentence_says_what_opens_windows(tmp_path: Path) -> None:
     done = separate(LINES, tmp_path, DISPLAY=":0", MPLBACKEND="agg")
     assert done.returncode == 0, done.stderr

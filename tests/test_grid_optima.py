@@ -42,6 +42,7 @@ def test_each_episode_gets_its_optimum_in_order(processes):
     assert told == list(range(1, FEW + 1))
 
 
+@pytest.mark.slow
 def test_how_many_processes_there_are_changes_nothing():
     arrays = plant()
     inputs = episodes(arrays, 2 * FEW)

@@ -172,7 +172,7 @@ def test_an_env_does_not_depend_on_its_neighbours_outages(grid, seed):
             )
 
 
-QUICK = {("case14", 3), ("case30", 2), ("case300", 1)}
+QUICK = {("case14", 3), ("case118", 1)}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from grid.planning import optima, optimum, programme_of
 from grid.planning.starts import StartsProgramme
 from policies.baselines import BASELINES
 from policies.rollout import rollout
+from slow_cases import slow
 from strategies import CHECKED, SEEDS, grids, scale, walk, with_starts
 from topologies import load
 
@@ -138,7 +139,7 @@ def test_what_the_step_does_with_a_schedule_costs_what_it_says():
 
 
 @pytest.mark.parametrize(
-    ("topology", "seed"), [("thermal:triangle", 0), ("thermal:classic", 1), ("thermal:gen:12:5", 2)]
+    ("topology", "seed"), [("thermal:triangle", 0), ("thermal:gen:12:5", 2), *slow(("thermal:classic", 1))]
 )
 def test_pypsa_agrees(topology, seed):
     pytest.importorskip("pypsa")
@@ -189,6 +190,7 @@ def test_every_policy_costs_at_least_the_bound_of_its_episode():
             assert batch.metrics["cost"][i] >= best[i].bound - 1e-6 * best[i].cost, name
 
 
+@pytest.mark.slow
 def test_processes_find_the_same_schedules():
     batch = GridBatch(EnvConfig(topology="thermal:triangle", horizon=12, split="test"), 9, 5)
     batch.reset(5)

@@ -11,11 +11,12 @@ from congested import congested_grid
 from envs import EnvConfig, GridBatch
 from grid import GridError, Prices
 from grid.physics import Protection
-from policies.config import STAGES, TrainConfig
+from policies.config import TrainConfig
 from policies.learning.gradient import GRAPH_JUDGED, GradientLearner, mean_action
 from policies.learning.loop import read_curve, read_resume
 from policies.learning.train import resume, train
 from policies.networks.build import make_policy, observed, start_from_merit
+from slow_cases import slow
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=10)
 BIDS = dataclasses.replace(CONFIG, action="bids")
@@ -171,7 +172,7 @@ def test_stages_follow_each_other_with_their_own_rates(tmp_path):
     assert rates == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", ["gradient", *slow("optimum", "ppo")])
 def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(stage, tmp_path):
     """Network, optimizer and curve are the same to the bit."""
     config = TrainConfig(policy="mlp", stages=(stage,), steps=200, n_envs=5, batch_size=25, width=16)

@@ -65,6 +65,7 @@ def test_benchmark_counts_steps_of_every_env(monkeypatch: pytest.MonkeyPatch) ->
     assert units == [5 * 48]
 
 
+@pytest.mark.slow
 def test_benchmark_without_torch_leaves_ppo_out(tmp_path: Path) -> None:
     code = (
         "from scripts.benchmarks import benchmark; from scripts.cli import main;"

@@ -319,6 +319,7 @@ def test_what_nobody_waits_for_any_more_is_not_computed(session):
     assert "rows" not in ask(session, "score")
 
 
+@pytest.mark.slow
 def test_a_closed_terminal_ends_it_at_once_in_the_middle_of_an_episode(tmp_path):
     with serving(tmp_path, "case14") as server, server.socket() as socket:
         tab = Tab(socket)

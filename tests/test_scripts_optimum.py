@@ -94,6 +94,7 @@ def test_optimum_of_a_case_in_the_convention_of_published_tables(run: CommandLin
     assert "classic: found no MATPOWER case; allowed: a .m file with --convention powermodels" in found
 
 
+@pytest.mark.slow
 def test_without_torch_everything_but_agents_works(tmp_path: Path) -> None:
     lines = [
         ["evaluate", "--grid", "triangle", "--episodes", "2"],

@@ -154,6 +154,7 @@ def test_a_run_is_made_again_to_the_bit(run: CommandLine, tmp_path: Path) -> Non
     assert (other["steps"], other["seed"], other["n_envs"]) == (1, 5, 8)
 
 
+@pytest.mark.slow
 def test_a_run_on_several_grids_can_be_made_again(run: CommandLine, tmp_path: Path) -> None:
     assert run("train", "triangle", "gen:6:1", "--steps", 1, "--set", "n_envs=4", "--out", "many") == 0, run.err
     assert read_settings(tmp_path / "many" / "run.toml")["grids"] == ["triangle", "gen:6:1"]

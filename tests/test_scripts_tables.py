@@ -15,6 +15,7 @@ from grid import Episode, GridError
 from policies import evaluate, run_episodes
 from scripts import tables
 from scripts.tables import write_tables
+from slow_cases import slow
 
 NAMES = ("units", "lines", "costs")
 TEXT = {"node": str, "from": str, "to": str}
@@ -91,7 +92,7 @@ def test_numbers_that_are_not_there_are_empty_cells(tmp_path: Path) -> None:
     assert np.isinf(episode.capacity_mw).any()
 
 
-@pytest.mark.parametrize(("suffix", "package"), [(".xlsx", "openpyxl"), (".parquet", "pyarrow")])
+@pytest.mark.parametrize(("suffix", "package"), [(".xlsx", "openpyxl"), *slow((".parquet", "pyarrow"))])
 def test_a_missing_package_is_said_before_any_work(tmp_path: Path, suffix: str, package: str) -> None:
     code = f"import sys; from scripts.cli import main; sys.exit(main(['optimum', 'triangle', '--out', 'a{suffix}']))"
     done = separate(code, tmp_path, (package,))

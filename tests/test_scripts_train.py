@@ -67,6 +67,7 @@ def test_an_evaluation_on_other_terms_is_not_kept(run: CommandLine, trained: Pat
     assert not (tmp_path / "mine" / "evaluation.json").exists()
 
 
+@pytest.mark.slow
 def test_an_evaluation_with_other_outages_or_overload_is_not_kept(run: CommandLine, tmp_path: Path) -> None:
     lines = ("--outages", "plant-town,5,6", "--overload", "trip")
     assert run("train", "triangle", "--steps", 1, "--set", "n_envs=4", *lines, "--out", "own") == 0, run.err
