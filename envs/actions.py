@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROOM_MW = 1e-6  # a unit with less room than this cannot be moved
 MOST_SHIFT_FRAC = 0.25  # of the typical price: what a bid of 1 adds to the price of a unit
 FINE_FRAC = 0.1  # of that, in proportion to the bid; the rest goes with its cube, so that small bids change little
+CUT_FROM = 0.5  # a deviation of less than this leaves a cut of demand, which is dear, as the plan has it
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +64,8 @@ class ActionMap:
         an action shifts the price at which its source offers, or the value of its store's energy, by
         MOST_SHIFT_FRAC · (FINE_FRAC · a + (1 − FINE_FRAC) · a³) of the typical price, and the step is cleared: at 0 as
         the plan has it. With "plan", an action is the deviation of its unit from that: +1 is the upper limit, −1 the
-        lower; a store's is that of discharging, minus the most that it can charge. A cut of demand is so dear that its
-        share is FINE_FRAC · a + (1 − FINE_FRAC) · a³.
+        lower; a store's is that of discharging, minus the most that it can charge. A cut of demand, which is dear, stays
+        as it is until |a| is above CUT_FROM, and from there on goes to its limits.
 
         Where plants start and stop, less than half the least output asks for off, and limits are those of both choices;
         bids have one more entry for each of these plants, in the order of ``arrays.stoppable``, which shifts what it is
@@ -92,7 +93,8 @@ class ActionMap:
         if self.kind == "plan":
             plan = self._cleared(day, xp.zeros_like(actions), limits, inputs)
             if arrays.flexible.shape[0]:
-                up, down = (xp.where(arrays.flex_max_frac > 0, _fine(side), side) for side in (up, down))
+                up = xp.where(arrays.flex_max_frac > 0, xp.maximum(up - CUT_FROM, 0.0) / (1 - CUT_FROM), up)
+                down = xp.where(arrays.flex_max_frac > 0, xp.minimum(down + CUT_FROM, 0.0) / (1 - CUT_FROM), down)
             rise, fall = limits.store_hi_mw - plan.store_mw, plan.store_mw - limits.store_lo_mw
             gen = plan.gen_mw + up * (hi - plan.gen_mw) + down * (plan.gen_mw - lo)
             return Setpoint(gen, plan.store_mw + up * rise + down * fall)
@@ -135,8 +137,8 @@ class ActionMap:
         else:
             gen_share = xp.where(hi - lo > ROOM_MW, 2.0 * _ratio(gen - lo, hi - lo) - 1.0, 0.0)
         if self.kind == "plan":
-            every = np.linspace(-1.0, 1.0, 2001)
-            gen_share = xp.where(arrays.flex_max_frac > 0, np.interp(gen_share, _fine(every), every), gen_share)
+            moved = xp.sign(gen_share) * CUT_FROM + gen_share * (1 - CUT_FROM)
+            gen_share = xp.where(arrays.flex_max_frac > 0, moved, gen_share)
         asked = xp.minimum(xp.maximum(gen_share + _ratio(store, store_side), -1.0), 1.0)
         return asked[:, arrays.controllable]
 
@@ -170,12 +172,7 @@ class ActionMap:
 
 def _shift(bids: Array) -> Array:
     """What bids add to prices, in parts of the typical price."""
-    return MOST_SHIFT_FRAC * _fine(bids)
-
-
-def _fine(actions: Array) -> Array:
-    """Actions as they act where a little matters much: finer about 0, the same at -1 and 1."""
-    return FINE_FRAC * actions + (1.0 - FINE_FRAC) * actions**3
+    return MOST_SHIFT_FRAC * (FINE_FRAC * bids + (1.0 - FINE_FRAC) * bids**3)
 
 
 def _ratio(part: Array, whole: Array) -> Array:

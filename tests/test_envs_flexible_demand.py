@@ -97,6 +97,11 @@ def played(action, asked, **config):
         ("absolute", [1, 1], {}, 0.5),
         ("bids", [0, 0], {}, 0.375),  # the plan knows the line: 30 of 80 MW
         ("bids", [0, 0], {"flex_cost": 10.0}, 0.5),
+        ("plan", [0, 0.5], {}, 0.375),  # what the plan cuts, until more than 0.5 is asked
+        ("plan", [0, -0.5], {}, 0.375),
+        ("plan", [0, 0.75], {}, 0.4375),
+        ("plan", [0, 1], {}, 0.5),
+        ("plan", [0, -1], {}, 0.0),
     ],
 )
 def test_what_an_action_means_for_flexible_demand(action, asked, config, share):
