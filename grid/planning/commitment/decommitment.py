@@ -237,7 +237,8 @@ def _best_moves(moves: Array, costs: Array, to_go: Array, least: Array) -> None:
             below = math.floor(moves[v] + LEAST_MW)
             share = max(moves[v] - below, 0.0)
             above = below if share < LEAST_MW else below + 1
-            first, end = max(-below, 0), min(len(to_go) - above, len(to_go))
+            first = max(-below, 0)
+            end = max(min(len(to_go) - above, len(to_go)), first)
             low, high, known = to_go[first + below : end + below], to_go[first + above : end + above], least[first:end]
             for i in range(len(known)):
                 known[i] = min(known[i], costs[v] + (1.0 - share) * low[i] + share * high[i])
