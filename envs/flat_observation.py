@@ -43,6 +43,7 @@ class FlatEncoder:
         self.ramped = np.flatnonzero(np.isfinite(arrays.gen_ramp_mw_per_h) & arrays.is_source)
         self.stores = np.flatnonzero(arrays.is_store)
         self.ramped_max_mw, self.stores_max_mwh = arrays.gen_max_mw[self.ramped], arrays.store_max_mwh[self.stores]
+        self.plants = np.array(arrays.stoppable)
         self.limited = np.flatnonzero(np.isfinite(arrays.capacity_mw))
         self.heat_limit = config.protection.heat_limit
         planned = np.isin(arrays.line_names, [outage.line for outage in config.outages])
@@ -90,8 +91,7 @@ class FlatEncoder:
         yield block("stored energy_frac", stores, 0.0, 1.0)
         if self.sees_voltages:
             yield block("voltage_pu of the last step", ("lowest", "highest"), 0.0, VOLTAGE_BOUND)
-        plants = [a.node_names[i] for i in a.stoppable]
-        yield block("days on, below 0 off", plants, -DAYS_BOUND, DAYS_BOUND)
+        yield block("days on, below 0 off", (a.node_names[i] for i in self.plants), -DAYS_BOUND, DAYS_BOUND)
         yield block("loading under the merit order", limited, -LOADING_BOUND, LOADING_BOUND)
         yield block("out of service", switched, 0.0, 1.0)
         yield block("heat of the relay", heated, 0.0, HEAT_BOUND)
@@ -140,7 +140,7 @@ class FlatEncoder:
             view.gen_mw[:, self.ramped] / xp.asarray(self.ramped_max_mw),
             view.store_mwh[:, self.stores] / xp.asarray(self.stores_max_mwh),
             *([xp.asarray(_lowest_and_highest(view))] * self.sees_voltages),
-            *([_days_on(view, self.arrays.stoppable)] if view.on_h is not None else []),
+            *([_days_on(view, self.plants)] if view.on_h is not None else []),
             view.idle_loading[:, self.limited],
         ]
         if self.switched.size:

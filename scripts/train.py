@@ -185,10 +185,12 @@ class Train(CommonJson):
             seen = replace(find_agent(given["start"]).env_config, split="train", outages=())
             env_config = seen if task is None else replace(env_config, action=seen.action)
         env_config = self.world.of(env_config, known)
-        if env_config.gate_h and not (has_start or says_action):  # as the published agents were trained
-            env_config, given = replace(env_config, action="plan"), {"stages": ("gradient",), **given}
-        config = TrainConfig.from_fields(given)
         problems = [Problem.of(replace(env_config, topology=source)) for source in sources]
+        is_planned = bool(env_config.gate_h) or any(each.arrays.stoppable.size for each in problems)
+        if is_planned and not (has_start or says_action):  # as the published agents were trained
+            problems = [each.replace(action="plan") for each in problems]
+            given = {"stages": ("gradient",), **given}
+        config = TrainConfig.from_fields(given)
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on
         from policies import make_room, train  # before an older run is removed, as torch may be missing

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 
 from grid import Grid, Inputs, Prices
 from grid.planning import programme_of
+from grid.planning.commitment.decommitment import _best_move, _best_moves
 from strategies import SEEDS, examples
 
 
@@ -54,3 +55,15 @@ def test_the_choice_is_near_the_best(seed):
     first, _, best = first_and_best(plant_and_store(seed), rng.uniform(10, 120, 10))
     assert best.cost <= first.cost + 1e-6 * abs(best.cost)
     assert first.cost <= 1.08 * best.cost
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_moves_from_all_levels_at_once_are_those_from_each(seed):
+    rng = np.random.default_rng(seed)
+    levels, count = int(rng.integers(1, 9)), 12
+    moves = np.concatenate([rng.integers(-9, 10, count), rng.uniform(-3, 3, count), [1 - 1e-12, -1e-12]])
+    costs, to_go = rng.choice([np.inf, 0.0, 1.0, 2.5], len(moves)), rng.normal(size=levels)
+    each = [_best_move(moves, costs, to_go, float(level))[0] for level in range(levels)]
+    together = np.empty(levels)
+    _best_moves(moves, costs, to_go, together)
+    np.testing.assert_allclose(together, each, atol=1e-9)

@@ -42,6 +42,8 @@ STORM = EnvConfig(
     **WEATHER,
 )
 STORM_BIDS = dataclasses.replace(STORM, action="bids")
+THERMAL = EnvConfig("thermal:case14", horizon=10)
+THERMAL_PLAN = dataclasses.replace(THERMAL, action="plan")
 AC = EnvConfig("case14", horizon=10, flow="ac", action="bids", **WEATHER)
 
 
@@ -57,7 +59,9 @@ def learner(policy, seed=0, episodes=6, config=CONFIG):
 
 @pytest.mark.parametrize("policy", ["mlp", "extractor", "graph"])
 @pytest.mark.parametrize(
-    "config", [CONFIG, BIDS, STORM, STORM_BIDS, AC], ids=["residual", "bids", "storm", "storm bids", "ac"]
+    "config",
+    [CONFIG, BIDS, STORM, STORM_BIDS, AC, THERMAL, THERMAL_PLAN],
+    ids=["residual", "bids", "storm", "storm bids", "ac", "starts", "starts plan"],
 )
 def test_the_torch_episode_is_the_numpy_episode(policy, config):
     gradient, network, batch = learner(policy, config=config)  # the graph policy's actions are bids anyway
@@ -75,7 +79,8 @@ def test_the_torch_episode_is_the_numpy_episode(policy, config):
         mean = mean_action(network, seen).detach()
         wide += float((mean - mean.clamp(-1, 1)).square().mean())
         observation, reward, _ = batch.step(network.predict(observation, deterministic=True)[0])
-        np.testing.assert_allclose(rewards[t], reward, rtol=1e-5, atol=1e-5)
+        rounding = 1e-4 if config is THERMAL_PLAN else 1e-5  # single precision of actions moves the next plan as well
+        np.testing.assert_allclose(rewards[t], reward, rtol=1e-5, atol=rounding)
     assert float(outside) == pytest.approx(wide / batch.horizon, rel=1e-3, abs=1e-9)
 
 

@@ -209,12 +209,14 @@ def test_a_folder_without_a_run_says_so(run: CommandLine, tmp_path: Path) -> Non
         assert run.fault(*words).startswith("empty: found no config.json in it; allowed: the folder of a run")
 
 
-def test_where_a_gate_closes_agents_start_at_the_plan_unless_told_otherwise(run: CommandLine, tmp_path: Path) -> None:
+def test_with_a_gate_or_starts_agents_start_at_the_plan_unless_told_otherwise(run: CommandLine, tmp_path: Path) -> None:
     short = "--policy", "mlp", "--steps", 1, "--set", "n_envs=1"
     run.ok("train", "triangle", "--world", "weather", *short, "--out", "by-plan")
+    run.ok("train", "thermal:triangle", *short, "--out", "thermal")
     run.ok("train", "classic-weather-v1", *short, "action=residual", "--stages", "optimum", "--out", "told")
-    found = [json.loads((tmp_path / name / "config.json").read_text("utf-8")) for name in ("by-plan", "told")]
+    runs = "by-plan", "thermal", "told"
+    found = [json.loads((tmp_path / name / "config.json").read_text("utf-8")) for name in runs]
     assert [(each["env"]["action"], each["train"]["stages"]) for each in found] == [
-        ("plan", ["gradient"]),
+        *[("plan", ["gradient"])] * 2,
         ("residual", ["optimum"]),
     ]

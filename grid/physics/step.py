@@ -128,10 +128,10 @@ def step(
 
 def _starts(arrays: GridArrays, state: State, is_on: Array, dt_h: float) -> tuple[Array, dict[str, Array]]:
     """(B, N) hours on after the step, and what an outcome says of plants that start and stop."""
-    xp = namespace(state.store_mwh)
+    xp, none = namespace(state.store_mwh), 0.0 * state.store_mwh
     is_own = state.on_h < xp.inf
-    starts = xp.where(is_on & (state.on_h < 0), 1.0 / dt_h, 0.0)
-    on = xp.where(is_on & is_own, 1.0, 0.0)
+    starts = xp.where(is_on & (state.on_h < 0), none + 1.0 / dt_h, none)
+    on = xp.where(is_on & is_own, none + 1.0, none)
     return hours_on(state.on_h, is_on, dt_h), {"on": on, "starts_per_h": starts}
 
 

@@ -229,6 +229,22 @@ def _best_move(moves: Array, costs: Array, to_go: Array, level: float) -> tuple[
 
 
 @compiled
+def _best_moves(moves: Array, costs: Array, to_go: Array, least: Array) -> None:
+    """Fill in the same least cost from every level, (M,); the inner loop suits the vectors of processors."""
+    least[:] = np.inf
+    for v in range(len(moves)):
+        if costs[v] < np.inf:
+            below = math.floor(moves[v] + LEAST_MW)
+            share = max(moves[v] - below, 0.0)
+            above = below if share < LEAST_MW else below + 1
+            first = max(-below, 0)
+            end = max(min(len(to_go) - above, len(to_go)), first)
+            low, high, known = to_go[first + below : end + below], to_go[first + above : end + above], least[first:end]
+            for i in range(len(known)):
+                known[i] = min(known[i], costs[v] + (1.0 - share) * low[i] + share * high[i])
+
+
+@compiled
 def _best_hours(fleet: Fleet, ahead: Ahead, b: int, k: int, on: Array, value: Array) -> bool:
     """Give plant k its best hours beside the others, in on (H, G), and what it is worth now; whether none changes.
 
@@ -252,8 +268,7 @@ def _best_hours(fleet: Fleet, ahead: Ahead, b: int, k: int, on: Array, value: Ar
     for h in range(hours - 1, -1, -1):
         for state in range(last + 1):
             way = int(state <= up)
-            for i in range(levels):
-                done[state, i] = _best_move(moves[h, way], costs[h, way], to_go[h + 1, state], float(i))[0]
+            _best_moves(moves[h, way], costs[h, way], to_go[h + 1, state], done[state])
         for state in range(last + 1):
             to_go[h, state] = done[min(state + 1, up if state <= up else last)]
         to_go[h, up] = np.minimum(to_go[h, up], done[new_off])
