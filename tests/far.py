@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -50,13 +51,23 @@ class _Machine(TorchDispatchMode):
         return _run(func, args, kwargs or {}, self.asked)
 
 
+class _Made(TorchFunctionMode):
+    """Sends what is made of numbers to the device: torch makes it where no mode for dispatch sees it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in (torch.tensor, torch.asarray, torch.as_tensor) and kwargs.get("device") == DEVICE:
+            return func(*args, **{**kwargs, "device": "cpu"}).to(DEVICE)
+        return func(*args, **kwargs)
+
+
 @contextmanager
 def far_device() -> Iterator[_Machine]:
     """Inside, ``.to(DEVICE)`` and ``device=DEVICE`` are the device; modules keep their parameters when they move."""
     before = torch.__future__.get_swap_module_params_on_conversion()
     torch.__future__.set_swap_module_params_on_conversion(True)
     try:
-        with _Machine() as machine, mock.patch("torch.optim.adam._device_dtype_check_for_fused", lambda *_: None):
+        with _Machine() as machine, _Made(), mock.patch("torch.optim.adam._device_dtype_check_for_fused"):
             yield machine
     finally:
         torch.__future__.set_swap_module_params_on_conversion(before)

@@ -71,6 +71,6 @@ class TorchPPO(PPO):
         self.rollout_buffer = cast(Any, Rollout(samples))
         self.num_timesteps += rewards.numel()
         length = len(rewards)
-        cast(Any, self.ep_info_buffer).extend({"r": total, "l": length} for total in rewards.sum(0).tolist())
+        cast(Any, self.ep_info_buffer).extend({"r": total, "l": length} for total in rewards.sum(0).cpu().tolist())
         self._last_obs = env.reset()
         return True
