@@ -7,6 +7,7 @@ would fetch them each time. What the CPU asks of it, for which it would have to 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,6 +35,10 @@ class Far(torch.Tensor):
 
     def __init__(self, near: torch.Tensor) -> None:
         self.near = near
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Saved as a tensor of the CPU, which is how a checkpoint is read."""
+        return self.near.__reduce_ex__(protocol)
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -68,7 +73,9 @@ def far_device() -> Iterator[_Machine]:
     torch.__future__.set_swap_module_params_on_conversion(True)
     try:
         with _Machine() as machine, _Made(), mock.patch("torch.optim.adam._device_dtype_check_for_fused"):
-            yield machine
+            with warnings.catch_warnings():  # that nothing is copied to torch's own device of this name
+                warnings.filterwarnings("ignore", "for .*copying from a non-meta parameter", UserWarning)
+                yield machine
     finally:
         torch.__future__.set_swap_module_params_on_conversion(before)
 

@@ -28,40 +28,40 @@ WORLDS = {"residual": CONFIG, "absolute": ABSOLUTE, "gate": GATE}
 LEARNERS = {"gradient": GradientLearner, "optimum": ImitationLearner}
 
 
-def learned(policy, env, stage, device, updates=2, n_envs=8):
-    """Weights after some updates, the rewards of these, and the learner."""
+def learned(policy, env, stage, device, n_envs=8):
+    """Weights after two updates, and the rewards of these."""
     stages = ("gradient", "ppo") if stage == "ppo" else (stage,)
     sizes = {"n_envs": n_envs, "batch_size": 48, "n_epochs": 2, "width": 16, "graph_width": 8}
     config = TrainConfig(policy=policy, stages=stages, steps=1, **sizes)
     network, batch = build(config, training_grids(config, [env]))
     network.to(device)
-    torch.manual_seed(0)
     if stage == "ppo":
         learner = PPOLearner(network, batch, config, seed=1)
     else:
         batch.reset(1)
         learner = LEARNERS[stage](network, batch, gamma=0.9)
-    rewards = [learner.update(1e-3) for _ in range(updates)]
-    return {name: value.to("cpu") for name, value in network.state_dict().items()}, rewards, learner
+    rewards = []
+    for seed in range(2):
+        torch.manual_seed(seed)  # as PPO shuffles by numpy on the CPU, and by torch elsewhere
+        rewards.append(learner.update(1e-3))
+    return {name: value.to("cpu") for name, value in network.state_dict().items()}, rewards
 
 
 @pytest.mark.parametrize(
     ("stage", "policy", "world"),
     [
-        ("gradient", "mlp", "residual"),
         ("gradient", "extractor", "gate"),
-        ("gradient", "extractor", "absolute"),
-        ("optimum", "extractor", "residual"),
-        ("ppo", "mlp", "gate"),
+        ("gradient", "mlp", "absolute"),
+        ("optimum", "mlp", "residual"),
         ("ppo", "mlp", "absolute"),
         ("ppo", "extractor", "residual"),
     ],
 )
 def test_a_device_learns_what_the_cpu_learns(stage, policy, world):
     """PPO on the CPU goes another way, in numpy; with absolute actions the device has numbers in single precision."""
-    weights, rewards, _ = learned(policy, WORLDS[world], stage, "cpu")
+    weights, rewards = learned(policy, WORLDS[world], stage, "cpu")
     with far_device():
-        far_weights, far_rewards, _ = learned(policy, WORLDS[world], stage, DEVICE)
+        far_weights, far_rewards = learned(policy, WORLDS[world], stage, DEVICE)
     assert far_rewards == pytest.approx(rewards, rel=1e-4)
     for name, value in weights.items():
         np.testing.assert_allclose(far_weights[name], value, rtol=0, atol=1e-4, err_msg=name)
@@ -92,9 +92,10 @@ def test_with_absolute_actions_the_cpu_waits_for_no_step(stage):
 
 
 def test_training_on_a_device_improves_and_its_agent_runs_on_the_cpu(tmp_path):
-    config = TrainConfig(policy="mlp", stages=("gradient", "ppo"), steps=600, n_envs=10, batch_size=60, width=16)
+    sizes = {"steps": 360, "n_envs": 10, "batch_size": 60, "width": 16}
+    config = TrainConfig(policy="mlp", stages=("gradient", "ppo"), gradient_learning_rate=1e-2, **sizes)
     with far_device(), mock.patch("policies.learning.start.find_device", return_value=DEVICE):
-        agent = train(CONFIG, config, tmp_path / "run")
+        agent = train(ABSOLUTE, config, tmp_path / "run")
     reached = [row["validation_cost_frac"] for row in what_stages_reached(read_curve(tmp_path / "run"))]
     assert reached[2] <= reached[1] < reached[0]
     again = load_agent(tmp_path / "run")
