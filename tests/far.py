@@ -72,10 +72,11 @@ def far_device() -> Iterator[_Machine]:
     before = torch.__future__.get_swap_module_params_on_conversion()
     torch.__future__.set_swap_module_params_on_conversion(True)
     try:
-        with _Machine() as machine, _Made(), mock.patch("torch.optim.adam._device_dtype_check_for_fused"):
-            with warnings.catch_warnings():  # that nothing is copied to torch's own device of this name
-                warnings.filterwarnings("ignore", "for .*copying from a non-meta parameter", UserWarning)
-                yield machine
+        checked = mock.patch("torch.optim.adam._device_dtype_check_for_fused")  # which knows torch's own devices
+        with _Machine() as machine, _Made(), checked, warnings.catch_warnings():
+            # that nothing is copied to torch's own device of this name
+            warnings.filterwarnings("ignore", "for .*copying from a non-meta parameter", UserWarning)
+            yield machine
     finally:
         torch.__future__.set_swap_module_params_on_conversion(before)
 
