@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from grid import Array, GridArrays, Inputs, Prices, Setpoint, loops, namespace
+from grid import Array, GridArrays, Inputs, Prices, Setpoint, converted, loops, namespace
 from grid.dispatch import MeritOrder, Redispatch, UnitCommitment
 from grid.physics import Limits, committed, is_asked
 
@@ -45,15 +44,9 @@ class ActionMap:
 
     def convert(self, asarray: Callable[[np.ndarray], Array]) -> ActionMap:
         """The same map with every array passed through ``asarray`` (say, to torch tensors)."""
-        fields = {item.name: asarray(getattr(self.merit, item.name)) for item in dataclasses.fields(self.merit)}
         arrays = self.arrays.with_flow_matrix().convert(asarray)
-        return dataclasses.replace(
-            self,
-            arrays=arrays,
-            merit=MeritOrder(**fields),
-            redispatch=self.redispatch.convert(asarray, arrays),
-            unit=asarray(self.unit),
-        )
+        merit, redispatch = converted(self.merit, asarray), self.redispatch.convert(asarray, arrays)
+        return converted(self, asarray, arrays=arrays, merit=merit, redispatch=redispatch)
 
     def setpoint(self, actions: Array, limits: Limits, inputs: Inputs, day: Day | None = None) -> Setpoint:
         """Turn actions into MW.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import numpy as np
@@ -21,7 +21,7 @@ from envs.features import (
 )
 from envs.forecasts import most_frac
 from envs.outlook import Outlook
-from grid import Array, GridArrays, namespace
+from grid import Array, GridArrays, converted, namespace
 
 BLOCK = 2**15  # values at a time, so that what is in work stays in the processor's cache
 
@@ -50,7 +50,9 @@ class FlatEncoder:
         can_trip = np.isfinite(arrays.capacity_mw) & (config.overload == "trip")
         self.heated = np.flatnonzero(can_trip)
         self.switched = np.flatnonzero(planned | (arrays.outage_rate_per_h > 0) | can_trip)
-        self.is_store = arrays.is_store[arrays.controllable]  # (A,)
+        of_stores = np.repeat([False, False, True, True], len(plan_features.UNITS_H))
+        # (A, F) which features of the plan a unit has: those of stored energy are stores' alone
+        self.of_plan = ~of_stores | arrays.is_store[arrays.controllable][:, None]
         self.sees_voltages = config.flow == "ac"
         self.remembers = config.gate_h > 0  # what was true in the last step, where the coming one is forecast
         names, lows, highs = zip(*self._blocks(config, load_high_mw), strict=True)
@@ -98,18 +100,16 @@ class FlatEncoder:
         yield block("days until it is back", switched, 0.0, DAYS_BOUND)
         if config.plans:
             shown, low, high = plan_features.UNIT_NAMES, plan_features.UNIT_LOW, plan_features.UNIT_HIGH
-            for node, keeps in zip(a.controllable, self._of_plan(), strict=True):
+            for node, keeps in zip(a.controllable, self.of_plan, strict=True):
                 names = [f"{name}: {a.node_names[node]}" for name, keep in zip(shown, keeps, strict=True) if keep]
                 yield names, low[keeps], high[keeps]
             for name in limited:
                 names = [f"{each}: {name}" for each in plan_features.LINE_NAMES]
                 yield names, -plan_features.LINE_HIGH, plan_features.LINE_HIGH
 
-    def _of_plan(self) -> np.ndarray:
-        """(A, F) which features of the plan a unit has: those of stored energy are stores' alone."""
-        of_stores = np.repeat([False, False, True, True], len(plan_features.UNITS_H))
-        shown: np.ndarray = ~of_stores | self.is_store[:, None]
-        return shown
+    def convert(self, asarray: Callable[[np.ndarray], Array], outlook: Outlook) -> FlatEncoder:
+        """The same with every array passed through ``asarray``, for the running episodes."""
+        return converted(self, asarray)
 
     def start(self, outlook: Outlook) -> None:
         """Prepare for new episodes."""
@@ -137,25 +137,25 @@ class FlatEncoder:
         """(B, F) float32."""
         xp = namespace(view.store_mwh)
         parts = [
-            view.gen_mw[:, self.ramped] / xp.asarray(self.ramped_max_mw),
-            view.store_mwh[:, self.stores] / xp.asarray(self.stores_max_mwh),
+            view.gen_mw[:, self.ramped] / self.ramped_max_mw,
+            view.store_mwh[:, self.stores] / self.stores_max_mwh,
             *([xp.asarray(_lowest_and_highest(view))] * self.sees_voltages),
             *([_days_on(view, self.plants)] if view.on_h is not None else []),
             view.idle_loading[:, self.limited],
         ]
-        if self.switched.size:
+        if self.switched.shape[0]:
             out, heat, days = status_features(view, self.heat_limit)
             parts += [out[:, self.switched], heat[:, self.heated], days[:, self.switched]]
         if view.day is not None:
             lines = plan_features.line_plan(view.day)
             parts += [
-                xp.asarray(plan_features.unit_plan(view.day)[:, self._of_plan()]),
+                xp.asarray(plan_features.unit_plan(view.day))[:, self.of_plan],
                 xp.asarray(lines.reshape(len(lines), -1)),
             ]
         outside = self._outside[view.t]
         if xp is np:
             return np.concatenate([outside, *parts], axis=-1, dtype=np.float32, casting="same_kind")
-        return xp.concat([xp.asarray(outside), *(xp.astype(part, xp.float32) for part in parts)], axis=-1)
+        return xp.concat([outside, *(xp.astype(part, xp.float32) for part in parts)], axis=-1)
 
 
 def _days_on(view: View, plants: Array) -> Array:

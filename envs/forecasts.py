@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from envs.config import EnvConfig
-from grid import Array, GridArrays
+from grid import Array, GridArrays, namespace
 from topologies import Draw
 
 ERROR_CUT = 3.0  # forecast errors are cut at this many standard deviations
@@ -47,7 +47,8 @@ class Common:
         return cls(config.dt_h, config.forecast_error_frac, load, avail)
 
     def _spread(self, lead: Array) -> Array:
-        return self.error_frac * np.sqrt(np.asarray(lead)[..., None] * self.dt_h / 24.0)
+        xp = namespace(lead)
+        return self.error_frac * xp.sqrt(xp.astype(lead, self.load_error.dtype)[..., None] * self.dt_h / 24.0)
 
     def load(self, step: Array, lead: Array) -> Array:
         """(..., B)."""
@@ -101,11 +102,11 @@ class Revisions:
 
     def load(self, step: Array, lead: Array) -> Array:
         """(..., B)."""
-        return self.load_error[np.minimum(lead, len(self.load_error) - 1), step]
+        return self.load_error[namespace(lead).minimum(lead, len(self.load_error) - 1), step]
 
     def avail(self, step: Array, lead: Array) -> Array:
         """(..., B)."""
-        return self.avail_error[np.minimum(lead, len(self.avail_error) - 1), step]
+        return self.avail_error[namespace(lead).minimum(lead, len(self.avail_error) - 1), step]
 
     def of_nodes(self, step: Array) -> tuple[Array, Array] | None:
         """(..., B, N) each."""

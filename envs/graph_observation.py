@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import gymnasium as gym
 import numpy as np
 
@@ -19,7 +21,7 @@ from envs.features import (
 from envs.forecasts import most_frac
 from envs.outlook import Outlook
 from envs.plan_features import LINE_HIGH, LINE_NAMES, UNIT_HIGH, UNIT_LOW, UNIT_NAMES, line_plan, unit_plan
-from grid import Array, GridArrays, namespace
+from grid import Array, GridArrays, converted, namespace
 
 
 class GraphEncoder:
@@ -81,7 +83,11 @@ class GraphEncoder:
                 for part, features in parts.items()
             }
         )
-        self.store_mwh = np.where(arrays.is_store, arrays.store_max_mwh, 1.0)
+        self.store_mwh, self.gen_max_mw = np.where(arrays.is_store, arrays.store_max_mwh, 1.0), arrays.gen_max_mw
+
+    def convert(self, asarray: Callable[[np.ndarray], Array], outlook: Outlook) -> GraphEncoder:
+        """The same with every array passed through ``asarray``, for the running episodes, whose outlook already is."""
+        return converted(self, asarray, _outlook=outlook)
 
     def start(self, outlook: Outlook) -> None:
         """Prepare for new episodes."""
@@ -97,27 +103,25 @@ class GraphEncoder:
         xp = namespace(view.store_mwh)
         unit, outlook, t = self.unit_mw, self._outlook, view.t
         stored = view.store_mwh
-        inside = (view.gen_hi_mw / unit, view.gen_mw / unit, stored / xp.asarray(self.store_mwh), stored / unit)
+        inside = (view.gen_hi_mw / unit, view.gen_mw / unit, stored / self.store_mwh, stored / unit)
         expected = outlook.expected(t, self.leads)
-        ahead = np.concatenate([expected.load_mw, expected.gen_avail_frac * self.arrays.gen_max_mw]).transpose(1, 2, 0)
-        demand = self._known_load_mw[t][..., None]
+        ahead = xp.concat([expected.load_mw, expected.gen_avail_frac * self.gen_max_mw])
         nodes = [
-            xp.asarray((demand / unit).astype(np.float32)),
-            xp.astype(xp.stack(inside, axis=-1), xp.float32),
-            xp.asarray((ahead / unit).astype(np.float32)),
+            self._known_load_mw[t][..., None] / unit,
+            xp.stack(inside, axis=-1),
+            xp.moveaxis(ahead, 0, -1) / unit,
         ]
         if self.remembers:
             last = outlook.known(0) if t == 0 else outlook.inputs(t - 1)
-            past = np.stack([last.load_mw, last.gen_avail_frac * self.arrays.gen_max_mw], axis=-1)
-            nodes.append(xp.asarray((past / unit).astype(np.float32)))
+            nodes.append(xp.stack([last.load_mw, last.gen_avail_frac * self.gen_max_mw], axis=-1) / unit)
         if self.sees_voltages:
-            voltage_pu = np.ones(demand.shape[:2]) if view.voltage_pu is None else view.voltage_pu
-            nodes.append(xp.asarray(np.minimum(voltage_pu, VOLTAGE_BOUND)[..., None].astype(np.float32)))
+            voltage_pu = np.ones(stored.shape) if view.voltage_pu is None else view.voltage_pu
+            nodes.append(xp.asarray(np.minimum(voltage_pu, VOLTAGE_BOUND)[..., None]))
         lines = [view.loading, view.idle_loading, *status_features(view, self.heat_limit)]
         seen = {
-            "nodes": xp.concat(nodes, axis=-1),
+            "nodes": xp.concat([xp.astype(part, xp.float32) for part in nodes], axis=-1),
             "lines": xp.astype(xp.stack(lines, axis=-1), xp.float32),
-            "globals": xp.asarray(self._globals[t].copy()),
+            "globals": xp.asarray(self._globals[t], copy=True),
         }
         if view.day is not None:
             planned = (("nodes", self.arrays.controllable, unit_plan), ("lines", view.day.constants.limited, line_plan))

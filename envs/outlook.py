@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ import numpy as np
 from envs.config import EnvConfig
 from envs.forecasts import Errors
 from envs.outages import LineOutages
-from grid import Array, GridArrays, Inputs
+from grid import Array, GridArrays, Inputs, converted, namespace
 from topologies import Draw
 
 
@@ -27,7 +28,7 @@ class Outlook:
     load_mw: np.ndarray  # (S, B, N)
     avail_frac: np.ndarray  # (S, B, N)
     profiled: np.ndarray  # (N,) whether availability varies
-    leads: np.ndarray  # (L,) steps ahead, of the forecasts that are observed
+    ahead: np.ndarray  # (1 + L,) steps ahead that observations tell of: 0, and those of forecasts
     errors: Errors
     lines: LineOutages | None  # None: no line can be out
 
@@ -43,10 +44,14 @@ class Outlook:
             load_mw=np.ascontiguousarray(draw.load_mw.swapaxes(0, 1)),
             avail_frac=np.ascontiguousarray(draw.gen_avail_frac.swapaxes(0, 1)),
             profiled=np.array([name is not None for name in arrays.gen_profile]),
-            leads=np.array(config.lead_steps, dtype=int),
+            ahead=np.array([0, *config.lead_steps]),
             errors=errors,
             lines=lines,
         )
+
+    def convert(self, asarray: Callable[[np.ndarray], Array]) -> Outlook:
+        """Demand, weather and their forecasts with every array passed through ``asarray``; lines out are left out."""
+        return converted(self, asarray, errors=converted(self.errors, asarray), lines=None)
 
     def inputs(self, t: int) -> Inputs:
         """What step t is run with, (B, N)."""
@@ -63,7 +68,7 @@ class Outlook:
         """What is known of step t when it is decided, (B, N): the truth, or where there is a gate a forecast."""
         if not self.gate:
             return self.inputs(t)
-        first = self.expected(t, np.array([0]))
+        first = self.expected(t, self.ahead[:1])
         in_service = None if first.in_service is None else first.in_service[0]
         return Inputs(first.gen_avail_frac[0], first.load_mw[0], self.dt_h, in_service)
 
@@ -73,12 +78,13 @@ class Outlook:
         Without a gate, lead 0 is the truth. Of the lines (K, B, E), planned outages are known, and when those that are
         out now come back. Beyond what was drawn, the last of it is repeated.
         """
-        step = t + np.minimum(leads, len(self.load_mw) - 1 - t)
+        xp = namespace(self.load_mw)
+        step = t + xp.minimum(leads, len(self.load_mw) - 1 - t)
         lead = step - t + self.gate
         load_frac, avail_frac = self.load_frac(step, lead), self.avail_factor(step, lead)
         in_service = None if self.lines is None else self.lines.expected(t - self.gate, lead, self.dt_h)
         truth = self.avail_frac[step]
-        avail = np.where(self.profiled, np.minimum(truth * avail_frac, 1.0), truth)
+        avail = xp.where(self.profiled, xp.minimum(truth * avail_frac, 1.0), truth)
         return Inputs(avail, self.load_mw[step] * load_frac, self.dt_h, in_service)
 
     def out_h(self, t: int) -> Array | None:
@@ -137,17 +143,16 @@ class Outlook:
 
     def _shown(self, at: np.ndarray) -> tuple[Array, Array]:
         """(S, 1 + L) each: the steps that observations before steps (S,) tell of, and how far ahead they are."""
-        ahead = np.concatenate([[0], self.leads])
-        steps = at[:, None] + ahead
-        return steps, np.broadcast_to(ahead + self.gate, steps.shape)
+        steps = at[:, None] + self.ahead
+        return steps, np.broadcast_to(self.ahead + self.gate, steps.shape)
 
 
 def factor_of(error: Array, of_nodes: Array | None, lead: Array) -> Array:
     """(..., B, N) or (..., B, 1) forecast / truth, from the common errors (..., B) and those of nodes (..., B, N)."""
     factor = 1.0 + error[..., None]
     if of_nodes is not None:
-        factor = factor + of_nodes * (np.asarray(lead) > 0)[..., None, None]
-    return np.maximum(factor, 0.0)
+        factor = factor + of_nodes * (lead > 0)[..., None, None]
+    return namespace(factor).maximum(factor, 0.0)
 
 
 def steps_to_draw(config: EnvConfig) -> int:

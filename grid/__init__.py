@@ -33,7 +33,7 @@ from grid.executor import beside, cores, is_shared, run
 from grid.files import PARTIAL, atomic_path, check_writable, remove_leftovers
 from grid.graph import Grid, Series
 from grid.kinds import COLUMNS, KIND_NAMES, LINE_COLUMNS, NODE_COLUMNS, Column
-from grid.namespace import by_arrays, loops, namespace
+from grid.namespace import by_arrays, converted, loops, namespace
 from grid.numbers import is_finite, is_whole
 from grid.on_demand import on_demand
 from grid.planning import optima, optimum
@@ -85,6 +85,7 @@ __all__ = [
     "compiled",
     "compiling_s",
     "connected",
+    "converted",
     "cores",
     "describe",
     "is_finite",

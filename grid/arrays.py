@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from grid.kinds import COLUMNS, Columns
+from grid.namespace import converted
 from grid.sensitivities import LineModel
 from grid.state import Array
 
@@ -85,12 +86,7 @@ class GridArrays(Columns):
 
     def convert(self, asarray: Callable[[np.ndarray], Array]) -> GridArrays:
         """The same grid with every array passed through ``asarray`` (say, to torch tensors)."""
-        changed = {
-            field.name: asarray(value)
-            for field in dataclasses.fields(self)
-            if isinstance(value := getattr(self, field.name), np.ndarray)
-        }
-        return dataclasses.replace(self, **changed)
+        return converted(self, asarray)
 
 
 def fingerprint(network: dict[str, Any], columns: dict[str, Any], absent: dict[str, Array]) -> str:

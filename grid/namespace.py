@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from array_api_compat import array_namespace
 
 from grid.state import Array
+
+Record = TypeVar("Record")
 
 _by_arrays = ContextVar("_by_arrays", default=False)
 
@@ -20,6 +23,20 @@ _by_arrays = ContextVar("_by_arrays", default=False)
 def namespace(array: Array) -> Any:
     """Return the namespace to compute in; numpy >= 2 follows the standard and needs no wrapper."""
     return np if isinstance(array, np.ndarray) else array_namespace(array)
+
+
+def converted(record: Record, asarray: Callable[[np.ndarray], Array], **changed: Any) -> Record:
+    """A copy of a record with each of its numpy arrays passed through ``asarray`` (say, to torch tensors).
+
+    Args:
+        record: any object; what its fields hold beside arrays stays.
+        asarray: makes an array of another kind.
+        changed: other values of some fields.
+    """
+    made = copy.copy(record)
+    arrays = {name: asarray(value) for name, value in vars(record).items() if isinstance(value, np.ndarray)}
+    vars(made).update({**arrays, **changed})
+    return made
 
 
 def constant(array: Array) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -85,6 +86,7 @@ class TrainConfig:
     grids_per_update: int = 8  # which add up their gradients, each with an equal share of n_envs; or all, if fewer
     start: str | None = None  # run or shipped agent of the policy graph whose weights come first; its network stays
     ranks: int = 1  # processes that share the envs of an update, of the stage gradient alone; results depend on it
+    device: str = "cpu"  # cpu, cuda or cuda:N, which trains mlp or extractor on a GPU; see docs/machines.md
     threads: int = 1  # of torch, while it trains; with two, PPO on a busy machine was eight times slower
 
     def __post_init__(self) -> None:
@@ -130,6 +132,12 @@ class TrainConfig:
         if self.ranks > 1 and self.plan != ("gradient",):
             found, allowed = f"{self.ranks} for {', '.join(self.plan)}", "1, or the stage gradient alone"
             raise GridError("train.ranks", found, allowed, "write --stages gradient, or leave out ranks")
+        is_known = isinstance(self.device, str) and re.fullmatch(r"cpu|cuda(:\d{1,2})?", self.device)
+        self._require("device", bool(is_known), "cpu, cuda or cuda:N")
+        if self.device != "cpu" and (self.policy == "graph" or self.ranks > 1):
+            found = f"{self.device!r} with policy={self.policy!r} and ranks={self.ranks}"
+            allowed = "cpu, or the policy mlp or extractor in one rank"
+            raise GridError("train.device", found, allowed, "write --policy mlp and leave out ranks, or --device cpu")
         tail = self.tail_frac
         self._require("tail_frac", is_finite(tail) and 0 < tail <= 1, "a share in (0, 1]")
         if tail < 1 and "gradient" not in self.plan:

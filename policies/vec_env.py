@@ -12,7 +12,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
 from envs import EnvConfig, GridBatch, Problem, configure, of_parts
-from grid import GridArrays, GridError
+from grid import Array, GridArrays, GridError
 from policies.many_grids import Rotation, TrainingGrids
 from policies.side_by_side import SideBySide
 
@@ -119,8 +119,7 @@ class GridVecEnv(VecEnv):
         observation, reward, done = self.batch.step(self._actions)
         self._episode_reward += reward
         if self.paired_envs > 1:
-            each = reward.reshape(-1, self.paired_envs)
-            reward = ((each - each.mean(1, keepdims=True)) * (self.paired_envs / (self.paired_envs - 1))).ravel()
+            reward = gain_over_others(reward, self.paired_envs)
         infos = self._nothing
         if done:
             infos = self._final_infos(observation)
@@ -167,6 +166,12 @@ class GridVecEnv(VecEnv):
 
     def _views(self, indices: int | Iterable[int] | None) -> list[EnvView]:
         return [self.views[i] for i in self._get_indices(indices)]
+
+
+def gain_over_others(reward: Array, count: int) -> Array:
+    """(..., B) what each env gains over the mean of the others that run its episode, where so many stand together."""
+    each = reward.reshape(-1, count)
+    return ((each - each.mean(1, keepdims=True)) * (count / (count - 1))).reshape(reward.shape)
 
 
 def make_vec_env(

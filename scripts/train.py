@@ -70,6 +70,8 @@ class Train(CommonJson):
     """processes that share the episodes of an update, with the stage gradient alone; results depend on how many"""
     cluster: Cluster = None
     """a Ray cluster on whose machines all ranks but the first run, see docs/machines.md"""
+    device: Annotated[str | None, tyro.conf.arg(metavar="cpu|cuda"), default("cpu")] = None
+    """what trains: the CPU or, of mlp and extractor, a GPU (cuda, cuda:1), see docs/machines.md"""
     out: Annotated[MaybePath, default("runs/GRID-POLICY, runs/many-POLICY, or RUN-again")] = None
     """folder of the run"""
     resume: Annotated[MaybePath, default("start a new run")] = None
@@ -137,7 +139,7 @@ class Train(CommonJson):
             given["stages"] = tuple(filter(None, self.stages.split(",")))
         if self.risk:
             given["tail_frac"] = _tail_frac(self.risk)
-        named = {"policy": self.policy, "seed": self.seed, "start": self.start, "ranks": self.ranks}
+        named = {name: getattr(self, name) for name in ("policy", "seed", "start", "ranks", "device")}
         return given | {name: value for name, value in named.items() if value is not None}
 
     def _train(self, console: Console) -> dict[str, Any]:

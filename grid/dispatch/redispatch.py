@@ -9,7 +9,6 @@ and what stops it, is constant almost everywhere.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from functools import cached_property
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from grid.arrays import GridArrays
 from grid.costs import Prices, marginal_cost_per_mwh
-from grid.namespace import loops, namespace
+from grid.namespace import converted, loops, namespace
 from grid.physics import Limits, Outages, flows
 from grid.state import Array
 
@@ -66,11 +65,7 @@ class Redispatch:
 
     def convert(self, asarray: Callable[[np.ndarray], Array], arrays: GridArrays) -> Redispatch:
         """The same moves with every array passed through ``asarray`` (say, to torch tensors), as in ``arrays``."""
-        changed = copy.copy(self)
-        made = {"reach": self.reach, **vars(self)}
-        own = {name: value for name, value in made.items() if isinstance(value, np.ndarray)}
-        vars(changed).update({name: asarray(value) for name, value in own.items()}, arrays=arrays)
-        return changed
+        return converted(self, asarray, reach=asarray(self.reach), arrays=arrays)
 
     def moves(self, gen_mw: Array, other_mw: Array, limits: Limits, count: int, extra_mw: Array | None = None) -> Array:
         """Improve a balanced dispatch.

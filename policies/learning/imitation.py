@@ -6,7 +6,7 @@ The gradient stage mends both in less time than rounds of solving from the polic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from operator import itemgetter
@@ -41,7 +41,7 @@ class Lessons:
 
     def batches(self, size: int) -> Iterator[tuple[Any, Tensor, Tensor]]:
         """All steps once, shuffled, in batches of observations, actions and returns."""
-        for chosen in torch.randperm(len(self.actions)).split(size):
+        for chosen in torch.randperm(len(self.actions)).to(self.actions.device).split(size):
             yield of_parts(self.observation, itemgetter(chosen)), self.actions[chosen], self.returns[chosen]
 
 
@@ -79,7 +79,7 @@ class ImitationLearner:
 
     def lessons(self) -> Lessons:
         """Start new episodes, solve them, and run the schedules through the env."""
-        batch = self.batch
+        batch, device = self.batch, self.policy.device
         observation = batch.reset()
         plans = self._solve()
         solved = np.array(sorted(plans))
@@ -98,16 +98,16 @@ class ImitationLearner:
                 np.clip(store, now.store_lo_mw, now.store_hi_mw),
                 on=is_on,
             )
-            seen.append(of_parts(observation, itemgetter(solved)))
+            seen.append(of_parts(observation, lambda part: torch.as_tensor(part[solved], device=device)))
             day = batch.day if batch.config.plans else None
             given = batch.action_map.actions(setpoint, now, batch.inputs, day)
             actions.append(given[solved][:, : batch.action_space.shape[0]])
             observation, reward, *_ = batch.step_setpoint(setpoint)
             rewards.append(reward[solved])
-        total = torch.as_tensor(np.stack(rewards)).float()
+        total = torch.as_tensor(np.stack(rewards), device=device).float()
         return Lessons(
-            observation=_joined(seen),
-            actions=torch.as_tensor(np.concatenate(actions)).float(),
+            observation=joined(seen),
+            actions=torch.as_tensor(np.concatenate(actions), device=device).float(),
             returns=discounted(total, self.gamma).flatten(),
             reward=float(total.sum(0).mean()),
         )
@@ -138,9 +138,8 @@ class ImitationLearner:
         return plans
 
 
-def _joined(observations: list[Any]) -> Any:
-    """The observations (B, ...) of T steps as tensors (T·B, ...)."""
-    first = observations[0]
-    if isinstance(first, dict):
-        return {name: torch.as_tensor(np.concatenate([each[name] for each in observations])) for name in first}
-    return torch.as_tensor(np.concatenate(observations))
+def joined(observations: Sequence[Any]) -> Any:
+    """The observations of T steps, tensors (B, ...), as (T·B, ...)."""
+    if isinstance(observations[0], dict):
+        return {name: torch.cat([each[name] for each in observations]) for name in observations[0]}
+    return torch.cat(list(observations))

@@ -13,6 +13,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 
 from envs import GridBatch
 from policies.config import TrainConfig
+from policies.learning.torch_ppo import TorchPPO
 from policies.side_by_side import SideBySide
 from policies.vec_env import GridVecEnv
 
@@ -29,7 +30,7 @@ class PPOLearner:
     limits of lines, at a price: so exploration falls to nothing together with the learning rate.
 
     Args:
-        policy: is trained, by its own optimizer.
+        policy: is trained, by its own optimizer; off the CPU the rollout, too, stays on its device.
         envs: that it is trained in; their episodes start anew.
         config: of the training.
         seed: of the episodes, where they are of one grid; those of several follow from their rotation.
@@ -52,7 +53,8 @@ class PPOLearner:
         env = GridVecEnv(envs, max(together) if self._paired else 1)
         if isinstance(envs, GridBatch):
             env.seed(seed)
-        self.model = PPO(
+        kind = PPO if policy.device.type == "cpu" else TorchPPO
+        self.model = kind(
             cast(Any, lambda *_args, **_kwargs: policy),  # in place of a class, which PPO calls once to make its policy
             env,
             n_steps=envs.horizon,
@@ -62,7 +64,7 @@ class PPOLearner:
             gae_lambda=1.0 if self._paired else config.gae_lambda,
             learning_rate=lambda _left: self._rate,
             stats_window_size=env.num_envs,
-            device="cpu",
+            device=policy.device,
         )
         self.model.num_timesteps = steps
         if logger is not None:

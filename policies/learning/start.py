@@ -14,6 +14,7 @@ from envs import EnvConfig, GridBatch, Problem
 from grid import GridError
 from policies.agent import check_seen, read_config, read_weights
 from policies.config import TrainConfig
+from policies.learning.device import find_device
 from policies.learning.stages import hand_over
 from policies.many_grids import Rotation, TrainingGrids
 from policies.networks import make_policy, observed, start_from_merit
@@ -48,7 +49,8 @@ def build(config: TrainConfig, grids: TrainingGrids, rank: int = 0) -> tuple[Act
     share of the envs or, where there are several grids, of those side by side.
 
     Raises:
-        GridError: one env of one step, or ranks that can't have equal shares.
+        GridError: one env of one step, ranks that can't have equal shares, or a device that is not there or can't run
+            the episodes.
     """
     seed, at_once = stream_seed(config.seed, 0), min(config.grids_per_update, len(grids))
     envs: GridBatch | SideBySide
@@ -67,7 +69,7 @@ def build(config: TrainConfig, grids: TrainingGrids, rank: int = 0) -> tuple[Act
     arrays = [problem.arrays for problem in grids.problems]
     policy = make_policy(config, envs.observation_space, envs.action_space, arrays)
     start_from_merit(policy, grids.problems[0])
-    return policy, envs
+    return policy.to(find_device(config.device, grids.problems[0])), envs
 
 
 def start_episodes(envs: GridBatch | SideBySide, seed: int, update: int, rank: int = 0) -> None:

@@ -145,7 +145,7 @@ def _finish(training: Training) -> Agent:
         write_tables(run, read_resume(run)["rows"])  # it may have been on its way to them
     finally:
         training.close()
-    read_weights(run, policy)
+    read_weights(run, policy.to("cpu"))
     known, first = trained_on(grids), grids.problems[0]
     env_config = dataclasses.replace(first.config, topology=first.grid if len(known) == 1 else known[0].name)
     return Agent("agent", policy, env_config, known, training.is_stopped, run)
