@@ -15,7 +15,7 @@ from policies.config import TrainConfig
 from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
 from policies.rollout import as_seen, rollout, stepwise
-from policies.runs import EVALUATION, PAGE, RENDERS, RUN_FILES, allowed_runs, find_own_run, find_run, make_room, shipped
+from policies.runs import EVALUATION, PAGE, RENDERS, RUN_FILES, allowed_runs, find_own_run, find_run, shipped
 from policies.settings import SETTINGS, read_settings
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ __all__ = [
     "find_run",
     "has_train_extra",
     "load_agent",
-    "make_room",
     "make_vec_env",
     "read_settings",
     "resume",

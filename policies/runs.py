@@ -55,8 +55,8 @@ def allowed_runs() -> str:
     return OWN_RUNS
 
 
-def make_room(run: Path, overwrite: bool) -> None:
-    """Make room for a run: a folder that is new or empty passes, an older run goes only if the user says so.
+def check_room(run: Path, overwrite: bool) -> None:
+    """Whether a run may be written there: in a folder that is new or empty, or in place of an older run if so told.
 
     Raises:
         GridError: the folder holds a run and ``overwrite`` is off, or it holds anything else.
@@ -72,4 +72,9 @@ def make_room(run: Path, overwrite: bool) -> None:
     if not overwrite:
         mend = "choose another --out, go on with it by --resume, or replace it by --overwrite"
         raise GridError(str(run), "a run that exists", "a new or empty folder", mend)
-    shutil.rmtree(run)
+
+
+def make_room(run: Path) -> None:
+    """Remove an older run."""
+    if (run / CONFIG).is_file():
+        shutil.rmtree(run)

@@ -35,16 +35,15 @@ class Demo(Common):
         started_s = time.perf_counter()
         console.say(f"1/3 training on {TASK} for {self.seconds:g} s")
         from envs import find_task
-        from policies import QUICK, TrainConfig, evaluate, make_room, train
+        from policies import QUICK, TrainConfig, evaluate, train
         from scripts.run_page import explain, keep_evaluation
         from scripts.running import record
 
         run = self.out / "run"
-        make_room(run, overwrite=True)
         with console.progress("training", 1.0) as report:
             train_config = TrainConfig(policy="mlp", stages=("gradient",), seconds=self.seconds, n_envs=ENVS)
             env_config = find_task(TASK).config(split="train", action="plan")
-            agent = train(env_config, train_config, run, report, started_s)
+            agent = train(env_config, train_config, run, report, started_s, overwrite=True)
         explain(run)
         if agent.stopped_early:
             raise KeyboardInterrupt

@@ -195,12 +195,11 @@ class Train(CommonJson):
         config = TrainConfig.from_fields(given)
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on
-        from policies import make_room, train  # before an older run is removed, as torch may be missing
+        from policies import train
 
         run = self.folder()
-        make_room(run, self.overwrite)
         with console.progress(f"training {run}", 1.0) as report:
-            agent = train(problems, config, run, report, started_s)
+            agent = train(problems, config, run, report, started_s, self.overwrite)
         return run, agent.stopped_early
 
     def _go_on(self, run: Path, console: Console, started_s: float) -> tuple[Path, bool]:

@@ -11,7 +11,7 @@ import pytest
 
 from command_line import CommandLine, separate
 from grid import Episode
-from policies import find_own_run, find_run, make_room, runs
+from policies import find_own_run, find_run, runs
 
 
 def test_train_refuses_to_overwrite(run: CommandLine, trained: Path) -> None:
@@ -38,8 +38,15 @@ def test_overwrite_clears_an_older_run(tmp_path: Path) -> None:
     (old / "tensorboard").mkdir(parents=True)
     (old / "config.json").touch()
     (old / ".weights.partial-abcd1234.safetensors").touch()  # of a process that was killed
-    make_room(old, overwrite=True)
+    runs.check_room(old, overwrite=True)
+    runs.make_room(old)
     assert not old.exists()
+
+
+def test_what_is_refused_leaves_the_older_run(run: CommandLine, trained: Path) -> None:
+    words = ("train", "triangle", "--policy", "mlp", "--steps", 1, "--out", trained, "--overwrite")
+    assert "found 'cuda:7', while torch sees" in run.fault(*words, "--device", "cuda:7")
+    assert (trained / "weights.safetensors").exists()
 
 
 def test_a_run_explains_itself(run: CommandLine, trained: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from policies.learning.start import continued, take_start, training_grids
 from policies.many_grids import TrainingGrids
 from policies.measuring import Report
 from policies.networks import torch_threads
-from policies.runs import CONFIG, OWN_RUNS, find_own_run
+from policies.runs import CONFIG, OWN_RUNS, check_room, find_own_run, make_room
 from policies.settings import SETTINGS, write_settings
 from topologies import names
 from topologies.formats import WRITERS
@@ -32,6 +32,7 @@ def train(
     out: str | Path,
     progress: Report | None = None,
     started_s: float | None = None,
+    overwrite: bool = False,
 ) -> Agent:
     """Train an agent and keep the best one on validation episodes of the train part; Ctrl-C stops early and keeps it.
 
@@ -40,9 +41,10 @@ def train(
             by name or path.
         config: how to train; ``seconds`` covers everything from ``started_s`` to the last file. With ``start``, the
             network is that of the agent which it names.
-        out: folder of the run, which must not hold anything yet.
+        out: folder of the run, new or empty.
         progress: called with the share that is done.
         started_s: ``time.perf_counter()`` when the work began, if that was before this call.
+        overwrite: an older run in the folder is replaced, once nothing is left to be refused.
 
     Returns:
         The agent, as ``load_agent`` loads it from the run; ``stopped_early`` tells whether it was Ctrl-C that ended it.
@@ -52,9 +54,7 @@ def train(
     """
     budget = Budget(config, started_s=started_s)
     run = Path(out)
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
-        mend = "choose another folder, or resume the run that is there"
-        raise GridError(str(run), "a file" if run.is_file() else "files in it", "a new or empty folder", mend)
+    check_room(run, overwrite)
     envs = [env] if isinstance(env, EnvConfig | Problem) else env
     with torch_threads(config.threads):
         if config.start is not None:
@@ -64,6 +64,7 @@ def train(
         trained_on(grids)  # refused before anything is written
         training = Training(config, grids, budget, run, progress)
         take_start(training.policy, config)
+        make_room(run)
         write_config(run, training.grids, config)
         return _finish(training)
 
