@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-RED, BOLD = "31", "1"
+RED = "31"
 BAR_WIDTH = 30
 LINE_WIDTH = 100
 REDRAW_S = 0.1

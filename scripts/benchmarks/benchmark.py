@@ -98,8 +98,9 @@ class Benchmark(CommonJson):
         if value["ppo_steps_per_s"] is None:
             lines.append("PPO: not measured; it needs: pip install load-balancer[train]")
         else:
-            rows = [[name, amount(rate)] for name, rate in value["ppo_steps_per_s"].items()]
-            lines += table((f"PPO on {PPO_GRID}", "env-steps/s"), rows)
+            rates = value["ppo_steps_per_s"]
+            rows = [[name, amount(rate), _figure(rate / rates["free_env"])] for name, rate in rates.items()]
+            lines += table((f"PPO on {PPO_GRID}", "env-steps/s", "x free env"), rows)
         console.result(lines, value)
 
     def _measure_scale(self, console: Console) -> None:
