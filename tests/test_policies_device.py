@@ -20,6 +20,7 @@ from policies.learning.loop import read_curve, what_stages_reached
 from policies.learning.ppo import PPOLearner
 from policies.learning.start import build, training_grids
 from policies.learning.train import train
+from slow_cases import slow
 
 CONFIG = EnvConfig(topology=congested_grid(), horizon=6)
 ABSOLUTE = dataclasses.replace(CONFIG, action="absolute")
@@ -50,11 +51,10 @@ def learned(policy, env, stage, device, n_envs=8):
 @pytest.mark.parametrize(
     ("stage", "policy", "world"),
     [
-        ("gradient", "extractor", "gate"),
         ("gradient", "mlp", "absolute"),
-        ("optimum", "mlp", "residual"),
         ("ppo", "mlp", "absolute"),
         ("ppo", "extractor", "residual"),
+        *slow(("gradient", "extractor", "gate"), ("optimum", "mlp", "residual")),
     ],
 )
 def test_a_device_learns_what_the_cpu_learns(stage, policy, world):
