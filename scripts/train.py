@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from dataclasses import dataclass, field, fields, replace
@@ -166,17 +167,20 @@ class Train(CommonJson):
         reached = what_stages_reached(read_curve(run))
         if len(reached) == 1 and not stopped:
             console.say("nothing was learned: no update fitted into the time; give it more by --seconds")
+        elif len(reached) > 1 and reached[-1]["validation_cost_frac"] == reached[0]["validation_cost_frac"]:
+            console.say("nothing was learned yet: no update came below the cost at the start, whose network is kept")
         return {"run": str(run), "stopped": stopped, "stages": reached}
 
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
-        from envs import TASKS, EnvConfig, Problem
+        from envs import EnvConfig, Problem, find_task
         from grid import GridError
         from policies import TrainConfig
         from scripts.running import find_agent
         from topologies import expand
 
         grids, given = self._grids(), self._fields()
-        task = TASKS.get(grids[0]) if len(grids) == 1 else None
+        is_task = len(grids) == 1 and re.fullmatch(r"[\w-]+-v\d+", grids[0]) and not Path(grids[0]).exists()
+        task = find_task(grids[0]) if is_task else None
         sources = [name for each in grids for name in expand(each if task is None else task.train)]
         if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")

@@ -34,8 +34,8 @@ def weak_spots(grid: Grid, arrays: GridArrays) -> dict[str, Any]:
 def bridges(grid: Grid, arrays: GridArrays) -> list[dict[str, Any]]:
     """Lines without which the grid splits, with the demand in MW that sources on its side cannot meet; most first.
 
-    That is of the worst hour of the grid's own series; what follows none of them is taken at its most. Stores are left
-    aside.
+    That is of the worst hour of the grid's own series. Demand that follows none of them is taken at its most, sources
+    that follow another profile, as of wind or sun, give nothing. Plants that stop are on; stores are left aside.
     """
     multi = grid.graph
     lines = grid.lines()
@@ -79,9 +79,11 @@ def _shortage_mw(series: Series | None, arrays: GridArrays) -> Iterator[np.ndarr
     size = len(arrays.node_names)
     if series is None:
         series = Series((), 1.0, np.zeros((1, 0)))
-    values_frac = np.column_stack([series.values_frac, np.ones(len(series.values_frac))])
+    hours = len(series.values_frac)
+    values_frac = np.column_stack([series.values_frac, np.zeros(hours), np.ones(hours)])
     place = {name: i for i, name in enumerate(series.columns)}
-    load, gen = ([place.get(str(name), -1) for name in names] for names in (arrays.load_profile, arrays.gen_profile))
+    load = [place.get(str(name), -1) for name in arrays.load_profile]
+    gen = [-1 if name is None else place.get(name, -2) for name in arrays.gen_profile]
     for some_frac in np.array_split(values_frac, -(-len(values_frac) * size // MOST_VALUES)):
         yield (some_frac[:, load] * arrays.load_max_mw - some_frac[:, gen] * arrays.gen_max_mw).T
 

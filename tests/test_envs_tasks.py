@@ -152,6 +152,7 @@ def test_the_command_lists_tasks_and_worlds(run: CommandLine) -> None:
     ("words", "said"),
     [
         (["evaluate", "plan", "--task", "case14-strom-v1"], "no such task"),
+        (["train", "case14-wether-v1"], "no such task"),
         (["evaluate", "plan", "--task", "case14-storm-v1", "--grid", "classic"], "--grid beside it"),
     ],
 )

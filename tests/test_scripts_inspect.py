@@ -73,6 +73,11 @@ def test_inspect_names_bridges_by_what_goes_unserved_without_them(run: CommandLi
     WRITERS[".json"](lone, tmp_path / "lone.json")
     found = run.json("inspect", "lone.json")["bridges"]
     assert found == [{"line": "plant-a", "unserved_mw": 8.0}, {"line": "a-b", "unserved_mw": 4.0}]
+    lone.add_source("wind", gen_max_mw=9, gen_profile="wind")
+    lone.add_line("wind", "b")
+    WRITERS[".json"](lone, tmp_path / "windy.json")
+    found = {row["line"]: row["unserved_mw"] for row in run.json("inspect", "windy.json")["bridges"]}
+    assert found == {"plant-a": 8.0, "a-b": 4.0, "wind-b": 0.0}  # in a calm hour, the wind gives nothing
     assert run.json("inspect", "triangle")["bridges"] == []
     assert len(run.json("inspect", "gen:30:0")["bridges"]) == load("gen:30:0").graph.number_of_edges() == 29
 
