@@ -79,7 +79,9 @@ class ActionMap:
         if compiled is not None and self.kind != "plan":
             of_stores = arrays.discharge_max_mw, arrays.charge_max_mw, limits.store_lo_mw, limits.store_hi_mw
             store, need = compiled.stores(actions, self.unit, *of_stores, inputs.load_mw)
-            return Setpoint(compiled.outputs(actions, self.unit, lo, hi, self._zero(need, limits)), store)
+            zero, is_on = self._zero(need, limits)
+            gen = compiled.outputs(actions, self.unit, lo, hi, zero)
+            return Setpoint(gen, store, on=self._staying(gen, zero, is_on))
         a = xp.concat([actions, xp.zeros_like(actions[:, :1])], axis=1)[:, self.unit]
         up, down = xp.maximum(a, 0.0), xp.minimum(a, 0.0)
         store = up * arrays.discharge_max_mw + down * arrays.charge_max_mw
@@ -90,10 +92,12 @@ class ActionMap:
                 down = xp.where(arrays.flex_max_frac > 0, xp.minimum(down + CUT_FROM, 0.0) / (1 - CUT_FROM), down)
             rise, fall = limits.store_hi_mw - plan.store_mw, plan.store_mw - limits.store_lo_mw
             gen = plan.gen_mw + up * (hi - plan.gen_mw) + down * (plan.gen_mw - lo)
-            return Setpoint(gen, plan.store_mw + up * rise + down * fall)
+            on = self._staying(gen, plan.gen_mw, plan.on)
+            return Setpoint(gen, plan.store_mw + up * rise + down * fall, on=on)
         feasible = xp.minimum(xp.maximum(store, limits.store_lo_mw), limits.store_hi_mw)
-        zero = self._zero(inputs.load_mw - feasible, limits)
-        return Setpoint(zero + up * (hi - zero) + down * (zero - lo), store)
+        zero, is_on = self._zero(inputs.load_mw - feasible, limits)
+        gen = zero + up * (hi - zero) + down * (zero - lo)
+        return Setpoint(gen, store, on=self._staying(gen, zero, is_on))
 
     def actions(self, setpoint: Setpoint, limits: Limits, inputs: Inputs, day: Day | None = None) -> Array:
         """The actions (B, A) that ask for a setpoint within the limits: the inverse of ``setpoint``.
@@ -124,7 +128,7 @@ class ActionMap:
             gen_side = xp.where(gen >= plan.gen_mw, hi - plan.gen_mw, plan.gen_mw - lo)
             gen_share = _ratio(gen - plan.gen_mw, gen_side)
         elif self.kind == "residual":
-            zero = self._zero(inputs.load_mw - store, limits)
+            zero, _ = self._zero(inputs.load_mw - store, limits)
             gen_side = xp.where(gen >= zero, hi - zero, zero - lo)
             gen_share = _ratio(gen - zero, gen_side)
         else:
@@ -142,15 +146,21 @@ class ActionMap:
         shift = namespace(shift).concat([shift[:, :units], shift[:, units:] / MOST_SHIFT_FRAC], axis=1)
         return clear(cast("Day", day), shift, limits, inputs)
 
-    def _zero(self, need_mw: Array, limits: Limits) -> Array:
-        """(B, N) output that an action of 0 stands for, where stores within their limits leave (B, N) to generate."""
+    def _staying(self, gen_mw: Array, zero_mw: Array, is_on: Array | None) -> Array | None:
+        """(B, N) which plants are asked to be on: what is on at 0 stays on unless less is asked of it."""
+        if is_on is None:
+            return None
+        return is_asked(self.arrays, Setpoint(gen_mw, gen_mw)) | (is_on & (gen_mw >= zero_mw))
+
+    def _zero(self, need_mw: Array, limits: Limits) -> tuple[Array, Array | None]:
+        """(B, N) output that an action of 0 stands for, where stores leave (B, N) to generate, and what is then on."""
         if self.kind == "absolute":
-            return (limits.gen_lo_mw + limits.gen_hi_mw) / 2.0
+            return (limits.gen_lo_mw + limits.gen_hi_mw) / 2.0, None
         limits = self.decided(limits, need_mw)
         gen = self.merit.dispatch(need_mw, limits.gen_lo_mw, limits.gen_hi_mw)
-        if self.redispatch_moves == 0:
-            return gen
-        return self.redispatch.moves(gen, -need_mw, limits, self.redispatch_moves)
+        if self.redispatch_moves > 0:
+            gen = self.redispatch.moves(gen, -need_mw, limits, self.redispatch_moves)
+        return gen, limits.on
 
     def decided(self, limits: Limits, need_mw: Array) -> Limits:
         """The limits once the merit order has decided which plants are on, for (B, N) to be generated."""

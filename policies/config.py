@@ -132,7 +132,7 @@ class TrainConfig:
         if self.ranks > 1 and self.plan != ("gradient",):
             found, allowed = f"{self.ranks} for {', '.join(self.plan)}", "1, or the stage gradient alone"
             raise GridError("train.ranks", found, allowed, "write --stages gradient, or leave out ranks")
-        is_known = isinstance(self.device, str) and re.fullmatch(r"cpu|cuda(:\d{1,2})?", self.device)
+        is_known = isinstance(self.device, str) and re.fullmatch(r"cpu|cuda(:(0|[1-9][0-9]?))?", self.device)
         self._require("device", bool(is_known), "cpu, cuda or cuda:N")
         if self.device != "cpu" and (self.policy == "graph" or self.ranks > 1):
             found = f"{self.device!r} with policy={self.policy!r} and ranks={self.ranks}"

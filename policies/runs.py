@@ -5,6 +5,7 @@ A run is a folder with a ``config.json``. Needs no torch.
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -66,15 +67,28 @@ def check_room(run: Path, overwrite: bool) -> None:
     if not run.is_dir():
         raise GridError(str(run), "a file", "a folder for the run", "choose another --out")
     strangers = sorted(path.name for path in run.iterdir() if path.name not in RUN_FILES and PARTIAL not in path.name)
-    if strangers or not (run / CONFIG).is_file():
-        found = f"a folder with other files ({', '.join(strangers[:3]) or f'no {CONFIG}'})"
+    if strangers or not _is_run(run):
+        found = f"a folder with other files ({', '.join(strangers[:3]) or f'no {CONFIG} of a run'})"
         raise GridError(str(run), found, "a new or empty folder", "choose another --out")
     if not overwrite:
         mend = "choose another --out, go on with it by --resume, or replace it by --overwrite"
         raise GridError(str(run), "a run that exists", "a new or empty folder", mend)
 
 
+def _is_run(folder: Path) -> bool:
+    """Whether the config.json in it is that of a run, of whatever format."""
+    try:
+        content = json.loads((folder / CONFIG).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and {"format", "env", "train"} <= set(content)
+
+
 def make_room(run: Path) -> None:
     """Remove an older run."""
     if (run / CONFIG).is_file():
-        shutil.rmtree(run)
+        for path in run.iterdir():  # the folder stays: it may be a link, or the current one
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()

@@ -197,6 +197,9 @@ class Train(CommonJson):
             problems = [each.replace(action="plan") for each in problems]
             given = {"stages": ("gradient",), **given}
         config = TrainConfig.from_fields(given)
+        if config.policy == "graph" and says_action and not env_config.plans:
+            mend = "leave it out, or take --policy mlp"
+            raise GridError("env.action", repr(env_config.action), "bids or plan, with the policy graph", mend)
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on
         from policies import train

@@ -43,6 +43,24 @@ def test_bids_have_an_entry_for_each_plant_that_stops():
         assert batch_of(action, **config).action_names == ["cheap", "dear", "store"]
 
 
+@pytest.mark.parametrize(("action", "rule"), [("plan", "plan"), ("residual", "merit")])
+def test_an_action_of_0_keeps_on_what_the_rule_keeps_on_at_0_mw(action, rule):
+    grid = Grid("idle")
+    grid.add_source("base", gen_max_mw=10, gen_cost_per_mwh=20)
+    grid.add_source("peak", gen_max_mw=12, gen_cost_per_mwh=60, start_cost=2000, min_down_h=6)
+    grid.add_consumer("town", load_max_mw=18, load_profile="household")
+    for node in ("base", "peak"):
+        grid.add_line(node, "town")
+    costs = []
+    for act in (BASELINES[rule]().act, lambda batch: batch.setpoint(np.zeros((3, 2)))):
+        batch = GridBatch(EnvConfig(grid, action=action, redispatch_moves=0), 3, 0)
+        batch.reset(0)
+        for _ in range(batch.horizon):
+            batch.step_setpoint(act(batch))
+        costs.append(batch.metrics["cost"])
+    np.testing.assert_allclose(costs[0], costs[1], rtol=1e-9)
+
+
 def test_bids_of_0_are_the_plan_and_others_start_and_stop():
     batch, other = batch_of("bids"), batch_of("bids")
     for _ in range(3):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from command_line import CommandLine, separate
-from grid import Episode
+from grid import Episode, GridError
 from policies import find_own_run, find_run, runs
 
 
@@ -36,17 +36,30 @@ def test_overwrite_takes_runs_alone(tmp_path: Path, run: CommandLine) -> None:
 def test_overwrite_clears_an_older_run(tmp_path: Path) -> None:
     old = tmp_path / "old"
     (old / "tensorboard").mkdir(parents=True)
-    (old / "config.json").touch()
+    (old / "config.json").write_text('{"format": "load-balancer-run/1", "env": {}, "train": {}}')
     (old / ".weights.partial-abcd1234.safetensors").touch()  # of a process that was killed
     runs.check_room(old, overwrite=True)
     runs.make_room(old)
-    assert not old.exists()
+    assert not list(old.iterdir())
+
+
+def test_a_folder_whose_config_is_of_something_else_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"a": 1}')
+    with pytest.raises(GridError, match=r"found a folder with other files \(no config.json of a run\)"):
+        runs.check_room(tmp_path, overwrite=True)
 
 
 def test_what_is_refused_leaves_the_older_run(run: CommandLine, trained: Path) -> None:
     words = ("train", "triangle", "--policy", "mlp", "--steps", 1, "--out", trained, "--overwrite")
     assert "found 'cuda:7', while torch sees" in run.fault(*words, "--device", "cuda:7")
+    words = ("train", "triangle", "--start", trained, "--steps", 1, "--out", trained, "--overwrite")
+    assert "allowed: another run than the one that is replaced; choose another --out" in run.fault(*words)
     assert (trained / "weights.safetensors").exists()
+
+
+def test_a_graph_network_moves_away_from_a_plan(run: CommandLine) -> None:
+    fault = run.fault("train", "triangle", "--steps", 1, "--set", "action=residual")
+    assert "found 'residual'; allowed: bids or plan, with the policy graph; leave it out, or take --policy" in fault
 
 
 def test_a_run_explains_itself(run: CommandLine, trained: Path, tmp_path: Path) -> None:

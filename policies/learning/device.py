@@ -25,7 +25,8 @@ def find_device(name: str, problem: Problem) -> torch.device:
     numpy_parts = [*beside_torch(problem), *["plants that start and stop"] * bool(problem.arrays.stoppable.shape[0])]
     if device.type != "cpu" and numpy_parts:
         found = f"{name!r} with {', '.join(numpy_parts)}, for which numpy is needed"
-        raise GridError("train.device", found, WORLD, "train with --device cpu, or in another world")
+        mend = "train with --device cpu, or with --set action=residual in such a world"
+        raise GridError("train.device", found, WORLD, mend)
     return device
 
 

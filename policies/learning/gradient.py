@@ -51,7 +51,7 @@ class GradientLearner:
         worst = torch.topk(total, max(1, round(self.tail_frac * len(total))), largest=False).values
         critic = (values - returns).square().mean()
         if self._is_graph:  # whose rewards are in parts of what there is to gain, so that returns are large
-            critic = critic / returns.var().clamp(min=1.0)
+            critic = critic / returns.var(correction=int(returns.numel() > 1)).clamp(min=1.0)
         loss = OUTSIDE_WEIGHT * outside + CRITIC_WEIGHT * critic - worst.mean() / self.batch.horizon
         yield loss, float(total.detach().mean())
 

@@ -55,6 +55,10 @@ def train(
     budget = Budget(config, started_s=started_s)
     run = Path(out)
     check_room(run, overwrite)
+    begun = None if config.start is None else find_own_run(config.start)
+    if begun is not None and run.exists() and run.samefile(begun):
+        allowed = "another run than the one that is replaced"
+        raise GridError("train.start", repr(config.start), allowed, "choose another --out")
     envs = [env] if isinstance(env, EnvConfig | Problem) else env
     with torch_threads(config.threads):
         if config.start is not None:
