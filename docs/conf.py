@@ -47,6 +47,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_execution_in_temp = True
 nb_output_stderr = "remove"
+suppress_warnings = ["myst-nb.lexer"]  # where tutorials were not run, their language is unknown
 logging.getLogger("traitlets").setLevel(logging.WARNING)  # of the client, which says which notebook it runs
 
 autodoc_default_options = {"members": True, "undoc-members": True}
