@@ -151,7 +151,7 @@ def _limits_of_all_on(arrays: GridArrays, state: State, inputs: Inputs) -> Limit
     if compiled is not None:
         of_state, of_inputs = (state.t, state.gen_mw, state.store_mwh), (inputs.gen_avail_frac, inputs.load_mw)
         mw = compiled.limits(*of_state, *of_inputs, units(arrays, dt_h), dt_h)
-        return Limits(*mw, _outages(arrays, state, inputs))
+        return Limits(mw[0], mw[1], mw[2], mw[3], mw[4], _outages(arrays, state, inputs))
     xp = namespace(state.store_mwh)
     free = xp.where(state.t > 0, 0.0, xp.inf)[:, None]
     rise = state.gen_mw + (arrays.gen_ramp_mw_per_h * dt_h + free)
