@@ -220,7 +220,7 @@ class GridBatch:
             mend = "give one action for each source and storage, in the order of arrays.controllable"
             raise GridError("action", found, f"finite numbers of shape {wanted}", mend)
         day = self.day if self.config.plans else None
-        return self.action_map.setpoint(np.clip(given, -1.0, 1.0), self.limits, self.inputs, day)
+        return self.action_map.setpoint(np.minimum(np.maximum(given, -1.0), 1.0), self.limits, self.inputs, day)
 
     def step(self, actions: Array) -> tuple[Any, Array, bool]:
         """Act with (B, A) actions; see ``step_setpoint``."""
@@ -305,8 +305,9 @@ def view_of(
         day: the plan, if it is observed.
         voltage_pu: (B, N) of the previous step; None: flows are those of DC.
     """
-    idle = action_map.merit_setpoint(now, inputs)
-    idle_flow_mw = flows(action_map.arrays, idle.gen_mw - inputs.load_mw, now.outages)
+    on = action_map.decided(now, inputs.load_mw)
+    idle_mw = action_map.merit.dispatch(inputs.load_mw, on.gen_lo_mw, on.gen_hi_mw)
+    idle_flow_mw = flows(action_map.arrays, idle_mw - inputs.load_mw, now.outages)
     idle_loading = loading(action_map.arrays, idle_flow_mw)
     back_h = state.lockout_h if outage_h is None else outage_h
     if state.lockout_h is not None and outage_h is not None:

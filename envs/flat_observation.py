@@ -139,7 +139,7 @@ class FlatEncoder:
         parts = [
             view.gen_mw[:, self.ramped] / self.ramped_max_mw,
             view.store_mwh[:, self.stores] / self.stores_max_mwh,
-            *([xp.asarray(_lowest_and_highest(view))] * self.sees_voltages),
+            *([xp.asarray(_lowest_and_highest(view))] if self.sees_voltages else []),
             *([_days_on(view, self.plants)] if view.on_h is not None else []),
             view.idle_loading[:, self.limited],
         ]

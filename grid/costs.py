@@ -216,7 +216,8 @@ _WEIGHTS: WeakKeyDictionary[GridArrays, list[tuple[Term, Array, Array]]] = WeakK
 
 def _weights(arrays: GridArrays) -> list[tuple[Term, Array, Array]]:
     """Terms that a step has, with their weights, and those of the square; None where there are none."""
-    if arrays not in _WEIGHTS:
+    kept = _WEIGHTS.get(arrays)
+    if kept is None:
         kept = _WEIGHTS[arrays] = []
         for term in TERMS.values():
             if term.quantity is not None and term.applies(arrays, True):
@@ -224,7 +225,7 @@ def _weights(arrays: GridArrays) -> list[tuple[Term, Array, Array]]:
                 is_curved = curve is not None and bool((curve != 0).any())
                 weight = getattr(arrays, term.weight) if term.weight else None
                 kept.append((term, weight, curve if is_curved else None))
-    return _WEIGHTS[arrays]
+    return kept
 
 
 def step_costs(arrays: GridArrays, prices: Prices, outcome: Outcome, dt_h: float) -> dict[str, Array]:

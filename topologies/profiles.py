@@ -310,6 +310,7 @@ def _autoregress(chance: np.ndarray, memory_h: np.ndarray, dt_h: float) -> np.nd
     noise[0] *= sqrt(12)
     noise[1:] *= width
     carried = np.empty_like(noise[0])
+    keep = np.repeat(keep[None], len(carried), axis=0)  # of one shape with what it multiplies: half the time
     for before, now in pairwise(noise):
-        np.add(now, np.multiply(before, keep, out=carried), out=now)
+        np.add(now, np.multiply(before, keep, carried), now)
     return noise

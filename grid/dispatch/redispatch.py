@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from grid.costs import Prices, marginal_cost_per_mwh
 from grid.namespace import converted, loops, namespace
 from grid.physics import Limits, Outages, flows
 from grid.state import Array
+
+if TYPE_CHECKING:
+    from grid.dispatch.loops import Sources
 
 TOLERANCE_MW = 1e-6
 GAIN_PER_MWH = 1e-6  # a smaller saving is rounding
@@ -63,6 +67,14 @@ class Redispatch:
         """(L, G) the same, line by line."""
         return np.ascontiguousarray(self.reach.T)
 
+    @cached_property
+    def _of_loops(self) -> Sources:
+        """What the compiled loops take of it."""
+        from grid.dispatch.loops import Sources
+
+        of_sources = self.cost, self.curve, self.part, self.parts, self.reach, self._reach_by_line
+        return Sources(self.sources, self.lines, self.capacity_mw, *of_sources, self.overload_per_mwh)
+
     def convert(self, asarray: Callable[[np.ndarray], Array], arrays: GridArrays) -> Redispatch:
         """The same moves with every array passed through ``asarray`` (say, to torch tensors), as in ``arrays``."""
         return converted(self, asarray, reach=asarray(self.reach), arrays=arrays)
@@ -88,25 +100,15 @@ class Redispatch:
         compiled = loops(gen_mw, __package__)
         if compiled is None:
             return self._moves(gen_mw, flow_mw, limits, count)
-        intact = np.ones(len(gen_mw), bool) if limits.outages is None else limits.outages.in_service.all(1)
-        if not intact.all():
-            gen_mw = self._moves(gen_mw, flow_mw, limits, count, ~intact)
+        rows = np.arange(len(gen_mw))
+        if limits.outages is not None:
+            intact = limits.outages.in_service.all(1)
+            rows = rows[intact]
+            if len(rows) < len(gen_mw):
+                gen_mw = self._moves(gen_mw, flow_mw, limits, count, ~intact)
         gen_mw = gen_mw.copy()
-        of_sources = compiled.Sources(
-            self.sources,
-            self.lines,
-            self.capacity_mw,
-            self.cost,
-            self.curve,
-            self.part,
-            self.parts,
-            self.reach,
-            self._reach_by_line,
-            self.overload_per_mwh,
-        )
         how = compiled.Numbers(count, MOST_SOURCES, TOLERANCE_MW, GAIN_PER_MWH, TIE_PER_MWH)
-        rows = np.flatnonzero(intact)
-        compiled.moves(gen_mw, limits.gen_lo_mw, limits.gen_hi_mw, flow_mw, rows, of_sources, how)
+        compiled.moves(gen_mw, limits.gen_lo_mw, limits.gen_hi_mw, flow_mw, rows, self._of_loops, how)
         return gen_mw
 
     def _moves(self, gen_mw: Array, flow_mw: Array, limits: Limits, count: int, where: Array = None) -> Array:

@@ -17,10 +17,16 @@ TINY_MW = 1e-30  # as in grid.physics.balance
 
 
 @compiled_exactly
+def _units(u: Array) -> Units:
+    """Of a grid, by their names."""
+    return Units(u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12])
+
+
+@compiled_exactly
 def limits(
-    t: Array, gen_mw: Array, store_mwh: Array, avail_frac: Array, load_mw: Array, of: Units, dt_h: float
-) -> tuple[Array, ...]:
-    """Limits of the units, (B, N) each, as ``grid.physics.step.Limits`` has them.
+    t: Array, gen_mw: Array, store_mwh: Array, avail_frac: Array, load_mw: Array, table: Array, dt_h: float
+) -> Array:
+    """(5, B, N) limits of the units, as ``grid.physics.step.Limits`` has them.
 
     Args:
         t: (B,) steps done.
@@ -28,13 +34,12 @@ def limits(
         store_mwh: (B, N).
         avail_frac: (B, N).
         load_mw: (B, N).
-        of: the grid.
+        table: (U, N) the grid's units.
         dt_h: length of the step.
     """
-    shape = gen_mw.shape
-    lo, hi, store_lo, store_hi, stored = (
-        np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape)
-    )  # fmt: skip
+    shape, of = gen_mw.shape, _units(table)
+    out = np.empty((5, shape[0], shape[1]))
+    lo, hi, store_lo, store_hi, stored = out[0], out[1], out[2], out[3], out[4]
     for row in range(shape[0]):
         free = 0.0 if t[row] > 0 else np.inf
         for n in range(shape[1]):
@@ -50,7 +55,7 @@ def limits(
             store_lo[row, n] = -min(of.charge_max_mw[n], room_mw)
             left_mw = max(left - least, 0.0) * of.discharge_eff_frac[n] / dt_h
             store_hi[row, n] = min(of.discharge_max_mw[n], left_mw)
-    return lo, hi, store_lo, store_hi, stored
+    return out
 
 
 @compiled_exactly
@@ -135,32 +140,24 @@ def _by_part(part: Array, order: Array, ends: Array) -> None:
     ends[parts - 1] = part.shape[0]
 
 
-class Bounds(NamedTuple):
-    """Of a step, (B, N) each: as ``grid.physics.step.Limits`` has them."""
-
-    gen_lo_mw: Array
-    gen_hi_mw: Array
-    store_lo_mw: Array
-    store_hi_mw: Array
-    store_mwh: Array
-
-
 @compiled_exactly
 def dispatch(
-    gen_mw: Array, store_mw: Array, within: Bounds, load_mw: Array, part: Array, split: Array, cell: Array,
-    controllable: Array, tiers: Array, of: Units, dt_h: float,
+    gen_mw: Array, store_mw: Array, gen_lo_mw: Array, gen_hi_mw: Array, store_lo_mw: Array, store_hi_mw: Array,
+    store_mwh: Array, load_mw: Array, part: Array, split: Array, cell: Array, controllable: Array, tiers: Array,
+    table: Array, dt_h: float,
 ) -> tuple[Array, Array, Array]:  # fmt: skip
     """Cut what is asked to the limits and balance it, in every connected part.
 
     Args:
-        gen_mw: (B, N) asked, and so store_mw, load_mw.
-        within: the limits.
+        gen_mw: (B, N) asked, and so store_mw.
+        gen_lo_mw: (B, N) as ``grid.physics.step.Limits`` has it, and so gen_hi_mw, store_lo_mw, store_hi_mw, store_mwh.
+        load_mw: (B, N).
         part: (N,) of the nodes.
-        split: (B,) row in ``cell`` of the envs whose grid has split, -1 of the others.
+        split: (B,) row in ``cell`` of the envs whose grid has split, -1 of the others; empty where none has.
         cell: (b, N) their parts.
         controllable: (A,) nodes.
         tiers: (K, N) demand by its price.
-        of: the grid.
+        table: (U, N) the grid's units.
         dt_h: length of the step.
 
     Returns:
@@ -168,6 +165,7 @@ def dispatch(
         moved; (B, A) asked minus feasible.
     """
     size, count = load_mw.shape
+    of = _units(table)
     out, moved, clipped = np.zeros((8, size, count)), np.zeros(size), np.empty((size, controllable.shape[0]))
     order, ends, own_order, own_ends = (
         np.empty(count, np.intp), np.empty(count, np.intp), np.empty(count, np.intp), np.empty(count, np.intp)
@@ -178,17 +176,17 @@ def dispatch(
         do = Part(out[0, row], out[1, row], out[2, row], out[3, row], out[4, row], served, lo, hi, room)
         curtailed, injection, store = out[5, row], out[6, row], out[7, row]
         for n in range(count):
-            plan = min(max(gen_mw[row, n], within.gen_lo_mw[row, n]), within.gen_hi_mw[row, n])
-            give = min(max(store_mw[row, n], within.store_lo_mw[row, n]), within.store_hi_mw[row, n])
+            plan = min(max(gen_mw[row, n], gen_lo_mw[row, n]), gen_hi_mw[row, n])
+            give = min(max(store_mw[row, n], store_lo_mw[row, n]), store_hi_mw[row, n])
             room[n] = gen_mw[row, n] + store_mw[row, n] - (plan + give)
-            lo[n], hi[n], do.gen[n] = within.gen_lo_mw[row, n], within.gen_hi_mw[row, n], plan
+            lo[n], hi[n], do.gen[n] = gen_lo_mw[row, n], gen_hi_mw[row, n], plan
             if of.flex_max_frac[n] > 0:
                 lo[n], hi[n], do.gen[n], curtailed[n] = 0.0, 0.0, 0.0, plan
             do.charge[n], do.discharge[n] = max(-give, 0.0), max(give, 0.0)
             served[n] = load_mw[row, n] - curtailed[n]
         for k in range(controllable.shape[0]):
             clipped[row, k] = room[controllable[k]]
-        if split[row] >= 0:
+        if split.shape[0] and split[row] >= 0:
             _by_part(cell[split[row]], own_order, own_ends)
             moved[row] = _balance(own_order, own_ends, do, of.gen_reserve_frac, tiers)
         else:
@@ -196,7 +194,7 @@ def dispatch(
         for n in range(count):
             injection[n] = do.gen[n] - do.spill[n] + do.discharge[n] - do.charge[n] - (served[n] - do.shed[n])
             gain_mw = of.charge_eff_frac[n] * do.charge[n] - do.discharge[n] / of.discharge_eff_frac[n]
-            store[n] = within.store_mwh[row, n] + gain_mw * dt_h
+            store[n] = store_mwh[row, n] + gain_mw * dt_h
     return out, moved, clipped
 
 

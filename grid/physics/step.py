@@ -214,11 +214,11 @@ def place(
     """Stages 2 and 3: cut what is asked to the limits, and balance it in every connected part."""
     compiled = loops(inputs.load_mw, __package__)
     if compiled is not None and setpoint.shed_mw is None and setpoint.spill_mw is None:
-        within = compiled.Bounds(now.gen_lo_mw, now.gen_hi_mw, now.store_lo_mw, now.store_hi_mw, now.store_mwh)
+        within = now.gen_lo_mw, now.gen_hi_mw, now.store_lo_mw, now.store_hi_mw, now.store_mwh
         where = arrays.part, *parts(outages, len(inputs.load_mw))
         of_grid = arrays.controllable, arrays.shed_tiers, units(arrays, inputs.dt_h), inputs.dt_h
         asked = np.ascontiguousarray(setpoint.gen_mw), np.ascontiguousarray(setpoint.store_mw)
-        out, moved_mw, clipped_mw = compiled.dispatch(*asked, within, inputs.load_mw, *where, *of_grid)
+        out, moved_mw, clipped_mw = compiled.dispatch(*asked, *within, inputs.load_mw, *where, *of_grid)
         return Placed(Dispatch(*out[:6]), out[6], moved_mw, clipped_mw, out[7])
     plan = cut(arrays, setpoint, now, inputs)
     load_mw = inputs.load_mw - plan.curtailed_mw
