@@ -22,6 +22,7 @@ from envs.rendering.style import clock, days, literal, number, percent, time_tic
 from envs.rendering.video import Clip, seconds_per_step, write_animation
 from episodes import first_steps, make_episode
 from grid.errors import GridError
+from slow_cases import slow
 
 SMALL = (640, 400)
 
@@ -209,7 +210,7 @@ def test_results_are_revealed_from_left_to_right(episode):
 # --- files
 
 
-@pytest.mark.parametrize(("draw", "steps"), [(grid_state, 48), (sim_results, 8)])
+@pytest.mark.parametrize(("draw", "steps"), [(sim_results, 8), *slow((grid_state, 48))])
 def test_a_gif_has_the_frames_the_length_and_the_size_it_should(draw, steps, tmp_path):
     made, calls = make_episode(14, steps), []
     path = draw(made, tmp_path / "out.gif", progress=lambda done, total: calls.append((done, total)))

@@ -91,6 +91,7 @@ def test_with_absolute_actions_the_cpu_waits_for_no_step(stage):
     assert asked[0] == asked[1] > 0
 
 
+@pytest.mark.slow
 def test_training_on_a_device_improves_and_its_agent_runs_on_the_cpu(tmp_path):
     sizes = {"steps": 360, "n_envs": 10, "batch_size": 60, "width": 16}
     config = TrainConfig(policy="mlp", stages=("gradient", "ppo"), gradient_learning_rate=1e-2, **sizes)
@@ -119,8 +120,8 @@ def test_a_world_that_needs_numpy_is_refused(env, found):
         find_device("cuda", Problem.of(EnvConfig(**env)))
     assert str(caught.value) == (
         f"train.device: found 'cuda' with {found}, for which numpy is needed; allowed: actions that are absolute or "
-        "residual, DC power flow, lines that stay in service, and plants that stay on; train with --device cpu, or in "
-        "another world"
+        "residual, DC power flow, lines that stay in service, and plants that stay on; train with --device cpu, or with "
+        "--set action=residual in such a world"
     )
 
 
