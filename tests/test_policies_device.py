@@ -120,8 +120,8 @@ def test_a_world_that_needs_numpy_is_refused(env, found):
         find_device("cuda", Problem.of(EnvConfig(**env)))
     assert str(caught.value) == (
         f"train.device: found 'cuda' with {found}, for which numpy is needed; allowed: actions that are absolute or "
-        "residual, DC power flow, lines that stay in service, and plants that stay on; train with --device cpu, or with "
-        "--set action=residual in such a world"
+        "residual, DC power flow, lines that stay in service, and plants that stay on; train with --device cpu, or "
+        "with --set action=residual in such a world"
     )
 
 
