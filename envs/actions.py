@@ -81,8 +81,8 @@ class ActionMap:
             store, need = compiled.stores(actions, self.unit, *of_stores, inputs.load_mw)
             zero, is_on = self._zero(need, limits)
             gen = compiled.outputs(actions, self.unit, lo, hi, zero)
-            return Setpoint(gen, store, on=self._staying(gen, zero, is_on))
-        a = xp.concat([actions, xp.zeros_like(actions[:, :1])], axis=1)[:, self.unit]
+            return Setpoint(gen, store, on=self._staying(actions, gen, is_on))
+        a = self._at_nodes(actions)
         up, down = xp.maximum(a, 0.0), xp.minimum(a, 0.0)
         store = up * arrays.discharge_max_mw + down * arrays.charge_max_mw
         if self.kind == "plan":
@@ -92,12 +92,12 @@ class ActionMap:
                 down = xp.where(arrays.flex_max_frac > 0, xp.minimum(down + CUT_FROM, 0.0) / (1 - CUT_FROM), down)
             rise, fall = limits.store_hi_mw - plan.store_mw, plan.store_mw - limits.store_lo_mw
             gen = plan.gen_mw + up * (hi - plan.gen_mw) + down * (plan.gen_mw - lo)
-            on = self._staying(gen, plan.gen_mw, plan.on)
+            on = self._staying(actions, gen, plan.on)
             return Setpoint(gen, plan.store_mw + up * rise + down * fall, on=on)
         feasible = xp.minimum(xp.maximum(store, limits.store_lo_mw), limits.store_hi_mw)
         zero, is_on = self._zero(inputs.load_mw - feasible, limits)
         gen = zero + up * (hi - zero) + down * (zero - lo)
-        return Setpoint(gen, store, on=self._staying(gen, zero, is_on))
+        return Setpoint(gen, store, on=self._staying(actions, gen, is_on))
 
     def actions(self, setpoint: Setpoint, limits: Limits, inputs: Inputs, day: Day | None = None) -> Array:
         """The actions (B, A) that ask for a setpoint within the limits: the inverse of ``setpoint``.
@@ -146,11 +146,16 @@ class ActionMap:
         shift = namespace(shift).concat([shift[:, :units], shift[:, units:] / MOST_SHIFT_FRAC], axis=1)
         return clear(cast("Day", day), shift, limits, inputs)
 
-    def _staying(self, gen_mw: Array, zero_mw: Array, is_on: Array | None) -> Array | None:
-        """(B, N) which plants are asked to be on: what is on at 0 stays on unless less is asked of it."""
+    def _at_nodes(self, actions: Array) -> Array:
+        """(B, N) the action of each node, 0 where it has none."""
+        xp = namespace(actions)
+        return xp.concat([actions, xp.zeros_like(actions[:, :1])], axis=1)[:, self.unit]
+
+    def _staying(self, actions: Array, gen_mw: Array, is_on: Array | None) -> Array | None:
+        """(B, N) which plants are asked to be on: what is on at the action 0 stays on, also at 0 MW, down to −½."""
         if is_on is None:
             return None
-        return is_asked(self.arrays, Setpoint(gen_mw, gen_mw)) | (is_on & (gen_mw >= zero_mw))
+        return is_asked(self.arrays, Setpoint(gen_mw, gen_mw)) | (is_on & (self._at_nodes(actions) >= -0.5))
 
     def _zero(self, need_mw: Array, limits: Limits) -> tuple[Array, Array | None]:
         """(B, N) output that an action of 0 stands for, where stores leave (B, N) to generate, and what is then on."""

@@ -59,6 +59,12 @@ def test_an_action_of_0_keeps_on_what_the_rule_keeps_on_at_0_mw(action, rule):
             batch.step_setpoint(act(batch))
         costs.append(batch.metrics["cost"])
     np.testing.assert_allclose(costs[0], costs[1], rtol=1e-9)
+    batch.reset(0)
+    for _ in range(batch.horizon):
+        idle, less, least = (batch.setpoint(np.full((3, 2), asked)).on[:, 1] for asked in (0.0, -0.4, -1.0))
+        assert (less >= idle).all()
+        assert not least.any()
+        batch.step(np.zeros((3, 2)))
 
 
 def test_bids_of_0_are_the_plan_and_others_start_and_stop():
