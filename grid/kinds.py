@@ -46,7 +46,8 @@ class Column:
     def row(self) -> dict[str, Any]:
         """The column as tables show it; the default is a number, "unlimited", or None where the meaning says it."""
         finite = self.default is not None and isfinite(self.default)
-        default = self.default if finite else "unlimited" if self.default in (inf, -inf) else None
+        says_it = self.default not in (inf, -inf) or "absent:" in self.meaning
+        default = self.default if finite else None if says_it else "unlimited"
         shown = {"name": self.name, "table": self.table, "unit": self.unit, "default": default}
         return shown | {"allowed": self.allowed, "meaning": self.meaning, "required_for": list(self.required_for)}
 

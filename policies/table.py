@@ -202,14 +202,14 @@ def _cells(row: Row) -> tuple[str, ...]:
     """The texts of a row of the table."""
     return (
         row.name,
-        f"{row.cost.mean:,.{0 if row.cost.mean >= 100 else 3}f}",
+        f"{row.cost.mean:z,.{0 if row.cost.mean >= 100 else 3}f}",
         _spread(percent(row.gap_frac)),
         "-" if row.score is None else _spread(row.score),
-        f"{row.unserved_mwh:.1f}",
-        f"{row.curtailed_mwh:.1f}",
-        f"{row.overload_mwh:.1f}",
+        f"{row.unserved_mwh:z.1f}",
+        f"{row.curtailed_mwh:z.1f}",
+        f"{row.overload_mwh:z.1f}",
         f"{1e3 * row.decision_s:.3f}",
-        f"{100 * row.worst_gap_frac:.0f} (#{row.worst_episode})",
+        f"{100 * row.worst_gap_frac:z.0f} (#{row.worst_episode})",
     )
 
 
@@ -217,19 +217,19 @@ def _figure_cells(row: Row) -> tuple[str, ...]:
     """The texts of a row of the table of figures."""
     found = row.figures
     digits = 0 if row.cost.mean >= 100 else 3
-    costs = [f"{cost + 0.0:,.{digits}f}" for cost in (found.operating_cost, found.settlement)]
+    costs = [f"{cost:z,.{digits}f}" for cost in (found.operating_cost, found.settlement)]
     return (
         row.name,
         *costs,
-        f"{found.renewable_curtailed_mwh:.1f}",
+        f"{found.renewable_curtailed_mwh:z.1f}",
         "-" if found.renewable_frac is None else f"{100 * found.renewable_frac:.1f}",
         f"{found.co2_t:,.1f}",
         "-" if found.store_cycles is None else f"{found.store_cycles:.2f}",
-        "-" if found.store_cycles is None else f"{found.store_loss_mwh + 0.0:.1f}",
+        "-" if found.store_cycles is None else f"{found.store_loss_mwh:z.1f}",
     )
 
 
 def _spread(figure: Interval, digits: int | None = None) -> str:
     values = figure.mean, figure.low, figure.high
-    mean, low, high = (f"{v:,.{(0 if abs(v) >= 100 else 1) if digits is None else digits}f}" for v in values)
+    mean, low, high = (f"{v:z,.{(0 if abs(v) >= 100 else 1) if digits is None else digits}f}" for v in values)
     return f"{mean} [{low}, {high}]"

@@ -17,13 +17,17 @@ COST = "validation_cost_frac"
 
 
 def stages_reached(run: Path) -> list[str]:
-    """A table of what each stage of a run has reached."""
+    """A table of what each stage of a run has reached, and which stages the budget left out."""
+    from policies import TrainConfig
     from policies.learning import read_curve, what_stages_reached
 
     rows = [
         (stage["stage"], f"{stage['steps']:,.0f}", console.duration(stage["elapsed_s"]), f"{stage[COST]:.4f}")
         for stage in what_stages_reached(read_curve(run))
     ]
+    plan = TrainConfig.from_fields(json.loads((run / "config.json").read_text("utf-8"))["train"]).plan
+    begun = [row[0] for row in rows]
+    rows += [(stage, "-", "-", "no update") for stage in plan if stage not in begun]
     return console.table(("stage", "steps", "time", "cost / reference"), rows)
 
 
