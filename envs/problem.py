@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SPLIT_CODES = {"train": 0, "test": 1, "scale": 2, "all": 3}  # streams of random numbers that share nothing
 
-SAFE_SIGMAS = 1.5  # of a flow's error at gate closure, that plans keep free on lines that trip
+SAFE_SIGMAS = 1.0  # of a flow's error at gate closure, that plans keep free on lines that trip
 LEAST_CAPACITY = 0.8  # share of a line's capacity that they use in any case
 TRIP_FACTOR = 1.5  # price of an overload in plans, where lines trip, as a multiple of the dearest demand
 
