@@ -36,7 +36,7 @@ docs: $(VENV)/.dev
 	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
 	@echo 'docs/_build/html/index.html'
 
-wheel: $(VENV)/.dev
+wheel: $(VENV)/.made
 	bash .ci/check-wheel $(BIN)/python
 
 # pytest ends with 5 when no test is marked slow

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # read when numpy and torch are imported
@@ -15,17 +17,30 @@ import pytest  # noqa: E402 - after the threads are set
 from command_line import CommandLine  # noqa: E402 - likewise
 from scripts.cli import main  # noqa: E402 - likewise
 
-READERS, IN_AC = "test_topologies", "test_topologies_ac"
+READERS = "test_topologies"
+WITH_STEPS = tuple(f"{READERS}_{name}" for name in ("ac", "bundled", "grid2op"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep what the imports made out of garbage collection: to look through torch and its like takes half a second."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)  # when those that are marked slow are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the readers into the middle, where the second of two workers begins: they plan no day.
 
-    So the first one alone compiles the plan and AC power flow, for the pages of the documentation; else both would.
+    So the first one alone compiles the step, the plan and AC power flow, for the pages of the documentation; else both
+    would.
     """
     readers = [item for item in items if item.path.name.startswith(READERS)]
-    readers.sort(key=lambda item: item.path.name.startswith(IN_AC))
+    readers.sort(key=lambda item: item.path.name.startswith(WITH_STEPS))
     others = [item for item in items if not item.path.name.startswith(READERS)]
     half = min(len(items) // 2, len(others))
     items[:] = [*others[:half], *readers, *others[half:]]

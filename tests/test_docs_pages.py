@@ -60,6 +60,8 @@ def command(line: str) -> list[str]:
         words.append("--overwrite")
         if not {"--set", "--config"} & set(words):
             words += ["--set", "n_envs=4"]
+        if not {"--steps", "--config"} & set(words):
+            words += ["--steps", "150"]
     if name == "evaluate" and "--episodes" not in words:
         words += ["--episodes", "2"]
     if name == "render":

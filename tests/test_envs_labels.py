@@ -14,6 +14,7 @@ from envs.rendering import GridStateRenderer
 from envs.rendering.canvas import Canvas, text_width
 from envs.rendering.style import VERMILION, both_ends, loading_percent
 from episodes import make_episode
+from slow_cases import slow
 from topologies import names
 
 
@@ -45,7 +46,7 @@ def written(monkeypatch):
 
 
 @pytest.mark.parametrize("positions", [True, False])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, *slow(1)])
 @pytest.mark.parametrize("nodes", [14, 23, 40])
 def test_labels_cover_neither_each_other_nor_nodes(nodes, seed, positions):
     made = make_episode(nodes, 2, seed, positions=positions)

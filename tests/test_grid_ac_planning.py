@@ -13,6 +13,7 @@ from grid.physics import ac_flow
 from grid.planning import Correction, Programme, ac_reference, optimum
 from policies.baselines import BASELINES
 from policies.rollout import rollout
+from slow_cases import slow
 from topologies import load
 
 
@@ -49,7 +50,7 @@ def test_planners_that_know_the_last_solution_overload_less_and_cost_less(name):
     assert corrected["balancing"] < 0.5 * plain["balancing"]  # losses are planned for
 
 
-@pytest.mark.parametrize("topology", ["classic", "case14"])
+@pytest.mark.parametrize("topology", ["classic", *slow("case14")])
 def test_the_reference_is_cheaper_than_policies_and_than_the_schedule_of_dc(topology):
     batch = GridBatch(EnvConfig(topology=topology, flow="ac", horizon=24, split="train"), 3, 5)
     batch.reset(5)

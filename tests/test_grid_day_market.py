@@ -17,6 +17,7 @@ from grid.planning.day import clear
 from grid.planning.day.clearing import MOVES, offers
 from grid.planning.day.constants import constants_of
 from grid.planning.day.market import LEAST_RISE, dispatch, relieve, share
+from slow_cases import slow
 
 
 @st.composite
@@ -115,7 +116,7 @@ def market_of(batch):
     return c, load @ c.part, c.offset - load @ c.flow
 
 
-TOPOLOGIES = ["case14", "gen:30:4", "gen:24:9", "gen:40:90006", "gen:100:71021", "case118"]
+TOPOLOGIES = ["case14", "gen:30:4", "gen:24:9", "gen:40:90006", *slow("gen:100:71021", "case118")]
 
 
 @pytest.mark.parametrize("topology", TOPOLOGIES)

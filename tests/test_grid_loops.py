@@ -9,6 +9,7 @@ from hypothesis import given
 
 from envs import EnvConfig, GridBatch
 from grid import GridError
+from slow_cases import slow
 from strategies import CHECKED, SEEDS, grids
 
 WORLDS = {
@@ -46,7 +47,7 @@ def same(compiled, plain, atol):
 
 @pytest.mark.parametrize("action", ["residual", "absolute"])
 @pytest.mark.parametrize("world", WORLDS)
-@pytest.mark.parametrize("topology", ["classic", "case118", "gen:70:11"])
+@pytest.mark.parametrize("topology", ["classic", "gen:70:11", *slow("case118")])
 def test_an_episode_is_the_same_with_and_without_compiled_loops(topology, world, action):
     config = EnvConfig(topology=topology, action=action, horizon=6, **WORLDS[world])
     compiled = walk(config, 3)

@@ -8,7 +8,7 @@ from grid.planning.optimum import optimum
 from slow_cases import slow
 
 
-@pytest.mark.parametrize("topology", ["classic", "case14", *slow("triangle")])
+@pytest.mark.parametrize("topology", ["classic", *slow("case14", "triangle")])
 def test_pypsa_agrees(topology):
     pytest.importorskip("pypsa")
     from scripts.benchmarks.peers import pypsa_cost

@@ -9,6 +9,7 @@ from scipy.sparse import block_array, csr_array, eye_array
 from grid import Grid, Inputs, Prices, linear_cost_per_mwh
 from grid.planning import Programme
 from grid.planning.security import may_fail
+from slow_cases import slow
 from topologies import load
 
 
@@ -53,7 +54,7 @@ def least_cost(grid, arrays, load_mw, avail_frac, risk):
     return found.fun
 
 
-@pytest.mark.parametrize("topology", ["case14", "gen:12:5", "gen:24:9"])
+@pytest.mark.parametrize("topology", ["case14", "gen:12:5", *slow("gen:24:9")])
 @pytest.mark.parametrize("share", [1.0, 0.01])
 def test_limits_added_as_plans_break_them_cost_what_all_of_them_cost(topology, share):
     grid = load(topology)

@@ -139,7 +139,7 @@ def test_what_the_step_does_with_a_schedule_costs_what_it_says():
 
 
 @pytest.mark.parametrize(
-    ("topology", "seed"), [("thermal:triangle", 0), ("thermal:gen:12:5", 2), *slow(("thermal:classic", 1))]
+    ("topology", "seed"), [("thermal:triangle", 0), *slow(("thermal:gen:12:5", 2), ("thermal:classic", 1))]
 )
 def test_pypsa_agrees(topology, seed):
     pytest.importorskip("pypsa")

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import networkx as nx
@@ -44,7 +45,12 @@ def package_of(path: str) -> list[str]:
     return list(Path(path).with_suffix("").parts)[:-1]
 
 
-def imports(source: str, package: list[str]) -> list[tuple[str, bool]]:
+@cache
+def tree(path: str) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+def imports(source: str | ast.AST, package: list[str]) -> list[tuple[str, bool]]:
     """Each imported module by its full name, and whether the import is inside a function or for type checkers only."""
     found: list[tuple[str, bool]] = []
 
@@ -67,12 +73,13 @@ def imports(source: str, package: list[str]) -> list[tuple[str, bool]]:
         for child in ast.iter_child_nodes(node):
             visit(child, inner)
 
-    visit(ast.parse(source), lazy=False)
+    visit(ast.parse(source) if isinstance(source, str) else source, lazy=False)
     return found
 
 
+@cache
 def imports_of(path: str) -> list[tuple[str, bool]]:
-    return imports((ROOT / path).read_text(encoding="utf-8"), package_of(path))
+    return imports(tree(path), package_of(path))
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -107,13 +114,15 @@ class S:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("path", MODULES)
-def test_imports_only_go_right(path):
-    layer = path.split("/")[0]
-    forbidden = LAYERS[: LAYERS.index(layer)]
-    tops = {name.partition(".")[0]: name for name, _ in imports_of(path)}
-    assert not [name for top, name in tops.items() if top in forbidden]
-    assert "tests" not in tops
+def test_imports_only_go_right():
+    forbidden = {layer: {*LAYERS[:place], "tests"} for place, layer in enumerate(LAYERS)}
+    wrong = [
+        (path, name)
+        for path in MODULES
+        for name, _ in imports_of(path)
+        if name.partition(".")[0] in forbidden[path.split("/")[0]]
+    ]
+    assert wrong == []
 
 
 NAMED = {path[:-3].removesuffix("/__init__").replace("/", "."): path for path in MODULES}
@@ -126,7 +135,7 @@ def needed(module: str, path: str) -> set[str]:
     A module always runs after the faces of the rooms it is in, so those do not count.
     """
     found = set()
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -157,7 +166,7 @@ FACES = {".".join(Path(path).parts[:-1]): path for path in MODULES if path.endsw
 def reached_past(path: str) -> list[str]:
     """What a file imports from a room that it is not in, other than what the room's face names."""
     found, own = [], ".".join(package_of(path))
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             found += [a.name for a in node.names if a.name.split(".")[0] in LAYERS and a.name not in FACES]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in LAYERS:
@@ -170,31 +179,29 @@ def reached_past(path: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES)
-def test_nobody_reaches_past_the_face_of_a_room(path):
-    assert reached_past(path) == []
+def test_nobody_reaches_past_the_face_of_a_room():
+    assert [(path, name) for path in MODULES for name in reached_past(path)] == []
 
 
-@pytest.mark.parametrize("room", sorted(set(FACES) - {"topologies.data"}))
-def test_a_face_says_in_a_few_lines_what_the_room_is_for(room):
-    said = ast.get_docstring(ast.parse((ROOT / FACES[room]).read_text(encoding="utf-8"))) or ""
-    assert 1 <= len(said.splitlines()) <= 8
+def test_a_face_says_in_a_few_lines_what_the_room_is_for():
+    said = {room: ast.get_docstring(tree(path)) or "" for room, path in FACES.items() if room != "topologies.data"}
+    assert [room for room, text in said.items() if not 1 <= len(text.splitlines()) <= 8] == []
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.split("/")[0] in ALLOWED])
-def test_the_lower_packages_need_only_what_they_declare(path):
-    layer = path.split("/")[0]
-    known = ALLOWED[layer] | OF_EXTRAS.get(path, set()) | set(LAYERS) | set(sys.stdlib_module_names)
-    tops = {name.partition(".")[0] for name, _ in imports_of(path)}
-    assert tops <= known
-    if not path.startswith("envs/rendering/"):
-        assert not tops & {"matplotlib", "PIL", "imageio_ffmpeg"}
+def test_the_lower_packages_need_only_what_they_declare():
+    shared, pictures = set(LAYERS) | set(sys.stdlib_module_names), {"matplotlib", "PIL", "imageio_ffmpeg"}
+    for path in MODULES:
+        layer = path.split("/")[0]
+        if layer in ALLOWED:
+            known = ALLOWED[layer] | OF_EXTRAS.get(path, set()) | shared
+            known -= set() if path.startswith("envs/rendering/") else pictures
+            assert {name.partition(".")[0] for name, _ in imports_of(path)} <= known, path
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.startswith("scripts/")])
-def test_scripts_load_learning_and_pictures_only_when_they_need_them(path):
-    eager = {name.partition(".")[0] for name, lazy in imports_of(path) if not lazy}
-    assert not eager & (LEARNING | {"matplotlib", "imageio_ffmpeg"})
+def test_scripts_load_learning_and_pictures_only_when_they_need_them():
+    heavy = LEARNING | {"matplotlib", "imageio_ffmpeg"}
+    eager = {(path, name.partition(".")[0]) for path in MODULES for name, lazy in imports_of(path) if not lazy}
+    assert not [(path, top) for path, top in eager if path.startswith("scripts/") and top in heavy]
 
 
 def test_nothing_needs_the_extra_for_profiles_to_be_imported():
@@ -226,15 +233,20 @@ def test_import_policies_loads_no_torch():
     assert not loaded_by("import policies") & LEARNING
 
 
-@pytest.mark.parametrize("words", ["inspect triangle", "convert triangle a.json", "topologies", "columns", "tasks"])
-def test_commands_that_step_little_load_no_compiler_and_no_more_of_scipy_than_they_need(words, tmp_path):
-    code = "import sys; from scripts.cli import main; assert main(sys.argv[1:]) == 0; print(*sys.modules)"
-    command = [sys.executable, "-c", code, *words.split()]
+@pytest.mark.parametrize(
+    "lines", [("inspect triangle",), ("convert triangle a.json", "topologies", "columns", "tasks")]
+)
+def test_commands_that_step_little_load_no_compiler_and_no_more_of_scipy_than_they_need(lines, tmp_path):
+    code = (
+        "import sys; from scripts.cli import main; assert not any(main(line.split()) for line in sys.argv[1:]);"
+        "print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", code, *lines]
     done = subprocess.run(
         command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, cwd=tmp_path
     )
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert ("scipy.sparse" in loaded) == words.startswith("inspect")  # which compiles a grid
+    assert ("scipy.sparse" in loaded) == (lines == ("inspect triangle",))  # which compiles a grid
     assert not loaded & {"scipy.spatial", "scipy.special", "highspy", "matplotlib", "pandas", *LEARNING}
 
 

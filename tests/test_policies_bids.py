@@ -10,6 +10,7 @@ from envs import EnvConfig, GridBatch, LoadBalancer
 from policies import GraphActorCriticPolicy, GraphExtractor, make_vec_env
 from policies.baselines import Merit, Plan
 from policies.measuring import run
+from slow_cases import slow
 
 SETTINGS = {
     PPO: {"n_steps": 4, "batch_size": 4, "n_epochs": 1},
@@ -63,7 +64,7 @@ def test_a_single_env_will_do(algorithm):
 
 
 @ALGORITHMS
-@pytest.mark.parametrize(("policy", "observation"), [("MlpPolicy", "flat"), ("MultiInputPolicy", "graph")])
+@pytest.mark.parametrize(("policy", "observation"), [("MlpPolicy", "flat"), *slow(("MultiInputPolicy", "graph"))])
 def test_before_it_learns_it_scores_what_the_plan_scores(algorithm, policy, observation):
     """To a tenth of a point; at most 0.002 were found for PPO and A2C, and 0.025 for SAC, on two grids and 3 seeds."""
     env = make_vec_env(topology="case14", action="bids", observation=observation, n_envs=2)

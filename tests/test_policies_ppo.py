@@ -226,7 +226,7 @@ def test_a_budget_of_both_ends_with_the_first():
 
 
 def test_an_agent_acts_in_the_evaluation_and_training_pays(tmp_path):
-    config = TrainConfig(policy="mlp", steps=24 * 32 * 20, n_envs=32, threads=1)
+    config = TrainConfig(policy="mlp", steps=24 * 32 * 12, n_envs=32, threads=1)
     env_config = EnvConfig(topology=congested_grid(), horizon=24)
     agent = train(env_config, config, tmp_path / "run")
     rows = evaluate([agent, "redispatch"], agent.env_config, episodes=20)

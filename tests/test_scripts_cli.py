@@ -15,6 +15,7 @@ import pytest
 from command_line import ROOT, CommandLine, separate
 from grid import Grid
 from scripts.cli import COMMANDS, main
+from slow_cases import slow
 from topologies.formats import WRITERS
 
 Graph = dict[str, Any]
@@ -257,7 +258,7 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-@pytest.mark.parametrize("line", ["", "--version", "topologies", "topologies --json", "inspect --help"])
+@pytest.mark.parametrize("line", ["", "topologies", *slow("--version", "topologies --json", "inspect --help")])
 def test_a_full_stdout_is_one_clear_line(tmp_path: Path, line: str) -> None:
     code = f"import sys; from scripts.cli import main; sys.exit(main({line.split()!r}))"
     with Path("/dev/full").open("w") as full:

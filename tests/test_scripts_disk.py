@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import importlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from command_line import CommandLine, separate
+from command_line import CommandLine
 
 WRITING = {
     "run": "train triangle --policy mlp --steps 1 --set n_envs=1 --out {}",
@@ -27,32 +29,31 @@ WRITING = {
 }
 """A command for each file that the program can write."""
 
-RUN = """
-import io, json, os, resource, sys
-from contextlib import redirect_stderr, redirect_stdout
-from scripts.cli import main
 
-def say(folder):
-    said = {}
-    for name, line in lines.items():
-        err = io.StringIO()
-        with redirect_stdout(io.StringIO()), redirect_stderr(err):
-            code = main(line.format(f"{folder}/{name}").split())
-        said[name] = [code, err.getvalue()]
-    return said
+@contextmanager
+def small_files() -> Iterator[None]:
+    """Larger ones fail as they do on a full disk."""
+    import resource
 
-lines = json.loads(sys.stdin.read())
-import imageio_ffmpeg, matplotlib.font_manager  # they may write to a cache of their own
-usual = resource.getrlimit(resource.RLIMIT_FSIZE)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1400, usual[1]))  # larger files fail as they do on a full disk
-full = say("full")
-resource.setrlimit(resource.RLIMIT_FSIZE, usual)
-os.chmod("locked", 0o555)
-os.chmod("hidden", 0)
-if os.geteuid() == 0:
-    os.setuid(65534)  # root may write everywhere
-print(json.dumps([full, say("locked"), say("hidden")]))
-"""
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1400, usual[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Root may write everywhere."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
 
 
 @pytest.mark.parametrize(
@@ -79,13 +80,23 @@ def test_what_cannot_be_written_is_refused_before_any_work(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs limits on files, and permissions of folders")
-def test_where_nothing_can_be_written_one_line_names_the_file(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # matplotlib leaves a .pdf open
+def test_where_nothing_can_be_written_one_line_names_the_file(run: CommandLine, tmp_path: Path) -> None:
+    for name in ("imageio_ffmpeg", "matplotlib.font_manager"):  # they may write to a cache of their own
+        importlib.import_module(name)
     tmp_path.chmod(0o755)
     for name in ("full", "locked", "hidden"):
         (tmp_path / name).mkdir()
-    done = separate(RUN, tmp_path, input=json.dumps(WRITING))
-    assert done.returncode == 0, done.stderr
-    full, locked, hidden = json.loads(done.stdout)
+
+    def told(folder: str) -> dict[str, tuple[int, str]]:
+        return {name: (run(*line.format(f"{folder}/{name}").split()), run.err) for name, line in WRITING.items()}
+
+    with small_files():
+        full = told("full")
+    (tmp_path / "locked").chmod(0o555)
+    (tmp_path / "hidden").chmod(0)
+    with nobody():
+        locked, hidden = told("locked"), told("hidden")
     for name, (code, said) in full.items():
         inside = "/config.json" if name == "run" else ""
         assert (code, said.count("\n")) == (2, 1), said

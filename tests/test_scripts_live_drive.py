@@ -8,6 +8,7 @@ import pytest
 from envs import EnvConfig, Outage, Problem
 from scripts.live.drive import Drive
 from scripts.running import run_config
+from slow_cases import slow
 from topologies import load
 
 
@@ -15,8 +16,7 @@ from topologies import load
     ("world", "words"),
     [
         ({}, ()),
-        ({"gate_h": 1.0}, ("--set", "gate_h=1")),
-        pytest.param({"flow": "ac"}, ("--flow", "ac"), marks=pytest.mark.slow),
+        *slow(({"gate_h": 1.0}, ("--set", "gate_h=1")), ({"flow": "ac"}, ("--flow", "ac"))),
     ],
 )
 def test_an_episode_left_to_an_assistant_costs_what_evaluate_says_to_the_digit(run, world, words):

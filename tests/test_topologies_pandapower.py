@@ -63,7 +63,7 @@ def flows_apart_mw(net: Any, path: str | Path) -> tuple[float, int]:
     return worst, count
 
 
-@pytest.mark.parametrize("name", ["case14", "example_multivoltage", *slow("case39", "case118")])
+@pytest.mark.parametrize("name", ["case14", *slow("example_multivoltage", "case39", "case118")])
 def test_flows_are_those_of_pandapower(name):
     net = getattr(networks, name)()
     worst_mw, count = flows_apart_mw(net, f"pandapower:{name}")
