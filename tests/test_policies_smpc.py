@@ -181,6 +181,26 @@ def test_it_finds_a_first_step_on_any_grid(grid: Grid, seed: int) -> None:
     assert np.isfinite(run(Smpc(3, 3), batch, seed % 1000).cost).all()
 
 
+def test_it_cuts_demand_before_the_balance_that_sheds_for_no_line() -> None:
+    """By hand: 80 MW of demand behind 50 MW of line, whose overload costs 1,500. A cut costs more than what is shed."""
+    grid = Grid("behind a line")
+    grid.add_source("plant", gen_max_mw=100, gen_cost_per_mwh=10)
+    grid.add_consumer("town", load_max_mw=80, shed_cost_per_mwh=1000, flex_max_frac=1, flex_cost_per_mwh=1100)
+    grid.add_line("plant", "town", capacity_mw=50)
+    config = EnvConfig(
+        topology=grid, horizon=2, overload="trip", emergency_shedding=True, forecast_error_frac=0, gate_h=1
+    )
+    batch = GridBatch(config, 1)
+    batch.reset()
+    policy = Smpc(2, 2)
+    policy.reset(batch)
+    batch.step_setpoint(policy.act(batch))
+    assert batch.last is not None
+    outcome, town = batch.last.outcome, batch.arrays.node_names.index("town")
+    assert outcome.curtailed_mw[0, town] == pytest.approx(30, abs=1e-3)
+    assert outcome.shed_mw[0, town] == pytest.approx(0, abs=1e-3)
+
+
 def test_evaluate_knows_it_by_name() -> None:
     found = evaluate(["smpc"], EnvConfig(topology="triangle", horizon=6), 2)
     assert [row.name for row in found.rows] == ["smpc", "optimum"]

@@ -28,7 +28,8 @@ class FuturesProgramme(Programme):
     the rule of ``physics.balance``: what is missing is shared by the sources in proportion to headroom x
     gen_reserve_frac, what is too much in proportion to footroom. Both follow from a setpoint that is given, so that the
     programme stays linear (affine recourse). Sources whose availability varies may stay below the setpoint. Stores
-    do as they are told; the rest is shed or spilled.
+    do as they are told; the rest is shed or spilled. The balance sheds what supply lacks, never to relieve a line, so
+    in that step a MWh shed costs more than it could save there.
     """
 
     def _add_plants(self) -> None:
@@ -84,6 +85,7 @@ class FuturesProgramme(Programme):
             is_known: whether the first step is the same in all futures.
         """
         self._is_known = is_known
+        self._more = 0.0 if is_known else self.prices.overload_per_mwh * self.dt_h  # that a MW shed costs
         self.set_inputs(inputs, store_start_mwh, gen_before_mw, passed)
         first = self._ring[:: self.steps]
         if not np.array_equal(first, self._joined):
@@ -91,6 +93,9 @@ class FuturesProgramme(Programme):
                 columns = self._step.columns_at(steps, self._steered)
                 rows = self._rows[: len(steps)]
                 self.model.set_weights(rows.ravel(), columns.ravel(), np.full(columns.size, weight))
+                served = self._step.columns_at(steps, self._step.columns["served"])
+                worth = self._price("shed")[self._consumer] + weight * self._more
+                self.model.set_cost(np.tile(-worth, (len(steps), 1)), served)
             self._joined = first
         most = np.zeros(self._below.shape)
         if not is_known:
@@ -153,6 +158,7 @@ class FuturesProgramme(Programme):
         gen_mw[self._source] = values[self._asked_gen]
         first = x.reshape(self.futures, self._end, -1)[:, 0]
         gen_mw[self._spilling] -= first[:, self._step.columns["spill"]].min(axis=0)
+        cost += self._more * first[:, self._step.columns["served"]].sum()
         charge, discharge = values[self._asked_store]
         store_mw[self._store] = discharge - charge
         return FirstStep(gen_mw, store_mw, cost / self.futures)
