@@ -44,8 +44,8 @@ def _names(*texts: str) -> set[str]:
 AT_BUS = "voltage_level_id bus_id connected"
 HOLDS = "target_v voltage_regulator_on regulated_bus_id target_q min_q max_q min_q_at_target_p max_q_at_target_p"
 ENDS = "voltage_level1_id voltage_level2_id bus1_id bus2_id connected1 connected2"
-AT_TAP = "r{0}_at_current_tap x{0}_at_current_tap g{0}_at_current_tap b{0}_at_current_tap rho{0} alpha{0} "
-WINDING = AT_TAP + "bus{0}_id voltage_level{0}_id connected{0}"
+OF_TAP = "r{0}_at_current_tap x{0}_at_current_tap g{0}_at_current_tap b{0}_at_current_tap rho{0} alpha{0} "
+WINDING = OF_TAP + "bus{0}_id voltage_level{0}_id connected{0}"
 COMPENSATOR = "b_min b_max target_v target_q regulation_mode regulating regulated_bus_id"
 HVDC = "converters_mode target_p nominal_v r converter_station1_id converter_station2_id connected1 connected2"
 
@@ -61,7 +61,7 @@ READ: dict[str, set[str]] = {
     "vsc_converter_stations": _names("loss_factor", HOLDS, AT_BUS),
     "lcc_converter_stations": _names("loss_factor power_factor", AT_BUS),
     "lines": _names("r x g1 b1 g2 b2", ENDS),
-    "2_windings_transformers": _names(AT_TAP.format(""), ENDS),
+    "2_windings_transformers": _names(OF_TAP.format(""), ENDS),
     "3_windings_transformers": _names("rated_u0", *(WINDING.format(end) for end in "123")),
     "boundary_lines": _names("r x g b p0 q0 pairing_key paired", AT_BUS),
 }
