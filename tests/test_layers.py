@@ -33,7 +33,7 @@ OF_EXTRAS = {
     "topologies/tables.py": {"pyarrow"},
     "topologies/formats/netcdf_child.py": {"netCDF4"},
     "topologies/formats/pandapower_net.py": {"pandapower", "pandas"},
-    "topologies/formats/pypsa_tables.py": {"netCDF4"},
+    "topologies/formats/pypsa_netcdf.py": {"netCDF4"},
     "topologies/formats/pypsa_write.py": {"pandas"},
     "topologies/formats/sheets.py": {"openpyxl"},
 }

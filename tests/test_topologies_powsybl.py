@@ -17,7 +17,7 @@ from grid import GridError
 from grid.physics import ac_flow
 from topologies import load
 from topologies.formats import library
-from topologies.formats.powsybl_columns import LABELS, LISTED, READ, RESULTS, TABLES_LISTED
+from topologies.formats.powsybl_tables import LISTED, TABLES, TABLES_LISTED
 
 VIEWS = {  # the same elements once more, what is drawn, and names
     *("aliases", "branches", "elements", "elements_ids", "elements_properties", "extension", "extensions", "terminals"),
@@ -35,6 +35,56 @@ AT_TAP = {  # what other tables give at the present tap, section or target
     *("linear_shunt_compensator_sections", "non_linear_shunt_compensator_sections"),
 }
 OF_DC = {"dc_buses", "dc_grounds", "dc_nodes", "dc_switches"}  # said with dc_lines
+
+
+def _names(*texts: str) -> set[str]:
+    return set(" ".join(texts).split())
+
+
+AT_BUS = "voltage_level_id bus_id connected"
+HOLDS = "target_v voltage_regulator_on regulated_bus_id target_q min_q max_q min_q_at_target_p max_q_at_target_p"
+ENDS = "voltage_level1_id voltage_level2_id bus1_id bus2_id connected1 connected2"
+OF_TAP = "r{0}_at_current_tap x{0}_at_current_tap g{0}_at_current_tap b{0}_at_current_tap rho{0} alpha{0} "
+WINDING = OF_TAP + "bus{0}_id voltage_level{0}_id connected{0}"
+COMPENSATOR = "b_min b_max target_v target_q regulation_mode regulating regulated_bus_id"
+HVDC = "converters_mode target_p nominal_v r converter_station1_id converter_station2_id connected1 connected2"
+
+READ: dict[str, set[str]] = {
+    "buses": {"name", "voltage_level_id"},
+    "voltage_levels": {"nominal_v", "high_voltage_limit", "low_voltage_limit"},
+    "loads": _names("p0 q0", AT_BUS),
+    "generators": _names("energy_source min_p max_p target_p equivalent_local_target_v", HOLDS, AT_BUS),
+    "batteries": _names("target_p target_q", AT_BUS),
+    "shunt_compensators": _names("g b voltage_regulation_on", AT_BUS),
+    "static_var_compensators": _names(COMPENSATOR, AT_BUS),
+    "hvdc_lines": _names(HVDC),
+    "vsc_converter_stations": _names("loss_factor", HOLDS, AT_BUS),
+    "lcc_converter_stations": _names("loss_factor power_factor", AT_BUS),
+    "lines": _names("r x g1 b1 g2 b2", ENDS),
+    "2_windings_transformers": _names(OF_TAP.format(""), ENDS),
+    "3_windings_transformers": _names("rated_u0", *(WINDING.format(end) for end in "123")),
+    "boundary_lines": _names("r x g b p0 q0 pairing_key paired", AT_BUS),
+}
+"""By table, the columns that are read."""
+
+RESULTS = {"p", "q", "i", "v_mag", "v_angle", "min_q_at_p", "max_q_at_p", "solved_section_count"} | {
+    f"{name}{end}" for name in "pqi" for end in "123"
+}
+"""What a power flow found."""
+
+LABELS = _names(
+    "name type fictitious node bus_breaker_bus_id regulated_bus_breaker_bus_id regulated_element_id regulating_bus_id",
+    "connected_component synchronous_component substation_id topology_kind ucte_xnode_code tie_line_id hvdc_line_id",
+    "condenser rated_s reactive_limits_kind model_type max_section_count section_count target_deadband target_v",
+    "r x g b selected_limits_group boundary_p boundary_q boundary_i boundary_v_mag boundary_v_angle",
+    "min_q max_q min_q_at_target_p max_q_at_target_p",  # of batteries, whose power is constant
+    *(
+        f"node{end} bus_breaker_bus{end}_id rated_s{end} rated_u{end} selected_limits_group_{end} r{end} x{end} g{end} "
+        f"b{end} ratio_tap_position{end} phase_tap_position{end}"
+        for end in "123"
+    ),
+)
+"""Names, ratings, and what other columns say at the present tap or section."""
 RECORDED = json.loads((Path(__file__).parent / "data" / "powsybl_columns.json").read_text(encoding="utf-8"))
 
 
@@ -54,6 +104,7 @@ def unknown(getters: list[str], columns: dict[str, list[str]]) -> list[str]:
 
 def test_every_table_and_column_is_read_or_listed() -> None:
     assert unknown(RECORDED["getters"], RECORDED["columns"]) == []
+    assert set(READ) == set(TABLES)
     for table, names in READ.items():
         assert names <= set(RECORDED["columns"][table]), table
     assert unknown(["get_moons"], {"loads": ["p0", "mood"]}) == ["moons", "loads.mood"]

@@ -15,7 +15,7 @@ from ac import without
 from grid import Grid, GridError
 from slow_cases import slow
 from topologies import load
-from topologies.formats import pypsa_tables, pypsa_write
+from topologies.formats import pypsa_netcdf, pypsa_write
 from topologies.series import TimedSeries
 
 pypsa = pytest.importorskip("pypsa")
@@ -353,7 +353,7 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused_unread(tmp_path):
 def test_a_crash_of_the_netcdf_library_is_a_clear_line(tmp_path, monkeypatch):
     (tmp_path / "net.nc").write_bytes(b"x")
     crashed = subprocess.CompletedProcess([], -11, b"", b"")
-    monkeypatch.setattr(pypsa_tables.subprocess, "run", lambda *_, **__: crashed)
+    monkeypatch.setattr(pypsa_netcdf.subprocess, "run", lambda *_, **__: crashed)
     with pytest.raises(GridError, match="found no netCDF file \\(the netCDF library crashes on it\\)"):
         load(tmp_path / "net.nc")
 

@@ -17,8 +17,9 @@ from topologies.formats import pypsa_unread
 from topologies.formats.pandapower_json import TABLES, read_network
 from topologies.formats.pandapower_units import BY_PANDAPOWER, CONSTANT, COSTS, GENERATORS
 from topologies.formats.pypsa_lines import read_lines
+from topologies.formats.pypsa_reading import Reading
 from topologies.formats.pypsa_tables import COMPONENTS, read_folder
-from topologies.formats.pypsa_units import Reading, read_units
+from topologies.formats.pypsa_units import read_units
 from topologies.formats.units import Buses
 from topologies.json_text import parse
 

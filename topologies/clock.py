@@ -62,7 +62,7 @@ class Clock:
             found = f"{time!r}, while the first row has {first.isoformat()!r}"
             where = place(self.path, self._row, self.column)
             raise GridError(where, found, "a time zone in every row or in none", "write them alike")
-        return _hour_of_week(first) + (instant - self._first_instant).total_seconds() / 3600
+        return hour_of_week(first) + (instant - self._first_instant).total_seconds() / 3600
 
 
 def as_cell(cell: str, path: Path, row: int, column: str) -> float:
@@ -115,7 +115,8 @@ def even_step(path: Path, hours: np.ndarray, local: bool, above: int = 0) -> flo
     return float(hours[-1] - hours[0]) / (len(hours) - 1)
 
 
-def _hour_of_week(moment: datetime) -> float:
+def hour_of_week(moment: datetime) -> float:
+    """Hours from Monday 00:00."""
     return moment.weekday() * 24 + moment.hour + moment.minute / 60 + (moment.second + moment.microsecond / 1e6) / 3600
 
 

@@ -103,11 +103,9 @@ class ProfileSource:
             raise GridError("split", f"{split!r} with a date", "all: a date may lie in the train part", "set it to all")
         tables = {"load": arrays.load_profile, "gen": arrays.gen_profile}
         columns = () if series is None else series.columns
-        faults = [
-            fault
-            for table, names in tables.items()
-            for fault in profile_faults(table, zip(arrays.node_names, names, strict=True), columns)
-        ]
+        faults: list[Fault] = []
+        for table, names in tables.items():
+            faults += profile_faults(table, zip(arrays.node_names, names, strict=True), columns)
         if faults:
             raise GridError.of(faults)
         uses = [
@@ -116,22 +114,16 @@ class ProfileSource:
             for name in dict.fromkeys(names)
             if name is not None and (name != CONSTANT or name in columns)
         ]
-        self._arrays = arrays
-        self._series = series
+        self._arrays, self._series, self._columns = arrays, series, columns
         self._split, self._dated = split, dated
-        self._columns = columns
         self._windows: dict[tuple[bool, int, float], Windows] = {}  # of the user's series or the shipped year
         self._from_series = [use for use in uses if use.name in columns]
         self._built_in = [use for use in uses if use.name not in columns]
+        self._follows_year = any(built_in()[use.table][use.name].of_year for use in self._built_in)
         self._memory_h = np.array([ERROR_MEMORY_H, ERROR_MEMORY_H, *self._channels()])
         if series is not None:
-            gen_columns = {use.name for use in self._from_series if use.table == "gen"}
-            check_range(
-                series.columns,
-                series.values_frac,
-                gen_columns,
-                lambda row, column: f"series, row {row}, column {column!r}",
-            )
+            of_gen = {use.name for use in self._from_series if use.table == "gen"}
+            check_range(columns, series.values_frac, of_gen, lambda row, name: f"series, row {row}, column {name!r}")
 
     def check_length(self, steps: int, dt_h: float) -> None:
         """Check that the part of the user's series, if nodes follow it, holds an episode of so many steps.
@@ -141,8 +133,8 @@ class ProfileSource:
         """
         if self._dated is not None:
             self._at_dates(np.zeros(1, dtype=int), dt_h)
-        elif self._series is not None and self._from_series:
-            self._windows_of(self._series, steps, dt_h)
+        elif self._from_series:
+            self._windows_of(self._leading(), steps, dt_h)
 
     def draw(self, rngs: Sequence[np.random.Generator], steps: int, dt_h: float) -> Draw:
         """Draw one episode from each random stream; episode i depends on stream i alone, to the bit.
@@ -189,9 +181,8 @@ class ProfileSource:
                 share = when.own[..., self._columns.index(use.name), None]
                 outputs[use.table][..., use.nodes] = share * maxima[use.table][use.nodes]
         since_h = np.arange(steps)[:, None] * dt_h
-        sample = ((when.start_hour + since_h + dt_h / 2) * SAMPLES_AN_HOUR).astype(int) % (
-            HOURS_A_WEEK * SAMPLES_AN_HOUR
-        )
+        sample = ((when.start_hour + since_h + dt_h / 2) * SAMPLES_AN_HOUR).astype(int)
+        sample %= HOURS_A_WEEK * SAMPLES_AN_HOUR
         moment = Moment(since_h, sample, np.sin(2 * np.pi * when.season).astype(np.float32), when.year)
         errors[:] = np.moveaxis(noise[..., :2], -1, 0)
         channel = 2
@@ -216,11 +207,10 @@ class ProfileSource:
     ) -> _When:
         """When the episodes are, from two uniform numbers (B,) each or, if they are dated, from their numbers."""
         start_hour, own, year, time = np.floor(start * HOURS_A_WEEK), None, None, None
-        has_own = self._series is not None and bool(self._from_series)
-        leads = self._leading() if self._dated is not None or has_own or self._follows_year else None
-        if leads is not None:
+        has_own = bool(self._from_series)
+        if self._dated is not None or has_own or self._follows_year:
             if self._dated is None:
-                windows = self._windows_of(leads, steps, dt_h)
+                windows = self._windows_of(self._leading(), steps, dt_h)
                 chosen = (start * len(windows.first)).astype(int)
             else:
                 windows, chosen = self._at_dates(np.array([_number(rng) for rng in rngs]), dt_h)
@@ -235,11 +225,6 @@ class ProfileSource:
             year = year.astype(np.float32)
         return _When(start_hour, season, own, year, time)
 
-    @property
-    def _follows_year(self) -> bool:
-        """Whether nodes follow the shipped year."""
-        return any(built_in()[use.table][use.name].of_year for use in self._built_in)
-
     def _leading(self) -> Series:
         """The series that sets the clock: the user's, or else the shipped year."""
         return self._series if self._series is not None and self._from_series else shipped_year()
@@ -251,7 +236,7 @@ class ProfileSource:
             GridError: no node follows a dated series, or it has no such time.
         """
         dated, where = cast(Dated, self._dated), "config.start_time"
-        if not (self._follows_year or (self._series is not None and self._from_series)):
+        if not self._follows_year and not self._from_series:
             mend = "give the grid a file of profiles with timestamps, or leave out the date"
             raise GridError(where, f"{dated.start}, and nodes that follow no dated series", "a dated series", mend)
         steps = max(1, round(dated.hours / dt_h))
@@ -280,16 +265,12 @@ class ProfileSource:
 
 def profile_faults(table: str, names: Iterable[tuple[str, str | None]], columns: Sequence[str]) -> list[Fault]:
     """Faults of profiles of nodes ("load" or "gen") that are neither built in nor a column of the user's series."""
-    known = {*built_in()[table], CONSTANT, *columns}
+    known = [*built_in()[table], CONSTANT]
+    allowed = f"{', '.join(known)}, or a column of the grid's file of profiles"
     return [
-        Fault(
-            f"node {node!r}",
-            f"{table}_profile {name!r}",
-            f"{', '.join([*built_in()[table], CONSTANT])}, or a column of the grid's file of profiles",
-            nearest(name, known),
-        )
+        Fault(f"node {node!r}", f"{table}_profile {name!r}", allowed, nearest(name, {*known, *columns}))
         for node, name in names
-        if name is not None and name not in known
+        if name is not None and name not in known and name not in columns
     ]
 
 

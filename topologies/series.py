@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from grid import LARGEST, GridError, Series
+from topologies.clock import hour_of_week
 from topologies.shapes import HOURS_A_WEEK
 
 CYCLE_H = 10 * HOURS_A_WEEK
@@ -33,6 +34,16 @@ class TimedSeries(Series):
 
     start_hour: float = 0.0  # hours from Monday 00:00 to the first row
     start: datetime | None = None  # local time of the first row
+
+    @classmethod
+    def of(
+        cls, courses: dict[str, np.ndarray], dt_h: float, start_hour: float = 0.0, start: datetime | None = None
+    ) -> TimedSeries | None:
+        """The series of courses (R,) by name, of which a dated one begins at the hour of its date; None without any."""
+        if not courses:
+            return None
+        hour = start_hour if start is None else hour_of_week(start)
+        return cls(tuple(courses), dt_h, np.stack(list(courses.values()), axis=1), hour % HOURS_A_WEEK, start)
 
 
 @dataclass(frozen=True)

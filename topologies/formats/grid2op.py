@@ -6,7 +6,7 @@ Grid2Op's files: https://grid2op.readthedocs.io/en/latest/createbackend.html and
 
 from __future__ import annotations
 
-from math import inf, isfinite, sqrt
+from math import inf, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ import numpy as np
 from grid import Grid, GridError
 from topologies.formats import pandapower_net
 from topologies.formats.grid2op_files import CHRONICS, Environment, chronics_file, read_environment, thermal_limits
+from topologies.formats.pandapower_costs import value
 from topologies.formats.pandapower_units import read_units
-from topologies.formats.units import Buses
+from topologies.formats.units import Buses, Held, some
 from topologies.json_text import parse
 from topologies.series import TimedSeries
-from topologies.shapes import HOURS_A_WEEK
 from topologies.text import read_text
 
 WEATHER = ("wind", "solar")
@@ -51,10 +51,7 @@ def read(path: str | Path) -> Grid:
     grid = pandapower_net.from_data(folder / "grid.json", data, faults, units)
     grid.name = folder.resolve().name
     grid.origin = f"Grid2Op environment {grid.name}" + (f", scenario {scenario.resolve().name}" if scenario else "")
-    if env.profiles:
-        values = np.stack(list(env.profiles.values()), axis=1)
-        hour = 0.0 if env.start is None else env.start.weekday() * 24 + env.start.hour + env.start.minute / 60
-        grid.series = TimedSeries(tuple(env.profiles), env.dt_h, values, hour % HOURS_A_WEEK, env.start)
+    grid.series = TimedSeries.of(env.profiles, env.dt_h, start=env.start)
     grid.notes += _limits(env, grid)
     grid.notes += _unread(folder, scenario)
     return grid
@@ -125,21 +122,15 @@ def _add_generators(env: Environment, net: Any, name_of: dict[int, str], buses: 
     for name, row in rows:
         bus, about = name_of.get(int(row["bus"])), env.generators.get(name)
         if about is None:
-            known = ", ".join(list(env.generators)[:5])
-            raise GridError(
-                f"{env.folder / 'prods_charac.csv'}", f"no row for {name!r}", "each generator", f"has {known}"
-            )
+            where, known = f"{env.folder / 'prods_charac.csv'}", ", ".join(list(env.generators)[:5])
+            raise GridError(where, f"no row for {name!r}", "each generator", f"has {known}")
         if bus is None:
             buses.note("left out as out of service", name)
             continue
         if int(row["bus"]) in slack:
             buses.references.add(bus)
-        limits = (row.get(key) for key in ("min_q_mvar", "max_q_mvar"))
-        low, high = (
-            value if value is not None and isfinite(value) else end
-            for value, end in zip(limits, (-inf, inf), strict=True)
-        )
-        held = buses.hold(bus, float(row["vm_pu"]), low, high, name)
+        limits = value(row, "min_q_mvar", -inf), value(row, "max_q_mvar", inf)
+        held = buses.hold(Held(bus, float(row["vm_pu"]), *limits, name))
         _add_generator(env, name, about, bus, held, buses)
 
 
@@ -225,11 +216,9 @@ def _unread(folder: Path, scenario: Path | None) -> list[str]:
     read_ |= {"time_interval.info", "start_datetime.info"}
     others = [item.name for place in (folder, scenario) if place for item in sorted(place.iterdir())]
     others = [name for name in others if name not in read_ and not name.startswith(("_", "."))]
-    notes = [
-        f"files not read: {', '.join(others[:12])}" + (f" and {len(others) - 12} more" if len(others) > 12 else "")
-    ]
+    notes = [f"files not read: {some(others, 12)}"] if others else []
     if scenario and (folder / "chronics").is_dir():
         count = sum(chronics_file(one, "load_p") is not None for one in (folder / "chronics").iterdir())
         if count > 1:
             notes.append(f"one of {count} scenarios: {scenario.resolve().name}; the path of another one gives that")
-    return notes if others else notes[1:]
+    return notes

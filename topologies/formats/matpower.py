@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from math import inf, isfinite
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from grid import Fault, Faults, Grid
 from topologies.formats.matpower_columns import COLUMNS, LISTED, SAYS_NOTHING, THEME_OF
 from topologies.formats.matpower_text import Case, Row, parse
-from topologies.formats.segments import parts
-from topologies.formats.units import UNLIMITED, Buses, some, stands_for_none
+from topologies.formats.segments import Part, parts, sources
+from topologies.formats.units import UNLIMITED, Buses, Held, some, stands_for_none
 
 # columns of the manual's tables, counted from 0
 BUS, BUS_TYPE, PD, QD, GS, BS, BASE_KV, VMAX, VMIN = 0, 1, 2, 3, 4, 5, 9, 11, 12
@@ -71,7 +70,11 @@ def read(path: str | Path) -> Grid:
     reading.faults.report()  # without its buses nothing else can be judged
     _read_generators(reading)
     grid = Grid(path.stem, origin=f"MATPOWER case file {path.name}", base_mva=case.base_mva)
-    _place_units(reading, grid)
+    for bus, units in reading.units.items():
+        grid.graph.add_node(bus, **reading.node(bus, units[0] if len(units) == 1 else None, is_bus=True))
+        for unit in units if len(units) > 1 else ():
+            grid.graph.add_node(unit.label, **reading.node(bus, unit, is_bus=False))
+            grid.add_line(bus, unit.label, reactance_pu=0.0)
     for row in case.tables["branch"]:
         with reading.faults.gather():
             _read_branch(reading, row, grid)
@@ -165,53 +168,32 @@ def _read_generator(reading: _Reading, row: Row, cost_row: Row | None, whom: str
     if high <= 0 and low < 0:
         _add_dispatchable_load(reading, bus, costs, low, (least_mvar, most_mvar), whom)
         return
-    holds, given_mvar = bus in reading.holding, number(QG, "Qg")
-    held = (bus, number(VG, "Vg"), least_mvar, most_mvar, whom)
-    if high <= 0:
-        if holds:
-            reading.add_condenser(*held)
-        elif given_mvar:
-            reading.add_to(bus, load_max_mvar=-given_mvar)
-        else:
-            reading.note("left out: Pmax and Pmin are 0", whom)
-        return
-    _add_plant(reading, row, bus, costs, low, held, whom)
+    given_mvar, held = number(QG, "Qg"), Held(bus, number(VG, "Vg"), least_mvar, most_mvar, whom)
+    holds = held if bus in reading.holding else None  # at other buses, of type PQ, what generators give is fixed
+    if high > 0:
+        _add_plant(reading, row, bus, costs, low, reading.reactive(holds, -given_mvar), whom)
+    elif holds:
+        reading.add_condenser(holds)
+    elif given_mvar:
+        reading.add_to(bus, load_max_mvar=-given_mvar)
+    else:
+        reading.note("left out: Pmax and Pmin are 0", whom)
 
 
 def _add_plant(
-    reading: _Reading,
-    row: Row,
-    bus: str,
-    costs: list[tuple[float, float, float]],
-    low: float,
-    held: tuple[str, float, float, float, str],
-    whom: str,
+    reading: _Reading, row: Row, bus: str, costs: list[Part], low: float, reactive: dict[str, float], whom: str
 ) -> None:
-    """A source, or one for each part of its costs."""
-    given_mvar = row.cells[QG]
-    columns = {"gen_min_mw": low}
-    if bus in reading.holding:
-        columns |= reading.hold(*held)
-    elif given_mvar:  # a bus of type PQ: what its generators give is fixed
-        columns["load_max_mvar"] = -given_mvar
+    """A source, or one for each part of its costs, of which the first has the minimum and holds the voltage."""
     ramp_30_mw = row.cells[RAMP_30] if len(row.cells) > RAMP_30 else 0.0
     ramp = {"gen_ramp_mw_per_h": 2 * ramp_30_mw} if 0 < ramp_30_mw < inf else {}
     if len(costs) > 1 and ramp:
         reading.note("ramp limit taken as that of each segment by itself", whom)
-    for width_mw, linear, square in costs:
-        most_mw = columns.get("gen_min_mw", 0.0) + width_mw
-        prices = {"gen_cost_per_mwh": linear} | ({"gen_cost_per_mw2h": square} if square else {})
-        reading.add_unit(bus, "source", **{"gen_max_mw": most_mw, **columns, **prices, **ramp})
-        columns = {}  # the first part has the minimum and holds the voltage
+    for columns in sources(costs, low, reactive):
+        reading.add_unit(bus, "source", **columns, **ramp)
 
 
 def _add_dispatchable_load(
-    reading: _Reading,
-    bus: str,
-    costs: list[tuple[float, float, float]],
-    low: float,
-    limits_mvar: tuple[float, float],
-    whom: str,
+    reading: _Reading, bus: str, costs: list[Part], low: float, limits_mvar: tuple[float, float], whom: str
 ) -> None:
     """Demand that is shed at its price; MATPOWER's manual, "Dispatchable Loads"."""
     reading.note("a dispatchable load (Pmax <= 0), taken as demand of -Pmin that is shed at its price", whom)
@@ -223,8 +205,8 @@ def _add_dispatchable_load(
         reading.add_unit(bus, "consumer", load_max_mw=width_mw, shed_cost_per_mwh=worth, **demand)
 
 
-def _costs(reading: _Reading, row: Row, whom: str, low: float, high: float) -> list[tuple[float, float, float]]:
-    """Width in MW, linear and quadratic cost of each part of a unit's range, from the lowest one on.
+def _costs(reading: _Reading, row: Row, whom: str, low: float, high: float) -> list[Part]:
+    """The parts of a unit's range.
 
     A curve that is neither quadratic nor piecewise linear, or not convex, becomes the straight line that fits it best.
     """
@@ -233,19 +215,17 @@ def _costs(reading: _Reading, row: Row, whom: str, low: float, high: float) -> l
     width = count if model == 2 else 2 * count
     values = row.cells[COST : COST + int(width)] if 1 <= count < 1000 else []
     if model not in (1, 2) or count != int(count) or len(values) != width or not np.isfinite(values).all():
-        found = f"model {model:g} with NCOST {count:g} and {len(row.cells) - COST} values"
+        said = f"model {model:g} with NCOST {count:g} and {len(row.cells) - COST} values"
         allowed = "model 2 with NCOST coefficients or model 1 with NCOST points, all finite"
-        raise reading.case.fail(row, "gencost", found, allowed)
+        raise reading.case.fail(row, "gencost", said, allowed)
     if model == 1:
         points_mw, points_cost = np.array(values).reshape(-1, 2).T
-        pieces = parts(points_mw, points_cost, low, high)
-        if len(pieces) > 1:
-            reading.note("piecewise linear cost: a unit for each segment", whom)
-        if pieces:
-            at_low = float(np.interp(low, points_mw, points_cost)) + (min(low - points_mw[0], 0) * pieces[0][1])
-            if abs(at_low - pieces[0][1] * low) > 1e-9 * max(abs(points_cost).max(), 1.0):
+        found = parts(points_mw, points_cost, low, high, reading, whom)
+        if found:
+            at_low = float(np.interp(low, points_mw, points_cost)) + (min(low - points_mw[0], 0) * found[0][1])
+            if abs(at_low - found[0][1] * low) > 1e-9 * max(abs(points_cost).max(), 1.0):
                 reading.note(FIXED_COST, whom)
-            return [(width_mw, price, 0.0) for width_mw, price in pieces]
+            return found
         reading.note("piecewise linear cost that is not convex replaced by the line that fits its points best", whom)
         return [(high - low, _slope(points_mw, points_cost), 0.0)]
     *high_order, square, linear, constant = [0.0, 0.0, 0.0, *values]
@@ -264,14 +244,6 @@ def _slope(points_mw: np.ndarray, points_cost: np.ndarray) -> float:
     return float(away @ points_cost) / spread if spread else 0.0
 
 
-def _place_units(reading: _Reading, grid: Grid) -> None:
-    for bus, units in reading.units.items():
-        grid.graph.add_node(bus, **reading.node(bus, units[0] if len(units) == 1 else None, is_bus=True))
-        for unit in units if len(units) > 1 else ():
-            grid.graph.add_node(unit.label, **reading.node(bus, unit, is_bus=False))
-            grid.add_line(bus, unit.label, reactance_pu=0.0)
-
-
 def _read_branch(reading: _Reading, row: Row, grid: Grid) -> None:
     start, end = reading.bus(row, "branch", FROM), reading.bus(row, "branch", TO)
     if start is None or end is None or not row.cells[BR_STATUS] > 0:
@@ -280,12 +252,8 @@ def _read_branch(reading: _Reading, row: Row, grid: Grid) -> None:
     number = partial(reading.case.number, row, "branch")
     reactance_pu, resistance_pu = (number(*cell) * reading.case.pu_per_ohm for cell in ((X, "x"), (R, "r")))
     rate_mw, tap, shift_deg = number(RATE_A, "rateA", 0.0), number(RATIO, "ratio"), number(ANGLE, "angle")
-    columns: dict[str, Any] = {"reactance_pu": reactance_pu}
-    columns |= reading.impedance(reactance_pu, resistance_pu, number(B, "b"), f"branch {start}-{end}")
-    if rate_mw and stands_for_none(rate_mw):
-        reading.note("no limit: its rating is all nines", f"branch {start}-{end}")
-        rate_mw = 0.0
-    columns |= {"capacity_mw": rate_mw} if rate_mw else {}
-    columns |= {"tap": tap} if tap not in (0.0, 1.0) else {}
-    columns |= {"shift_deg": shift_deg} if shift_deg else {}
-    grid.add_line(start, end, **columns)
+    whom, nines = f"branch {start}-{end}", stands_for_none(rate_mw)
+    others = {"capacity_mw": 0.0 if nines else rate_mw, "tap": tap or 1.0, "shift_deg": shift_deg}
+    grid.add_line(start, end, None, **reading.line(whom, reactance_pu, resistance_pu, number(B, "b"), **others))
+    if nines:
+        reading.note("no limit: its rating is all nines", whom)

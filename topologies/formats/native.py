@@ -104,13 +104,11 @@ def write(grid: Grid, path: str | Path) -> None:
     about, nodes, edges = rows.from_grid(grid, path)
     head = {"directed": False, "multigraph": True, "graph": about}
     parts = [f"{_json(key)}: {_json(value)}" for key, value in head.items()]
-    parts += [f"{_json(key)}: {_list(items)}" for key, items in (("nodes", nodes), ("edges", edges))]
+    for key, items in (("nodes", nodes), ("edges", edges)):
+        rows_ = "[\n    " + ",\n    ".join(map(_json, items)) + "\n  ]" if items else "[]"
+        parts.append(f"{_json(key)}: {rows_}")
     with atomic_path(path) as temporary:
         temporary.write_text("{\n  " + ",\n  ".join(parts) + "\n}\n", encoding="utf-8")
-
-
-def _list(items: list[dict[str, Any]]) -> str:
-    return "[\n    " + ",\n    ".join(map(_json, items)) + "\n  ]" if items else "[]"
 
 
 def _json(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from topologies.formats.segments import parts
+from topologies.formats.segments import Part, parts
 from topologies.formats.units import Buses
 
 COSTS = ("poly_cost", "pwl_cost")
@@ -36,18 +36,14 @@ def value(row: dict[str, Any], column: str, default: float = 0.0) -> float:
     return default if found is None or isnan(found) else float(found)
 
 
-def pieces(
-    buses: Buses, points: list[list[float]], low: float, high: float, whom: str
-) -> list[tuple[float, float, float]]:
-    """Width in MW and price of each part of a unit's range whose cost is piecewise linear: start, end and slope."""
+def pieces(buses: Buses, points: list[list[float]], low: float, high: float, whom: str) -> list[Part]:
+    """The parts of a unit's range whose cost is piecewise linear: start, end and slope of each segment."""
     ends_mw = np.array([points[0][0], *(end for _, end, _ in points)])
     cost = np.concatenate([[0.0], np.cumsum(np.diff(ends_mw) * [slope for *_, slope in points])])
     joined = all(before[1] == after[0] for before, after in pairwise(points))
-    found = parts(ends_mw, cost, low, high) if joined else []
-    if len(found) > 1:
-        buses.note("piecewise linear cost: a unit for each segment", whom)
+    found = parts(ends_mw, cost, low, high, buses, whom) if joined else []
     if found:
-        return [(width_mw, price, 0.0) for width_mw, price in found]
+        return found
     width = sum(end - start for start, end, _ in points)
     price = sum((end - start) * slope for start, end, slope in points) / width if width > 0 else 0.0
     buses.note("piecewise linear cost that is not convex replaced by its mean slope", whom)

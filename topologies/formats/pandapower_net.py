@@ -19,7 +19,7 @@ from topologies.formats.library import PANDAPOWER_PREFIX, library
 from topologies.formats.pandapower_costs import value
 from topologies.formats.pandapower_json import Network, read_network
 from topologies.formats.pandapower_units import read_units
-from topologies.formats.units import Buses, drop_unsupplied, stands_for_none
+from topologies.formats.units import Buses, Held, drop_unsupplied, stands_for_none
 from topologies.json_text import parse
 
 UNLIMITED = 9999.0  # kA or MVA; pandapower and its converters write such ratings where a limit is missing
@@ -176,7 +176,7 @@ def _hold_wards(buses: Buses, net: Any, named: dict[int, str]) -> None:
     for bus, (key, row) in zip(lookup["aux"].get("xward", ()), net.xward.iterrows(), strict=True):
         place = int(lookup["bus"][int(bus)])
         if place in named:
-            buses.add_condenser(named[place], value(row, "vm_pu", 1.0), -inf, inf, f"xward {key}")
+            buses.add_condenser(Held(named[place], value(row, "vm_pu", 1.0), -inf, inf, f"xward {key}"))
 
 
 def _places(net: Any, name_of: dict[int, str]) -> dict[str, tuple[float, float]]:
@@ -191,9 +191,11 @@ def _places(net: Any, name_of: dict[int, str]) -> dict[str, tuple[float, float]]
 
 
 def _add_lines(grid: Grid, net: Any, branch: np.ndarray, named: dict[int, str], buses: Buses) -> None:
+    switch = net.switch
+    impedant = (switch.et == "b") & switch.closed.astype(bool) & (switch.z_ohm > 0)
     for kind, (first, last) in net._pd2ppc_lookups["branch"].items():
         rows = net[kind].to_dict("index")
-        index = list(net[kind].index) if kind != "switch" else [int(i) for i in np.flatnonzero(_impedant(net))]
+        index = list(net[kind].index) if kind != "switch" else np.flatnonzero(impedant).tolist()
         blocks = max((last - first) // max(len(index), 1), 1)
         for place in range(first, last):
             block, row = divmod(place - first, len(index))
@@ -210,24 +212,16 @@ def _add_lines(grid: Grid, net: Any, branch: np.ndarray, named: dict[int, str], 
             if any(data[ASYMMETRIES]):
                 buses.note("taken alike from both ends, as it is from its first one", name)
             limit_mw = _limit_mw(net, kind, rows[element], block, name, buses)
-            columns: dict[str, float] = {"reactance_pu": float(data[X])}
-            columns |= buses.impedance(float(data[X]), float(data[R]), float(data[B]), name, float(data[G]))
-            columns |= {} if limit_mw is None else {"capacity_mw": limit_mw}
-            columns |= {"tap": float(data[TAP])} if data[TAP] not in (0.0, 1.0) else {}
-            columns |= {"shift_deg": float(data[SHIFT])} if data[SHIFT] else {}
+            *impedance, tap, shift_deg = data[[X, R, B, G, TAP, SHIFT]].tolist()
+            columns = buses.line(name, *impedance, capacity_mw=limit_mw, tap=tap or 1.0, shift_deg=shift_deg)
             grid.add_line(start, end, name, **columns)
 
 
-def _impedant(net: Any) -> np.ndarray:
-    switch = net.switch
-    return ((switch.et == "b") & switch.closed.astype(bool) & (switch.z_ohm > 0)).to_numpy()
-
-
-def _limit_mw(net: Any, kind: str, row: dict[str, Any], block: int, name: str, buses: Buses) -> float | None:
-    """The thermal limit of a branch at rated voltage; None where there is none."""
+def _limit_mw(net: Any, kind: str, row: dict[str, Any], block: int, name: str, buses: Buses) -> float:
+    """The thermal limit of a branch at rated voltage; infinite where there is none."""
     if kind not in ("line", "trafo", "trafo3w"):
         buses.note("no limit: pandapower knows none for this element", name)
-        return None
+        return inf
     share = value(row, "max_loading_percent", 100.0) / 100
     if kind == "line":
         rating = value(row, "max_i_ka", np.nan)
@@ -238,7 +232,7 @@ def _limit_mw(net: Any, kind: str, row: dict[str, Any], block: int, name: str, b
         limit = rating * value(row, "df", 1.0) * value(row, "parallel", 1.0) * share
     if stands_for_none(rating) or rating >= UNLIMITED or not 0 < limit < 1e12:
         buses.note("no limit: its rating is missing, 0, all nines or huge", name)
-        return None
+        return inf
     if "max_loading_percent" not in row or not isfinite(value(row, "max_loading_percent", np.nan)):
         buses.note("limit at 100 % loading, as the file states no other", kind)
     return limit

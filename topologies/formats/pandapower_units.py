@@ -12,7 +12,8 @@ from typing import Any
 
 from topologies.formats.pandapower_costs import COSTS, Row, pieces, read_costs, value
 from topologies.formats.pandapower_json import TEXTS
-from topologies.formats.units import UNLIMITED, Buses
+from topologies.formats.segments import sources
+from topologies.formats.units import UNLIMITED, Buses, Held
 from topologies.formats.unread import note_unread
 
 GENERATORS = ("ext_grid", "gen", "sgen")
@@ -127,7 +128,7 @@ def _read_units(reading: _Reading) -> None:
     _generators(reading, demand_mw=sum(max(power_mw, 0.0) for power_mw in constant_mw.values()))
     for end in ("from", "to"):
         for key, row, node in reading.rows("dcline", f"{end}_bus"):
-            buses.add_condenser(node, *_held(row, f"vm_{end}_pu", f"q_{end}_mvar"), f"dcline {key}")
+            buses.add_condenser(_held(row, node, f"dcline {key}", f"vm_{end}_pu", f"q_{end}_mvar"))
     _stores(reading)
     for node, power_mw in constant_mw.items():
         if power_mw < 0:
@@ -187,9 +188,9 @@ NOTES = {
 }
 
 
-def _held(row: dict[str, Any], set_pu: str = "vm_pu", power: str = "q_mvar") -> tuple[float, float, float]:
+def _held(row: dict[str, Any], bus: str, whom: str, set_pu: str = "vm_pu", power: str = "q_mvar") -> Held:
     """The voltage that an element holds, and its reactive limits."""
-    return value(row, set_pu, 1.0), value(row, f"min_{power}", -inf), value(row, f"max_{power}", inf)
+    return Held(bus, value(row, set_pu, 1.0), value(row, f"min_{power}", -inf), value(row, f"max_{power}", inf), whom)
 
 
 def _generators(reading: _Reading, demand_mw: float) -> None:
@@ -216,10 +217,10 @@ def _generators(reading: _Reading, demand_mw: float) -> None:
                 if table == "sgen":
                     reading.constant_mvar[node] -= power_mvar
                 else:
-                    buses.add_condenser(node, *_held(row), whom)
+                    buses.add_condenser(_held(row, node, whom))
                 continue
-            fixed = table == "sgen"
-            reactive = {"load_max_mvar": -power_mvar} if fixed else buses.hold(node, *_held(row), whom)
+            held = None if table == "sgen" else _held(row, node, whom)
+            reactive = {"load_max_mvar": -power_mvar} if held is None else buses.hold(held)
             if low < 0:
                 buses.note("negative min_p_mw taken as 0: it cannot take power here", whom)
             asked.add((table, key))
@@ -228,18 +229,9 @@ def _generators(reading: _Reading, demand_mw: float) -> None:
             low = min(max(low, 0.0), high)
             given = costs.get((table, key), (0.0, 0.0))
             ranges = [(high - low, *given)] if isinstance(given, tuple) else pieces(buses, given, low, high, whom)
-            for number, (width_mw, linear, square) in enumerate(ranges, start=1):
-                first = number == 1  # which has the minimum and holds the voltage
-                buses.add(
-                    node,
-                    "source",
-                    f"{node}:{table} {key}" + (f" segment {number}" if number > 1 else ""),
-                    gen_max_mw=low + width_mw if first else width_mw,
-                    gen_min_mw=low if first else None,
-                    gen_cost_per_mwh=linear,
-                    gen_cost_per_mw2h=square or None,
-                    **(reactive if first else {}),
-                )
+            for number, columns in enumerate(sources(ranges, low, reactive), start=1):
+                label = f"{node}:{whom}" + (f" segment {number}" if number > 1 else "")
+                buses.add(node, "source", label, **columns)
     for element, cost in costs.items():
         if element not in asked and (isinstance(cost, list) or any(cost)):
             buses.note("cost left out: not of a source that is dispatched", " ".join(map(str, element)))

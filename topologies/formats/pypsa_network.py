@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from grid import Fault, Grid, GridError, Series
+from grid import Fault, Grid, GridError
 from topologies.formats.pypsa_lines import read_lines
-from topologies.formats.pypsa_tables import read_folder, read_netcdf
-from topologies.formats.pypsa_units import Reading, read_units
+from topologies.formats.pypsa_netcdf import read_netcdf
+from topologies.formats.pypsa_reading import Reading, Snapshots
+from topologies.formats.pypsa_tables import read_folder
+from topologies.formats.pypsa_units import read_units
 from topologies.formats.pypsa_unread import note_unread
 from topologies.formats.rows import read_prices
 from topologies.formats.units import Buses
@@ -46,7 +46,8 @@ def read(path: str | Path) -> Grid:
     if not faults:
         reading.buses.place(grid)
         read_lines(reading, grid)
-        grid.series = _series(reading)
+        time = reading.snapshots if reading.profiles else Snapshots()
+        grid.series = TimedSeries.of(reading.profiles, time.dt_h, time.start_hour, time.start)
         faults = [*network.faults]
         faults += [Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in grid.faults(whole=not faults)]
     if faults:
@@ -54,11 +55,3 @@ def read(path: str | Path) -> Grid:
     note_unread(reading)
     grid.notes = reading.buses.notes()
     return grid
-
-
-def _series(reading: Reading) -> Series | None:
-    """The courses of demand and availability, with their time."""
-    if not reading.profiles:
-        return None
-    time, values = reading.snapshots, np.stack(list(reading.profiles.values()), axis=1)
-    return TimedSeries(tuple(reading.profiles), time.dt_h, values, time.start_hour, time.start)

@@ -1,20 +1,15 @@
-"""The tables of a PyPSA network, from a CSV folder or a netCDF file, read as numbers and texts.
+"""The tables of a PyPSA network, read as numbers and texts; those of a CSV folder.
 
 PyPSA's own reader sets attributes that the file names and fetches what looks like an address; here nothing is made but
-tables. netCDF is read in a process of its own (``netcdf_child.py``).
+tables.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-import subprocess
-import sys
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import repeat
 from math import inf, isfinite, isnan
 from pathlib import Path
 from typing import Any
@@ -23,22 +18,17 @@ import numpy as np
 
 from grid import Fault, GridError
 from topologies.json_text import parse
-from topologies.text import as_number, read_bytes, read_text
+from topologies.text import as_number, read_text
 
 COMPONENTS = (
     *("buses", "carriers", "generators", "loads", "storage_units", "stores", "links", "lines", "transformers"),
     *("shunt_impedances", "line_types", "transformer_types", "global_constraints", "processes"),
 )
-SERIES = {  # what is read of the values over time
-    *(
-        ("loads", "p_set"),
-        ("loads", "q_set"),
-        ("generators", "p_max_pu"),
-        ("generators", "p_min_pu"),
-        ("generators", "marginal_cost"),
-    ),
-    *(("lines", "s_max_pu"), ("transformers", "s_max_pu")),
+SERIES = {
+    *(("loads", "p_set"), ("loads", "q_set"), ("lines", "s_max_pu"), ("transformers", "s_max_pu")),
+    *(("generators", "p_max_pu"), ("generators", "p_min_pu"), ("generators", "marginal_cost")),
 }
+"""What is read of the values over time."""
 LOOKED_UP = ("carriers", "line_types", "transformer_types")
 """Tables of which only rows count that an element names."""
 
@@ -46,7 +36,6 @@ LONGEST_NAME = 1000
 MOST_ROWS = 200_000
 MOST_VALUES = 5_000_000
 LARGEST = 1e12
-WAIT_S = 60
 
 
 @dataclass
@@ -60,45 +49,55 @@ class Table:
     in_lines: bool  # whether rows are lines of a text
     read: set[str] = field(default_factory=set)  # columns that were asked for
 
-    def place(self, row: int, column: str) -> str:
-        """Where a cell stands."""
-        at = f", line {row + 2}" if self.in_lines else f": {self.names[row]!r}"
-        return f"{self.where}{at}, {column}"
+    def rows(self) -> list[Row]:
+        """Each row."""
+        return [Row(self, number, name) for number, name in enumerate(self.names)]
 
-    def fault(self, row: int, column: str, found: str, allowed: str, mend: str) -> None:
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table."""
+
+    table: Table
+    at: int  # from 0
+    name: str
+
+    def fault(self, column: str, found: str, allowed: str, mend: str) -> None:
         """Note that a cell is wrong."""
-        self.faults.append(Fault(self.place(row, column), found, allowed, mend))
+        place = f", line {self.at + 2}" if self.table.in_lines else f": {self.name!r}"
+        self.table.faults.append(Fault(f"{self.table.where}{place}, {column}", found, allowed, mend))
 
-    def number(self, row: int, column: str, default: float, low: float = -LARGEST, endless: bool = False) -> float:
+    def cell(self, column: str) -> Any:
+        """A cell as it stands; a text that is empty where it is absent, empty or NaN."""
+        self.table.read.add(column)
+        cell = self.table.columns[column][self.at] if column in self.table.columns else None
+        return "" if cell is None or (isinstance(cell, float) and isnan(cell)) else cell
+
+    def number(self, column: str, default: float, low: float = -LARGEST, endless: bool = False) -> float:
         """A cell as a number from ``low`` on; the default where it is absent or empty; infinite only if ``endless``."""
-        self.read.add(column)
-        cell = self.columns[column][row] if column in self.columns else None
-        if cell is None or cell == "" or (isinstance(cell, float) and isnan(cell)):
+        cell = self.cell(column)
+        if cell == "" or str(cell).strip().lower() == "nan":
             return default
         value = as_number(cell) if isinstance(cell, str) else float(cell)
-        if str(cell).strip().lower() == "nan":
-            return default
         if value == inf and endless:
             return inf
         if not isfinite(value) or not low <= value <= LARGEST:
             allowed = f"a number from {low:g} to {LARGEST:g}" + (" or inf" if endless else "")
             mend = "write decimals with a point" if "," in str(cell) else "correct the value"
-            self.fault(row, column, repr(cell), allowed, mend)
+            self.fault(column, repr(cell), allowed, mend)
             return default
         return value
 
-    def text(self, row: int, column: str) -> str:
+    def text(self, column: str) -> str:
         """A cell as a text; empty where it is absent."""
-        self.read.add(column)
-        cell = self.columns[column][row] if column in self.columns else ""
-        return "" if cell is None or (isinstance(cell, float) and isnan(cell)) else str(cell)
+        return str(self.cell(column))
 
-    def flag(self, row: int, column: str, default: bool) -> bool:
+    def flag(self, column: str, default: bool) -> bool:
         """A cell as true or false."""
-        text = self.text(row, column).strip().lower()
+        text = self.text(column).strip().lower()
         if text in ("", "true", "false", "1", "0", "1.0", "0.0"):
             return default if text == "" else text in ("true", "1", "1.0")
-        self.fault(row, column, repr(text[:60]), "True or False", "correct the value")
+        self.fault(column, repr(text[:60]), "True or False", "correct the value")
         return default
 
 
@@ -120,17 +119,14 @@ class Network:
         """The table of a component, empty where the network has none."""
         return self.tables.get(component) or Table(str(self.path), [], {}, self.faults, False)
 
-    def used(self, component: str, elements: Iterable[str], column: str) -> list[int]:
+    def used(self, component: str, elements: Iterable[str], column: str) -> list[Row]:
         """The rows of a table that elements name in a column; what none of them names may hold anything."""
-        table = self.table(component)
-        texts = (map(of.text, range(len(of.names)), repeat(column)) for of in map(self.table, elements))
-        named = {text for column_texts in texts for text in column_texts} - {""}
-        rows = [row for row, name in enumerate(table.names) if name in named]
-        seen: set[str] = set()
+        named = {row.text(column) for element in elements for row in self.table(element).rows()} - {""}
+        rows, seen = [row for row in self.table(component).rows() if row.name in named], set[str]()
         for row in rows:
-            if table.names[row] in seen:
-                table.fault(row, "name", f"{table.names[row]!r} twice", "each name once", "rename one of them")
-            seen.add(table.names[row])
+            if row.name in seen:
+                row.fault("name", f"{row.name!r} twice", "each name once", "rename one of them")
+            seen.add(row.name)
         return rows
 
     def add(self, component: str, where: str, names: list[str], columns: dict[str, list[Any]], in_lines: bool) -> None:
@@ -139,13 +135,13 @@ class Network:
         if len(names) > MOST_ROWS:
             raise GridError(where, f"{len(names):,} rows", f"at most {MOST_ROWS:,}", "give a smaller network")
         seen: set[str] = set()
-        for row, name in enumerate(names if component not in LOOKED_UP else ()):
-            if not name or not name.isprintable() or len(name) > LONGEST_NAME:
+        for row in table.rows() if component not in LOOKED_UP else ():
+            if not row.name or not row.name.isprintable() or len(row.name) > LONGEST_NAME:
                 allowed = f"a text of one line, at most {LONGEST_NAME} characters"
-                table.fault(row, "name", repr(name), allowed, "rename it")
-            elif name in seen:
-                table.fault(row, "name", f"{name!r} twice", "each name once", "rename one of them")
-            seen.add(name)
+                row.fault("name", repr(row.name), allowed, "rename it")
+            elif row.name in seen:
+                row.fault("name", f"{row.name!r} twice", "each name once", "rename one of them")
+            seen.add(row.name)
         self.tables[component] = table
 
     def add_series(self, component: str, attribute: str, where: str, names: list[str], values: np.ndarray) -> None:
@@ -184,13 +180,13 @@ def read_folder(path: Path) -> Network:
         header, rows = _rows(path / "network.csv")
         network.name = dict(zip(header, rows[0], strict=True)).get("name", "") if rows else ""
     if (path / "meta.json").exists():
-        network.meta = _meta(f"{path / 'meta.json'}", read_text(path / "meta.json", "JSON"), network.faults)
+        network.meta = read_meta(f"{path / 'meta.json'}", read_text(path / "meta.json", "JSON"), network.faults)
     if (path / "snapshots.csv").exists():
         header, rows = _rows(path / "snapshots.csv")
         columns = {name: [row[i] for row in rows] for i, name in enumerate(header)}
         times = columns.get("snapshot", columns.get("timestep", columns.get(header[0], [])))
         table = Table(f"{path / 'snapshots.csv'}", times, columns, network.faults, True)
-        _add_snapshots(network, table)
+        add_snapshots(network, table)
     for component in COMPONENTS:
         file = path / f"{component}.csv"
         if file.exists():
@@ -233,94 +229,19 @@ def _rows(file: Path) -> tuple[list[str], list[list[str]]]:
     return rows[0], rows[1:]
 
 
-def _meta(where: str, text: str, faults: list[Fault]) -> dict[str, Any]:
+def read_meta(where: str, text: str, faults: list[Fault]) -> dict[str, Any]:
+    """What a file of ours says of itself, in JSON."""
     data, more = parse(where, text or "{}")
     faults += [fault for fault in more if fault.where.startswith(f"{where}: load_balancer")]  # the rest is not ours
     own = data.get("load_balancer", {}) if isinstance(data, dict) else {}
     return own if isinstance(own, dict) else {}
 
 
-def _add_snapshots(network: Network, table: Table) -> None:
+def add_snapshots(network: Network, table: Table) -> None:
+    """Take the table of snapshots."""
     column = next((name for name in ("generators", "objective", "weightings") if name in table.columns), "")
     if "period" in table.columns:
         found, mend = "several investment periods", "export one of them"
         network.faults.append(Fault(table.where, found, "one period", mend))
     network.snapshots = [str(time) for time in table.names]
-    network.weights_h = [table.number(row, column, 1.0, 0.0) for row in range(len(table.names))]
-
-
-def read_netcdf(path: Path) -> Network:
-    """Read a netCDF file.
-
-    Raises:
-        GridError: a file that cannot be read; lesser faults are in the result.
-    """
-    about, arrays = _unpack(path)
-    network = Network(path, name=about["attributes"].get("network_name", ""))
-    network.meta = _meta(f"{path}: meta", about["attributes"].get("meta", "{}"), network.faults)
-    known = sorted(COMPONENTS, key=len, reverse=True)
-    several = [name for name in arrays if name.startswith(("scenario", "investment_periods"))]
-    if any(arrays[name].size for name in several):  # older files have them empty
-        found, mend = "scenarios or several investment periods", "export one of them"
-        network.faults.append(Fault(str(path), found, "one future", mend))
-    if "snapshots" in arrays:
-        numbers = arrays["snapshots"]  # or, as PyPSA wrote them once, the times themselves
-        times = _texts(arrays.get("snapshots_snapshot", arrays.get("snapshots_timestep", numbers)))
-        columns = {
-            name.removeprefix("snapshots_"): array.tolist()
-            for name, array in arrays.items()
-            if name.startswith("snapshots_") and array.shape == (len(times),)
-        }
-        _add_snapshots(network, Table(f"{path}: snapshots", times, columns, network.faults, False))
-    for component in COMPONENTS:
-        if f"{component}_i" not in arrays:
-            continue
-        names = _texts(arrays[f"{component}_i"])
-        columns = {
-            name.removeprefix(f"{component}_"): array.tolist()
-            for name, array in arrays.items()
-            if next((c for c in known if name.startswith(f"{c}_")), "") == component
-            and not name.startswith((f"{component}_t_", f"{component}_i"))
-            and array.shape == (len(names),)
-        }
-        network.add(component, f"{path}: {component}", names, columns, False)
-    for name in sorted(arrays):
-        component, over_time, attribute = name.partition("_t_")
-        if not over_time or component not in COMPONENTS or f"{name}_i" not in arrays:
-            continue
-        if (component, attribute) not in SERIES:
-            network.unread_series[component, attribute] = _texts(arrays[f"{name}_i"])
-        elif arrays[name].ndim == 2 and arrays[name].dtype.kind in "biuf":
-            in_order = about["dimensions"][name][0] == "snapshots"
-            values = (arrays[name] if in_order else arrays[name].T).astype(float)
-            network.add_series(component, attribute, f"{path}: {name}", _texts(arrays[f"{name}_i"]), values)
-    return network
-
-
-def _texts(array: np.ndarray) -> list[str]:
-    return [str(value) for value in np.ravel(array).tolist()]
-
-
-def _unpack(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The attributes and variables of a netCDF file, unpacked in another process."""
-    try:
-        import netCDF4  # noqa: F401 -- the other process needs it
-    except ImportError:
-        mend = "pip install load-balancer[pypsa]"
-        raise GridError(str(path), "a netCDF file", "other formats, as netCDF4 is not installed", mend) from None
-    raw = read_bytes(path, "a PyPSA network in netCDF")
-    command = [sys.executable, "-P", str(Path(__file__).with_name("netcdf_child.py"))]
-    mend = "write it with pypsa.Network.export_to_netcdf"
-    try:
-        done = subprocess.run(command, input=raw, capture_output=True, timeout=WAIT_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise GridError(str(path), "a file that takes too long", "a PyPSA network in netCDF", mend) from None
-    if done.returncode:
-        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["the netCDF library crashes on it"]
-        raise GridError(str(path), f"no netCDF file ({last[0][:200]})", "a PyPSA network in netCDF", mend)
-    try:
-        with np.load(io.BytesIO(done.stdout), allow_pickle=False) as data:
-            about = json.loads(str(data["about"]))
-            return about, {name.removeprefix("v "): data[name] for name in data.files if name.startswith("v ")}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise GridError(str(path), f"no netCDF file ({error})", "a PyPSA network in netCDF", mend) from None
+    network.weights_h = [row.number(column, 1.0, 0.0) for row in table.rows()]

@@ -6,7 +6,7 @@ import re
 from functools import partial
 
 from topologies.formats.library import library
-from topologies.formats.pypsa_units import Reading
+from topologies.formats.pypsa_reading import Reading
 from topologies.formats.unread import note_unread as note_column
 
 COMPONENTS = (
@@ -37,9 +37,9 @@ def note_unread(reading: Reading) -> None:
         inputs = defaults.default[defaults.status.str.startswith("Input")].to_dict()
         skip = {name for name in defaults.index if name not in inputs} | {*LABELS}  # results and labels
         note = partial(note_column, reading.buses, component, themes=THEMES)
-        active = [row for row in range(len(table.names)) if table.flag(row, "active", True)]
+        active = [row for row in table.rows() if row.flag("active", True)]
         for attribute in sorted(set(table.columns) - table.read - skip):
-            cells = {table.names[row]: table.columns[attribute][row] for row in active}
+            cells = {row.name: table.columns[attribute][row.at] for row in active}
             note(attribute, cells, inputs.get(attribute))
         for (of, attribute), names in network.unread_series.items():
             if of == component and attribute not in skip:

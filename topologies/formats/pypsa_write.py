@@ -70,7 +70,9 @@ def _network(grid: Grid, pypsa: Any) -> Any:
     _add_generators(network, grid, host)
     _add_loads(network, grid, host)
     _add_stores(network, grid, host)
-    _add_shunts(network, grid, host)
+    shunts = [name for name, row in nodes.items() if _value(row, "shunt_mvar")]
+    b = [_value(nodes[name], "shunt_mvar") for name in shunts]  # at 1 kV
+    network.add("ShuntImpedance", shunts, bus=[host.get(name, name) for name in shunts], b=b)
     _add_lines(network, grid, host)
     return network
 
@@ -240,12 +242,6 @@ def _add_stores(network: Any, grid: Grid, host: dict[str, str]) -> None:
         control=_control(rows),
         **columns,
     )
-
-
-def _add_shunts(network: Any, grid: Grid, host: dict[str, str]) -> None:
-    names = [name for name, row in grid.graph.nodes.items() if _value(row, "shunt_mvar")]
-    b = [_value(grid.graph.nodes[name], "shunt_mvar") for name in names]  # at 1 kV
-    network.add("ShuntImpedance", names, bus=[host.get(name, name) for name in names], b=b)
 
 
 def _add_lines(network: Any, grid: Grid, host: dict[str, str]) -> None:

@@ -16,9 +16,8 @@ import numpy as np
 
 from grid import Fault, Grid, GridError
 from topologies.formats.rts_gmlc_tables import Reading, Row, note_unread, read_tables
-from topologies.formats.units import Buses
+from topologies.formats.units import Buses, Held
 from topologies.series import TimedSeries
-from topologies.shapes import HOURS_A_WEEK
 
 T_PER_LB = 0.45359237 / 1000
 
@@ -44,11 +43,9 @@ def read(path: str | Path) -> Grid:
         buses.place(grid)
         for row in tables["branch.csv"]:
             _read_branch(reading, row, grid)
-    if not faults and reading.clock is not None and reading.profiles:
+    if not faults and reading.clock is not None:
         start, following = reading.clock[:2].tolist()
-        values, hour = np.stack(list(reading.profiles.values()), axis=1), start.weekday() * 24 + start.hour
-        dt_h = (following - start) / timedelta(hours=1)
-        grid.series = TimedSeries(tuple(reading.profiles), dt_h, values, hour % HOURS_A_WEEK, start)
+        grid.series = TimedSeries.of(reading.profiles, (following - start) / timedelta(hours=1), start=start)
     faults += [Fault(f"{path}: {f.where}", f.found, f.allowed, f.mend) for f in grid.faults(whole=not faults)]
     if faults:
         raise GridError.of(faults)
@@ -109,21 +106,19 @@ def _read_generator(reading: Reading, row: Row, stores: dict[str, Row]) -> None:
     if bus is None:
         return
     holds = bus in reading.holding and most_mvar > least_mvar
-    if most_mw <= 0 and holds:
-        buses.add_condenser(bus, set_pu, least_mvar, most_mvar, name)
-    elif most_mw <= 0:
-        buses.note("left out: PMax MW is 0", name)
+    held = Held(bus, set_pu, least_mvar, most_mvar, name) if holds else None
     if most_mw <= 0:
+        if held:
+            buses.add_condenser(held)
+        else:
+            buses.note("left out: PMax MW is 0", name)
         return
-    held = {"load_max_mvar": -given_mvar} if given_mvar and not holds else {}
-    if holds:
-        held = buses.hold(bus, set_pu, least_mvar, most_mvar, name)
+    reactive = buses.reactive(held, -given_mvar)
     if name in stores:
-        _add_store(buses, bus, row, stores[name], {"discharge_max_mw": most_mw, **held})
+        _add_store(buses, bus, row, stores[name], {"discharge_max_mw": most_mw, **reactive})
         return
     series_mw = reading.series_mw.get((name, "PMax MW"), reading.series_mw.get((name, "Natural_Inflow")))
-    columns: dict[str, Any] = {"gen_max_mw": most_mw, **held}
-    columns |= _costs(row, most_mw)
+    columns: dict[str, Any] = {"gen_max_mw": most_mw, **reactive, **_costs(row, most_mw)}
     no_load = columns.pop("no_load_cost_per_h")
     if "co2_t_per_mwh" in columns or no_load:
         buses.note("heat curve replaced by the straight line between its ends", name)
@@ -205,9 +200,10 @@ def _read_branch(reading: Reading, row: Row, grid: Grid) -> None:
     rate_mw, tap = row.number("Cont Rating"), row.number("Tr Ratio")
     if start is None or end is None:
         return
-    columns = {"reactance_pu": reactance_pu, **({"capacity_mw": rate_mw} if rate_mw > 0 else {})}
-    columns |= reading.buses.impedance(reactance_pu, resistance_pu, charging_pu, name)
+    columns = reading.buses.line(
+        name, reactance_pu, resistance_pu, charging_pu, capacity_mw=max(rate_mw, 0.0), tap=tap or 1.0
+    )
     if grid.graph.has_edge(start, end, name):
         row.fault("UID", repr(name), "each UID once between two buses", "rename one of them")
         return
-    grid.add_line(start, end, name, **columns, **({"tap": tap} if tap not in (0.0, 1.0) else {}))
+    grid.add_line(start, end, name, **columns)

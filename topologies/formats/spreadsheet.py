@@ -98,16 +98,12 @@ def _to_grid(path: Path, sheets: dict[str, Sheet], faults: list[Fault]) -> Grid:
 
 
 def _columns(cells: dict[str, Any], table: str) -> dict[str, Any]:
-    """The columns of a row, those of numbers as numbers."""
-    known = [name for name in cells if name in TABLES[table] and name not in KEYS["lines"]]
-    return {
-        name: number(cells[name]) if name in COLUMNS and not COLUMNS[name].is_text else _text(name, cells[name])
-        for name in known
-    }
-
-
-def _text(name: str, cell: Any) -> Any:
-    return cell if name == "id" else str(cell)
+    """The columns of a row, those of numbers as numbers; an id as it stands."""
+    found = {name: cell for name, cell in cells.items() if name in TABLES[table] and name not in KEYS["lines"]}
+    for name, cell in found.items():
+        is_text = name not in COLUMNS or COLUMNS[name].is_text
+        found[name] = cell if name == "id" else str(cell) if is_text else number(cell)
+    return found
 
 
 def _about(path: Path, sheet: Sheet | None, faults: list[Fault]) -> rows.Row:
@@ -171,15 +167,14 @@ def write(grid: Grid, path: str | Path) -> None:
             mend = "rename the node, or choose another format"
             raise GridError(f"node {node!r}", "an id that a table cannot hold", "one without # or blanks around", mend)
     about, nodes, edges = rows.from_grid(grid, path)
-    edges = [
-        {"from": edge.pop("source"), "to": edge.pop("target"), **_given_name(edge.pop("key")), **edge} for edge in edges
-    ]
-    fields = [
-        {"field": key, "value": value if isinstance(value, str) else _json(value)} for key, value in about.items()
-    ]
-    write_tables(
-        path, {"nodes": _rows(nodes, "nodes"), "lines": _rows(edges, "lines"), "about": _rows(fields, "about")}
-    )
+    lines = []
+    for edge in edges:
+        ends, key = {"from": edge.pop("source"), "to": edge.pop("target")}, edge.pop("key")
+        lines.append({**ends, **({"name": key} if isinstance(key, str) else {}), **edge})
+    plain = {key: json.dumps(value) if isinstance(value, dict) else value for key, value in about.items()}
+    fields = [{"field": key, "value": value} for key, value in plain.items()]
+    records = {"nodes": nodes, "lines": lines, "about": fields}
+    write_tables(path, {name: _rows(given, name) for name, given in records.items()})
 
 
 def write_tables(path: Path, tables: dict[str, list[list[Any]]]) -> None:
@@ -190,10 +185,6 @@ def write_tables(path: Path, tables: dict[str, list[list[Any]]]) -> None:
     with ExitStack() as stack:
         for name, cells in tables.items():
             write_csv_sheet(stack.enter_context(atomic_path(path.with_name(f"{name}.csv"))), cells)
-
-
-def _given_name(key: Any) -> dict[str, str]:
-    return {"name": key} if isinstance(key, str) else {}
 
 
 def _rows(records: list[dict[str, Any]], table: str) -> list[list[Any]]:
@@ -216,10 +207,6 @@ def template() -> dict[str, list[list[Any]]]:
     return tables
 
 
-def _json(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, dict) else value
-
-
 REMARKS: dict[str, Sequence[str]] = {
     "nodes": (
         "One row a node. Rows and columns that begin with # are remarks; an empty cell takes the default.",
@@ -238,13 +225,7 @@ EXAMPLE: dict[str, list[dict[str, Any]]] = {
         {"id": "plant", "kind": "source", "gen_max_mw": 80, "gen_cost_per_mwh": 60, "gen_ramp_mw_per_h": 40},
         {"id": "wind", "kind": "source", "gen_max_mw": 50, "gen_cost_per_mwh": 0, "gen_profile": "wind"},
         {"id": "town", "kind": "consumer", "load_max_mw": 70, "load_profile": "household"},
-        {
-            "id": "battery",
-            "kind": "storage",
-            "store_max_mwh": 40,
-            "charge_max_mw": 20,
-            "discharge_max_mw": 20,
-        },
+        {"id": "battery", "kind": "storage", "store_max_mwh": 40, "charge_max_mw": 20, "discharge_max_mw": 20},
         {"id": "middle", "kind": "junction"},
     ],
     "lines": [

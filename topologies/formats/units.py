@@ -20,6 +20,17 @@ class Unit:
     columns: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Held:
+    """The voltage that a unit holds at its bus, and its reactive limits."""
+
+    bus: str
+    set_pu: float
+    low_mvar: float
+    high_mvar: float
+    whom: str  # the unit, for notes
+
+
 @dataclass
 class Buses:
     """The buses of a network with their units, and what had to be assumed of whom."""
@@ -68,31 +79,39 @@ class Buses:
         own = self.own.setdefault(bus, {})
         own.update({name: own.get(name, 0.0) + value for name, value in columns.items()})
 
-    def hold(self, bus: str, set_pu: float, low_mvar: float, high_mvar: float, whom: str) -> dict[str, float]:
+    def hold(self, held: Held) -> dict[str, float]:
         """Columns of a unit that holds the voltage of its bus; of several set-points of a bus, the first counts.
 
         At the reference bus reactive limits are not kept, as power flow of other programs does not enforce them there.
         """
-        if not 0 < set_pu < inf:
-            self.note("voltage set-point left out: not above 0", whom)
+        bus, low_mvar, high_mvar, left_out = held.bus, held.low_mvar, held.high_mvar, ""
+        if not 0 < held.set_pu < inf:
+            self.note("voltage set-point left out: not above 0", held.whom)
             return {}
-        if set_pu != self.set_pu.setdefault(bus, set_pu):
-            self.note("voltage set-point left out: the bus has another one already", whom)
+        if held.set_pu != self.set_pu.setdefault(bus, held.set_pu):
+            self.note("voltage set-point left out: the bus has another one already", held.whom)
         if low_mvar > high_mvar:
-            self.note("reactive limits left out: the lower one is above the upper one", whom)
-            low_mvar, high_mvar = -inf, inf
-        if bus in self.references and (isfinite(low_mvar) or isfinite(high_mvar)):
-            self.note("reactive limits left out: at the reference bus they are not enforced", whom)
+            left_out = "the lower one is above the upper one"
+        elif bus in self.references and (isfinite(low_mvar) or isfinite(high_mvar)):
+            left_out = "at the reference bus they are not enforced"
+        if left_out:
+            self.note(f"reactive limits left out: {left_out}", held.whom)
             low_mvar, high_mvar = -inf, inf
         return {"voltage_set_pu": self.set_pu[bus], "gen_min_mvar": low_mvar, "gen_max_mvar": high_mvar}
 
-    def add_condenser(self, bus: str, set_pu: float, low_mvar: float, high_mvar: float, whom: str) -> None:
+    def reactive(self, held: Held | None, taken_mvar: float) -> dict[str, float]:
+        """Columns of a unit that holds the voltage of its bus or, where it does not, takes constant reactive power."""
+        if held is not None:
+            return self.hold(held)
+        return {"load_max_mvar": taken_mvar} if taken_mvar else {}
+
+    def add_condenser(self, held: Held) -> None:
         """Let a bus hold its own voltage, within limits that add up with those of its other units."""
-        held = self.hold(bus, set_pu, low_mvar, high_mvar, whom)
-        if held:
-            set_pu = held.pop("voltage_set_pu")
-            self.add_to(bus, **held)
-            self.own[bus]["voltage_set_pu"] = set_pu
+        columns = self.hold(held)
+        if columns:
+            set_pu = columns.pop("voltage_set_pu")
+            self.add_to(held.bus, **columns)
+            self.own[held.bus]["voltage_set_pu"] = set_pu
 
     def rate(self, bus: str, base_kv: float, low_pu: float | None, high_pu: float | None) -> None:
         """Nominal voltage and band of a bus; of several, the first voltage and the tightest band."""
@@ -108,16 +127,23 @@ class Buses:
         if high_pu is not None:
             shared["voltage_max_pu"] = min(high_pu, shared.get("voltage_max_pu", high_pu))
 
-    def impedance(
-        self, reactance_pu: float, resistance_pu: float, charging_pu: float, whom: str, conductance_pu: float = 0.0
+    def line(
+        self,
+        whom: str,
+        reactance_pu: float,
+        resistance_pu: float,
+        charging_pu: float,
+        conductance_pu: float = 0.0,
+        **others: float,
     ) -> dict[str, float]:
-        """Resistance, charging and iron losses of a line; an ideal connector has none."""
+        """Columns of a line; an ideal connector has no resistance, charging and iron losses."""
+        columns = {"reactance_pu": reactance_pu}
         if reactance_pu:
-            shunt = {"charging_pu": charging_pu, "conductance_pu": conductance_pu}
-            return {"resistance_pu": resistance_pu} | {name: value for name, value in shunt.items() if value}
-        if resistance_pu or charging_pu or conductance_pu:
+            columns |= {"resistance_pu": resistance_pu}
+            columns |= said(charging_pu=charging_pu, conductance_pu=conductance_pu)
+        elif resistance_pu or charging_pu or conductance_pu:
             self.note("resistance and charging left out: a reactance of 0 is an ideal connector", whom)
-        return {}
+        return columns | said(**others)
 
     def node(self, bus: str, unit: Unit | None, is_bus: bool) -> dict[str, Any]:
         """Kind and columns of a node: a unit, the bus, or both in one."""
@@ -136,9 +162,9 @@ class Buses:
         for bus in self.units:
             grid.add_junction(bus)
         for bus, units in self.units.items():
-            x, y = self.places.get(bus, (None, None))
             node = grid.graph.nodes[bus]
-            node.update({} if x is None else {"x": x, "y": y})
+            if bus in self.places:
+                node["x"], node["y"] = self.places[bus]
             node.update(self.node(bus, units[0] if len(units) == 1 else None, is_bus=True))
             for unit in units if len(units) > 1 else ():
                 name, number = unit.label, 1
@@ -147,6 +173,12 @@ class Buses:
                     name = f"{bus}:{unit.label}" + (f"#{number}" if number > 2 else "")
                 grid.graph.add_node(name, **self.node(bus, unit, is_bus=False))
                 grid.add_line(bus, name, reactance_pu=0.0)
+
+
+def said(**columns: float) -> dict[str, float]:
+    """Those columns of a line that say something: no 0, no ratio of 1, no limit without end."""
+    usual = {"tap": (1.0,), "capacity_mw": (0.0, inf)}
+    return {name: value for name, value in columns.items() if value not in usual.get(name, (0.0,))}
 
 
 def drop_unsupplied(grid: Grid, buses: Buses) -> None:
