@@ -100,7 +100,7 @@ def test_every_block_of_a_page_is_code_that_runs_or_shows_something(page):
 @pytest.mark.parametrize(
     "page",
     [
-        page
+        pytest.param(page, marks=pytest.mark.slow) if page.stem in ("machines", "new_england", "own_grid") else page
         for page in PAGES
         if RUN & {language for language, _ in blocks(page)} and page.stem not in ("formats", "year")
     ],

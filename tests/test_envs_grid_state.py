@@ -17,6 +17,7 @@ from envs.rendering.style import LOADING, MUTED, VERMILION, filled, number, time
 from episodes import STORAGE, first_steps, make_episode, without
 from grid.episode import IN_SERVICE, OUT, TRIPPED
 from grid.errors import GridError
+from slow_cases import slow
 
 SMALL = (640, 400)
 
@@ -106,7 +107,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*[*CASES][::3], *slow(*(case for case in CASES if case not in [*CASES][::3]))])
 def test_unusual_episodes_can_be_drawn(episode, case):
     unusual = CASES[case](episode)
     frame = GridStateRenderer(unusual, SMALL).frame(0.5)
@@ -357,7 +358,7 @@ def test_badges_do_not_cover_each_other(episode, monkeypatch):
     assert not ((gap < BADGE[:, None, None]).all(0) & ~np.eye(len(places), dtype=bool)).any()
 
 
-@pytest.mark.parametrize(("suffix", "start"), [(".svg", b"<?xml"), (".pdf", b"%PDF")])
+@pytest.mark.parametrize(("suffix", "start"), [(".svg", b"<?xml"), *slow((".pdf", b"%PDF"))])
 def test_a_still_as_shapes_holds_every_text_of_the_picture_and_is_the_same_each_time(
     episode, tmp_path, words, suffix, start
 ):

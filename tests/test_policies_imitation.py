@@ -147,6 +147,7 @@ def test_all_stages_run_in_turn_and_each_starts_from_the_best_so_far(tmp_path):
     assert costs[-1] == pytest.approx(read_resume(tmp_path / "whole")["best"])
 
 
+@pytest.mark.slow
 def test_ppo_improves_what_it_is_handed_and_explores_ever_closer_to_it(tmp_path):
     steps = 12 * 64 * 24
     config = TrainConfig(policy="mlp", stages=("optimum", "ppo"), steps=steps, n_envs=64, batch_size=384, width=32)

@@ -11,9 +11,10 @@ from grid import Grid
 from policies import load_agent
 from policies.evaluation import evaluate
 from policies.runs import SHIPPED
+from slow_cases import slow
 
 
-@pytest.mark.parametrize("topology", ["gen:9:71000", "gen:14:71003", "gen:35:71011", "case14"])
+@pytest.mark.parametrize("topology", ["gen:9:71000", "case14", *slow("gen:14:71003", "gen:35:71011")])
 def test_it_runs_grids_that_it_has_never_seen(topology):
     agent = load_agent("universal")
     assert topology not in {grid.name for grid in agent.grids}
@@ -50,12 +51,14 @@ def town(store=STORE, plant_mw=12.0, capacity_mw=10.0):
     [
         town({"store_max_mwh": 1e5}),
         town({"store_max_mwh": 1e4, "store_init_mwh": 8}),
-        town({"store_loss_frac_per_h": 0.1}),
-        town(plant_mw=1e4),
-        town(capacity_mw=1e5),
-        town({"charge_max_mw": 0.0, "store_init_mwh": 16}),
-        town({"discharge_max_mw": 0.0}),
         town({"discharge_max_mw": 1e-3}),
+        *slow(
+            town({"store_loss_frac_per_h": 0.1}),
+            town(plant_mw=1e4),
+            town(capacity_mw=1e5),
+            town({"charge_max_mw": 0.0, "store_init_mwh": 16}),
+            town({"discharge_max_mw": 0.0}),
+        ),
     ],
 )
 def test_it_runs_grids_whose_sizes_are_far_from_those_that_it_was_trained_on(grid):

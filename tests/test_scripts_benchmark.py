@@ -76,6 +76,7 @@ def test_benchmark_without_torch_leaves_ppo_out(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_benchmark_leaves_out_what_a_grid_without_lines_has_none_of(
     run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def on_a_terminal(folder: Path, words: str, **env: str) -> str:
     return text.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs terminals")
 def test_a_terminal_shows_a_bar_with_the_time_left_and_then_the_result_alone(tmp_path: Path) -> None:
     text = on_a_terminal(tmp_path, "render triangle --horizon 12 --out a.gif")

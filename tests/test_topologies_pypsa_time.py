@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from grid import Grid, GridError
+from slow_cases import slow
 from topologies import load
 from topologies.formats.pypsa_write import write_folder, write_netcdf
 from topologies.series import TimedSeries
@@ -19,7 +20,7 @@ pypsa = pytest.importorskip("pypsa")
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # PyPSA leaves files open when it writes a folder
 START = datetime(2030, 1, 1, 5, 30, 45)  # a Tuesday
-SUFFIXES = pytest.mark.parametrize("suffix", ["", ".nc"])
+SUFFIXES = pytest.mark.parametrize("suffix", ["", *slow(".nc")])
 
 
 def write(grid: Grid, path: Path) -> Path:
