@@ -23,7 +23,9 @@ def test_the_list_as_json_has_plain_values(capsys):
     assert main(["columns", "--json"]) == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["columns"]}
     assert list(rows) == list(COLUMNS)
-    defaults = [rows[name]["default"] for name in ("shed_cost_per_mwh", "capacity_mw", "x", "load_profile")]
-    assert defaults == [1000, "unlimited", None, None]
+    defaults = [
+        rows[name]["default"] for name in ("shed_cost_per_mwh", "capacity_mw", "x", "load_profile", "start_cost")
+    ]
+    assert defaults == [1000, "unlimited", None, None, None]
     assert rows["store_max_mwh"]["required_for"] == ["storage"]
     assert (rows["tap"]["table"], rows["tap"]["unit"]) == ("line", "1")

@@ -85,7 +85,8 @@ class FuturesProgramme(Programme):
             is_known: whether the first step is the same in all futures.
         """
         self._is_known = is_known
-        self._more = 0.0 if is_known else self.prices.overload_per_mwh * self.dt_h  # that a MW shed costs
+        # currency that a MW shed in the first step costs on top of its price
+        self._shed_extra = 0.0 if is_known else self.prices.overload_per_mwh * self.dt_h
         self.set_inputs(inputs, store_start_mwh, gen_before_mw, passed)
         first = self._ring[:: self.steps]
         if not np.array_equal(first, self._joined):
@@ -94,7 +95,7 @@ class FuturesProgramme(Programme):
                 rows = self._rows[: len(steps)]
                 self.model.set_weights(rows.ravel(), columns.ravel(), np.full(columns.size, weight))
                 served = self._step.columns_at(steps, self._step.columns["served"])
-                worth = self._price("shed")[self._consumer] + weight * self._more
+                worth = self._price("shed")[self._consumer] + weight * self._shed_extra
                 self.model.set_cost(np.tile(-worth, (len(steps), 1)), served)
             self._joined = first
         most = np.zeros(self._below.shape)
@@ -158,7 +159,7 @@ class FuturesProgramme(Programme):
         gen_mw[self._source] = values[self._asked_gen]
         first = x.reshape(self.futures, self._end, -1)[:, 0]
         gen_mw[self._spilling] -= first[:, self._step.columns["spill"]].min(axis=0)
-        cost += self._more * first[:, self._step.columns["served"]].sum()
+        cost += self._shed_extra * first[:, self._step.columns["served"]].sum()
         charge, discharge = values[self._asked_store]
         store_mw[self._store] = discharge - charge
         return FirstStep(gen_mw, store_mw, cost / self.futures)
