@@ -72,6 +72,8 @@ class LineModel:
         is_line = np.ones(lines)
         is_line[self._connectors] = 0.0
         self._leaving = csr_array((self._side @ incidence.T).multiply(is_line))  # (C, E)
+        self._to_side, self._to_leaving = self._side.T, self._leaving.T
+        self._to_gather, self._to_drive = self._gather.T, self._drive.T
 
         shift_mw = np.zeros(lines)
         shift_mw[real] = -columns["base_mva"] * suscept_pu * np.deg2rad(columns["shift_deg"][real])
@@ -89,25 +91,27 @@ class LineModel:
 
     def driven(self, injection_mw: np.ndarray) -> np.ndarray:
         """(B, E) flows for injections (B, N) without what phase shifts cause."""
-        power_mw = injection_mw - (injection_mw @ self._mean.T)[:, self._part]
+        power_mw = injection_mw.T  # (N, B): transposing a sparse matrix takes longer than multiplying by a small one
+        power_mw = power_mw - (self._mean @ power_mw)[self._part]
         if self._factor is None:
-            flow_mw = np.zeros((len(power_mw), self._drive.shape[0]))
+            flow_mw = np.zeros((self._drive.shape[0], power_mw.shape[1]))
         else:
-            flow_mw = (self._drive @ self._factor.solve((power_mw @ self._gather.T).T)).T
+            flow_mw = self._drive @ self._factor.solve(self._gather @ power_mw)
         if self._connectors.size:
-            flow_mw[:, self._connectors] = power_mw @ self._side.T - flow_mw @ self._leaving.T
-        return flow_mw
+            flow_mw[self._connectors] = self._side @ power_mw - self._leaving @ flow_mw
+        driven_mw: np.ndarray = flow_mw.T
+        return driven_mw
 
     def ptdf(self, weights: np.ndarray) -> np.ndarray:
         """(B, N) how much each injected MW changes the sum of the flows weighted by (B, E): ``driven``, transposed."""
-        power = np.zeros((len(weights), len(self._part)))
+        weights, power = weights.T, np.zeros((len(self._part), len(weights)))
         if self._connectors.size:
-            own = weights[:, self._connectors]
-            power, weights = own @ self._side, weights - own @ self._leaving
+            own = weights[self._connectors]
+            power, weights = self._to_side @ own, weights - self._to_leaving @ own
         if self._factor is not None:
-            angle = self._factor.solve((weights @ self._drive).T)  # the nodal matrix is symmetric
-            power = power + (self._gather.T @ angle).T
-        factors: np.ndarray = power - (power @ self._mean.T)[:, self._part]
+            angle = self._factor.solve(self._to_drive @ weights)  # the nodal matrix is symmetric
+            power = power + self._to_gather @ angle
+        factors: np.ndarray = (power - (self._mean @ power)[self._part]).T
         return factors
 
     def matrix(self) -> np.ndarray:
