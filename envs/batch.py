@@ -17,6 +17,7 @@ from envs.features import View, loading
 from envs.flat_observation import FlatEncoder
 from envs.forecasts import draw_errors
 from envs.graph_observation import GraphEncoder
+from envs.outage_plan import planned_where_out
 from envs.outages import LineOutages
 from envs.outlook import Outlook, steps_to_draw
 from envs.problem import SPLIT_CODES, Problem
@@ -220,7 +221,20 @@ class GridBatch:
             mend = "give one action for each source and storage, in the order of arrays.controllable"
             raise GridError("action", found, f"finite numbers of shape {wanted}", mend)
         day = self.day if self.config.plans else None
-        return self.action_map.setpoint(np.minimum(np.maximum(given, -1.0), 1.0), self.limits, self.inputs, day)
+        actions = np.minimum(np.maximum(given, -1.0), 1.0)
+        return self.planned(self.action_map.setpoint(actions, self.limits, self.inputs, day))
+
+    def planned(self, setpoint: Setpoint) -> Setpoint:
+        """The setpoint (B, N), of numpy or torch; with "residual-plan" that of the plan where a line is out.
+
+        Raises:
+            GridError: the package numba is missing.
+        """
+        if self.config.action != "residual-plan":
+            return setpoint
+        planner, left_h = self.problem.planner, (self.horizon - self.t) * self.config.dt_h
+        given = self.limits, self.expected(planner.leads()), self.state.gen_mw, self.t == 0, left_h, self.correction
+        return planned_where_out(setpoint, planner, *given)
 
     def step(self, actions: Array) -> tuple[Any, Array, bool]:
         """Act with (B, A) actions; see ``step_setpoint``."""

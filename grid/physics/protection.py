@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from grid.errors import GridError, nearest
+from grid.namespace import namespace
 from grid.numbers import is_finite, is_whole
 from grid.state import Array, State
 
@@ -56,9 +57,10 @@ class Protection:
 
     def heated(self, heat: Array, loading_frac: Array, dt_h: float) -> Array:
         """(B, E) heat after a step at the given loadings (B, E) >= 0."""
+        xp = namespace(loading_frac)
         if self.heat_rule == "count":
-            return np.where(loading_frac > 1.0, heat + 1.0, 0.0)
-        return np.maximum(heat + dt_h * (loading_frac**2 - 1.0), 0.0)
+            return xp.where(loading_frac > 1.0, heat + 1.0, 0.0)
+        return xp.maximum(heat + dt_h * (loading_frac**2 - 1.0), 0.0)
 
     def settle(self, state: State, trips: Array, loading_frac: Array, dt_h: float) -> tuple[Array, Array]:
         """Heat and lockout (B, E) after a step that ended with these loadings and in which these lines tripped."""

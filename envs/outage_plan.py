@@ -1,0 +1,61 @@
+"""With the actions "residual-plan", the plan decides in the episodes in which a line is out.
+
+There a mistake soon costs demand, and what a plan asks is hard to learn; elsewhere what is learned is worth more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from grid import Array, Inputs, Setpoint, converted, namespace
+from grid.physics import Limits
+from grid.planning import Correction
+
+if TYPE_CHECKING:
+    from grid.planning.day import DayPlanner
+
+
+def planned_where_out(
+    setpoint: Setpoint,
+    planner: DayPlanner,
+    now: Limits,
+    ahead: Inputs,
+    gen_before_mw: np.ndarray,
+    is_first: bool,
+    left_h: float,
+    correction: Correction | None,
+) -> Setpoint:
+    """The setpoint, of numpy or torch, but that of the plan in the rows in which a line is known to be out.
+
+    Args:
+        setpoint: (B, N) what is asked elsewhere.
+        planner: of the grid; the other arguments are those of its ``plan``.
+        now: (B, N) limits of the coming step.
+        ahead: (H, B, ·) at the planner's leads.
+        gen_before_mw: (B, N) output of the last step.
+        is_first: whether there was none.
+        left_h: hours until the episodes end.
+        correction: of B rows, for AC power flow.
+    """
+    from grid.planning.day import clear  # needs numba, of the extra train
+
+    if now.outages is None:
+        return setpoint
+    is_out = np.logical_not(now.outages.in_service.all(1))
+    rows = np.flatnonzero(is_out)
+    choice = None if now.choice is None else type(now.choice)(*(each[rows] for each in now.choice))
+    own = converted(now, lambda each: each[rows], outages=None, choice=choice)
+    ahead = converted(ahead, lambda each: each[:, rows])
+    correction = None if correction is None else converted(correction, lambda each: each[rows])
+    day = planner.plan(ahead, own, gen_before_mw[rows], is_first, left_h, correction)
+    unshifted = np.zeros((len(rows), len(planner.arrays.controllable)))
+    plan = clear(day, unshifted, own, converted(ahead, lambda each: each[0]))
+    xp, place = namespace(setpoint.gen_mw), np.maximum(np.cumsum(is_out) - 1, 0)  # of each row among the planned ones
+
+    def merged(elsewhere: Array, planned: Array) -> Array:
+        return xp.where(xp.asarray(is_out[:, None]), xp.asarray(planned[place]), elsewhere)
+
+    on = None if setpoint.on is None else merged(setpoint.on, plan.on)
+    return Setpoint(merged(setpoint.gen_mw, plan.gen_mw), merged(setpoint.store_mw, plan.store_mw), on=on)
