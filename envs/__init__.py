@@ -6,10 +6,10 @@
 
 import gymnasium
 
-from envs.batch import GridBatch, Transition, view_of
+from envs.batch import GridBatch, Transition
 from envs.config import EnvConfig
 from envs.contingency import contingencies
-from envs.features import loading, of_parts, static_line_features, static_node_features
+from envs.features import loading, of_parts, static_line_features, static_node_features, view_of
 from envs.futures import Futures
 from envs.load_balancer import LoadBalancer, configure
 from envs.outages import Outage

@@ -13,7 +13,7 @@ import numpy as np
 
 from envs.actions import ActionMap
 from envs.config import EnvConfig
-from envs.features import View, loading
+from envs.features import loading, view_of
 from envs.flat_observation import FlatEncoder
 from envs.forecasts import draw_errors
 from envs.graph_observation import GraphEncoder
@@ -22,7 +22,7 @@ from envs.outages import LineOutages
 from envs.outlook import Outlook, steps_to_draw
 from envs.problem import SPLIT_CODES, Problem
 from grid import Array, GridError, Inputs, Outcome, Setpoint, State, priced, settlement, step_amounts
-from grid.physics import SOON_H, Limits, flows, initial_state, limits, step
+from grid.physics import SOON_H, Limits, initial_state, limits, step
 from grid.planning import Correction
 
 if TYPE_CHECKING:
@@ -298,33 +298,3 @@ class GridBatch:
 def _child(root: np.random.SeedSequence, number: int) -> np.random.SeedSequence:
     """The child of this number, as ``root.spawn`` makes it, without those before it."""
     return np.random.SeedSequence(root.entropy, spawn_key=(number,))
-
-
-def view_of(
-    action_map: ActionMap,
-    state: State,
-    inputs: Inputs,
-    now: Limits,
-    t: int,
-    before: Array,
-    outage_h: Array | None = None,
-    day: Day | None = None,
-    voltage_pu: np.ndarray | None = None,
-) -> View:
-    """What is seen of a state before step t.
-
-    Args:
-        before: (B, E) loading of the previous step.
-        outage_h: (B, E) hours until the outage of each line is over; None: no line can be out.
-        day: the plan, if it is observed.
-        voltage_pu: (B, N) of the previous step; None: flows are those of DC.
-    """
-    on = action_map.decided(now, inputs.load_mw)
-    idle_mw = action_map.merit.dispatch(inputs.load_mw, on.gen_lo_mw, on.gen_hi_mw)
-    idle_flow_mw = flows(action_map.arrays, idle_mw - inputs.load_mw, now.outages)
-    idle_loading = loading(action_map.arrays, idle_flow_mw)
-    back_h = state.lockout_h if outage_h is None else outage_h
-    if state.lockout_h is not None and outage_h is not None:
-        back_h = np.maximum(outage_h, state.lockout_h)
-    given = t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h, day
-    return View(*given, voltage_pu, state.on_h)

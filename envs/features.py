@@ -10,10 +10,11 @@ import gymnasium as gym
 import numpy as np
 
 from envs.outlook import Outlook
-from grid import KIND_NAMES, Array, GridArrays, loops, namespace
-from grid.physics import SOON_H
+from grid import KIND_NAMES, Array, GridArrays, Inputs, State, loops, namespace
+from grid.physics import SOON_H, Limits, flows
 
 if TYPE_CHECKING:
+    from envs.actions import ActionMap
     from grid.planning.day import Day
 
 LOADING_BOUND = 100.0  # loadings are reported up to this multiple of capacity
@@ -48,6 +49,36 @@ def loading(arrays: GridArrays, carried: Array) -> Array:
         return compiled.loading(carried, arrays.capacity_mw, LOADING_BOUND)
     xp = namespace(carried)
     return xp.minimum(xp.maximum(carried / arrays.capacity_mw, -LOADING_BOUND), LOADING_BOUND)
+
+
+def view_of(
+    action_map: ActionMap,
+    state: State,
+    inputs: Inputs,
+    now: Limits,
+    t: int,
+    before: Array,
+    outage_h: Array | None = None,
+    day: Day | None = None,
+    voltage_pu: np.ndarray | None = None,
+) -> View:
+    """What is seen of a state before step t.
+
+    Args:
+        before: (B, E) loading of the previous step.
+        outage_h: (B, E) hours until the outage of each line is over; None: no line can be out.
+        day: the plan, if it is observed.
+        voltage_pu: (B, N) of the previous step; None: flows are those of DC.
+    """
+    on = action_map.decided(now, inputs.load_mw)
+    idle_mw = action_map.merit.dispatch(inputs.load_mw, on.gen_lo_mw, on.gen_hi_mw)
+    idle_flow_mw = flows(action_map.arrays, idle_mw - inputs.load_mw, now.outages)
+    idle_loading = loading(action_map.arrays, idle_flow_mw)
+    back_h = state.lockout_h if outage_h is None else outage_h
+    if state.lockout_h is not None and outage_h is not None:
+        back_h = np.maximum(outage_h, state.lockout_h)
+    given = t, now.gen_hi_mw, state.gen_mw, now.store_mwh, before, idle_loading, state.heat, back_h, day
+    return View(*given, voltage_pu, state.on_h)
 
 
 def status_features(view: View, heat_limit: float) -> tuple[Array, Array, Array]:
