@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from envs import EnvConfig, GridBatch, Problem, Recorder, steps_to_draw
+from envs import TASKS, EnvConfig, GridBatch, Problem, Recorder, steps_to_draw
 from grid import Episode, Grid, GridError, Setpoint, nearest
 from grid.planning import Optimum, optima
 from policies import BASELINES, Policy, allowed_runs, find_run, rollout, shipped
@@ -108,6 +108,7 @@ def find_agent(source: str, policies: Collection[str] = ()) -> Agent:
         known = [*policies, *shipped()]
         mend = nearest(source, known) if known else "make one by `load-balancer train`"
         mend = f"for the grid write --grid {shlex.quote(source)}" if policies and source in names() else mend
+        mend = f"for the task write --task {source}" if policies and source in TASKS else mend
         allowed = f"{allowed_runs()}{'; or a policy: ' if policies else ''}{', '.join(policies)}"
         raise GridError(source, "no such run", allowed, mend)
     if policies and Path(source).is_file() and Path(source).suffix in (".json", ".graphml", ".m", ".nc"):

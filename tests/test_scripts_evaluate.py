@@ -69,6 +69,7 @@ def test_evaluate_leaves_mpc_out_on_large_grids_and_says_how_to_have_it(
             "merit, redispatch, economic, mpc, mpc-n1, smpc, plan; did you mean 'merit'?",
         ),
         ("evaluate triangle", "for the grid write --grid triangle"),
+        ("evaluate plan case14-storm-v1", "for the task write --task case14-storm-v1"),
         ("evaluate --grid triangel", "did you mean 'triangle'?"),
     ],
 )
