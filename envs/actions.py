@@ -54,7 +54,7 @@ class ActionMap:
         A storage's action a asks for a·discharge_max_mw (a >= 0) or a·charge_max_mw (a < 0). A source's action is, if
         residual, the deviation from a dispatch of what the stores leave over (0 keeps it, +1 is the upper limit, −1 the
         lower), which is the merit order and then ``redispatch_moves``; if absolute, −1..1 spans the limits.
-        "residual-plan" is residual here: where a line is out, ``GridBatch.planned`` asks the plan instead. With bids,
+        "residual-plan" is residual here: where a line is out, ``GridBatch`` asks the plan instead. With bids,
         an action shifts the price at which its source offers, or the value of its store's energy, by
         MOST_SHIFT_FRAC · (FINE_FRAC · a + (1 − FINE_FRAC) · a³) of the typical price, and the step is cleared: at 0 as
         the plan has it. With "plan", an action is the deviation of its unit from that: +1 is the upper limit, −1 the

@@ -204,7 +204,8 @@ class GridBatch:
         """Actions (B, A) in [−1, 1] as MW.
 
         Raises:
-            GridError: the shape is wrong, or a value is no real or no finite number.
+            GridError: the shape is wrong, or a value is no real or no finite number; or actions need a plan, and the
+                package numba is missing.
         """
         wanted = (self.batch_size, *self.action_space.shape)
         found = ""
@@ -222,16 +223,11 @@ class GridBatch:
             raise GridError("action", found, f"finite numbers of shape {wanted}", mend)
         day = self.day if self.config.plans else None
         actions = np.minimum(np.maximum(given, -1.0), 1.0)
-        return self.planned(self.action_map.setpoint(actions, self.limits, self.inputs, day))
+        setpoint = self.action_map.setpoint(actions, self.limits, self.inputs, day)
+        return self._planned(setpoint) if self.config.action == "residual-plan" else setpoint
 
-    def planned(self, setpoint: Setpoint) -> Setpoint:
-        """The setpoint (B, N), of numpy or torch; with "residual-plan" that of the plan where a line is out.
-
-        Raises:
-            GridError: the package numba is missing.
-        """
-        if self.config.action != "residual-plan":
-            return setpoint
+    def _planned(self, setpoint: Setpoint) -> Setpoint:
+        """The setpoint, but that of the plan where a line is out."""
         planner, left_h = self.problem.planner, (self.horizon - self.t) * self.config.dt_h
         given = self.limits, self.expected(planner.leads()), self.state.gen_mw, self.t == 0, left_h, self.correction
         return planned_where_out(setpoint, planner, *given)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from grid import Array, Inputs, Setpoint, converted, namespace
+from grid import Inputs, Setpoint, converted
 from grid.physics import Limits
 from grid.planning import Correction
 
@@ -27,7 +27,7 @@ def planned_where_out(
     left_h: float,
     correction: Correction | None,
 ) -> Setpoint:
-    """The setpoint, of numpy or torch, but that of the plan in the rows in which a line is known to be out.
+    """The setpoint, but that of the plan in the rows in which a line is known to be out.
 
     Args:
         setpoint: (B, N) what is asked elsewhere.
@@ -43,8 +43,7 @@ def planned_where_out(
 
     if now.outages is None:
         return setpoint
-    is_out = np.logical_not(now.outages.in_service.all(1))
-    rows = np.flatnonzero(is_out)
+    rows = np.flatnonzero((~now.outages.in_service).any(1))
     choice = None if now.choice is None else type(now.choice)(*(each[rows] for each in now.choice))
     own = converted(now, lambda each: each[rows], outages=None, choice=choice)
     ahead = converted(ahead, lambda each: each[:, rows])
@@ -52,10 +51,10 @@ def planned_where_out(
     day = planner.plan(ahead, own, gen_before_mw[rows], is_first, left_h, correction)
     unshifted = np.zeros((len(rows), len(planner.arrays.controllable)))
     plan = clear(day, unshifted, own, converted(ahead, lambda each: each[0]))
-    xp, place = namespace(setpoint.gen_mw), np.maximum(np.cumsum(is_out) - 1, 0)  # of each row among the planned ones
-
-    def merged(elsewhere: Array, planned: Array) -> Array:
-        return xp.where(xp.asarray(is_out[:, None]), xp.asarray(planned[place]), elsewhere)
-
-    on = None if setpoint.on is None else merged(setpoint.on, plan.on)
-    return Setpoint(merged(setpoint.gen_mw, plan.gen_mw), merged(setpoint.store_mw, plan.store_mw), on=on)
+    merged = {}
+    for name in ("gen_mw", "store_mw", "on"):
+        elsewhere = getattr(setpoint, name)
+        if elsewhere is not None:
+            merged[name] = elsewhere.copy()
+            merged[name][rows] = getattr(plan, name)
+    return Setpoint(**merged)

@@ -42,7 +42,6 @@ STORM = EnvConfig(
     **WEATHER,
 )
 STORM_BIDS = dataclasses.replace(STORM, action="bids")
-STORM_PLAN = dataclasses.replace(STORM, action="residual-plan")
 THERMAL = EnvConfig("thermal:case14", horizon=10)
 THERMAL_PLAN = dataclasses.replace(THERMAL, action="plan")
 AC = EnvConfig("case14", horizon=10, flow="ac", action="bids", **WEATHER)
@@ -61,8 +60,8 @@ def learner(policy, seed=0, episodes=6, config=CONFIG):
 @pytest.mark.parametrize("policy", ["mlp", "extractor", "graph"])
 @pytest.mark.parametrize(
     "config",
-    [CONFIG, BIDS, STORM, STORM_BIDS, STORM_PLAN, AC, THERMAL, THERMAL_PLAN],
-    ids=["residual", "bids", "storm", "storm bids", "storm plan", "ac", "starts", "starts plan"],
+    [CONFIG, BIDS, STORM, STORM_BIDS, AC, THERMAL, THERMAL_PLAN],
+    ids=["residual", "bids", "storm", "storm bids", "ac", "starts", "starts plan"],
 )
 def test_the_torch_episode_is_the_numpy_episode(policy, config):
     gradient, network, batch = learner(policy, config=config)  # the graph policy's actions are bids anyway

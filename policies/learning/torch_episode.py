@@ -6,7 +6,7 @@ stays there. So it is with actions that are absolute or residual, in DC, where e
 Elsewhere, on the CPU, the batch takes the same steps on numpy beside it. It tells which lines are out and which have
 tripped, how hot relays are, and the plan; what trips cost has its slope from ``trips``. With a gate, forecasts are seen
 and the truth is stepped. In AC, values are those of AC power flow, which the batch solves, and the gradient is that of
-DC around them.
+DC around them. With "residual-plan", actions act where a line is out as well: more is learned from what they decide.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class TorchEpisodes:
             relays = dataclasses.replace(state, heat=batch.state.heat, lockout_h=batch.state.lockout_h)
             out_h = batch.outlook.out_h(t)
             seen = encoder(view_of(self._action_map, relays, known, now, t, before, out_h, day, batch.voltage_pu))
-            setpoint = batch.planned(self._action_map.setpoint(act(t, seen).to(self.dtype), now, known, day))
+            setpoint = self._action_map.setpoint(act(t, seen).to(self.dtype), now, known, day)
             done, lines_out, trips = self._go_along(setpoint) if self._goes_along else (None, None, None)
             true, actual = known, now
             if self._goes_along or outlook.gate:
