@@ -1,6 +1,6 @@
 """With the actions "residual-plan", the plan decides in the episodes in which a line is out.
 
-There a mistake soon costs demand, and what a plan asks is hard to learn; elsewhere what is learned is worth more.
+Trained agents have been dearer than the plan there, and cheaper where every line is in service (docs/tasks.md).
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ def planned_where_out(
         gen_before_mw: (B, N) output of the last step.
         is_first: whether there was none.
         left_h: hours until the episodes end.
-        correction: of B rows, for AC power flow.
+        correction: of B rows, for AC power flow; None: flows are those of DC.
+
+    Returns:
+        (B, N) what is asked of the units.
     """
     from grid.planning.day import clear  # needs numba, of the extra train
 

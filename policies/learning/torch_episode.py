@@ -6,7 +6,7 @@ stays there. So it is with actions that are absolute or residual, in DC, where e
 Elsewhere, on the CPU, the batch takes the same steps on numpy beside it. It tells which lines are out and which have
 tripped, how hot relays are, and the plan; what trips cost has its slope from ``trips``. With a gate, forecasts are seen
 and the truth is stepped. In AC, values are those of AC power flow, which the batch solves, and the gradient is that of
-DC around them. With "residual-plan", actions act where a line is out as well: more is learned from what they decide.
+DC around them. With "residual-plan", actions decide where a line is out as well: agents trained otherwise were worse.
 """
 
 from __future__ import annotations

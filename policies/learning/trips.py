@@ -22,12 +22,12 @@ class TripSlopes:
 
     Args:
         relays: of the lines.
-        dt_h: length of a step.
+        dt_h: length of a step in hours.
     """
 
     def __init__(self, relays: Protection, dt_h: float) -> None:
         self._relays, self._dt_h = relays, dt_h
-        self._heat: Tensor | float = 0.0
+        self._heat: Tensor | None = None  # (B, E) after the last step, with its gradient; None: there was none
         self._risks: list[Tensor] = []
         self._trips: list[np.ndarray] = []
         self._are_out: list[np.ndarray] = []
@@ -41,7 +41,7 @@ class TripSlopes:
             trips: (B, E) whether the line trips in this step.
             tripped: (B, E) whether it is out because it tripped, now or before.
         """
-        before = self._heat if isinstance(self._heat, Tensor) else torch.zeros_like(loading_frac)
+        before = torch.zeros_like(loading_frac) if self._heat is None else self._heat
         warm = self._relays.heated(before, loading_frac, self._dt_h)
         beyond = torch.maximum(warm - self._relays.heat_limit, loading_frac - self._relays.trip_at_frac)
         self._risks.append(torch.sigmoid(beyond / WIDTH).sum(1))
@@ -57,10 +57,10 @@ class TripSlopes:
 
 
 def cost_of_a_trip(costs: np.ndarray, trips: np.ndarray, are_out: np.ndarray) -> float:
-    """What steps with lines that have tripped cost above the median of their hour, shared out to all trips.
+    """Currency a trip: what steps with lines that have tripped cost above the median of their hour, shared out.
 
     Args:
-        costs: (T, B) of each step.
+        costs: (T, B) of each step, in currency.
         trips: (T, B) how many lines trip.
         are_out: (T, B) whether any is out because it tripped.
     """
