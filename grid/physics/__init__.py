@@ -8,7 +8,7 @@ from grid.physics.balance import TINY_MW
 from grid.physics.commitment import committed, hours_on, is_asked
 from grid.physics.flow import ac_flow, flows, ptdf
 from grid.physics.limits import Choice, Limits
-from grid.physics.outages import Outages, linear_flows
+from grid.physics.outages import Outages
 from grid.physics.protection import SOON_H, Protection
 from grid.physics.step import initial_state, limits, place, step
 
@@ -26,7 +26,6 @@ __all__ = [
     "initial_state",
     "is_asked",
     "limits",
-    "linear_flows",
     "place",
     "ptdf",
     "step",

@@ -115,17 +115,6 @@ class Outages:
             corrections.append(Correction(place[one.rows[own]], one.lines[own], one.inverse[own], effect))
         return Outages(self.in_service[rows], None, corrections, [])
 
-    def repeated(self, count: int) -> Outages:
-        """Of one env: the same line status in each of ``count`` envs; where the grid splits is not told."""
-        rows = np.arange(count)
-        corrections = [
-            Correction(rows, *(np.repeat(each, count, axis=0) for each in (one.lines, one.inverse)), one.effect)
-            for one in self.corrections
-            if one.rows.size
-        ]
-        solved = [(rows, model, lines) for _, model, lines in self.solved]
-        return Outages(np.repeat(self.in_service, count, axis=0), None, corrections, solved)
-
     def intact_weights(self, weights: np.ndarray) -> np.ndarray:
         """(B, E) how much each flow of the intact grid adds to the sum of the flows weighted by (B, E)."""
         intact: np.ndarray = weights * self.in_service
@@ -145,28 +134,6 @@ class Outages:
             flow_mw[np.ix_(rows, lines)] = model.flows(injection_mw[rows])
         flow_mw[~self.in_service] = 0.0
         return flow_mw
-
-
-def linear_flows(arrays: GridArrays, in_service: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Flow per injection (E, N), of phase shifts alone (E,), and the connected part (N,) of each node.
-
-    Args:
-        arrays: the grid.
-        in_service: (E,) lines; the slack is spread evenly over each part that they leave.
-    """
-    outages = Outages.of(arrays, in_service[None])
-    intact = arrays.line_model.matrix() if arrays.flow_matrix is None else arrays.flow_matrix
-    if outages is None:
-        return intact, arrays.flow_offset_mw, arrays.part
-    offset_mw = outages.flows(arrays.flow_offset_mw[None], np.zeros((1, len(arrays.part))))[0]
-    part, injection_mw = arrays.part, np.eye(len(arrays.part))
-    if outages.islands is not None:
-        part = outages.islands.cell[0]
-        injection_mw -= (part[:, None] == part) / np.bincount(part)[part]
-        intact = intact @ injection_mw
-    every = outages.repeated(len(part))
-    flow_mw = every.flows((intact + arrays.flow_offset_mw[:, None]).T, injection_mw)
-    return np.ascontiguousarray(flow_mw.T - offset_mw[:, None]), offset_mw, part
 
 
 @dataclass(eq=False)

@@ -14,9 +14,9 @@ import numpy as np
 
 from grid.arrays import GridArrays
 from grid.costs import Block, Prices, linear_cost_per_mwh, marginal_cost_per_mwh, store_value_per_mwh
-from grid.physics import linear_flows
 from grid.planning.day.market import Network
 from grid.planning.day.programme import Fleet
+from grid.sensitivities import LINE_FIELDS, LineModel, connected
 
 MOST_KEPT = 256  # constants of grids with lines out
 MOST_RAMP = 1e3  # stands for none
@@ -48,7 +48,7 @@ class Constants:
 def constants_of(arrays: GridArrays, prices: Prices, out: tuple[int, ...] = ()) -> Constants:
     """The constants of a grid with these lines out of service."""
     a, unit_mw = arrays, arrays.unit_mw
-    matrix, offset_mw, node_part = linear_flows(a, ~np.isin(np.arange(len(a.line_names)), out))
+    matrix, offset_mw, node_part = _lines_left(a, out)
     part = np.eye(int(node_part.max()) + 1)[node_part]
     marginal = marginal_cost_per_mwh(a, prices)
     mean = marginal + a.gen_cost_per_mw2h * a.gen_max_mw  # over the range of each source
@@ -143,3 +143,17 @@ class KeptConstants:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(out)
         return self._kept[out]
+
+
+def _lines_left(arrays: GridArrays, out: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flow per injection (E, N), flow by phase shifters alone (E,), and the connected part of each node (N,)."""
+    if not out:
+        return arrays.line_model.matrix(), arrays.flow_offset_mw, arrays.part
+    left = np.setdiff1d(np.arange(len(arrays.line_names)), out)
+    part = connected(arrays.line_from[left], arrays.line_to[left], len(arrays.node_names))
+    columns = {name: getattr(arrays, name) for name in LINE_FIELDS}
+    own = {name: value[left] if isinstance(value, np.ndarray) else value for name, value in columns.items()}
+    model = LineModel(own, part)
+    matrix, offset = np.zeros((len(arrays.line_names), len(part))), np.zeros(len(arrays.line_names))
+    matrix[left], offset[left] = model.matrix(), model.offset_mw
+    return matrix, offset, part
