@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ROOM_MW = 1e-6  # a unit with less room than this cannot be moved
 MOST_SHIFT_FRAC = 0.25  # of the typical price: what a bid of 1 adds to the price of a unit
 FINE_FRAC = 0.1  # of that, in proportion to the bid; the rest goes with its cube, so that small bids change little
+STORE_SHIFT_FRAC = 0.5  # of the typical price, most by which an action of "store-values" shifts a value
 CUT_FROM = 0.5  # a deviation of less than this leaves a cut of demand, which is dear, as the plan has it
 
 
@@ -59,7 +60,9 @@ class ActionMap:
         MOST_SHIFT_FRAC · (FINE_FRAC · a + (1 − FINE_FRAC) · a³) of the typical price, and the step is cleared: at 0 as
         the plan has it. With "plan", an action is the deviation of its unit from that: +1 is the upper limit, −1 the
         lower; a store's is that of discharging, minus the most that it can charge. A cut of demand, which is dear,
-        stays as it is until |a| is above CUT_FROM, and from there on goes to its limits.
+        stays as it is until |a| is above CUT_FROM, and from there on goes to its limits. With "store-values", the action
+        of a store adds STORE_SHIFT_FRAC · a of the typical price to the value of its energy, those of sources do nothing,
+        and the step is cleared.
 
         Where plants start and stop, less than half the least output asks for off, and limits are those of both choices;
         bids have one more entry for each of these plants, in the order of ``arrays.stoppable``, which shifts what it is
@@ -75,6 +78,9 @@ class ActionMap:
         arrays = self.arrays
         if self.kind == "bids":
             return self._cleared(day, _shift(actions), limits, inputs)
+        if self.kind == "store-values":
+            shift = STORE_SHIFT_FRAC * actions * arrays.is_store[arrays.controllable]
+            return self._cleared(day, shift, limits, inputs)
         lo, hi = limits.gen_lo_mw, limits.gen_hi_mw
         compiled = loops(actions, "grid.dispatch")
         if compiled is not None and self.kind != "plan":
@@ -116,6 +122,13 @@ class ActionMap:
             shift = shift_for(day, setpoint, committed(limits, is_on))
             both = np.concatenate([shift, MOST_SHIFT_FRAC * day.starts.shift_for(is_on)], axis=1)
             return np.interp(both, _shift(bids), bids)
+        if self.kind == "store-values":
+            from grid.planning.day import shift_for
+
+            day = cast("Day", day)
+            kept = limits if day.starts is None else committed(limits, is_asked(self.arrays, setpoint))
+            share = np.clip(shift_for(day, setpoint, kept) / STORE_SHIFT_FRAC, -1.0, 1.0)
+            return share * self.arrays.is_store[self.arrays.controllable]
         xp = namespace(setpoint.gen_mw)
         arrays = self.arrays
         lo, hi, gen, store = limits.gen_lo_mw, limits.gen_hi_mw, setpoint.gen_mw, setpoint.store_mw

@@ -17,7 +17,7 @@ MOST_STEPS = 1_000_000  # of an episode: a century of hours; the series of more 
 
 CHOICES = {
     "observation": ("flat", "graph"),
-    "action": ("residual", "residual-plan", "absolute", "bids", "plan"),
+    "action": ("residual", "residual-plan", "absolute", "bids", "plan", "store-values"),
     "overload": ("penalty", "trip"),
     "split": ("train", "test", "all"),
     "flow": ("dc", "ac"),
@@ -36,7 +36,7 @@ class EnvConfig:
     horizon: int = 48  # steps in an episode
     dt_h: float = 1.0  # hours in a step
     observation: Literal["flat", "graph"] = "flat"  # one vector, or features of nodes, lines and the whole grid
-    action: Literal["residual", "residual-plan", "absolute", "bids", "plan"] = "residual"  # see ActionMap.setpoint
+    action: Literal["residual", "residual-plan", "absolute", "bids", "plan", "store-values"] = "residual"  # see ActionMap
     redispatch_moves: int = 4  # of output between sources, in the dispatch that a residual action of 0 keeps
     forecast_h: tuple[float, ...] = (1, 2, 3, 4, 6, 8, 12, 18, 24)  # leads at which forecasts are observed
     forecast_error_frac: float = 0.05  # standard deviation of the error at a lead of 24 h; grows with its root
@@ -117,7 +117,7 @@ class EnvConfig:
     @property
     def plans(self) -> bool:
         """Whether the day is planned before each step, for actions and observations."""
-        return self.action in ("bids", "plan")
+        return self.action in ("bids", "plan", "store-values")
 
     @property
     def gate_steps(self) -> int:

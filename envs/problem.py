@@ -94,9 +94,15 @@ class Problem:
         action_map = dataclasses.replace(self.action_map, kind=config.action, redispatch_moves=config.redispatch_moves)
         source = _source(self.arrays, self.grid.series, config)
         changed = dataclasses.replace(self, config=config, layout=config, source=source, action_map=action_map)
-        if "planner" in vars(self) and config.overload == self.config.overload:
+        if "planner" in vars(self) and changed._plans_as(self):
             vars(changed)["planner"] = self.planner  # made once, too
         return changed
+
+    def _plans_as(self, other: Problem) -> bool:
+        """Whether plans go by the same grid, prices and steps."""
+        capacities_mw = (each.planning_arrays.capacity_mw for each in (self, other))
+        given = [(each.planning_prices, each.config.dt_h) for each in (self, other)]
+        return given[0] == given[1] and np.array_equal(*capacities_mw)
 
     def with_reward_scale(self, scale: float) -> Problem:
         """The same problem with rewards divided by another number."""

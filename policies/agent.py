@@ -223,7 +223,10 @@ def read_config(run: Path, allowed: str | None = None) -> Settings:
     if not grids:
         raise GridError(f"{path}: grids", "none", "at least one", MEND)
     env["topology"] = run / GRID if len(grids) == 1 else grids[0].name
-    return Settings(EnvConfig.from_fields(env), TrainConfig.from_fields(train), grids)
+    try:
+        return Settings(EnvConfig.from_fields(env), TrainConfig.from_fields(train), grids)
+    except GridError as error:
+        raise GridError.of([dataclasses.replace(fault, where=f"{path}: {fault.where}") for fault in error.faults]) from error
 
 
 def write_weights(run: Path, state: dict[str, torch.Tensor]) -> None:

@@ -11,10 +11,10 @@ from grid import GridError, is_finite, is_whole, nearest
 OBSERVATIONS: dict[str, Literal["flat", "graph"]] = {"mlp": "flat", "extractor": "graph", "graph": "graph"}
 """Each kind of policy with the observation it reads."""
 
-STAGES = ("optimum", "gradient", "ppo")
-"""Ways of learning: from solved schedules, by the gradient through the step, and by stable-baselines3's PPO."""
+STAGES = ("optimum", "gradient", "search", "ppo")
+"""Ways of learning: from solved schedules, by the gradient through the step, by noise on weights, and by PPO of SB3."""
 
-STAGE_SHARES = {"optimum": 1.0, "gradient": 3.0, "ppo": 3.0}
+STAGE_SHARES = {"optimum": 1.0, "gradient": 3.0, "search": 3.0, "ppo": 3.0}
 """How the budget is shared out between the stages that run."""
 
 BEST_STAGES = {"mlp": ("optimum", "gradient"), "extractor": ("optimum", "gradient"), "graph": ("gradient",)}
@@ -75,6 +75,7 @@ class TrainConfig:
     tuning_learning_rate: float = 5e-4  # of PPO after another stage, see PPOLearner
     optimum_learning_rate: float = 3e-3
     gradient_learning_rate: float = OF_POLICY
+    search_learning_rate: float = 0.02
     tail_frac: float = 1.0  # of an update's episodes, the worst: the gradient stage raises their mean return (CVaR)
     gamma: float = 0.99
     gae_lambda: float = 0.8
@@ -116,7 +117,7 @@ class TrainConfig:
         self._require(
             "seconds", self.seconds is None or (is_finite(self.seconds) and self.seconds > 0), "a number of seconds > 0"
         )
-        for name in ("learning_rate", "tuning_learning_rate", "optimum_learning_rate", "gradient_learning_rate"):
+        for name in ("learning_rate", "tuning_learning_rate", "optimum_learning_rate", "gradient_learning_rate", "search_learning_rate"):
             rate = getattr(self, name)
             self._require(name, is_finite(rate) and rate > 0, "a number > 0")
         for name in ("log_std", "tuning_log_std"):
@@ -157,7 +158,8 @@ class TrainConfig:
         """The learning rate that a stage starts with."""
         if stage == "ppo":
             return self.tuning_learning_rate if self.ppo_tunes else self.learning_rate
-        return {"optimum": self.optimum_learning_rate, "gradient": self.gradient_learning_rate}[stage]
+        rate: float = getattr(self, f"{stage}_learning_rate")
+        return rate
 
     def _require(self, name: str, ok: bool, allowed: str) -> None:
         if not ok:

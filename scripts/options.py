@@ -166,9 +166,11 @@ class World:
         known = [name for name in field_names() if name != "topology"]
         given = dict(self.file().get("env", {}))
         if self.world is not None:
-            from envs import WORLDS
+            from envs import WORLDS, EnvConfig
 
-            given |= WORLDS[self.world] | {"prices": vars(WORLDS[self.world]["prices"])}
+            world = WORLDS[self.world]
+            of_any = {name for each in WORLDS.values() for name in each if name != "prices"}
+            given |= {name: getattr(EnvConfig, name) for name in of_any} | world | {"prices": vars(world["prices"])}
         others: dict[str, Any] = {}
         for name, value in pairs_of("--set", self.set):
             first, _, rest = name.partition(".")

@@ -225,8 +225,8 @@ def change(run, path, value):
             "load-balancer-run/2",
             r"format: found 'load-balancer-run/2'; .*; train it again, or load",
         ),
-        (("env", "horizen"), 3, "config.horizen: .*did you mean 'horizon'"),
-        (("train", "policy"), "cnn", "train.policy: found 'cnn'"),
+        (("env", "horizen"), 3, r"config.json: config.horizen: .*did you mean 'horizon'"),
+        (("train", "policy"), "cnn", r"config.json: train.policy: found 'cnn'"),
         (("train", "width"), 17, r"weights.safetensors: action_net.weight: found \(6, 16\); allowed: \(6, 17\)"),
         (
             ("train", "policy"),

@@ -177,7 +177,7 @@ def test_stages_follow_each_other_with_their_own_rates(tmp_path):
     assert rates == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("stage", ["gradient", *slow("optimum", "ppo")])
+@pytest.mark.parametrize("stage", ["gradient", *slow("optimum", "search", "ppo")])
 def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(stage, tmp_path):
     """Network, optimizer and curve are the same to the bit."""
     config = TrainConfig(policy="mlp", stages=(stage,), steps=200, n_envs=5, batch_size=25, width=16)
@@ -209,7 +209,7 @@ def test_a_resumed_run_goes_on_as_if_it_had_not_stopped(stage, tmp_path):
     [
         (
             ("gradiant",),
-            "train.stages: found 'gradiant'; allowed: optimum or gradient or ppo; did you mean 'gradient'?",
+            "train.stages: found 'gradiant'; allowed: optimum or gradient or search or ppo; did you mean 'gradient'?",
         ),
         (("ppo", "ppo"), "train.stages: found ('ppo', 'ppo'); allowed: each stage at most once; correct the value"),
     ],

@@ -59,7 +59,7 @@ def many(trained, tmp_path):
     return shutil.copytree(trained / "many", tmp_path / "many")
 
 
-@pytest.mark.parametrize("stage", ["gradient", *slow("optimum", "ppo")])
+@pytest.mark.parametrize("stage", ["gradient", *slow("optimum", "search", "ppo")])
 def test_an_interrupted_run_on_many_grids_resumes_to_the_bit(stage, tmp_path):
     config, whole, parts = small(stages=(stage,)), tmp_path / "whole", tmp_path / "parts"
 

@@ -67,6 +67,9 @@ def test_a_world_is_that_of_the_tasks_and_other_options_go_before_it(name: Liter
     of_world = World(world=name).of(EnvConfig())
     assert Problem.of(of_world).prices == Problem.of(task).prices
     assert replace(of_world, prices=task.prices) == task
+    for other in TASKS.values():  # whatever world an env has, it is replaced as a whole
+        again = World(world=name).of(other.config("classic", split="train"))
+        assert replace(again, prices=Problem.of(again).prices) == task
     assert World(world=name, set=("gate_h=2",), price=("co2_per_t=80",)).of(EnvConfig()).gate_h == 2
     assert WORLDS.keys() - {"calm", "commit"} == set(get_args(Worlds))
 

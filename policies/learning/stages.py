@@ -15,6 +15,7 @@ from policies.learning.descent import Losses, descend
 from policies.learning.gradient import GradientLearner
 from policies.learning.imitation import ImitationLearner
 from policies.learning.ppo import is_paired
+from policies.learning.search import SearchLearner
 from policies.networks import GraphActorCriticPolicy
 from policies.side_by_side import SideBySide
 
@@ -27,7 +28,7 @@ class Learner(Protocol):
 
 
 class ManyGridsLearner:
-    """The stages optimum and gradient on several grids: adds up the gradients of the grids whose turn it is.
+    """The stages but PPO on several grids: adds up the gradients of the grids whose turn it is.
 
     Args:
         kind: makes the learner of one grid, from the policy and the grid's envs.
@@ -37,7 +38,7 @@ class ManyGridsLearner:
 
     def __init__(
         self,
-        kind: Callable[[ActorCriticPolicy, GridBatch], GradientLearner | ImitationLearner],
+        kind: Callable[[ActorCriticPolicy, GridBatch], GradientLearner | ImitationLearner | SearchLearner],
         policy: GraphActorCriticPolicy,
         envs: SideBySide,
     ) -> None:
@@ -62,11 +63,13 @@ def make_learner(
     config: TrainConfig,
     has_time: Callable[[], bool],
 ) -> Learner:
-    """The learner of the stage optimum or gradient; ``has_time`` tells whether the running update may go on."""
-    kind: Any = partial(GradientLearner, tail_frac=config.tail_frac)
-    if stage == "optimum":
-        kind = partial(ImitationLearner, has_time=has_time)
-    kind = partial(kind, gamma=config.gamma)
+    """The learner of a stage other than PPO; ``has_time`` tells whether the running update may go on."""
+    kinds: dict[str, Any] = {
+        "optimum": partial(ImitationLearner, has_time=has_time, gamma=config.gamma),
+        "gradient": partial(GradientLearner, tail_frac=config.tail_frac, gamma=config.gamma),
+        "search": SearchLearner,
+    }
+    kind = kinds[stage]
     if isinstance(envs, SideBySide):
         return ManyGridsLearner(kind, cast(GraphActorCriticPolicy, policy), envs)
     return cast(Learner, kind(policy, envs))
