@@ -60,9 +60,9 @@ class ActionMap:
         MOST_SHIFT_FRAC · (FINE_FRAC · a + (1 − FINE_FRAC) · a³) of the typical price, and the step is cleared: at 0 as
         the plan has it. With "plan", an action is the deviation of its unit from that: +1 is the upper limit, −1 the
         lower; a store's is that of discharging, minus the most that it can charge. A cut of demand, which is dear,
-        stays as it is until |a| is above CUT_FROM, and from there on goes to its limits. With "store-values", the action
-        of a store adds STORE_SHIFT_FRAC · a of the typical price to the value of its energy, those of sources do nothing,
-        and the step is cleared.
+        stays as it is until |a| is above CUT_FROM, and from there on goes to its limits. With "store-values", the
+        action of a store adds STORE_SHIFT_FRAC · a of the typical price to the value of its energy, that of a source
+        does nothing, and the step is cleared.
 
         Where plants start and stop, less than half the least output asks for off, and limits are those of both choices;
         bids have one more entry for each of these plants, in the order of ``arrays.stoppable``, which shifts what it is

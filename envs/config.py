@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from envs.outages import Outage
 from grid import Grid, GridError, Prices, is_finite, is_whole, nearest
@@ -15,9 +15,11 @@ Record = TypeVar("Record")
 
 MOST_STEPS = 1_000_000  # of an episode: a century of hours; the series of more would fill the memory
 
+Action = Literal["residual", "residual-plan", "absolute", "bids", "plan", "store-values"]
+
 CHOICES = {
     "observation": ("flat", "graph"),
-    "action": ("residual", "residual-plan", "absolute", "bids", "plan", "store-values"),
+    "action": get_args(Action),
     "overload": ("penalty", "trip"),
     "split": ("train", "test", "all"),
     "flow": ("dc", "ac"),
@@ -36,7 +38,7 @@ class EnvConfig:
     horizon: int = 48  # steps in an episode
     dt_h: float = 1.0  # hours in a step
     observation: Literal["flat", "graph"] = "flat"  # one vector, or features of nodes, lines and the whole grid
-    action: Literal["residual", "residual-plan", "absolute", "bids", "plan", "store-values"] = "residual"  # see ActionMap
+    action: Action = "residual"  # see ActionMap.setpoint
     redispatch_moves: int = 4  # of output between sources, in the dispatch that a residual action of 0 keeps
     forecast_h: tuple[float, ...] = (1, 2, 3, 4, 6, 8, 12, 18, 24)  # leads at which forecasts are observed
     forecast_error_frac: float = 0.05  # standard deviation of the error at a lead of 24 h; grows with its root

@@ -226,7 +226,9 @@ def read_config(run: Path, allowed: str | None = None) -> Settings:
     try:
         return Settings(EnvConfig.from_fields(env), TrainConfig.from_fields(train), grids)
     except GridError as error:
-        raise GridError.of([dataclasses.replace(fault, where=f"{path}: {fault.where}") for fault in error.faults]) from error
+        raise GridError.of(
+            [dataclasses.replace(fault, where=f"{path}: {fault.where}") for fault in error.faults]
+        ) from error
 
 
 def write_weights(run: Path, state: dict[str, torch.Tensor]) -> None:

@@ -14,6 +14,9 @@ OBSERVATIONS: dict[str, Literal["flat", "graph"]] = {"mlp": "flat", "extractor":
 STAGES = ("optimum", "gradient", "search", "ppo")
 """Ways of learning: from solved schedules, by the gradient through the step, by noise on weights, and by PPO of SB3."""
 
+RATES = ("learning_rate", "tuning_learning_rate", *(f"{stage}_learning_rate" for stage in STAGES if stage != "ppo"))
+"""Fields of TrainConfig: those of PPO, and that of each other stage."""
+
 STAGE_SHARES = {"optimum": 1.0, "gradient": 3.0, "search": 3.0, "ppo": 3.0}
 """How the budget is shared out between the stages that run."""
 
@@ -117,7 +120,7 @@ class TrainConfig:
         self._require(
             "seconds", self.seconds is None or (is_finite(self.seconds) and self.seconds > 0), "a number of seconds > 0"
         )
-        for name in ("learning_rate", "tuning_learning_rate", "optimum_learning_rate", "gradient_learning_rate", "search_learning_rate"):
+        for name in RATES:
             rate = getattr(self, name)
             self._require(name, is_finite(rate) and rate > 0, "a number > 0")
         for name in ("log_std", "tuning_log_std"):

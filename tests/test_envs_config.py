@@ -19,8 +19,9 @@ from grid import GridError, Prices
         ),
         (
             {"action": "relative"},
-            "config.action: found 'relative'; allowed: residual or residual-plan or absolute or bids or plan; "
-            "use one of: absolute, bids, plan, residual, residual-plan",
+            "config.action: found 'relative'; allowed: residual or residual-plan or absolute or bids or plan or "
+            "store-values; "
+            "use one of: absolute, bids, plan, residual, residual-plan, store-values",
         ),
         ({"horizon": 0}, "config.horizon: found 0; allowed: a whole number in 1..1,000,000; correct the value"),
         ({"dt_h": 0.0}, "config.dt_h: found 0.0; allowed: a number of hours > 0; correct the value"),

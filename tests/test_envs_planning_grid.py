@@ -41,7 +41,8 @@ def test_only_lines_that_trip_after_a_closed_gate_keep_room():
     assert (room_mw > 0).all()
     assert np.isinf(problem.planning_arrays.capacity_mw[~limited]).all()
     assert problem.planner.arrays is problem.planning_arrays
-    for fields in ({"gate_h": 0.0}, {"forecast_error_frac": 0.2}, {"prices": {"overload_per_mwh": 9e4}}, {"action": "bids"}):
+    dear = {"prices": {"overload_per_mwh": 9e4}}
+    for fields in ({"gate_h": 0.0}, {"forecast_error_frac": 0.2}, dear, {"action": "bids"}):
         other = problem.replace(**fields)
         assert (other.planner is problem.planner) == ("action" in fields)
         assert np.array_equal(other.planner.arrays.capacity_mw, other.planning_arrays.capacity_mw)

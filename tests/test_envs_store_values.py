@@ -36,10 +36,7 @@ def test_the_more_their_energy_is_worth_the_less_of_it_stores_give():
     """Energy is what leaves the stores, losses included: least cost is monotone in what it is worth."""
     batch, of_store = running(size=20)
     given_mw = np.stack(
-        [
-            batch.setpoint(np.where(of_store, value, 0.0) * np.ones((20, 1))).store_mw
-            for value in np.linspace(-1, 1, 9)
-        ]
+        [batch.setpoint(np.where(of_store, value, 0.0) * np.ones((20, 1))).store_mw for value in np.linspace(-1, 1, 9)]
     )
     arrays = batch.arrays
     taken_mw = np.where(given_mw > 0, given_mw / arrays.discharge_eff_frac, given_mw * arrays.charge_eff_frac).sum(2)

@@ -8,7 +8,7 @@ others, Neural Networks 23(4), 2010). The difference of the two, times the noise
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
@@ -47,7 +47,7 @@ class SearchLearner:
         yield loss / self.batch.horizon, float(rewards.mean())
 
     def _episodes(self, layer: nn.Linear, noise: list[Tensor]) -> Tensor:
-        """(2P,) sums of rewards of P episodes, each run twice, with noise (2P, ...) on weights and bias of the layer."""
+        """(2P,) sums of rewards of P episodes, each run twice, with noise (2P, ·) on weights and bias of the layer."""
         batch, rows = self.batch, len(noise[0])
         extra = [torch.zeros(batch.batch_size - rows, *part.shape[1:]) for part in noise]
         weight, bias = (torch.cat(parts) for parts in zip(noise, extra, strict=True))
@@ -72,6 +72,4 @@ class SearchLearner:
 
 def last_layer(policy: ActorCriticPolicy) -> nn.Linear:
     """The layer that gives the mean actions."""
-    layer = policy.network.unit[-1] if isinstance(policy, GraphActorCriticPolicy) else policy.action_net
-    assert isinstance(layer, nn.Linear)
-    return layer
+    return cast(nn.Linear, policy.network.unit[-1] if isinstance(policy, GraphActorCriticPolicy) else policy.action_net)

@@ -14,7 +14,7 @@ from policies.networks import GraphActorCriticPolicy
 from policies.rollout import rollout
 
 EPISODES = 64
-EPISODES_WITH_TRIPS = 256  # where lines trip, as few episodes then cost a multiple of the others
+WITH_TRIPS = 4  # times as many where lines trip, as a few episodes then cost a multiple of the others
 MOST_GRIDS = 16
 
 
@@ -48,7 +48,7 @@ class Validation:
         count = min(len(grids), MOST_GRIDS)
         self.positions = sorted(np.random.default_rng(seed).choice(len(grids), count, replace=False).tolist())
         trips = grids.problems[0].config.relays is not None
-        self._seed, self._size = seed, (EPISODES_WITH_TRIPS if trips else EPISODES) // count
+        self._seed, self._size = seed, EPISODES * (WITH_TRIPS if trips else 1) // count
         self._batches = [self._batch(grids, position) for position in self.positions]
 
     def _batch(self, grids: TrainingGrids, position: int) -> tuple[int, GridBatch, float]:
