@@ -194,12 +194,16 @@ class Train(CommonJson):
         problems = [Problem.of(replace(env_config, topology=source)) for source in sources]
         is_planned = bool(env_config.gate_h) or any(each.arrays.stoppable.size for each in problems)
         if is_planned and not (has_start or says_action):  # as the published agents were trained
-            problems = [each.replace(action="plan") for each in problems]
-            given = {"stages": ("gradient",), **given}
+            stores_alone = env_config.relays is not None and given.get("policy", TrainConfig.policy) == "graph"
+            action, stage = ("store-values", "search") if stores_alone else ("plan", "gradient")
+            problems = [each.replace(action=action) for each in problems]
+            given = {"stages": (stage,), **given}
         config = TrainConfig.from_fields(given)
         if config.policy == "graph" and says_action and not env_config.plans:
             mend = "leave it out, or take --policy mlp"
-            raise GridError("env.action", repr(env_config.action), "bids or plan, with the policy graph", mend)
+            raise GridError(
+                "env.action", repr(env_config.action), "bids, plan or store-values, with the policy graph", mend
+            )
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on
         from policies import train

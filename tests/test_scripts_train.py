@@ -59,7 +59,10 @@ def test_what_is_refused_leaves_the_older_run(run: CommandLine, trained: Path) -
 
 def test_a_graph_network_moves_away_from_a_plan(run: CommandLine) -> None:
     fault = run.fault("train", "triangle", "--steps", 1, "--set", "action=residual")
-    assert "found 'residual'; allowed: bids or plan, with the policy graph; leave it out, or take --policy" in fault
+    assert (
+        "found 'residual'; allowed: bids, plan or store-values, with the policy graph; leave it out, or take --policy"
+        in fault
+    )
 
 
 def test_a_run_explains_itself(run: CommandLine, trained: Path, tmp_path: Path) -> None:
@@ -234,9 +237,11 @@ def test_with_a_gate_or_starts_agents_start_at_the_plan_unless_told_otherwise(ru
     run.ok("train", "triangle", "--world", "weather", *short, "--out", "by-plan")
     run.ok("train", "thermal:triangle", *short, "--out", "thermal")
     run.ok("train", "classic-weather-v1", *short, "action=residual", "--stages", "optimum", "--out", "told")
-    runs = "by-plan", "thermal", "told"
+    run.ok("train", "triangle", "--world", "storm", "--steps", 96, "--set", "n_envs=2", "--out", "storm")
+    runs = "by-plan", "thermal", "told", "storm"
     found = [json.loads((tmp_path / name / "config.json").read_text("utf-8")) for name in runs]
     assert [(each["env"]["action"], each["train"]["stages"]) for each in found] == [
         *[("plan", ["gradient"])] * 2,
         ("residual", ["optimum"]),
+        ("store-values", ["search"]),
     ]
