@@ -200,10 +200,8 @@ class Train(CommonJson):
             given = {"stages": (stage,), **given}
         config = TrainConfig.from_fields(given)
         if config.policy == "graph" and says_action and not env_config.plans:
-            mend = "leave it out, or take --policy mlp"
-            raise GridError(
-                "env.action", repr(env_config.action), "bids, plan or store-values, with the policy graph", mend
-            )
+            allowed, mend = "bids, plan or store-values, with the policy graph", "leave it out, or take --policy mlp"
+            raise GridError("env.action", repr(env_config.action), allowed, mend)
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on
         from policies import train
