@@ -34,7 +34,8 @@ Network = Literal["mlp", "extractor", "graph"]
 class Train(CommonJson):
     """Train an agent; untrained, a plain one is the merit order with a few redispatch moves.
 
-    Stages: optimum imitates solved schedules, gradient follows that of the cost, ppo is PPO.
+    Stages: optimum imitates solved schedules, gradient follows that of the cost, search is an evolution strategy on the
+    last layer, ppo is PPO.
 
     Ctrl-C stops early and keeps the best agent so far.
     """
@@ -50,9 +51,9 @@ class Train(CommonJson):
     stages: Annotated[
         str,
         tyro.conf.arg(metavar="STAGES"),
-        default("gradient; for mlp and extractor optimum,gradient"),
+        default("gradient; for mlp and extractor optimum,gradient; for graph in storms search"),
     ] = ""
-    """ways of learning, in turn: any of optimum, gradient and ppo, joined by commas"""
+    """ways of learning, in turn: any of optimum, gradient, search and ppo, joined by commas"""
     lr: Annotated[MaybeRate, default("that of the stage and network")] = None
     """learning rate that every stage starts with"""
     risk: Annotated[str, tyro.conf.arg(metavar="cvar:SHARE"), default("cvar:1, the mean")] = ""
