@@ -8,7 +8,7 @@ import pytest
 
 from envs import EnvConfig
 from grid import Grid
-from policies import load_agent
+from policies import load_agent, run_episodes
 from policies.evaluation import evaluate
 from policies.runs import SHIPPED
 from slow_cases import slow
@@ -131,11 +131,24 @@ def test_where_the_gate_closes_an_hour_ahead_the_one_of_that_world_gains_on_plan
     assert np.mean(gains) > 2
 
 
+def test_the_one_of_storms_keeps_more_energy_than_the_plan_on_grids_it_never_saw():
+    agent = load_agent("universal-storm")
+    for topology in ("gen:16:71004", "case14"):
+        assert topology not in {grid.name for grid in agent.grids}
+        config = replace(agent.env_config, topology=topology)
+        kept_mwh = [
+            np.mean([episode.store_mwh[12:25].sum(1).mean() for episode in run_episodes(policy, config, 16, seed=1)])
+            for policy in (agent, "plan")
+        ]
+        assert kept_mwh[0] > 1.05 * kept_mwh[1]
+
+
 @pytest.mark.parametrize(
     ("name", "trained_by", "grids"),
     [
         ("universal", "load-balancer train gen:6..40x400:100000", 400),
         ("universal-weather", "load-balancer train gen-weather-v1", 200),
+        ("universal-storm", "load-balancer train gen-storm-v1", 200),
     ],
 )
 def test_it_is_small_and_says_where_it_comes_from(name, trained_by, grids):
