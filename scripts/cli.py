@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import io
 import logging
-import os
 import signal
 import sys
 import threading
@@ -64,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.error("interrupted before the end; nothing half-written is left behind")
         return console.EXIT_INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes nowhere
+        console.drop_stdout()
         return EXIT_BROKEN_PIPE
     except Exception as error:
         if debug:

@@ -10,7 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 RED = "31"
@@ -37,6 +37,12 @@ def error(text: str) -> None:
     print(painted("error:", RED, sys.stderr), one_line(text), file=sys.stderr)
 
 
+def drop_stdout() -> None:
+    """Let what is left in the buffer of stdout go nowhere, so that it raises no further error at the end."""
+    with suppress(OSError, ValueError):  # where it is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @contextmanager
 def on_stdout() -> Iterator[None]:
     """Name stdout where what is printed in the block cannot be written; a reader that leaves is no fault.
@@ -51,6 +57,7 @@ def on_stdout() -> Iterator[None]:
     except OSError as error:
         from grid import GridError
 
+        drop_stdout()
         raise GridError("stdout", str(error.strerror), "an output that can be written", "send it elsewhere") from error
 
 

@@ -34,8 +34,7 @@ Network = Literal["mlp", "extractor", "graph"]
 class Train(CommonJson):
     """Train an agent; untrained, a plain one is the merit order with a few redispatch moves.
 
-    Stages: optimum imitates solved schedules, gradient follows that of the cost, search is an evolution strategy on the
-    last layer, ppo is PPO.
+    Stages: optimum imitates schedules, gradient follows the cost's, search tries noise, ppo is PPO.
 
     Ctrl-C stops early and keeps the best agent so far.
     """

@@ -152,7 +152,10 @@ def test_train_and_render_answer_in_json(run: CommandLine, trained: Path) -> Non
             "train triangle --start classic",
             "classic: found no such run; allowed: the folder of a run",
         ),
-        ("train triangle --start classic", "or a shipped agent: universal, universal-storm, universal-weather; use one of: universal"),
+        (
+            "train triangle --start classic",
+            "or a shipped agent: universal, universal-storm, universal-weather; use one of: universal",
+        ),
         ("train triangle --policy mlp --start universal", "train.policy: found 'mlp' beside start; allowed: 'graph'"),
         ("train triangle --outages plant-town,48,2", "found hour 48 of an episode of 48 h; allowed: a start before"),
     ],
