@@ -138,6 +138,9 @@ class TrainConfig:
             raise GridError("train.ranks", found, allowed, "write --stages gradient, or leave out ranks")
         is_known = isinstance(self.device, str) and re.fullmatch(r"cpu|cuda(:(0|[1-9][0-9]?))?", self.device)
         self._require("device", bool(is_known), "cpu, cuda or cuda:N")
+        if self.device != "cpu" and "search" in self.plan:
+            found, mend = f"{self.device!r} with the stage search", "leave out search, or write --device cpu"
+            raise GridError("train.device", found, "cpu, where episodes run in numpy", mend)
         if self.device != "cpu" and (self.policy == "graph" or self.ranks > 1):
             found = f"{self.device!r} with policy={self.policy!r} and ranks={self.ranks}"
             allowed = "cpu, or the policy mlp or extractor in one rank"

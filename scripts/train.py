@@ -194,8 +194,8 @@ class Train(CommonJson):
         problems = [Problem.of(replace(env_config, topology=source)) for source in sources]
         is_planned = bool(env_config.gate_h) or any(each.arrays.stoppable.size for each in problems)
         if is_planned and not (has_start or says_action):  # as the published agents were trained
-            stores_alone = env_config.relays is not None and given.get("policy", TrainConfig.policy) == "graph"
-            action, stage = ("store-values", "search") if stores_alone else ("plan", "gradient")
+            in_storm = env_config.relays is not None and given.get("policy", TrainConfig.policy) == "graph"
+            action, stage = ("store-values", "search") if in_storm else ("plan", "gradient")
             problems = [each.replace(action=action) for each in problems]
             given = {"stages": (stage,), **given}
         config = TrainConfig.from_fields(given)

@@ -8,6 +8,7 @@ import torch
 
 from congested import congested_grid
 from envs import EnvConfig, of_parts
+from grid import GridError
 from policies import TrainConfig
 from policies.learning import search
 from policies.learning.search import SearchLearner, last_layer
@@ -22,7 +23,7 @@ def made(policy: str, n_envs: int = 8, config: EnvConfig = CONFIG):
 
 
 class Pull:
-    """Envs that pay for actions near a target, the less the noise of the episode has it."""
+    """Envs that pay for actions along a target, and add luck that depends on the episode alone."""
 
     def __init__(self, envs, target):
         self.envs, self.target, self.batch_size, self.horizon = envs, target, envs.batch_size, 3
@@ -75,3 +76,10 @@ def test_both_runs_of_an_episode_meet_the_same_world(n_envs, monkeypatch):
     assert len(set(rewards[:4].tolist())) == 4
     again = learner._episodes(last_layer(network), noise)
     assert not torch.equal(rewards, again)
+
+
+def test_what_search_cannot_do_is_refused():
+    with pytest.raises(GridError, match=r"train.n_envs: found 1; allowed: at least two for each grid of an upd"):
+        made("graph", 1)
+    with pytest.raises(GridError, match=r"train.device: found 'cuda' with the stage search; allowed: cpu, where"):
+        TrainConfig(policy="mlp", stages=("search",), device="cuda")

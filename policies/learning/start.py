@@ -65,6 +65,9 @@ def build(config: TrainConfig, grids: TrainingGrids, rank: int = 0) -> tuple[Act
         envs = SideBySide(grids, Rotation(len(grids), at_once, seed, rank, config.ranks), each * at_once)
     if envs.horizon * envs.batch_size < 2:
         raise GridError("train.n_envs", "one step an update", "at least two", "take more envs or a longer horizon")
+    if "search" in config.plan and envs.batch_size // (1 if len(grids) == 1 else at_once) < 2:
+        mend = "take more envs, or leave out the stage search, which runs each episode twice"
+        raise GridError("train.n_envs", f"{config.n_envs}", "at least two for each grid of an update", mend)
     set_random_seed(seed)
     arrays = [problem.arrays for problem in grids.problems]
     policy = make_policy(config, envs.observation_space, envs.action_space, arrays)
