@@ -38,7 +38,7 @@ SHORTER = (
     (r"train case14-weather-v1 --policy mlp", "train classic-weather-v1 --policy mlp --stages ppo --steps 400"),
     (r"evaluate w14 --task case14-weather-v1", "evaluate w14 plan --task classic-weather-v1"),
     (r"case14-(weather|storm)-v1", r"classic-\1-v1"),
-    (r"n_envs=512", "n_envs=4"),
+    (r"n_envs=512", "n_envs=16"),
 )
 
 
