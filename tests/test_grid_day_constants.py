@@ -12,7 +12,7 @@ from grid import Grid, Prices
 from grid.physics.flow import flows
 from grid.physics.outages import Outages
 from grid.planning.day import HOURS
-from grid.planning.day.constants import MOST_KEPT, KeptConstants, constants_of
+from grid.planning.day.constants import KEPT_BYTES, KeptConstants, constants_of
 from grid.planning.day.planner import Day
 from grid.planning.day.statuses import groups_of
 from policies import load_agent
@@ -45,13 +45,13 @@ def test_flows_without_lines_are_those_of_the_physics(topology):
 
 def test_constants_are_kept_but_not_without_end(monkeypatch):
     kept, lines = KeptConstants(load("case14").compile(), Prices()), len(load("case14").compile().line_names)
-    monkeypatch.setattr("grid.planning.day.constants.MOST_KEPT", 3)
     first = kept.without((0,))
+    assert lines * first.nbytes < KEPT_BYTES  # every single line fits
+    monkeypatch.setattr("grid.planning.day.constants.KEPT_BYTES", 3 * first.nbytes)
     assert kept.without((0,)) is first
     for line in range(1, 4):
         kept.without((line,))
     assert kept.without((0,)) is not first
-    assert lines < MOST_KEPT  # every single line fits
 
 
 def test_the_price_of_load_shedding_is_the_least_of_nodes_with_demand():
@@ -90,7 +90,7 @@ def test_rows_with_other_lines_out_are_planned_each_with_its_own():
         return planner.plan(own, now, batch.state.gen_mw[rows], False, batch.horizon - batch.t)
 
     together = plan(np.arange(9))
-    assert sorted(len(own) for own, _ in together.groups) == [1, 1, 7]  # two rows are split
+    assert sorted(len(own) for own, _ in together.groups) == [2, 7]  # two rows are split, in other parts each
     for row in range(9):
         for name, alone in rows_of(plan(np.array([row])), [0]).items():
             np.testing.assert_allclose(rows_of(together, [row])[name], alone, atol=1e-9, err_msg=name)

@@ -134,8 +134,8 @@ def test_what_random_bids_dispatch_costs_what_a_linear_programme_finds(topology)
     rise, day = rng.uniform(0.3, 1.3, cost.shape), plan_of(batch)
     line_price, near = day.line_price[:, 0].copy(), day.output[:, 0].copy()
     output, full = np.empty(cost.shape), np.empty(load_flow.shape)
-    reaches, states = c.network.reach[None], np.zeros(len(need), np.int64)
-    dispatch(cost, rise, low, high, need, load_flow, c.network, reaches, states, line_price, near, MOVES, output, full)
+    own = c.network.part[None], c.network.reach[None], np.zeros(len(need), np.int64)
+    dispatch(cost, rise, low, high, need, load_flow, c.network, *own, line_price, near, MOVES, output, full)
     for b in range(0, rows, 3):  # a programme takes long
         bids = cost[b], rise[b]
         best = least_paid(c.network, *bids, low[b], high[b], need[b], load_flow[b])

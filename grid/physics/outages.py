@@ -20,7 +20,7 @@ import numpy as np
 from grid.arrays import GridArrays
 from grid.sensitivities import LINE_FIELDS, LineModel, connected
 
-MOST_CORRECTED = 6  # more lines out than this are solved anew
+MOST_CORRECTED = 12  # more lines out than this are solved anew
 SINGULAR = 1e-6  # smallest singular value at which the identity still gives every digit that matters
 KEPT_BYTES = 2**28  # of effects, and of solutions, kept for a grid
 MODEL_BYTES = 400  # of a solution, for each node and line
@@ -114,6 +114,17 @@ class Outages:
             effect = [each[own] for each in one.effect]
             corrections.append(Correction(place[one.rows[own]], one.lines[own], one.inverse[own], effect))
         return Outages(self.in_service[rows], None, corrections, [])
+
+    def repeat(self, count: int) -> Outages:
+        """The lines that are out in one env, in so many; to work out flows, whose injections are balanced."""
+        rows, (in_service,) = np.arange(count), self.in_service
+        corrections = [
+            Correction(rows, np.broadcast_to(one.lines, (count, one.lines.shape[1])), one.inverse, one.effect)
+            for one in self.corrections
+            if one.rows.size
+        ]
+        solved = [(rows, model, lines) for _, model, lines in self.solved]
+        return Outages(np.broadcast_to(in_service, (count, len(in_service))), None, corrections, solved)
 
     def intact_weights(self, weights: np.ndarray) -> np.ndarray:
         """(B, E) how much each flow of the intact grid adds to the sum of the flows weighted by (B, E)."""

@@ -84,18 +84,23 @@ def offers(day: Day, c: Constants, own: Any, shift: Array, stored: Array) -> tup
 
 
 def _clear(day: Day, status: Statuses, own: Any, shift: Array, now: Limits, inputs: Inputs) -> Array:
-    """(b, U) output of rows that are in the same connected parts."""
+    """(b, U) output of rows that are in as many connected parts."""
     c = status.constants[0]
+    part, state = status.coming(lambda w: w.part)
+    unit_part, reaches, belongs = (
+        status.coming(one)[0] for one in (lambda w: w.market.part, lambda w: w.market.reach, lambda w: w.own)
+    )
     xp, unit_mw, sources = namespace(shift), c.unit_mw, len(c.sources)
     load = constant(inputs.load_mw[own]) / unit_mw
-    need, load_flow = load @ c.part, status.now(lambda w, at: w.offset - load[at] @ w.flow)
+    need, load_flow = (load[:, None] @ part[state])[:, 0], status.now(lambda w, at: w.offset - load[at] @ w.flow)
     low, high = (mw[own][:, c.sources] / unit_mw for mw in (now.gen_lo_mw, now.gen_hi_mw))
     least, most = (mw[own][:, c.stores] / unit_mw for mw in (now.store_lo_mw, now.store_hi_mw))
     stored = now.store_mwh[own][:, c.stores] / unit_mw
     if day.correction is not None:
         load_flow += day.correction.extra_mw[own][:, c.limited] / unit_mw
     cost, rise = offers(day, c, own, shift[own], stored)
-    surplus = np.maximum(constant(low) @ c.own[:, :sources].T - need, 0.0)  # (b, P) that a part must curtail
+    must = (belongs[state, :, :sources] @ constant(low)[..., None])[..., 0]
+    surplus = np.maximum(must - need, 0.0)  # (b, P) that a part must curtail
     none, idle = xp.asarray(np.zeros(surplus.shape)), xp.zeros_like(most)
     cost, rise = xp.concat([cost, none - c.fleet.spill], axis=1), xp.concat([rise, none], axis=1)
     low = xp.concat([low, idle, least, xp.asarray(-surplus)], axis=1)
@@ -105,16 +110,15 @@ def _clear(day: Day, status: Statuses, own: Any, shift: Array, now: Limits, inpu
     output, full = np.zeros(near.shape), np.zeros(load_flow.shape)
     bids = [np.ascontiguousarray(constant(each)) for each in (cost, rise, low, high)]
     line_price = np.ascontiguousarray(day.line_price[own][:, 0])
-    reaches, state = status.market_reaches
-    dispatch(*bids, need, load_flow, c.market, reaches, state, line_price, near, MOVES, output, full)
+    dispatch(*bids, need, load_flow, c.market, unit_part, reaches, state, line_price, near, MOVES, output, full)
     cleared = xp.asarray(output)
     if not isinstance(cleared, np.ndarray):
-        cleared = cleared + _response(c, reaches, state, cost + rise * cleared, rise, low, high, output, full)
+        cleared = cleared + _response(belongs, reaches, state, cost + rise * cleared, rise, low, high, output, full)
     return cleared[:, : near.shape[1] - surplus.shape[1]]
 
 
 def _response(
-    c: Constants,
+    belongs: np.ndarray,
     reaches: np.ndarray,
     state: np.ndarray,
     price: Array,
@@ -134,7 +138,7 @@ def _response(
     line = np.argsort(-np.abs(full), axis=1, kind="stable")[:, :most]
     is_full = np.take_along_axis(np.abs(full), line, axis=1)
     at_lines = reaches[state[:, None], :, line] * is_full[..., None]
-    rows = np.concatenate([np.broadcast_to(c.own, (len(full), *c.own.shape)), at_lines], axis=1)
+    rows = np.concatenate([belongs[state], at_lines], axis=1)
     normal = (rows * give[:, None]) @ rows.swapaxes(1, 2)
     scale = np.maximum(normal.diagonal(axis1=1, axis2=2).max(1), 1e-6)
     normal = normal + RIDGE * scale[:, None, None] * np.eye(rows.shape[1])

@@ -14,13 +14,15 @@ import numpy as np
 
 from grid.arrays import GridArrays
 from grid.costs import Block, Prices, linear_cost_per_mwh, marginal_cost_per_mwh, store_value_per_mwh
+from grid.physics import Outages, flows
 from grid.planning.day.market import Network
 from grid.planning.day.programme import Fleet
-from grid.sensitivities import LINE_FIELDS, LineModel, connected
+from grid.sensitivities import connected
 
-MOST_KEPT = 256  # constants of grids with lines out
+KEPT_BYTES = 2**28  # of constants of a grid with lines out
 MOST_RAMP = 1e3  # stands for none
 SWING = 0.5  # of the power of stores, by which a line may miss its capacity in a first plan and yet may fill up
+LEAST_FLOW = 1e-12  # of a MW injected: less is rounding
 MOST_SHED = 30.0  # price of load shedding or of output in a plan, as a multiple of the typical price
 
 
@@ -44,6 +46,11 @@ class Constants:
     fleet: Fleet
     swing: np.ndarray  # (L,) by which stores change a line's flow, the root of the sum of their squares
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, but for what is small."""
+        return self.flow.nbytes + self.market.reach.nbytes
+
 
 def constants_of(arrays: GridArrays, prices: Prices, out: tuple[int, ...] = ()) -> Constants:
     """The constants of a grid with these lines out of service."""
@@ -63,8 +70,12 @@ def constants_of(arrays: GridArrays, prices: Prices, out: tuple[int, ...] = ()) 
     must = part[src] * np.maximum(a.gen_min_mw[src], 1e-9)[:, None]
     curtailed = np.zeros(part.T.shape)
     curtailed[:, src] = (must / np.maximum(must.sum(0), 1e-12)).T  # (P, N) where a MW less is generated
-    overload = _highest(a, prices, "overload", limited) / price
-    network = Network(node_part[sides], np.ascontiguousarray(flow[sides]), capacity, overload)
+    market = Network(
+        part=np.concatenate([node_part[sides], np.arange(len(parts))]),
+        reach=np.concatenate([flow[sides], curtailed @ flow]),
+        capacity=capacity,
+        overload=_highest(a, prices, "overload", limited) / price,
+    )
     return Constants(
         unit_mw=unit_mw,
         typical_price_per_mwh=price,
@@ -77,11 +88,8 @@ def constants_of(arrays: GridArrays, prices: Prices, out: tuple[int, ...] = ()) 
         flow=flow,
         offset=offset_mw[limited] / unit_mw,
         gen_max=a.most_mw[src] / unit_mw,
-        network=network,
-        market=network._replace(
-            part=np.concatenate([network.part, np.arange(len(parts))]),
-            reach=np.concatenate([network.reach, curtailed @ flow]),
-        ),
+        network=market._replace(part=market.part[: len(sides)], reach=market.reach[: len(sides)]),
+        market=market,
         fleet=_fleet(a, prices, price),
         swing=_swing(a, part, flow),
     )
@@ -139,7 +147,7 @@ class KeptConstants:
         """The constants when these lines are out of service."""
         if out not in self._kept:
             self._kept[out] = constants_of(self._arrays, self._prices, out)
-            if len(self._kept) > MOST_KEPT:
+            if len(self._kept) * self._kept[out].nbytes > KEPT_BYTES:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(out)
         return self._kept[out]
@@ -149,11 +157,12 @@ def _lines_left(arrays: GridArrays, out: tuple[int, ...]) -> tuple[np.ndarray, n
     """Flow per injection (E, N), flow by phase shifters alone (E,), and the connected part of each node (N,)."""
     if not out:
         return arrays.line_model.matrix(), arrays.flow_offset_mw, arrays.part
-    left = np.setdiff1d(np.arange(len(arrays.line_names)), out)
+    left = np.ones(len(arrays.line_names), bool)
+    left[list(out)] = False
     part = connected(arrays.line_from[left], arrays.line_to[left], len(arrays.node_names))
-    columns = {name: getattr(arrays, name) for name in LINE_FIELDS}
-    own = {name: value[left] if isinstance(value, np.ndarray) else value for name, value in columns.items()}
-    model = LineModel(own, part)
-    matrix, offset = np.zeros((len(arrays.line_names), len(part))), np.zeros(len(arrays.line_names))
-    matrix[left], offset[left] = model.matrix(), model.offset_mw
-    return matrix, offset, part
+    beside = part[:, None] == part
+    balanced = np.vstack([np.eye(len(part)) - beside / beside.sum(0), np.zeros(len(part))])  # then phase shifters alone
+    outages = Outages.of(arrays, left[None])
+    flow_mw = flows(arrays, balanced, outages and outages.repeat(len(balanced)))
+    matrix = (flow_mw[:-1] - flow_mw[-1]).T
+    return np.where(np.abs(matrix) < LEAST_FLOW, 0.0, matrix), flow_mw[-1], part

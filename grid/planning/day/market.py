@@ -200,6 +200,7 @@ def dispatch(
     need: Array,
     load_flow: Array,
     network: Network,
+    parts: Array,
     reaches: Array,
     state: Array,
     line_price: Array,
@@ -220,8 +221,9 @@ def dispatch(
         high: (B, U) most output.
         need: (B, P) demand.
         load_flow: (B, L) by demand alone.
-        network: of the grid, whose reach is that of the row:
-        reaches: (M, U, L) flow for each unit's output, which differs from row to row.
+        network: of the grid, whose parts and reach are those of the row:
+        parts: (M, U) of each unit.
+        reaches: (M, U, L) flow for each unit's output.
         state: (B,) which of them.
         line_price: (B, L) prices of lines near the right ones.
         near: (B, U) an output near the right one.
@@ -234,7 +236,7 @@ def dispatch(
     other, other_flow, alike = np.empty(units), np.empty(lines), np.ones(units)
     for b in range(len(cost)):
         bids = (cost[b], rise[b], low[b], high[b])
-        own = Network(network.part, reaches[state[b]], network.capacity, network.overload)
+        own = Network(parts[state[b]], reaches[state[b]], network.capacity, network.overload)
         asked[:] = cost[b]
         for line in range(lines):
             if line_price[b, line] != 0.0:

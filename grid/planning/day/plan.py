@@ -38,9 +38,10 @@ def plan_days(
     before: Array,
     started: Array,
     stored: Array,
+    part: Array,
+    leads: Array,
     reaches: Array,
     swings: Array,
-    leads: Array,
     status: Array,
     spans_h: Array,
     tolerance: Array,
@@ -57,9 +58,10 @@ def plan_days(
         before: (B, G) output of the last step.
         started: (B,) whether there was one; else there is no ramp.
         stored: (B, S) energy, less what the coming hour loses of it.
+        part: (B, U) of the P connected parts of the coming hour, that of each unit.
+        leads: (B, H, P) the first part that each is connected with.
         reaches: (M, U, L) flow for each unit's output, in M statuses of the lines.
         swings: (M, L) by which stores change a line's flow.
-        leads: (M, P) the first part that each is connected with.
         status: (B, H) which of them.
         spans_h: (T,) of the periods, of which the first is an hour; H hours in sum.
         tolerance: (T,) complementarity, price times power, both relative, to which each period is worked out.
@@ -76,10 +78,11 @@ def plan_days(
         offer,
         need,
         load_flow,
+        part,
+        np.ascontiguousarray(leads[:, begins_h]),  # what a period begins with
         reaches,
         swings,
-        leads,
-        np.ascontiguousarray(status[:, begins_h]),  # that of a period is the one that it begins with
+        np.ascontiguousarray(status[:, begins_h]),
         before,
         started,
         np.ascontiguousarray(stored),
@@ -155,7 +158,7 @@ def idle_days(fleet: Fleet, network: Network, forecast: Forecast, plans: Plans, 
             for g in range(sources):
                 low[g] = min(fleet.gen_min[g], offer[b, t, g])
                 rise[g] = max(fleet.rise[g], LEAST_RISE / max(offer[b, t, g] - low[g], 1e-3))
-            part, output = network.part[:sources], plans.output[b, t, :sources]
+            part, output = forecast.part[b, :sources], plans.output[b, t, :sources]
             share(fleet.cost, rise, low, offer[b, t], part, need[b, t], output, plans.price[b, t])
             status = forecast.status[b, t]
             flows(output, forecast.load_flow[b, t], forecast.reaches[status], flow)
@@ -196,8 +199,9 @@ def plan_eights(
             forecast.offer[lanes],
             forecast.need[lanes],
             forecast.load_flow[lanes],
+            forecast.part[lanes],
+            forecast.leads[lanes],
             forecast.reaches,
-            forecast.leads,
             forecast.status[lanes],
             forecast.before[lanes],
             forecast.started[lanes],

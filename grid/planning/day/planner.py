@@ -53,7 +53,7 @@ class Day:
     value_slope: np.ndarray  # (B, S, S) change of the first value for each unit more that is stored
     power_slope: np.ndarray  # (B, 2S, S) and of the stores' first output
     correction: Correction | None  # by which it was planned; None: of DC
-    groups: list[tuple[Any, Statuses]]  # rows in the same connected parts
+    groups: list[tuple[Any, Statuses]]  # rows in as many connected parts
     starts: Starts | None = None  # what is on; None: no plant stops
 
     @property
@@ -158,9 +158,12 @@ class DayPlanner:
         left_h: float,
         correction: Correction | None,
     ) -> dict[str, np.ndarray]:
-        """The fields of a Day for rows that are in the same connected parts."""
+        """The fields of a Day for rows that are in as many connected parts."""
         c = status.constants[0]
-        fleet, unit_mw = c.fleet, c.unit_mw
+        fleet, unit_mw, units = c.fleet, c.unit_mw, np.concatenate([c.sources, c.stores])
+        parts, state = status.coming(lambda w: w.part)
+        part = parts[state]  # (b, N, P)
+        unit_part, state = status.coming(lambda w: w.network.part)
         load = ahead.load_mw[:, own].swapaxes(0, 1) / unit_mw
         offer = offered_mw[own][..., c.sources] / unit_mw
         offer[:, 0] = constant(now.gen_hi_mw)[own][:, c.sources] / unit_mw  # with its ramps
@@ -175,26 +178,26 @@ class DayPlanner:
             c.network,
             max(left_h, self.dt_h),
             np.ascontiguousarray(offer),
-            np.ascontiguousarray(load @ c.part),
+            np.ascontiguousarray(load @ part),
             np.ascontiguousarray(load_flow),
             np.ascontiguousarray(constant(before_mw)[own][:, c.sources] / unit_mw),
             np.full(len(stored), not is_first),
             stored,
+            unit_part[state],
+            status.joined,
             status.reaches,
             status.swings,
-            status.joined,
             status.hour,
             SPANS_H,
             TOLERANCE,
         )
         output, energy, value, price, line_price = _by_hour(plans, stored)
-        units = np.concatenate([c.sources, c.stores])
         at_units = status.each(lambda w, at: line_price[at] @ w.network.reach[: len(units)].T)
         return {
             "output": output,
             "energy": energy,
             "value": value,
-            "price": price @ c.part[units].T - at_units,
+            "price": price @ part[:, units].swapaxes(1, 2) - at_units,
             "line_price": line_price,
             "flow": status.each(lambda w, at: output[at] @ w.network.reach) + load_flow,
             "ramp_price": plans.ramp_price,

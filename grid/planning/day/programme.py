@@ -62,9 +62,10 @@ class Forecast(NamedTuple):
     offer: Array  # (B, T, G) limits of output
     need: Array  # (B, T, P) demand
     load_flow: Array  # (B, T, L) by demand alone
+    part: Array  # (B, U) of each unit, among the P connected parts of the coming hour
+    leads: Array  # (B, T, P) the first part that each is connected with
     reaches: Array  # (M, U, L) flow for each unit's output, in M statuses of the lines
     swings: Array  # (M, L) by which stores change a line's flow, the root of the sum of their squares
-    leads: Array  # (M, P) the first part that each is connected with
     status: Array  # (B, T) which of them
     before: Array  # (B, G) output of the last step
     started: Array  # (B,) whether there was one; else there is no ramp
@@ -78,8 +79,9 @@ class Eight(NamedTuple):
     offer: Array  # (K, T, G)
     need: Array  # (K, T, P)
     load_flow: Array  # (K, T, L)
+    part: Array  # (K, U)
+    leads: Array  # (K, T, P)
     reaches: Array  # (M, U, L)
-    leads: Array  # (M, P)
     status: Array  # (K, T)
     before: Array  # (K, G)
     started: Array  # (K,)
@@ -106,7 +108,8 @@ def programme_of_day(
     units, tied = sources + 2 * stores, len(ramped) + stores
     places, lines = day.places, np.sum(day.places)
     columns = 3 * lines + periods * (units + 3 * parts - 1 + tied)
-    entries = lines * (units + 3) + periods * (2 * units + (parts * parts + 5 * parts - 2) // 2 + 2 * tied)
+    of_units = _count_parts(day.part, parts) + units  # in balances, and in what ties periods
+    entries = lines * (units + 3) + periods * (of_units + (parts * parts + 5 * parts - 2) // 2 + 2 * tied)
     draft = new_draft(columns, entries, day.caution)
     base = lines + periods * (parts + tied)
     right, y, bases = blank(base), blank(base), np.empty(periods, np.int64)
@@ -122,14 +125,14 @@ def programme_of_day(
                 y[tie + r, k] = day.plans.ramp_price[day.lanes[k], ramped[r]]
             for s in range(stores):
                 y[tie + len(ramped) + s, k] = -day.plans.value[day.lanes[k], t, s]
-        _write_units(draft, fleet, network, day, t, ramped, places[t], base, tie, later)
+        _write_units(draft, fleet, day, t, ramped, places[t], base, tie, later)
         for p in range(parts):
             enter(draft, base + p, 1.0)
             shed = close(draft, span_h * fleet.shed, 0.0)
             enter(draft, base + p, -1.0)
             spill = close(draft, span_h * fleet.spill, 0.0)
             for k in range(LANES):
-                bound(draft, shed, k, 0.0, _most_shed(network, day, ramped, t, p, k), 0.0)
+                bound(draft, shed, k, 0.0, _most_shed(day, ramped, t, p, k), 0.0)
                 bound(draft, spill, k, 0.0, np.inf, 0.0)
         for p in range(1, parts):
             _write_join(draft, fleet, day, t, p, base)
@@ -148,12 +151,31 @@ def programme_of_day(
 
 
 @compiled
-def _most_shed(network: Network, day: Eight, ramped: Array, t: int, p: int, k: int) -> float:
+def _count_parts(part: Array, parts: int) -> int:
+    """Entries of all units in balances: one for each part in which a unit is in any lane, by their parts (K, U)."""
+    count = 0
+    for u in range(part.shape[1]):
+        for p in range(parts):
+            count += int(np.any(part[:, u] == p))
+    return count
+
+
+@compiled
+def _enter_part(draft: Draft, day: Eight, base: int, p: int, u: int) -> None:
+    """A unit's entry in the balance of part p, if it is in that part in any lane."""
+    if np.any(day.part[:, u] == p):
+        enter(draft, base + p, 0.0)
+        for k in range(LANES):
+            draft.coef[draft.written[1] - 1, k] = 1.0 if day.part[k, u] == p else 0.0
+
+
+@compiled
+def _most_shed(day: Eight, ramped: Array, t: int, p: int, k: int) -> float:
     """What the sources of part p cannot serve of its demand, as the step sheds no more; all of it where they ramp."""
     most = day.need[k, t, p]
     if len(ramped) == 0:
         for g in range(day.offer.shape[2]):
-            if network.part[g] == p:
+            if day.part[k, g] == p:
                 most -= day.offer[k, t, g]
     return max(most, 0.0)
 
@@ -162,7 +184,6 @@ def _most_shed(network: Network, day: Eight, ramped: Array, t: int, p: int, k: i
 def _write_units(
     draft: Draft,
     fleet: Fleet,
-    network: Network,
     day: Eight,
     t: int,
     ramped: Array,
@@ -178,7 +199,8 @@ def _write_units(
         is_ramped = ramp < len(ramped) and ramped[ramp] == u
         if is_ramped and later >= 0:
             enter(draft, later + ramp, -1.0)
-        enter(draft, base + network.part[u], 1.0)
+        for p in range(day.need.shape[2]):
+            _enter_part(draft, day, base, p, u)
         for i in range(places):
             enter(draft, tie - places + i, 0.0)
             for k in range(LANES):
@@ -212,11 +234,11 @@ def _write_join(draft: Draft, fleet: Fleet, day: Eight, t: int, p: int, base: in
     for q in range(p):
         enter(draft, base + q, 0.0)
         for k in range(LANES):
-            draft.coef[draft.written[1] - 1, k] = -1.0 if day.leads[day.status[k, t], p] == q else 0.0
+            draft.coef[draft.written[1] - 1, k] = -1.0 if day.leads[k, t, p] == q else 0.0
     enter(draft, base + p, 1.0)
     column = close(draft, 0.0, 0.0)
     for k in range(LANES):
-        is_joined = day.leads[day.status[k, t], p] != p
+        is_joined = day.leads[k, t, p] != p
         most = 1 + np.sum(day.offer[k, t]) + np.sum(fleet.discharge_max) + np.sum(np.abs(day.need[k, t]))
         bound(draft, column, k, -most if is_joined else 0.0, most if is_joined else 0.0, 0.0)
 

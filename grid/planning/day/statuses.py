@@ -13,14 +13,14 @@ from grid.planning.day.constants import Constants, KeptConstants
 
 @dataclass(frozen=True, eq=False)
 class Statuses:
-    """The states of lines in the hours of b plans, which start in the same connected parts.
+    """The states of lines in the hours of b plans, which all start in as many connected parts.
 
-    The constants of all states of the coming hour differ in flows alone.
+    The constants of all states differ in flows and parts alone.
     """
 
-    constants: list[Constants]  # M, one for each state; the first is one of the coming hour's
+    constants: list[Constants]  # M, one for each state
     hour: np.ndarray  # (b, H) which of them
-    joined: np.ndarray  # (M, P) the first of the connected parts of the coming hour to which each of them belongs then
+    joined: np.ndarray  # (b, H, P) the first of the connected parts of the coming hour to which each belongs then
 
     @property
     def reaches(self) -> np.ndarray:
@@ -32,11 +32,10 @@ class Statuses:
         """(M, L) by which stores change the flow of each line."""
         return np.stack([each.swing for each in self.constants])
 
-    @property
-    def market_reaches(self) -> tuple[np.ndarray, np.ndarray]:
-        """(M, U, L) as the clearing needs them, of states of the coming hour, and (b,) which of them."""
+    def coming(self, part: Callable[[Constants], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """(m, ·) a part of the constants of the states of the coming hour, and (b,) which of them."""
         states, state = np.unique(self.hour[:, 0], return_inverse=True)
-        return np.stack([self.constants[m].market.reach for m in states]), state
+        return np.stack([part(self.constants[m]) for m in states]), state
 
     def now(self, work: Callable[[Constants, Any], np.ndarray]) -> np.ndarray:
         """(b, ·) what the work makes of the coming hour, for rows (b,) of each state."""
@@ -52,7 +51,7 @@ class Statuses:
 
 
 def groups_of(kept: KeptConstants, in_service: np.ndarray | None, rows: int, hours: int) -> list[tuple[Any, Statuses]]:
-    """Rows with the same connected parts in the coming hour, and the states of the lines in their hours.
+    """Rows with as many connected parts in the coming hour, and the states of the lines in their hours.
 
     Parts that are apart may come together; where one would fall apart, the state of the coming hour is taken to last.
 
@@ -63,33 +62,31 @@ def groups_of(kept: KeptConstants, in_service: np.ndarray | None, rows: int, hou
         hours: H.
     """
     if in_service is None or in_service.all():
-        intact = kept.without(())
-        joined = np.arange(intact.part.shape[1])[None]
-        return [(slice(None), Statuses([intact], np.zeros((rows, hours), np.int64), joined))]
+        intact, none = kept.without(()), np.zeros((rows, hours), np.int64)
+        return [(slice(None), Statuses([intact], none, none[..., None] + np.arange(intact.part.shape[1])))]
     packed = np.packbits(~in_service.swapaxes(0, 1), axis=2).reshape(rows * hours, -1)
     states, state = np.unique(packed, axis=0, return_inverse=True)
     is_out = np.unpackbits(states, axis=1, count=in_service.shape[2])
     constants = [kept.without(tuple(np.flatnonzero(lines).tolist())) for lines in is_out]
     state = state.reshape(rows, hours)
-    part = np.array([each.node_part for each in constants])
-    parts, group = np.unique(part[state[:, 0]], axis=0, return_inverse=True)
+    parts = np.array([each.part.shape[1] for each in constants])[state[:, 0]]
     found: list[tuple[Any, Statuses]] = []
-    for number, now in enumerate(parts):
-        own = np.flatnonzero(group.ravel() == number)
-        found.append((own, _statuses(constants, now, state[own])))
+    for count in np.unique(parts).tolist():
+        own = np.flatnonzero(parts == count)
+        found.append((own, _statuses(constants, state[own], count)))
     return found
 
 
-def _statuses(constants: list[Constants], part: np.ndarray, state: np.ndarray) -> Statuses:
-    """Of rows (b, H) of states, that are in these parts (N,) in the coming hour."""
-    joined = {m: _joined(part, constants[m].node_part) for m in np.unique(state).tolist()}
-    falls_apart = np.isin(state, [m for m, parts in joined.items() if parts is None])
-    lasting = np.where(falls_apart, state[:, :1], state)
-    used, first, hour = np.unique(lasting.T, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    hour = np.argsort(order)[hour].reshape(lasting.T.shape).T
-    used = used[order]
-    return Statuses([constants[m] for m in used], hour, np.array([joined[m] for m in used.tolist()]))
+def _statuses(constants: list[Constants], state: np.ndarray, parts: int) -> Statuses:
+    """Of rows (b, H) of states, that are in so many parts in the coming hour."""
+    now = np.broadcast_to(state[:, :1], state.shape)
+    pairs, pair = np.unique(np.stack([now, state]).reshape(2, -1), axis=1, return_inverse=True)
+    each = [_joined(constants[a].node_part, constants[b].node_part) for a, b in pairs.T]
+    pair = pair.reshape(state.shape)
+    falls_apart = np.array([one is None for one in each])[pair]
+    joined = np.array([np.arange(parts) if one is None else one for one in each])[pair]
+    used, hour = np.unique(np.where(falls_apart, now, state), return_inverse=True)
+    return Statuses([constants[m] for m in used.tolist()], hour.reshape(state.shape), joined)
 
 
 def _joined(part: np.ndarray, later: np.ndarray) -> np.ndarray | None:

@@ -91,7 +91,7 @@ function option(list, value, text = value) {
   return made;
 }
 
-/** Call with what came last, so many milliseconds after it came and after the last call is done. */
+/** Call with what came first and then with what came last, never sooner than so many milliseconds after the last call is done. */
 function seldom(ms, work) {
   let last = null, isOn = false;
   return async (...given) => {
@@ -99,10 +99,10 @@ function seldom(ms, work) {
     if (isOn) return;
     isOn = true;
     while (last) {
-      await new Promise((done) => setTimeout(done, ms));
       const due = last;
       last = null;
       await work(...due);
+      await new Promise((done) => setTimeout(done, ms));
     }
     isOn = false;
   };
