@@ -124,6 +124,7 @@ class Work(NamedTuple):
     flow: Array  # (L,) and so sign, excess
     sign: Array
     excess: Array  # above capacity
+    to_go: Array  # shift to where each is at its capacity
     kinks: Array  # (L,) first the lines at their capacity: they cost as soon as they carry more
 
 
@@ -141,7 +142,7 @@ def moves(gen_mw: Array, lo_mw: Array, hi_mw: Array, flow_mw: Array, rows: Array
     units, lines = of.node.shape[0], of.line.shape[0]
     work = Work(
         np.empty(units), np.empty(units), np.empty(units), np.empty(units), np.empty(units), np.empty(units),
-        np.empty(lines), np.empty(lines), np.empty(lines), np.empty(lines, np.intp),
+        np.empty(lines), np.empty(lines), np.empty(lines), np.empty(lines), np.empty(lines, np.intp),
     )  # fmt: skip
     for row in rows:
         for g in range(units):
@@ -186,17 +187,20 @@ def _move(work: Work, of: Sources, how: Numbers, is_first: bool) -> bool:
 @compiled_exactly
 def _look_at_lines(work: Work, of: Sources, how: Numbers) -> tuple[int, bool]:
     """Write sign and excess of the flows; how many lines are at their capacity, and whether one is above it."""
-    at, overloaded = 0, False
-    for k in range(work.flow.shape[0]):
+    lines, near, over = work.flow.shape[0], 0, 0
+    for k in range(lines):
         work.sign[k] = -1.0 if work.flow[k] < 0 else 1.0
         excess = abs(work.flow[k]) - of.capacity_mw[k]
         work.excess[k] = excess
-        if excess > how.tolerance_mw:
-            overloaded = True
-        elif excess >= -how.tolerance_mw:
-            work.kinks[at] = k
-            at += 1
-    return at, overloaded
+        near += 1 if excess >= -how.tolerance_mw else 0
+        over += 1 if excess > how.tolerance_mw else 0
+    at = 0
+    if near > over:
+        for k in range(lines):
+            if -how.tolerance_mw <= work.excess[k] <= how.tolerance_mw:
+                work.kinks[at] = k
+                at += 1
+    return at, over > 0
 
 
 @compiled_exactly
@@ -236,11 +240,11 @@ def _room(work: Work, of: Sources, how: Numbers, slope: float, up: int, down: in
         shift = min(shift, -slope / bend)
     for k in range(work.flow.shape[0]):
         change, excess = work.sign[k] * (of.reach[up, k] - of.reach[down, k]), work.excess[k]
-        to_go = excess if excess > how.tolerance_mw else excess + 2.0 * of.capacity_mw[k]
-        if change > 0:
-            to_go = -excess if excess < -how.tolerance_mw else np.inf
-        if abs(change) > 1e-9 and to_go < shift * abs(change):
-            shift = to_go / abs(change)
+        room = -excess if excess < -how.tolerance_mw else np.inf
+        less = excess if excess > how.tolerance_mw else excess + 2.0 * of.capacity_mw[k]
+        work.to_go[k] = (room if change > 0 else less) / abs(change) if abs(change) > 1e-9 else np.inf
+    for k in range(work.flow.shape[0]):
+        shift = min(shift, work.to_go[k])
     return shift
 
 

@@ -166,7 +166,7 @@ def dispatch(
     """
     size, count = load_mw.shape
     of = _units(table)
-    out, moved, clipped = np.zeros((8, size, count)), np.zeros(size), np.empty((size, controllable.shape[0]))
+    out, moved, clipped = np.empty((8, size, count)), np.empty(size), np.empty((size, controllable.shape[0]))
     order, ends, own_order, own_ends = (
         np.empty(count, np.intp), np.empty(count, np.intp), np.empty(count, np.intp), np.empty(count, np.intp)
     )  # fmt: skip
@@ -179,11 +179,14 @@ def dispatch(
             plan = min(max(gen_mw[row, n], gen_lo_mw[row, n]), gen_hi_mw[row, n])
             give = min(max(store_mw[row, n], store_lo_mw[row, n]), store_hi_mw[row, n])
             room[n] = gen_mw[row, n] + store_mw[row, n] - (plan + give)
-            lo[n], hi[n], do.gen[n] = gen_lo_mw[row, n], gen_hi_mw[row, n], plan
-            if of.flex_max_frac[n] > 0:
-                lo[n], hi[n], do.gen[n], curtailed[n] = 0.0, 0.0, 0.0, plan
+            is_cut = of.flex_max_frac[n] > 0
+            curtailed[n], do.gen[n] = plan if is_cut else 0.0, 0.0 if is_cut else plan
             do.charge[n], do.discharge[n] = max(-give, 0.0), max(give, 0.0)
+        for n in range(count):
+            is_cut = of.flex_max_frac[n] > 0
+            lo[n], hi[n] = 0.0 if is_cut else gen_lo_mw[row, n], 0.0 if is_cut else gen_hi_mw[row, n]
             served[n] = load_mw[row, n] - curtailed[n]
+            do.shed[n], do.spill[n] = 0.0, 0.0
         for k in range(controllable.shape[0]):
             clipped[row, k] = room[controllable[k]]
         if split.shape[0] and split[row] >= 0:
