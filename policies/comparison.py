@@ -126,4 +126,5 @@ def _figures(row: Runs, savings: dict[str, Interval], days: float) -> Figures:
         store_cycles=None if np.isnan(cycles) else cycles,
         store_loss_mwh=a_day.get("store_loss_mwh", 0.0),
         line_loss_mwh=float(row.loss_mwh.mean() / days),
+        tripped_h=a_day.get("tripped_h", 0.0),
     )

@@ -100,7 +100,9 @@ def _play_packed(
     yield _play(policy.policy(), problem.problem(), seed, piece, records)
 
 
-def run_episodes(policy: str | Policy, config: EnvConfig | Problem, episodes: int = 1, seed: int = 0) -> list[Episode]:
+def run_episodes(
+    policy: str | Policy, config: EnvConfig | Problem, episodes: int = 1, seed: int = 0, first: int = 0
+) -> list[Episode]:
     """Run a policy and record everything.
 
     Args:
@@ -108,6 +110,7 @@ def run_episodes(policy: str | Policy, config: EnvConfig | Problem, episodes: in
         config: of the env, or the compiled problem; the episodes come from its split.
         episodes: how many.
         seed: of the episodes.
+        first: number of the first one.
 
     Raises:
         GridError: unknown policy, or an agent that does not fit the grid.
@@ -115,7 +118,7 @@ def run_episodes(policy: str | Policy, config: EnvConfig | Problem, episodes: in
     decider = decider_of(policy)
     batch = _seen_by(decider, GridBatch(config, episodes, seed), seed)
     recorder = Recorder(batch, decider.name)
-    batch.seed(seed)
+    batch.seed(seed, first)
     rollout(batch, decider, recorder.add)
     return recorder.episodes()
 

@@ -63,6 +63,7 @@ class Figures:
     store_cycles: float | None  # energy taken out of the stores / what they hold between empty and full; None: no store
     store_loss_mwh: float
     line_loss_mwh: float  # 0 in DC
+    tripped_h: float  # hours that lines were out after a trip, summed over lines
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Evaluation:
 
     def table(self) -> str:
         """The same as text of at most ``TABLE_WIDTH`` columns."""
-        head = ("policy", "cost", "gap %", "score", "unserved", "curtailed", "overload", "decision", "worst")
+        head = ("policy", "cost", "gap %", "score", "unserved", "demand cut", "overload", "decision", "worst")
         over = "MWh" if self.flow == "dc" else "MVAh"
         units = ("", "mean", "of reference", "0 merit, 100 opt.", "MWh", "MWh", over, "ms", "gap %")
         cells = [head, units, *(_cells(row) for row in self.rows)]
@@ -163,7 +164,11 @@ class Evaluation:
         """What engineers report, as a table of its own, and what each policy saves."""
         heads = ("a day", "operating", "settlement", "sun, wind curtailed", "renewable", "CO2", "cycles", "store loss")
         units = ("", "cost", "cost", "MWh", "%", "t", "", "MWh")
-        lines = ["", *_aligned([heads, units, *(_figure_cells(row) for row in self.rows)])]
+        cells = [heads, units, *(_figure_cells(row) for row in self.rows)]
+        if self.trips:
+            tripped = [f"{row.figures.tripped_h:.1f}" for row in self.rows]
+            cells = [(*line, cell) for line, cell in zip(cells, ("tripped", "line-h", *tripped), strict=True)]
+        lines = ["", *_aligned(cells)]
         if any(row.figures.store_cycles is not None for row in self.rows):
             lines.append("settlement: for what stores hold less at the end than at the start; part of the cost above")
         for rival in self.rows[0].figures.saving:

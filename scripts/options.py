@@ -66,6 +66,7 @@ def default(words: str) -> Any:
 Seed = Annotated[int, number("SEED", int, 0)]
 Count = Annotated[int, number("N", int, 1)]
 MaybeSeed = Annotated[int | None, number("SEED", int, 0)]
+MaybeNumber = Annotated[int | None, number("N", int, 0)]
 MaybeCount = Annotated[int | None, number("N", int, 1)]
 Seconds = Annotated[float, number("S", float, 0, above=True)]
 MaybeSeconds = Annotated[float | None, number("S", float, 0, above=True)]

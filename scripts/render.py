@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from scripts.console import Console
-from scripts.options import CommonJson, DatedWorld, MaybePath, MaybeSeed, default, one_of
+from scripts.options import CommonJson, DatedWorld, MaybeNumber, MaybePath, MaybeSeed, default, one_of
 from scripts.pictures import DATA_SUFFIXES, EPISODE_SUFFIX, PAGE_SUFFIX, Kind, check_file, draw, kind_of
 from scripts.tables import written
 
@@ -38,7 +38,9 @@ class Render(CommonJson):
     policy: Annotated[Decider | None, one_of(Decider), default("agent for a run, merit for a grid")] = None
     """who decides"""
     seed: Annotated[MaybeSeed, default("0")] = None
-    """of the episode; the first one that `evaluate` runs with the same seed"""
+    """of the episodes, as in `evaluate`"""
+    episode: Annotated[MaybeNumber, default("0, the first")] = None
+    """number of the episode among those of the seed, as `evaluate` gives that of the worst"""
     versus: Annotated[str | None, tyro.conf.arg(metavar="POLICY|EPISODE"), default("nobody")] = None
     """beside it, in the same episode: merit, optimum or another policy, or an episode file"""
     live: bool = False
@@ -93,14 +95,15 @@ class Render(CommonJson):
         decider, config = running.choose(self.versus, agent, "--versus"), self.world.of(config)
         if agent is None:
             config = running.fitting(config, None, not self.world.fixes_horizon)
-        return running.record(decider, config, self.seed or 0)
+        return running.record(decider, config, self.seed or 0, self.episode or 0)
 
     def _episode(self, console: Console) -> Episode:
         from grid import Episode, GridError
         from scripts import running
 
         if _is_episode(self.source):
-            given = {"--policy": self.policy, "--seed": self.seed, "--grid": self.grid, "--live": self.live or None}
+            given = {"--policy": self.policy, "--seed": self.seed, "--episode": self.episode, "--grid": self.grid}
+            given["--live"] = self.live or None
             options = [name for name, value in given.items() if value is not None] + self.world.options
             if options:
                 mend = f"leave out {' and '.join(options)}, or give a run or a grid"
@@ -110,10 +113,8 @@ class Render(CommonJson):
         config = self.world.of(config)
         if agent is None:
             config = running.fitting(config, console, not self.world.fixes_horizon)
-        policy, seed = running.choose(self.policy, agent), self.seed or 0
-        if self.live:
-            return running.record_live(policy, config, seed)
-        return running.record(policy, config, seed)
+        record = running.record_live if self.live else running.record
+        return record(running.choose(self.policy, agent), config, self.seed or 0, self.episode or 0)
 
 
 def _is_episode(source: str) -> bool:

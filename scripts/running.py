@@ -174,26 +174,27 @@ def choose(name: str | None, agent: Agent | None, option: str = "--policy") -> P
     return BASELINES[name]()
 
 
-def record(policy: Policy, config: EnvConfig, seed: int) -> Episode:
-    """One recorded episode of the policy: the first one that ``evaluate`` runs with this seed."""
-    return record_all(policy, config, 1, seed)[0]
+def record(policy: Policy, config: EnvConfig, seed: int, number: int = 0) -> Episode:
+    """One recorded episode of the policy: that of this number of those that ``evaluate`` runs with this seed."""
+    return record_all(policy, config, 1, seed, number)[0]
 
 
-def record_all(policy: Policy, config: EnvConfig | Problem, episodes: int, seed: int) -> list[Episode]:
-    """As many recorded episodes, those of the optimum with its nodal prices."""
+def record_all(policy: Policy, config: EnvConfig | Problem, episodes: int, seed: int, first: int = 0) -> list[Episode]:
+    """As many recorded episodes from this number on, those of the optimum with its nodal prices."""
     from policies import run_episodes
 
-    found = run_episodes(policy, config, episodes, seed)
+    found = run_episodes(policy, config, episodes, seed, first)
     if not isinstance(policy, Schedule):
         return found
     return [replace(one, nodal_price_per_mwh=price) for one, price in zip(found, policy.nodal_prices, strict=True)]
 
 
-def record_live(policy: Policy, config: EnvConfig, seed: int) -> Episode:
+def record_live(policy: Policy, config: EnvConfig, seed: int, number: int = 0) -> Episode:
     """The same, shown step by step in a window or as lines."""
     from envs.rendering import VIEWERS
 
     batch = GridBatch(config, 1, seed)
+    batch.seed(seed, number)
     recorder, viewer = Recorder(batch, policy.name), VIEWERS["human"](batch)
 
     def show() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from envs import EnvConfig
-from grid import REPORTED, Grid, Outcome, reported, usable_mwh
+from envs import WORLDS, EnvConfig
+from grid import REPORTED, Episode, Grid, Outcome, reported, usable_mwh
+from grid.episode import TRIPPED
 from policies import evaluate, run_episodes
 from scripts.running import Schedule
 
@@ -37,6 +38,7 @@ def test_two_hours_by_hand() -> None:
         flow_mw=np.zeros((1, 3)),
         balancing_mw=np.zeros(1),
         clipped_mw=np.zeros((1, 3)),
+        tripped=np.array([[True, False, True]]),
     )
     change_mwh = np.array([[0.0, 0, -20, 0]])
     found = reported(arrays, powers, np.array([[1.0, 0.8, 1, 1]]), change_mwh, 2.0)
@@ -49,6 +51,7 @@ def test_two_hours_by_hand() -> None:
             "co2_t": 20 * 0.5 * 2,
             "taken_mwh": 9.5 / 0.95 * 2,
             "store_loss_mwh": 20 - 9.5 * 2,
+            "tripped_h": 2 * 2,
         }
     )
     assert usable_mwh(arrays) == 32
@@ -93,6 +96,21 @@ def test_the_optimum_reports_what_its_schedule_does_when_it_is_run() -> None:
         [((one.charge_mw - one.discharge_mw).sum() - np.diff(one.store_mwh.sum(1)).sum()) for one in first]
     )
     assert figures.store_loss_mwh == pytest.approx(loss_mwh)
+
+
+def test_where_lines_trip_a_column_says_for_how_long() -> None:
+    kept: list[Episode] = []
+    outcome = evaluate(
+        ["merit"], EnvConfig(topology="case14", horizon=48, split="test", **WORLDS["storm"]), 3, keep=kept.extend
+    )
+    tripped_h = np.mean([(one.line_status == TRIPPED).sum() for one in kept if one.policy == "merit"])
+    assert tripped_h > 0
+    assert outcome["merit"].figures.tripped_h == pytest.approx(tripped_h / 2)
+    heads, units, *rows = outcome.table().split("\n\n")[1].splitlines()[:4]
+    assert (heads.split()[-1], units.split()[-1]) == ("tripped", "line-h")
+    assert [row.split()[-1] for row in rows] == [f"{tripped_h / 2:.1f}", "0.0"]
+    calm = evaluate(["merit"], EnvConfig(topology="triangle", horizon=6), 1)
+    assert "tripped" not in calm.table()
 
 
 def test_without_stores_there_are_no_cycles() -> None:

@@ -36,6 +36,19 @@ def test_render_shows_the_first_episode_that_evaluate_runs(run: CommandLine, tmp
     assert costs == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("policy", ["merit", "mpc", "optimum"])
+def test_render_shows_the_episode_whose_number_evaluate_gives(run: CommandLine, tmp_path: Path, policy: str) -> None:
+    words = ["merit", "mpc", "--grid", "triangle", "--episodes", 5, "--seed", 7]
+    row = run.json("evaluate", *words)["policies"][policy]
+    costs = row["episode_cost"]
+    assert len(set(costs)) == 5
+    run.ok("render", "triangle", "--seed", 7, "--episode", 3, "--policy", policy, "--out", "episode.npz")
+    assert Episode.load(tmp_path / "episode.npz").cost == pytest.approx(costs[3], rel=1e-6)
+    run.ok("render", "triangle", "--seed", 7, "--episode", 1, "--versus", "optimum", "--out", "replay.html")
+    fault = run.fault("render", "episode.npz", "--episode", 2, "--out", "grid_state.png")
+    assert "found an episode that has already happened; allowed: a run or a grid; leave out --episode" in fault
+
+
 @pytest.mark.parametrize("name", ["grid_state.png", "sim_results.png", "grid_state.gif"])
 def test_render_writes_what_the_name_says(run: CommandLine, tmp_path: Path, name: str) -> None:
     run.ok("optimum", "triangle", "--horizon", 3, "--out", "best.NPZ")
