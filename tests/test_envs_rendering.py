@@ -21,7 +21,7 @@ from envs.rendering.sim_results import SimResultsRenderer
 from envs.rendering.style import clock, days, literal, number, percent, time_ticks
 from envs.rendering.video import Clip, seconds_per_step, write_animation
 from episodes import first_steps, make_episode
-from grid.errors import GridError
+from grid import OUT, TRIPPED, GridError
 from slow_cases import slow
 
 SMALL = (640, 400)
@@ -380,3 +380,21 @@ def test_pictures_do_not_depend_on_the_users_settings_and_leave_them_alone(episo
 def test_pictures_need_no_pyplot():
     code = "import envs.rendering, sys; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("panel", [panels.demand, panels.cost])
+def test_steps_with_lines_out_and_tripped_are_marked_along_the_upper_edge(episode, panel):
+    status = episode.line_status.copy()
+    status[5:8, 2], status[7:11, 4] = OUT, TRIPPED
+    names = []
+    for shown in (episode, replace(episode, line_status=status)):
+        axes = Figure().add_subplot()
+        panel(axes, shown)
+        names.append([text.get_text() for text in axes.get_legend().get_texts()])
+    assert set(names[1]) - set(names[0]) == {"line out", "line tripped"}
+    marks = {mark.get_label(): mark.get_paths() for mark in axes.collections}
+    for name, first, last, bottom, top in (("line out", 5, 8, 0.95, 0.975), ("line tripped", 7, 11, 0.975, 1.0)):
+        (path,) = marks[name]
+        high = path.vertices[path.vertices[:, 1] > bottom + 1e-9]
+        assert (high[:, 0].min(), high[:, 0].max()) == (first, last)
+        assert high[:, 1] == pytest.approx(top)

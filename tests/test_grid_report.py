@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from envs import WORLDS, EnvConfig
-from grid import REPORTED, Episode, Grid, Outcome, reported, usable_mwh
-from grid.episode import TRIPPED
+from grid import REPORTED, TRIPPED, Episode, Grid, Outcome, reported, usable_mwh
 from policies import evaluate, run_episodes
 from scripts.running import Schedule
 

@@ -33,9 +33,10 @@ from envs.rendering.style import (
     literal,
     tints,
 )
-from grid import TERMS, Episode
+from grid import OUT, TERMS, TRIPPED, Episode
 
 MOST_PARTS = 7  # of a stack that are shown by name
+_EDGE = 0.025  # of the height, for steps with lines out
 _NAME_CHARACTERS = 15
 _POLICY_CHARACTERS = 14
 _COLUMNS = ((86.0, 410.0), (706.0, 386.0))  # left and width of the two plots of a row
@@ -63,7 +64,7 @@ def demand(axes: Axes, episode: Episode) -> None:
     _stack(axes, parts)
     line = _outline(axes, episode.load_mw.sum(1), "demand")
     _limits(axes, 0.0, float(episode.load_mw.sum(1).max()))
-    _key(axes, parts, [line])
+    _key(axes, parts, [line, *_lines_out(axes, episode)])
 
 
 def generation(axes: Axes, episode: Episode, like: Episode | None = None) -> None:
@@ -147,7 +148,7 @@ def cost(axes: Axes, episode: Episode) -> None:
     (line,) = right.plot(np.arange(episode.steps + 1), so_far, color=INK, lw=1.6, label="return (right)")
     right.grid(visible=False)
     _limits(right, float(so_far.min()), float(so_far.max()))
-    _key(axes, parts, [line], place=1.115)
+    _key(axes, parts, [line, *_lines_out(axes, episode)], place=1.115)
 
 
 def voltage(axes: Axes, episode: Episode) -> None:
@@ -184,13 +185,22 @@ def losses(axes: Axes, episode: Episode) -> None:
     _key(axes, parts, _spans(axes, np.asarray(episode.collapsed) > 0, "collapsed"))
 
 
-def _spans(axes: Axes, where: NDArray[np.bool_], name: str) -> list[Any]:
-    """Steps (T,) marked over the full height; without any, nothing."""
+def _lines_out(axes: Axes, episode: Episode) -> list[Any]:
+    """Steps with lines out of service, and with lines that have tripped, marked along the upper edge."""
+    out, tripped = ((episode.line_status == status).any(1) for status in (OUT, TRIPPED))
+    marked = _spans(axes, out, "line out", 1 - 2 * _EDGE, 1 - _EDGE, MUTED)
+    return [*marked, *_spans(axes, tripped, "line tripped", 1 - _EDGE)]
+
+
+def _spans(
+    axes: Axes, where: NDArray[np.bool_], name: str, bottom: float = 0.0, top: float = 1.0, colour: Any = DARK
+) -> list[Any]:
+    """Steps (T,) marked over the full height, or from this part of it to that; without any, nothing."""
     if not where.any():
         return []
-    time, height = np.arange(len(where) + 1), _held(where.astype(float))
-    place = axes.get_xaxis_transform()
-    return [axes.fill_between(time, 0, height, step="post", transform=place, color=DARK, alpha=0.75, lw=0, label=name)]
+    time, height = np.arange(len(where) + 1), np.where(np.append(where, where[-1]), top, bottom)
+    given = {"transform": axes.get_xaxis_transform(), "color": colour, "alpha": 0.75, "lw": 0, "label": name}
+    return [axes.fill_between(time, bottom, height, step="post", **given)]
 
 
 PANELS = (demand, generation, storage, cost)
