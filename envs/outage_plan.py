@@ -1,6 +1,6 @@
 """With the actions "residual-plan", the plan decides in the episodes in which a line is out.
 
-Trained agents have been dearer than the plan there, and cheaper where every line is in service (docs/tasks.md).
+Trained agents have been dearer than the plan there, and cheaper where every line is in service (docs/storms.md).
 """
 
 from __future__ import annotations

@@ -15,7 +15,17 @@ from policies.config import TrainConfig
 from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
 from policies.rollout import as_seen, rollout, stepwise
-from policies.runs import EVALUATION, PAGE, RENDERS, RUN_FILES, allowed_runs, find_own_run, find_run, shipped
+from policies.runs import (
+    EVALUATION,
+    PAGE,
+    RENDERS,
+    RUN_FILES,
+    allowed_runs,
+    check_room,
+    find_own_run,
+    find_run,
+    shipped,
+)
 from policies.settings import SETTINGS, read_settings
 
 if TYPE_CHECKING:
@@ -51,6 +61,7 @@ __all__ = [
     "TrainConfig",
     "allowed_runs",
     "as_seen",
+    "check_room",
     "evaluate",
     "evaluate_task",
     "find_own_run",

@@ -93,6 +93,16 @@ class TrainConfig:
     device: str = "cpu"  # cpu, cuda or cuda:N, which trains mlp or extractor on a GPU; see docs/machines.md
     threads: int = 1  # of torch, while it trains; with two, PPO on a busy machine was eight times slower
 
+    def check_grids(self, count: int) -> None:
+        """Check that so many grids can be trained on.
+
+        Raises:
+            GridError: several, for a policy of one.
+        """
+        if count > 1 and self.policy != "graph":
+            mend = "train with the policy 'graph', or on one grid"
+            raise GridError("train.policy", f"{self.policy!r} for {count} grids", "'graph'", mend)
+
     def __post_init__(self) -> None:
         if not isinstance(self.policy, str) or self.policy not in OBSERVATIONS:
             mend = nearest(str(self.policy), OBSERVATIONS)

@@ -174,7 +174,7 @@ class Train(CommonJson):
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
         from envs import EnvConfig, Problem, find_task
         from grid import GridError
-        from policies import TrainConfig
+        from policies import TrainConfig, check_room
         from scripts.running import find_agent
         from topologies import expand
 
@@ -184,6 +184,8 @@ class Train(CommonJson):
         sources = [name for each in grids for name in expand(each if task is None else task.train)]
         if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
+        TrainConfig.from_fields(given).check_grids(len(sources))  # before so many are loaded
+        check_room(self.folder(), self.overwrite)
         known = [each.name for each in fields(TrainConfig)]
         env_config = EnvConfig() if task is None else task.config(split="train")
         has_start, says_action = given.get("start") is not None, "action" in self.world.settings(known)[0]

@@ -166,7 +166,7 @@ def test_train_says_what_it_misses(run: CommandLine, line: str, said: str) -> No
 
 def test_without_torch_train_names_the_extra_and_spares_the_old_run(tmp_path: Path) -> None:
     (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "config.json").touch()
+    (tmp_path / "old" / "config.json").write_text(json.dumps({"format": 1, "env": {}, "train": {}}))
     code = "from scripts.cli import main;sys.exit(main(['train', 'triangle', '--out', 'old', '--overwrite']))"
     done = separate(code, tmp_path, ("torch",))
     assert (done.returncode, done.stdout) == (2, "")

@@ -34,9 +34,7 @@ def training_grids(config: TrainConfig, envs: Sequence[EnvConfig | Problem]) -> 
     Raises:
         GridError: a bad grid, envs that differ in more than their grid, or several for a policy of one.
     """
-    if len(envs) > 1 and config.policy != "graph":
-        mend = "train with the policy 'graph', or on one grid"
-        raise GridError("train.policy", f"{config.policy!r} for {len(envs)} grids", "'graph'", mend)
+    config.check_grids(len(envs))
     problems = [each if isinstance(each, Problem) else Problem.of(each) for each in envs]
     seen = [as_seen(each, observed(each.config, config)) for each in problems]
     return TrainingGrids(seen, gain_scaled=config.policy == "graph")
