@@ -13,6 +13,7 @@ from grid.physics import Limits, place
 
 SCALE_FLOOR_FRAC = 0.01  # of peak demand x price of shedding
 SCALE_EPISODES = 64
+ROUNDING_FRAC = 1e-9  # of demand, that a balance may be off
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,17 +53,22 @@ def reference_cost(plate: CopperPlate, prices: Prices, load_mw: Array, gen_avail
     lo, none = np.minimum(arrays.gen_min_mw, hi), np.zeros_like(hi)
     lo[:, arrays.stoppable] = 0.0
     gen = plate.merit.dispatch(load_mw, lo, hi)
-    inputs = Inputs(gen_avail_frac, load_mw, dt_h)
-    placed = place(arrays, Setpoint(gen, none), inputs, Limits(lo, hi, none, none, none))
-    done = placed.done
-    outcome = Outcome(
-        **vars(done),
-        injection_mw=placed.injection_mw,
-        served_mw=load_mw - done.curtailed_mw - done.shed_mw,
-        flow_mw=0.0 * arrays.each_line[None],
-        balancing_mw=np.zeros(len(hi)),
-        clipped_mw=placed.clipped_mw,
-    )
+    is_cut = arrays.flex_max_frac > 0
+    cut = {"gen_mw": np.where(is_cut, 0.0, gen), "curtailed_mw": np.where(is_cut, gen, 0.0)}
+    total = _cost(arrays, prices, cut if arrays.flexible.shape[0] else {"gen_mw": gen}, len(gen), dt_h)
+    short_mw, demand_mw = (load_mw - gen) @ arrays.each_node, load_mw @ arrays.each_node
+    rows = np.flatnonzero(np.abs(short_mw) > ROUNDING_FRAC * demand_mw)  # that the merit order does not balance
+    if rows.size:
+        inputs, idle = Inputs(gen_avail_frac[rows], load_mw[rows], dt_h), none[rows]
+        placed = place(arrays, Setpoint(gen[rows], idle), inputs, Limits(lo[rows], hi[rows], idle, idle, idle))
+        total[rows] = _cost(arrays, prices, vars(placed.done), len(rows), dt_h)
+    return total
+
+
+def _cost(arrays: GridArrays, prices: Prices, done: dict[str, Array], rows: int, dt_h: float) -> Array:
+    """(B,) currency of what the units do, without lines; what is not given is none."""
+    given: dict[str, Array] = {field.name: None for field in dataclasses.fields(Outcome)} | done
+    outcome = Outcome(**given | {"flow_mw": 0.0 * arrays.each_line[None], "balancing_mw": np.zeros(rows)})
     total: Array = sum(step_costs(arrays, prices, outcome, dt_h).values())
     return total
 

@@ -129,7 +129,7 @@ def test_curtailed_and_shed_are_told_apart_in_every_account(tmp_path):
     found = evaluate(["merit"], config, 2)
     for row in found.rows:
         assert (row.curtailed_mwh, row.unserved_mwh) == pytest.approx((25, 25), abs=1e-6)
-    assert "unserved  curtailed" in found.table()
+    assert "unserved  demand cut" in found.table()
     plain = evaluate(["merit"], EnvConfig(topology=narrow(flex_frac=0), horizon=2), 2).table()
     assert "unserved  overload" in plain
 

@@ -7,9 +7,16 @@ from envs import EnvConfig, GridBatch, LoadBalancer
 from grid import Grid, GridError, Prices
 
 
-def lone_source(gen_max_mw=100.0):
+def lone_source(gen_max_mw=100.0, gen_min_mw=0.0):
     grid = Grid()
-    grid.add_source("s", gen_max_mw=gen_max_mw, gen_cost_per_mwh=20.0, gen_cost_per_mw2h=0.1, co2_t_per_mwh=0.5)
+    grid.add_source(
+        "s",
+        gen_max_mw=gen_max_mw,
+        gen_min_mw=gen_min_mw,
+        gen_cost_per_mwh=20.0,
+        gen_cost_per_mw2h=0.1,
+        co2_t_per_mwh=0.5,
+    )
     grid.add_consumer("c", load_max_mw=50.0, shed_cost_per_mwh=400.0)
     grid.add_line("s", "c")
     return grid
@@ -28,6 +35,12 @@ def test_reference_counts_what_cannot_be_served():
     batch = GridBatch(EnvConfig(topology=lone_source(gen_max_mw=30.0), horizon=1), 1)
     batch.reset()
     np.testing.assert_allclose(batch.reference_cost, [30 * 20 + 0.1 * 900 + 20 * 400])
+
+
+def test_reference_counts_what_is_thrown_away():
+    batch = GridBatch(EnvConfig(topology=lone_source(gen_min_mw=60.0), horizon=1), 1)
+    batch.reset()
+    np.testing.assert_allclose(batch.reference_cost, [60 * 20 + 0.1 * 3600 + 10 * 10])
 
 
 def test_scale_has_a_floor_where_energy_is_free():
