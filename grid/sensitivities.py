@@ -6,6 +6,8 @@ DC power flow in MATPOWER's convention (MATPOWER User's Manual, "DC Modeling"): 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -17,12 +19,13 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array  # scipy takes longest to load, and a grid that is only read needs none of it
 
 CLOSED = 1e-6  # most MW off at a node per MW injected, and one over the most MW on a line; sound grids are far from it
+FEW_NODES = 60  # up to so many, matrices with all their zeros are faster, and loading scipy takes longer than all else
 LINE_FIELDS = ("line_from", "line_to", "reactance_pu", "tap", "shift_deg", "base_mva")  # what flows depend on
 PROBES = 4  # random injections that have to close
 
 
 class LineModel:
-    """Flows of E lines from injections at N nodes, by a sparse factorisation of their susceptances.
+    """Flows of E lines from injections at N nodes, by the inverse of their susceptances, which is factorised if large.
 
     The slack is spread evenly over each connected part, so that flows do not depend on the order of the nodes.
     The ends of an ideal connector (reactance 0) are one electrical point; what it carries is the balance of its side.
@@ -36,14 +39,12 @@ class LineModel:
     """
 
     def __init__(self, columns: dict[str, Any], part: np.ndarray) -> None:
-        from scipy.sparse import csc_array, csr_array
-        from scipy.sparse.linalg import splu
-
         self._given = columns, part
         start, end = columns["line_from"], columns["line_to"]
         nodes, lines = len(part), len(start)
         self._part = part
-        self._mean = rows_of(part, np.arange(nodes), 1.0 / np.bincount(part)[part], (int(part.max()) + 1, nodes))
+        matrix: Callable[..., Any] = full_rows_of if nodes <= FEW_NODES else rows_of
+        self._mean = matrix(part, np.arange(nodes), 1.0 / np.bincount(part)[part], (int(part.max()) + 1, nodes))
         self._connectors = np.flatnonzero(columns["reactance_pu"] == 0)
         real = np.flatnonzero(columns["reactance_pu"] != 0)
         with np.errstate(over="ignore"):
@@ -56,22 +57,17 @@ class LineModel:
         free[point[np.unique(part, return_index=True)[1]]] = False  # one point of each part is grounded
         place = np.where(free, np.cumsum(free) - 1, -1)[point]  # (N,) column of each node's angle
         kept = np.flatnonzero(place >= 0)
-        self._gather = rows_of(place[kept], kept, np.ones(len(kept)), (int(free.sum()), nodes))
+        self._gather = matrix(place[kept], kept, np.ones(len(kept)), (int(free.sum()), nodes))
         ends, signs = np.concatenate([start, end]), np.repeat([1.0, -1.0], lines)
         # (E, N) +1 at the from end, −1 at the to end
-        incidence = rows_of(np.tile(np.arange(lines), 2), ends, signs, (lines, nodes))
-        merged = csr_array(incidence[real] @ self._gather.T)
-        self._drive = csr_array(rows_of(real, np.arange(len(real)), suscept_pu, (lines, len(real))) @ merged)
-        try:
-            nodal = csc_array(merged.T @ (merged.multiply(suscept_pu[:, None])))
-            self._factor = splu(nodal, permc_spec="MMD_AT_PLUS_A") if nodal.shape[0] else None
-        except RuntimeError as error:
-            raise _undefined() from error
+        incidence = matrix(np.tile(np.arange(lines), 2), ends, signs, (lines, nodes))
+        merged = incidence[real] @ self._gather.T
+        self._drive = matrix(real, np.arange(len(real)), suscept_pu, (lines, len(real))) @ merged
+        self._angles = _solver(merged.T @ self._drive[real])
         # what a connector carries: the balance of its from side, less what other lines there carry away
-        self._side = sides(start, end, self._connectors, nodes)  # (C, N)
-        is_line = np.ones(lines)
-        is_line[self._connectors] = 0.0
-        self._leaving = csr_array((self._side @ incidence.T).multiply(is_line))  # (C, E)
+        self._side = matrix(*sides(start, end, self._connectors, nodes))  # (C, N)
+        is_line = matrix(real, real, np.ones(len(real)), (lines, lines))
+        self._leaving = self._side @ incidence.T @ is_line  # (C, E)
         self._to_side, self._to_leaving = self._side.T, self._leaving.T
         self._to_gather, self._to_drive = self._gather.T, self._drive.T
 
@@ -93,10 +89,7 @@ class LineModel:
         """(B, E) flows for injections (B, N) without what phase shifts cause."""
         power_mw = injection_mw.T  # (N, B): transposing a sparse matrix takes longer than multiplying by a small one
         power_mw = power_mw - (self._mean @ power_mw)[self._part]
-        if self._factor is None:
-            flow_mw = np.zeros((self._drive.shape[0], power_mw.shape[1]))
-        else:
-            flow_mw = self._drive @ self._factor.solve(self._gather @ power_mw)
+        flow_mw = self._drive @ self._angles(self._gather @ power_mw)
         if self._connectors.size:
             flow_mw[self._connectors] = self._side @ power_mw - self._leaving @ flow_mw
         driven_mw: np.ndarray = flow_mw.T
@@ -108,9 +101,7 @@ class LineModel:
         if self._connectors.size:
             own = weights[self._connectors]
             power, weights = self._to_side @ own, weights - self._to_leaving @ own
-        if self._factor is not None:
-            angle = self._factor.solve(self._to_drive @ weights)  # the nodal matrix is symmetric
-            power = power + self._to_gather @ angle
+        power = power + self._to_gather @ self._angles(self._to_drive @ weights)  # the nodal matrix is symmetric
         factors: np.ndarray = (power - (self._mean @ power)[self._part]).T
         return factors
 
@@ -129,7 +120,15 @@ class LineModel:
 
 
 def connected(start: np.ndarray, end: np.ndarray, nodes: int) -> np.ndarray:
-    """(N,) number of the connected part of each node, by the given lines."""
+    """(N,) number of the connected part of each node, by the given lines, in the order of their first nodes."""
+    if nodes <= FEW_NODES:
+        graph: nx.Graph[int] = nx.Graph()
+        graph.add_nodes_from(range(nodes))
+        graph.add_edges_from(zip(start.tolist(), end.tolist(), strict=True))
+        part = np.empty(nodes, np.intp)
+        for number, own in enumerate(nx.connected_components(graph)):
+            part[list(own)] = number
+        return part
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -144,13 +143,41 @@ def rows_of(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tu
     return coo_array((values, (rows, columns)), shape=shape).tocsr()
 
 
+def full_rows_of(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """The same with all its zeros."""
+    matrix = np.zeros(shape)
+    np.add.at(matrix, (rows, columns), values)
+    return matrix
+
+
+def _solver(nodal: np.ndarray | csr_array) -> Callable[[np.ndarray], np.ndarray]:
+    """What solves for (N, B) angles from powers.
+
+    Raises:
+        GridError: the matrix is singular.
+    """
+    try:
+        if isinstance(nodal, np.ndarray):
+            return partial(np.matmul, np.linalg.inv(nodal))
+        if not nodal.shape[0]:
+            return lambda power: power
+        from scipy.sparse import csc_array
+        from scipy.sparse.linalg import splu
+
+        return splu(csc_array(nodal), permc_spec="MMD_AT_PLUS_A").solve
+    except (RuntimeError, np.linalg.LinAlgError) as error:
+        raise _undefined() from error
+
+
 def _undefined() -> GridError:
     found = "reactances that cancel out or are too small"
     return GridError("lines", found, "flows that are defined", "correct negative and tiny reactances")
 
 
-def sides(start: np.ndarray, end: np.ndarray, connectors: np.ndarray, nodes: int) -> csr_array:
-    """(C, N) 1 where a node is on the from side of a connector, by connectors alone."""
+def sides(
+    start: np.ndarray, end: np.ndarray, connectors: np.ndarray, nodes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[int, int]]:
+    """Entries of a matrix (C, N) that has 1 where a node is on the from side of a connector, by connectors alone."""
     forest: nx.Graph[int] = nx.Graph()
     forest.add_edges_from((int(start[line]), int(end[line])) for line in connectors)
     found: list[list[int]] = []
@@ -161,4 +188,4 @@ def sides(start: np.ndarray, end: np.ndarray, connectors: np.ndarray, nodes: int
         forest.add_edge(a, b)
     rows = np.repeat(np.arange(len(found)), [len(side) for side in found])
     inside = np.array([node for side in found for node in side], dtype=np.intp)
-    return rows_of(rows, inside, np.ones(len(inside)), (len(found), nodes))
+    return rows, inside, np.ones(len(inside)), (len(found), nodes)

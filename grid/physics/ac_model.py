@@ -61,7 +61,7 @@ class AcModel:
         np.maximum.at(self.lowest_pu, bus, arrays.voltage_min_pu)
         self.highest_pu = np.full(n, np.inf)
         np.minimum.at(self.highest_pu, bus, arrays.voltage_max_pu)
-        side = sides(arrays.line_from, arrays.line_to, self.connectors, nodes)
+        side = rows_of(*sides(arrays.line_from, arrays.line_to, self.connectors, nodes))
         count = len(self.lines)
         self.side = side  # (C, N)
         self.leaving = tuple(  # (C, m) lines whose from end is on the side, and whose to end is
