@@ -122,7 +122,7 @@ def _evaluation(
     grid: str, episodes: int, seed: int, config: EnvConfig, rows: tuple[Row, ...], notes: list[str]
 ) -> Evaluation:
     hours, trips = config.horizon * config.dt_h, config.overload == "trip"
-    about = (config.split, config.start_time, hours, config.flow, trips, config.outages)
+    about = (config.split, config.start_time, hours, config.flow, config.gate_h, trips, config.outages)
     return Evaluation(grid, episodes, seed, *about, None, rows, tuple(notes))
 
 

@@ -101,6 +101,7 @@ class Evaluation:
     start_time: str | None  # local time at which the first episode starts, the others after it; None: drawn
     hours: float  # length of an episode
     flow: Literal["dc", "ac"]  # power flow; in AC the optimum, which is that of DC, is no bound
+    gate_h: float  # how long before a step it is decided
     trips: bool  # whether overloaded lines trip: then the optimum, which knows nothing of it, is no bound
     outages: tuple[Outage, ...]  # planned in every episode
     task: str | None  # the task, if it is one
@@ -125,11 +126,12 @@ class Evaluation:
         outages = f", out of service: {out}" if out else ""
         part = f"{self.split} episodes" if self.split != "all" else "episodes from the whole series,"
         which = part if self.start_time is None else f"episodes from {self.start_time} on,"
-        return f"{self.episodes} {which} of {self.hours:g} h, seed {self.seed}{lines}{outages}"
+        gate = f", decided {self.gate_h:g} h before" if self.gate_h else ""
+        return f"{self.episodes} {which} of {self.hours:g} h, seed {self.seed}{gate}{lines}{outages}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers for ``json.dumps``; score is None where merit and optimum are too close to tell."""
-        names = ("task", "grid", "episodes", "seed", "split", "start_time", "hours", "flow", "trips")
+        names = ("task", "grid", "episodes", "seed", "split", "start_time", "hours", "flow", "gate_h", "trips")
         about = {name: getattr(self, name) for name in names}
         about |= {"outages": [dataclasses.asdict(each) for each in self.outages]}
         about |= {"optimum_is": self.optimum_is, "notes": list(self.notes)}

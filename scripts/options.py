@@ -77,7 +77,7 @@ MaybeShare = Annotated[float | None, number("SHARE", float, 0)]
 MaybeRate = Annotated[float | None, number("RATE", float, 0, above=True)]
 Overload = Literal["penalty", "trip"]
 Flow = Literal["dc", "ac"]
-Worlds = Literal["weather", "storm", "ac", "ac-storm"]
+Worlds = Literal["calm", "weather", "storm", "ac", "ac-storm"]
 
 
 Workers = Annotated[int | None, number("N", int, 1), default("this one, and for solving one a core")]
@@ -144,6 +144,8 @@ class World:
 
         given, _ = self.settings(extra)
         known = {name: getattr(config, name) for name in vars(config)}
+        if self.world is not None:
+            known["prices"] = {}  # a world replaces them; in calm they are those of the grid
         for name in ("prices", "protection"):
             if isinstance(given.get(name), dict):
                 own = known[name]
@@ -171,7 +173,8 @@ class World:
 
             world = WORLDS[self.world]
             of_any = {name for each in WORLDS.values() for name in each if name != "prices"}
-            given |= {name: getattr(EnvConfig, name) for name in of_any} | world | {"prices": vars(world["prices"])}
+            given |= {name: getattr(EnvConfig, name) for name in of_any} | world
+            given["prices"] = dict(vars(world["prices"])) if "prices" in world else {}
         others: dict[str, Any] = {}
         for name, value in pairs_of("--set", self.set):
             first, _, rest = name.partition(".")

@@ -16,7 +16,7 @@ from scripts.tables import written
 if TYPE_CHECKING:
     from grid import Episode
 
-Decider = Literal["agent", "random", "merit", "redispatch", "economic", "mpc", "plan", "optimum"]
+Decider = Literal["agent", "random", "merit", "redispatch", "economic", "mpc", "smpc", "plan", "optimum"]
 DEFAULT_OUT, DEFAULT_PAGE = Path("grid_state.gif"), Path("replay.html")
 
 OUT = "grid_state.gif, or replay.html with --versus, for a run in its folder renders; no file with --live"

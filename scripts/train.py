@@ -187,6 +187,9 @@ class Train(CommonJson):
         TrainConfig.from_fields(given).check_grids(len(sources))  # before so many are loaded
         check_room(self.folder(), self.overwrite)
         known = [each.name for each in fields(TrainConfig)]
+        if task is not None and self.world.world is not None:
+            found = f"--world {self.world.world} beside the task {task.name}, which has one"
+            raise GridError("train", found, "a task, or a grid in a world", f"leave it out, or name {task.train}")
         env_config = EnvConfig() if task is None else task.config(split="train")
         has_start, says_action = given.get("start") is not None, "action" in self.world.settings(known)[0]
         if has_start:

@@ -194,6 +194,11 @@ def test_train_takes_many_grids_and_the_agent_runs_any_other(run: CommandLine, t
             "--grid classic: found no agent to run it, but triangle; allowed: the fold",
         ),
         ("train triangle classic --policy mlp", "train.policy: found 'mlp' for 2 grids; allowed: 'graph'"),
+        (
+            "train classic-storm-v1 --world weather",
+            "train: found --world weather beside the task classic-storm-v1, which has one; allowed: a task, or a grid "
+            "in a world; leave it out, or name classic",
+        ),
         ("train triangle --start nowhere", "nowhere: found no such run; allowed: the folder of a run"),
         ("train gen:6..5x2", "gen:6..5x2: found sizes from 6 to 5"),
     ):
