@@ -88,7 +88,7 @@ def test_benchmark_leaves_out_what_a_grid_without_lines_has_none_of(
     grid.add_source("plant", gen_max_mw=12, gen_cost_per_mwh=30)
     WRITERS[".json"](grid, tmp_path / "alone.json")
     words = ("benchmark", "alone.json", "--seconds", 0.01)
-    assert "a step of 1,024 envs with a random outage in each, x the intact step: alone.json -\n" in run.ok(*words)
+    assert "time of a step of 1,024 envs with one line out in each / with none: alone.json -\n" in run.ok(*words)
 
 
 def test_a_fault_of_ppo_is_not_taken_for_a_missing_package(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:

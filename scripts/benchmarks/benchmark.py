@@ -44,7 +44,7 @@ class Benchmark(CommonJson):
     ] = ()
     """grids to step and draw"""
     seconds: Seconds = 1.0
-    """time for each figure, in seconds"""
+    """time for each figure, eight of each grid and five of PPO and of starting up, in seconds; at least three runs"""
     scale: bool = False
     """measure grids of growing size in their stead, each once and in a process of its own: some minutes"""
     plot: Annotated[MaybePath, default("no file")] = None
@@ -76,8 +76,12 @@ class Benchmark(CommonJson):
         ]
         lines += [*table(header, rows), ""]
         outages = [f"{grid} {_ratio(grid, value['outage_per_intact'])}" for grid in grids]
-        lines += [f"a step of 1,024 envs with a random outage in each, x the intact step: {', '.join(outages)}", ""]
-        header = ("beside a step", *(f"AC / DC, {size}" for size in BATCH_SIZES), "plan, ms", "plan / step, 1")
+        lines += [f"time of a step of 1,024 envs with one line out in each / with none: {', '.join(outages)}"]
+        lines += [
+            "time of a step by the merit order in AC / in DC, with so many envs; a decision of the plan in one env",
+            "",
+        ]
+        header = ("", *(f"AC / DC, {size}" for size in BATCH_SIZES), "plan, ms", "plan / step")
         rows = [
             [
                 grid,
@@ -88,8 +92,12 @@ class Benchmark(CommonJson):
         ]
         lines += [*table(header, rows), ""]
         start = _figure(value["start_per_imports"])
-        lines += [f"`inspect triangle`, x the import of numpy, networkx and tyro: {start}", ""]
-        header = ("optimum of 24 h", "ms", "x solver alone", "PyPSA x optimum", "MPC warm / cold")
+        lines += [f"time of `inspect triangle` / of importing numpy, networkx and tyro: {start}"]
+        lines += [
+            "times of the optimum of a day, and of a step of mpc on the model of the step before / on a new one",
+            "",
+        ]
+        header = ("optimum of 24 h", "ms", "/ solver alone", "PyPSA / optimum", "mpc kept / new")
         solves = value["optimum"]
         rows = [
             [grid, amount(1e3 * solves[grid]["optimum_s"]), *map(_ratio, RATIOS, [solves[grid]] * 3)] for grid in grids
