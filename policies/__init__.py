@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from grid import Episode, on_demand
 from policies.baselines import BASELINES, QUICK, Merit, Plan, Policy, Redispatch
-from policies.config import TrainConfig
+from policies.config import TrainConfig, check_grids
 from policies.extras import has_train_extra, train_extra
 from policies.mpc import MOST_NODES, TOLERANCE, Mpc
 from policies.rollout import as_seen, rollout, stepwise
@@ -61,6 +61,7 @@ __all__ = [
     "TrainConfig",
     "allowed_runs",
     "as_seen",
+    "check_grids",
     "check_room",
     "evaluate",
     "evaluate_task",

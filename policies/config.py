@@ -58,6 +58,17 @@ COUNTS = (
 DEFAULT_SECONDS = 120.0
 
 
+def check_grids(policy: str, count: int) -> None:
+    """Check that a policy can be trained on so many grids.
+
+    Raises:
+        GridError: on several, which it cannot.
+    """
+    if count > 1 and policy != "graph":
+        mend = "train with the policy 'graph', or on one grid"
+        raise GridError("train.policy", f"{policy!r} for {count} grids", "'graph'", mend)
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """How to train; without steps or seconds, for DEFAULT_SECONDS; with both, until either is used up.
@@ -92,16 +103,6 @@ class TrainConfig:
     ranks: int = 1  # processes that share the envs of an update, of the stage gradient alone; results depend on it
     device: str = "cpu"  # cpu, cuda or cuda:N, which trains mlp or extractor on a GPU; see docs/machines.md
     threads: int = 1  # of torch, while it trains; with two, PPO on a busy machine was eight times slower
-
-    def check_grids(self, count: int) -> None:
-        """Check that so many grids can be trained on.
-
-        Raises:
-            GridError: several, for a policy of one.
-        """
-        if count > 1 and self.policy != "graph":
-            mend = "train with the policy 'graph', or on one grid"
-            raise GridError("train.policy", f"{self.policy!r} for {count} grids", "'graph'", mend)
 
     def __post_init__(self) -> None:
         if not isinstance(self.policy, str) or self.policy not in OBSERVATIONS:

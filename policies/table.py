@@ -142,7 +142,7 @@ class Evaluation:
         return {**about, "policies": policies}
 
     def table(self) -> str:
-        """The same as text of at most ``TABLE_WIDTH`` columns."""
+        """The same as text of ``TABLE_WIDTH`` columns at most, unless numbers are long."""
         head = ("policy", "cost", "gap %", "score", "unserved", "demand cut", "overload", "decision", "worst")
         over = "MWh" if self.flow == "dc" else "MVAh"
         units = ("", "mean", "of reference", "0 merit, 100 opt.", "MWh", "MWh", over, "ms", "gap %")
@@ -164,7 +164,7 @@ class Evaluation:
 
     def _figures(self) -> list[str]:
         """What engineers report, as a table of its own, and what each policy saves."""
-        heads = ("a day", "operating", "settlement", "sun, wind curtailed", "renewable", "CO2", "cycles", "store loss")
+        heads = ("a day", "operating", "settlement", "curtailed", "renewable", "CO2", "cycles", "store loss")
         units = ("", "cost", "cost", "MWh", "%", "t", "", "MWh")
         cells = [heads, units, *(_figure_cells(row) for row in self.rows)]
         if self.trips:

@@ -16,7 +16,7 @@ from scripts.tables import written
 if TYPE_CHECKING:
     from grid import Episode
 
-Decider = Literal["agent", "random", "merit", "redispatch", "economic", "mpc", "smpc", "plan", "optimum"]
+Decider = Literal["agent", "random", "merit", "redispatch", "economic", "mpc", "mpc-n1", "smpc", "plan", "optimum"]
 DEFAULT_OUT, DEFAULT_PAGE = Path("grid_state.gif"), Path("replay.html")
 
 OUT = "grid_state.gif, or replay.html with --versus, for a run in its folder renders; no file with --live"
@@ -40,7 +40,7 @@ class Render(CommonJson):
     seed: Annotated[MaybeSeed, default("0")] = None
     """of the episodes, as in `evaluate`"""
     episode: Annotated[MaybeNumber, default("0, the first")] = None
-    """number of the episode among those of the seed, as `evaluate` gives that of the worst"""
+    """number of the episode among those of the seed, as `evaluate` gives that of the worst; random acts anew in it"""
     versus: Annotated[str | None, tyro.conf.arg(metavar="POLICY|EPISODE"), default("nobody")] = None
     """beside it, in the same episode: merit, optimum or another policy, or an episode file"""
     live: bool = False

@@ -95,10 +95,14 @@ class Train(CommonJson):
             console.result([f"run: {found['run']}"], found)
             return words.EXIT_INTERRUPTED if found["stopped"] else 0
         results: list[dict[str, Any]] = []
-        first = self._fields()["seed"]
-        for seed in range(first, first + self.seeds):
-            one = replace(self, seed=seed, seeds=1)
-            results.append(replace(one, out=Path(f"{one.folder()}-{seed}"))._train(console))
+        from policies import check_room
+
+        first, folder = self._fields()["seed"], self.folder()
+        runs = {seed: Path(f"{folder}-{seed}") for seed in range(first, first + self.seeds)}
+        for run in runs.values():
+            check_room(run, self.overwrite)
+        for seed, run in runs.items():
+            results.append(replace(self, seed=seed, seeds=1, out=run)._train(console))
             if results[-1]["stopped"]:
                 break
         console.result([f"run: {found['run']}" for found in results], {"runs": results})
@@ -174,7 +178,7 @@ class Train(CommonJson):
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
         from envs import EnvConfig, Problem, find_task
         from grid import GridError
-        from policies import TrainConfig, check_room
+        from policies import TrainConfig, check_grids, check_room
         from scripts.running import find_agent
         from topologies import expand
 
@@ -184,7 +188,7 @@ class Train(CommonJson):
         sources = [name for each in grids for name in expand(each if task is None else task.train)]
         if not sources:
             raise GridError("train", "no grid", "a grid, or --resume with a run", "name the grid")
-        TrainConfig.from_fields(given).check_grids(len(sources))  # before so many are loaded
+        check_grids(given["policy"], len(sources))  # before so many are loaded
         check_room(self.folder(), self.overwrite)
         known = [each.name for each in fields(TrainConfig)]
         if task is not None and self.world.world is not None:

@@ -52,6 +52,8 @@ def test_constants_are_kept_but_not_without_end(monkeypatch):
     for line in range(1, 4):
         kept.without((line,))
     assert kept.without((0,)) is not first
+    monkeypatch.setattr("grid.planning.day.constants.KEPT_BYTES", 1)
+    assert kept.without((5,)) is kept.without((5,))  # one is kept, however large
 
 
 def test_the_price_of_load_shedding_is_the_least_of_nodes_with_demand():

@@ -113,7 +113,7 @@ def test_live_prints_one_line_a_step(run: CommandLine, tmp_path: Path) -> None:
         ("render triangle --policy agent", "found a grid without an agent"),
         (
             "render triangle --policy best",
-            "allowed: agent, random, merit, redispatch, economic, mpc, plan, optimum",
+            "allowed: agent, random, merit, redispatch, economic, mpc, mpc-n1, smpc, plan, optimum",
         ),
         ("render triangle --out grid_state.bmp", "grid_state.bmp: found the suffix '.bmp'"),
         ("render nowhere --out grid_state.bmp", "grid_state.bmp: found the suffix '.bmp'"),  # before any work

@@ -175,6 +175,19 @@ def test_without_torch_train_names_the_extra_and_spares_the_old_run(tmp_path: Pa
     assert (tmp_path / "old" / "config.json").exists()
 
 
+def test_stages_are_judged_as_the_world_sets_them(run: CommandLine) -> None:
+    """Where plants stop, an mlp trains by the gradient alone, which knows ranks; elsewhere it imitates the optimum first."""
+    run.ok("train", "thermal:gen:8:3", "--policy", "mlp", "--ranks", 2, "--steps", 8, "--set", "n_envs=4")
+
+
+def test_no_seed_is_trained_where_the_folder_of_another_is_taken(run: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "x-1").mkdir()
+    (tmp_path / "x-1" / "letter.txt").touch()
+    fault = run.fault("train", "triangle", "--seeds", 2, "--out", "x", "--steps", 96)
+    assert "x-1: found a folder with other files (letter.txt" in fault
+    assert not (tmp_path / "x-0").exists()
+
+
 def test_train_takes_many_grids_and_the_agent_runs_any_other(run: CommandLine, tmp_path: Path) -> None:
     text = run.ok("train", "triangle", "gen:6..7x2", "--steps", 1, "--set", "n_envs=4")
     assert "compare  load-balancer evaluate runs/many-graph --grid GRID" in text

@@ -19,6 +19,7 @@ from envs.rendering.figure import time_axes
 from envs.rendering.layout import Box, Floats
 from envs.rendering.playback import voltages
 from envs.rendering.style import (
+    BLUE,
     CURTAILED,
     DARK,
     GREEN,
@@ -188,7 +189,7 @@ def losses(axes: Axes, episode: Episode) -> None:
 def _lines_out(axes: Axes, episode: Episode) -> list[Any]:
     """Steps with lines out of service, and with lines that have tripped, marked along the upper edge."""
     out, tripped = ((episode.line_status == status).any(1) for status in (OUT, TRIPPED))
-    marked = _spans(axes, out, "line out", 1 - 2 * _EDGE, 1 - _EDGE, MUTED)
+    marked = _spans(axes, out, "line out", 1 - 2 * _EDGE, 1 - _EDGE, BLUE)
     return [*marked, *_spans(axes, tripped, "line tripped", 1 - _EDGE)]
 
 

@@ -13,7 +13,7 @@ from stable_baselines3.common.utils import set_random_seed
 from envs import EnvConfig, GridBatch, Problem
 from grid import GridError
 from policies.agent import check_seen, read_config, read_weights
-from policies.config import TrainConfig
+from policies.config import TrainConfig, check_grids
 from policies.learning.device import find_device
 from policies.learning.stages import hand_over
 from policies.many_grids import Rotation, TrainingGrids
@@ -34,7 +34,7 @@ def training_grids(config: TrainConfig, envs: Sequence[EnvConfig | Problem]) -> 
     Raises:
         GridError: a bad grid, envs that differ in more than their grid, or several for a policy of one.
     """
-    config.check_grids(len(envs))
+    check_grids(config.policy, len(envs))
     problems = [each if isinstance(each, Problem) else Problem.of(each) for each in envs]
     seen = [as_seen(each, observed(each.config, config)) for each in problems]
     return TrainingGrids(seen, gain_scaled=config.policy == "graph")

@@ -147,7 +147,7 @@ class KeptConstants:
         """The constants when these lines are out of service."""
         if out not in self._kept:
             self._kept[out] = constants_of(self._arrays, self._prices, out)
-            if len(self._kept) * self._kept[out].nbytes > KEPT_BYTES:
+            if len(self._kept) > max(KEPT_BYTES // self._kept[out].nbytes, 1):
                 self._kept.popitem(last=False)
         self._kept.move_to_end(out)
         return self._kept[out]

@@ -135,6 +135,7 @@ function makeUnits(lines) {
       write(value, `${number(Number(slider.value))} MW`);
       send(Number(slider.value));
     });
+    slider.addEventListener("change", () => order("hold", { what: unit.what, node: unit.node, mw: Number(slider.value), ...atStep() })); // let go: before what is pressed next
     free.addEventListener("click", () => send(null));
     return { row, slider, value, free };
   });
