@@ -176,7 +176,7 @@ def test_without_torch_train_names_the_extra_and_spares_the_old_run(tmp_path: Pa
 
 
 def test_stages_are_judged_as_the_world_sets_them(run: CommandLine) -> None:
-    """Where plants stop, an mlp trains by the gradient alone, which knows ranks; elsewhere it imitates the optimum first."""
+    """Where plants stop, an mlp trains by the gradient alone, which knows ranks."""
     run.ok("train", "thermal:gen:8:3", "--policy", "mlp", "--ranks", 2, "--steps", 8, "--set", "n_envs=4")
 
 
