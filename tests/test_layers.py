@@ -234,7 +234,7 @@ def test_import_policies_loads_no_torch():
 
 
 @pytest.mark.parametrize(
-    "lines", [("inspect triangle",), ("convert triangle a.json", "topologies", "columns", "tasks")]
+    "lines", [("inspect triangle", "convert triangle a.json", "topologies", "columns", "tasks"), ("inspect case118",)]
 )
 def test_commands_that_step_little_load_no_compiler_and_no_more_of_scipy_than_they_need(lines, tmp_path):
     code = (
@@ -246,7 +246,7 @@ def test_commands_that_step_little_load_no_compiler_and_no_more_of_scipy_than_th
         command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}, check=True, cwd=tmp_path
     )
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert ("scipy.sparse" in loaded) == (lines == ("inspect triangle",))  # which compiles a grid
+    assert ("scipy.sparse" in loaded) == (lines == ("inspect case118",))  # whose line model is large
     assert not loaded & {"scipy.spatial", "scipy.special", "highspy", "matplotlib", "pandas", *LEARNING}
 
 

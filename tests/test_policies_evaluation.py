@@ -96,6 +96,7 @@ def test_json_has_the_promised_shape_and_survives_json(evaluation):
         "start_time": None,
         "hours": 24.0,
         "flow": "dc",
+        "gate_h": 0.0,
         "trips": False,
     }
     assert list(content) == [*about, "outages", "optimum_is", "notes", "policies"]

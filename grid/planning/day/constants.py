@@ -49,7 +49,7 @@ class Constants:
     @property
     def nbytes(self) -> int:
         """Memory that it takes, but for what is small."""
-        return self.flow.nbytes + self.market.reach.nbytes
+        return self.flow.nbytes + self.market.reach.nbytes + self.own.nbytes  # which no grid is without
 
 
 def constants_of(arrays: GridArrays, prices: Prices, out: tuple[int, ...] = ()) -> Constants:
