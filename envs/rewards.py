@@ -53,9 +53,11 @@ def reference_cost(plate: CopperPlate, prices: Prices, load_mw: Array, gen_avail
     lo, none = np.minimum(arrays.gen_min_mw, hi), np.zeros_like(hi)
     lo[:, arrays.stoppable] = 0.0
     gen = plate.merit.dispatch(load_mw, lo, hi)
-    is_cut = arrays.flex_max_frac > 0
-    cut = {"gen_mw": np.where(is_cut, 0.0, gen), "curtailed_mw": np.where(is_cut, gen, 0.0)}
-    total = _cost(arrays, prices, cut if arrays.flexible.shape[0] else {"gen_mw": gen}, len(gen), dt_h)
+    done = {"gen_mw": gen}
+    if arrays.flexible.shape[0]:
+        is_cut = arrays.flex_max_frac > 0
+        done = {"gen_mw": np.where(is_cut, 0.0, gen), "curtailed_mw": np.where(is_cut, gen, 0.0)}
+    total = _cost(arrays, prices, done, len(gen), dt_h)
     short_mw, demand_mw = (load_mw - gen) @ arrays.each_node, load_mw @ arrays.each_node
     rows = np.flatnonzero(np.abs(short_mw) > ROUNDING_FRAC * demand_mw)  # that the merit order does not balance
     if rows.size:
