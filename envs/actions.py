@@ -10,15 +10,18 @@ import numpy as np
 
 from grid import Array, GridArrays, Inputs, Prices, Setpoint, converted, loops, namespace
 from grid.dispatch import MeritOrder, Redispatch, UnitCommitment
-from grid.physics import Limits, committed, is_asked
+from grid.physics import Limits, Protection, committed, is_asked
 
 if TYPE_CHECKING:
-    from grid.planning.day import Day
+    from grid.planning.day import Day, Security
 
 ROOM_MW = 1e-6  # a unit with less room than this cannot be moved
 MOST_SHIFT_FRAC = 0.25  # of the typical price: what a bid of 1 adds to the price of a unit
 FINE_FRAC = 0.1  # of that, in proportion to the bid; the rest goes with its cube, so that small bids change little
 STORE_SHIFT_FRAC = 0.5  # of the typical price, most by which an action of "store-values" shifts a value
+MOST_SECURITY = 20.0  # times the price of an overload that an action of "secure-values" makes one after an outage count
+SECURE_FRAC = 0.9  # of the loading at which a line trips, from which on it does: forecasts err, and lines are hot
+BY_VALUE = ("store-values", "secure-values")
 CUT_FROM = 0.5  # a deviation of less than this leaves a cut of demand, which is dear, as the plan has it
 
 
@@ -33,15 +36,23 @@ class ActionMap:
     kind: str  # a choice of EnvConfig.action
     redispatch_moves: int
     commitment: UnitCommitment | None = None  # of plants that start and stop; None: the grid has none
+    relays: Protection | None = None  # None: no line trips
 
     @classmethod
-    def of(cls, arrays: GridArrays, prices: Prices, kind: str, redispatch_moves: int = 0) -> ActionMap:
+    def of(
+        cls,
+        arrays: GridArrays,
+        prices: Prices,
+        kind: str,
+        redispatch_moves: int = 0,
+        relays: Protection | None = None,
+    ) -> ActionMap:
         """Prepare the map of a grid."""
         unit = np.full(len(arrays.node_names), len(arrays.controllable))
         unit[arrays.controllable] = np.arange(len(arrays.controllable))
         merit, redispatch = MeritOrder.of(arrays, prices), Redispatch(arrays, prices)
         commitment = UnitCommitment(arrays, prices) if arrays.stoppable.shape[0] else None
-        return cls(arrays, merit, redispatch, unit, kind, redispatch_moves, commitment)
+        return cls(arrays, merit, redispatch, unit, kind, redispatch_moves, commitment, relays)
 
     def convert(self, asarray: Callable[[np.ndarray], Array]) -> ActionMap:
         """The same map with every array passed through ``asarray`` (say, to torch tensors)."""
@@ -62,7 +73,10 @@ class ActionMap:
         lower; a store's is that of discharging, minus the most that it can charge. A cut of demand, which is dear,
         stays as it is until |a| is above CUT_FROM, and from there on goes to its limits. With "store-values", the
         action of a store adds STORE_SHIFT_FRAC · a of the typical price to the value of its energy, that of a source
-        does nothing, and the step is cleared.
+        does nothing, and the step is cleared. "secure-values" does the same, and an action a > 0 of a source asks that
+        no line trips in the step when another one fails: what would be above SECURE_FRAC of the loading at which a line
+        trips counts MOST_SECURITY · a times the price of an overload, by the odds that the other line fails, with a of
+        all sources weighted by how far each changes the flow.
 
         Where plants start and stop, less than half the least output asks for off, and limits are those of both choices;
         bids have one more entry for each of these plants, in the order of ``arrays.stoppable``, which shifts what it is
@@ -78,9 +92,10 @@ class ActionMap:
         arrays = self.arrays
         if self.kind == "bids":
             return self._cleared(day, _shift(actions), limits, inputs)
-        if self.kind == "store-values":
+        if self.kind in BY_VALUE:
             shift = STORE_SHIFT_FRAC * actions * arrays.is_store[arrays.controllable]
-            return self._cleared(day, shift, limits, inputs)
+            secure = self._security(actions, inputs.dt_h) if self.kind == "secure-values" else None
+            return self._cleared(day, shift, limits, inputs, secure)
         lo, hi = limits.gen_lo_mw, limits.gen_hi_mw
         compiled = loops(actions, "grid.dispatch")
         if compiled is not None and self.kind != "plan":
@@ -122,7 +137,7 @@ class ActionMap:
             shift = shift_for(day, setpoint, committed(limits, is_on))
             both = np.concatenate([shift, MOST_SHIFT_FRAC * day.starts.shift_for(is_on)], axis=1)
             return np.interp(both, _shift(bids), bids)
-        if self.kind == "store-values":
+        if self.kind in BY_VALUE:  # no security is asked for
             from grid.planning.day import shift_for
 
             day = cast("Day", day)
@@ -153,12 +168,24 @@ class ActionMap:
         asked = xp.minimum(xp.maximum(gen_share + _ratio(store, store_side), -1.0), 1.0)
         return asked[:, arrays.controllable]
 
-    def _cleared(self, day: Day | None, shift: Array, limits: Limits, inputs: Inputs) -> Setpoint:
+    def _cleared(
+        self, day: Day | None, shift: Array, limits: Limits, inputs: Inputs, security: Security | None = None
+    ) -> Setpoint:
         from grid.planning.day import clear
 
         units = self.arrays.controllable.shape[0]
         shift = namespace(shift).concat([shift[:, :units], shift[:, units:] / MOST_SHIFT_FRAC], axis=1)
-        return clear(cast("Day", day), shift, limits, inputs)
+        return clear(cast("Day", day), shift, limits, inputs, security)
+
+    def _security(self, actions: Array, dt_h: float) -> Security | None:
+        """What sources ask for; None: no line trips."""
+        from grid.planning.day import Security
+
+        if self.relays is None:
+            return None
+        asked = MOST_SECURITY * actions[:, self.unit[self.arrays.dispatched]]
+        odds = 1.0 - np.exp(-self.arrays.outage_rate_per_h * dt_h)
+        return Security(asked, odds, SECURE_FRAC * self.relays.tripping_frac(dt_h))
 
     def _at_nodes(self, actions: Array) -> Array:
         """(B, N) the action of each node, 0 where it has none."""

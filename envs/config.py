@@ -15,7 +15,7 @@ Record = TypeVar("Record")
 
 MOST_STEPS = 1_000_000  # of an episode: a century of hours; the series of more would fill the memory
 
-Action = Literal["residual", "residual-plan", "absolute", "bids", "plan", "store-values"]
+Action = Literal["residual", "residual-plan", "absolute", "bids", "plan", "store-values", "secure-values"]
 
 CHOICES = {
     "observation": ("flat", "graph"),
@@ -119,7 +119,7 @@ class EnvConfig:
     @property
     def plans(self) -> bool:
         """Whether the day is planned before each step, for actions and observations."""
-        return self.action in ("bids", "plan", "store-values")
+        return self.action in ("bids", "plan", "store-values", "secure-values")
 
     @property
     def gate_steps(self) -> int:

@@ -209,7 +209,10 @@ class Train(CommonJson):
             given = {"stages": (stage,), **given}
         config = TrainConfig.from_fields(given)
         if config.policy == "graph" and says_action and not env_config.plans:
-            allowed, mend = "bids, plan or store-values, with the policy graph", "leave it out, or take --policy mlp"
+            allowed, mend = (
+                "bids, plan, store-values or secure-values, with the policy graph",
+                "leave it out, or take --policy mlp",
+            )
             raise GridError("env.action", repr(env_config.action), allowed, mend)
         for problem in problems:
             problem.replace(split="test")  # which refuses series too short to test an agent on

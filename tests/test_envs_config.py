@@ -20,8 +20,8 @@ from grid import GridError, Prices
         (
             {"action": "relative"},
             "config.action: found 'relative'; allowed: residual or residual-plan or absolute or bids or plan or "
-            "store-values; "
-            "use one of: absolute, bids, plan, residual, residual-plan, store-values",
+            "store-values or secure-values; "
+            "use one of: absolute, bids, plan, residual, residual-plan, secure-values, store-values",
         ),
         ({"horizon": 0}, "config.horizon: found 0; allowed: a whole number in 1..1,000,000; correct the value"),
         ({"dt_h": 0.0}, "config.dt_h: found 0.0; allowed: a number of hours > 0; correct the value"),

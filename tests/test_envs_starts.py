@@ -214,7 +214,11 @@ WORLDS = {
 
 
 @settings(derandomize=True, deadline=None, max_examples=examples(24))
-@given(st.sampled_from(list(WORLDS)), st.sampled_from(["absolute", "residual", "bids", "plan", "store-values"]), SEEDS)
+@given(
+    st.sampled_from(list(WORLDS)),
+    st.sampled_from(["absolute", "residual", "bids", "plan", "store-values", "secure-values"]),
+    SEEDS,
+)
 def test_every_world_and_action_keeps_minimum_times_and_the_ledger(world, action, seed):
     grid = with_starts(load("case14"), np.random.default_rng(seed))
     config = EnvConfig(grid, horizon=5, action=action, **WORLDS[world])

@@ -78,6 +78,15 @@ def test_both_runs_of_an_episode_meet_the_same_world(n_envs, monkeypatch):
     assert not torch.equal(rewards, again)
 
 
+def test_the_gradient_does_not_know_security():
+    settings = TrainConfig(policy="graph", stages=("gradient",), steps=100, n_envs=2, graph_width=8)
+    wanted = (
+        r"train.stages: found gradient with the actions 'secure-values'; allowed: stages that need no slope of secur"
+    )
+    with pytest.raises(GridError, match=wanted):
+        build(settings, training_grids(settings, [EnvConfig(congested_grid(), horizon=6, action="secure-values")]))
+
+
 def test_what_search_cannot_do_is_refused():
     with pytest.raises(GridError, match=r"train.n_envs: found 1; allowed: at least two for each grid of an upd"):
         made("graph", 1)

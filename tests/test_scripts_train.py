@@ -59,7 +59,7 @@ def test_what_is_refused_leaves_the_older_run(run: CommandLine, trained: Path) -
 
 def test_a_graph_network_moves_away_from_a_plan(run: CommandLine) -> None:
     fault = run.fault("train", "triangle", "--steps", 1, "--set", "action=residual")
-    allowed = "bids, plan or store-values, with the policy graph"
+    allowed = "bids, plan, store-values or secure-values, with the policy graph"
     assert f"found 'residual'; allowed: {allowed}; leave it out, or take --policy" in fault
 
 

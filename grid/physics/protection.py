@@ -62,6 +62,12 @@ class Protection:
             return xp.where(loading_frac > 1.0, heat + 1.0, 0.0)
         return xp.maximum(heat + dt_h * (loading_frac**2 - 1.0), 0.0)
 
+    def tripping_frac(self, dt_h: float) -> float:
+        """Least loading, in parts of capacity, above which a line without heat trips within a step."""
+        if self.heat_rule == "count":
+            return self.trip_at_frac if self.heat_limit >= 1.0 else 1.0
+        return float(min(np.sqrt(1.0 + self.heat_limit / dt_h), self.trip_at_frac))
+
     def settle(self, state: State, trips: Array, loading_frac: Array, dt_h: float) -> tuple[Array, Array]:
         """Heat and lockout (B, E) after a step that ended with these loadings and in which these lines tripped."""
         left_h = np.maximum(state.lockout_h - dt_h, 0.0)

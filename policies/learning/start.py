@@ -47,8 +47,8 @@ def build(config: TrainConfig, grids: TrainingGrids, rank: int = 0) -> tuple[Act
     share of the envs or, where there are several grids, of those side by side.
 
     Raises:
-        GridError: one env of one step, ranks that can't have equal shares, or a device that is not there or can't run
-            the episodes.
+        GridError: one env of one step, ranks that can't have equal shares, actions without the slope that a stage
+            needs, or a device that is not there or can't run the episodes.
     """
     seed, at_once = stream_seed(config.seed, 0), min(config.grids_per_update, len(grids))
     envs: GridBatch | SideBySide
@@ -66,6 +66,9 @@ def build(config: TrainConfig, grids: TrainingGrids, rank: int = 0) -> tuple[Act
     if "search" in config.plan and envs.batch_size // (1 if len(grids) == 1 else at_once) < 2:
         mend = "take more envs, or leave out the stage search, which runs each episode twice"
         raise GridError("train.n_envs", f"{config.n_envs}", "at least two for each grid of an update", mend)
+    if "gradient" in config.plan and grids.problems[0].config.action == "secure-values":
+        found, mend = "gradient with the actions 'secure-values'", "write --stages search"
+        raise GridError("train.stages", found, "stages that need no slope of security: search, ppo", mend)
     set_random_seed(seed)
     arrays = [problem.arrays for problem in grids.problems]
     policy = make_policy(config, envs.observation_space, envs.action_space, arrays)

@@ -8,5 +8,6 @@ from grid.planning.day.clearing import clear
 from grid.planning.day.inverse import shift_for
 from grid.planning.day.plan import HOURS
 from grid.planning.day.planner import Day, DayPlanner
+from grid.planning.day.security import Security
 
-__all__ = ["HOURS", "Day", "DayPlanner", "clear", "shift_for"]
+__all__ = ["HOURS", "Day", "DayPlanner", "Security", "clear", "shift_for"]

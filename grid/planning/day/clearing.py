@@ -18,6 +18,7 @@ from grid.physics import Limits
 from grid.planning.day.constants import Constants
 from grid.planning.day.market import LEAST_RISE, dispatch
 from grid.planning.day.planner import Day
+from grid.planning.day.security import Security, secure
 from grid.planning.day.statuses import Statuses
 from grid.state import Array, Inputs, Setpoint
 
@@ -29,7 +30,7 @@ AT_LIMIT_PU = 1e-6
 RIDGE = 1e-6  # where more rows bind than units are free
 
 
-def clear(day: Day, shift: Array, now: Limits, inputs: Inputs) -> Setpoint:
+def clear(day: Day, shift: Array, now: Limits, inputs: Inputs, security: Security | None = None) -> Setpoint:
     """Clear the coming step of B rows.
 
     Args:
@@ -39,6 +40,7 @@ def clear(day: Day, shift: Array, now: Limits, inputs: Inputs) -> Setpoint:
             ``Starts.limits``.
         now: (B, N) limits of the step.
         inputs: (B, N) of the step.
+        security: what outages of single lines count; None: nothing. With it there is no gradient.
 
     Returns:
         (B, N) output of sources, power of stores and, where plants start and stop, what is on.
@@ -49,7 +51,7 @@ def clear(day: Day, shift: Array, now: Limits, inputs: Inputs) -> Setpoint:
     if day.starts is not None:
         now = day.starts.limits(now, shift[:, len(units) :])
     shift = shift[:, np.searchsorted(np.sort(units), units)]
-    cleared = [_clear(day, status, own, shift, now, inputs) for own, status in day.groups]
+    cleared = [_clear(day, status, own, shift, now, inputs, security) for own, status in day.groups]
     if len(cleared) == 1:
         output = cleared[0]
     else:
@@ -83,12 +85,14 @@ def offers(day: Day, c: Constants, own: Any, shift: Array, stored: Array) -> tup
     return cost, xp.concat([xp.asarray(fleet.rise) + hold, rise], axis=1)
 
 
-def _clear(day: Day, status: Statuses, own: Any, shift: Array, now: Limits, inputs: Inputs) -> Array:
+def _clear(
+    day: Day, status: Statuses, own: Any, shift: Array, now: Limits, inputs: Inputs, security: Security | None
+) -> Array:
     """(b, U) output of rows that are in as many connected parts."""
     c = status.constants[0]
-    part, state = status.coming(lambda w: w.part)
-    unit_part, reaches, belongs = (
-        status.coming(one)[0] for one in (lambda w: w.market.part, lambda w: w.market.reach, lambda w: w.own)
+    coming, state = status.coming()
+    part, belongs, unit_part, reaches = (
+        np.stack(each) for each in zip(*((w.part, w.own, w.market.part, w.market.reach) for w in coming), strict=True)
     )
     xp, unit_mw, sources = namespace(shift), c.unit_mw, len(c.sources)
     load = constant(inputs.load_mw[own]) / unit_mw
@@ -111,6 +115,8 @@ def _clear(day: Day, status: Statuses, own: Any, shift: Array, now: Limits, inpu
     bids = [np.ascontiguousarray(constant(each)) for each in (cost, rise, low, high)]
     line_price = np.ascontiguousarray(day.line_price[own][:, 0])
     dispatch(*bids, need, load_flow, c.market, unit_part, reaches, state, line_price, near, MOVES, output, full)
+    if security is not None:
+        secure(security, own, coming, state, (*bids, need, load_flow), line_price, MOVES, output)
     cleared = xp.asarray(output)
     if not isinstance(cleared, np.ndarray):
         cleared = cleared + _response(belongs, reaches, state, cost + rise * cleared, rise, low, high, output, full)

@@ -35,6 +35,7 @@ class Constants:
     sources: np.ndarray  # (G,) nodes with a source or flexible demand
     stores: np.ndarray  # (S,) nodes
     limited: np.ndarray  # (L,) lines
+    ends: np.ndarray  # (2, L) nodes at their from and their to end
     node_part: np.ndarray  # (N,) connected part of each node
     part: np.ndarray  # (N, P) 1 where the node is in the part
     own: np.ndarray  # (P, U + P) 1 where the unit is in the part, of which curtailment is one more
@@ -82,6 +83,7 @@ def constants_of(arrays: GridArrays, prices: Prices, out: tuple[int, ...] = ()) 
         sources=src,
         stores=sto,
         limited=limited,
+        ends=np.stack([a.line_from, a.line_to])[:, limited],
         node_part=node_part,
         part=part,
         own=np.concatenate([part[sides], parts]).T,

@@ -161,9 +161,9 @@ class DayPlanner:
         """The fields of a Day for rows that are in as many connected parts."""
         c = status.constants[0]
         fleet, unit_mw, units = c.fleet, c.unit_mw, np.concatenate([c.sources, c.stores])
-        parts, state = status.coming(lambda w: w.part)
-        part = parts[state]  # (b, N, P)
-        unit_part, state = status.coming(lambda w: w.network.part)
+        coming, state = status.coming()
+        part = np.stack([w.part for w in coming])[state]  # (b, N, P)
+        unit_part = np.stack([w.network.part for w in coming])[state]
         load = ahead.load_mw[:, own].swapaxes(0, 1) / unit_mw
         offer = offered_mw[own][..., c.sources] / unit_mw
         offer[:, 0] = constant(now.gen_hi_mw)[own][:, c.sources] / unit_mw  # with its ramps
@@ -183,7 +183,7 @@ class DayPlanner:
             np.ascontiguousarray(constant(before_mw)[own][:, c.sources] / unit_mw),
             np.full(len(stored), not is_first),
             stored,
-            unit_part[state],
+            unit_part,
             status.joined,
             status.reaches,
             status.swings,

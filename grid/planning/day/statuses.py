@@ -32,10 +32,10 @@ class Statuses:
         """(M, L) by which stores change the flow of each line."""
         return np.stack([each.swing for each in self.constants])
 
-    def coming(self, part: Callable[[Constants], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """(m, ·) a part of the constants of the states of the coming hour, and (b,) which of them."""
+    def coming(self) -> tuple[list[Constants], np.ndarray]:
+        """The constants of the states of the coming hour, and (b,) which of them."""
         states, state = np.unique(self.hour[:, 0], return_inverse=True)
-        return np.stack([part(self.constants[m]) for m in states]), state
+        return [self.constants[m] for m in states], state
 
     def now(self, work: Callable[[Constants, Any], np.ndarray]) -> np.ndarray:
         """(b, ·) what the work makes of the coming hour, for rows (b,) of each state."""
