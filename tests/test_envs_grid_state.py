@@ -182,10 +182,10 @@ def test_gauges_show_charge_after_the_step_and_output_of_what_is_available(episo
 
 
 def test_arcs_show_the_share_of_demand_that_is_not_met(renderer):
-    unmet = np.zeros(14)
-    assert renderer.network.arcs(unmet) == []
-    unmet[[1, 4]] = 0.5, 1.0
-    half, whole = renderer.network.arcs(unmet)
+    unserved = np.zeros(14)
+    assert renderer.network.arcs(unserved) == []
+    unserved[[1, 4]] = 0.5, 1.0
+    half, whole = renderer.network.arcs(unserved)
     radius = renderer.network.radius[1] + renderer.network.arc_gap
     length = np.hypot(*np.diff(half, axis=0).T).sum()
     assert length == pytest.approx(np.pi * radius, rel=0.01)
@@ -245,14 +245,14 @@ def test_header_says_what_and_when(episode, words):
 def test_kinds_that_the_grid_lacks_are_not_explained(episode, words):
     GridStateRenderer(episode, SMALL)
     everything = set(words)
-    assert {"source", "storage", "consumer", "unmet demand", "overloaded (> 100%)"} <= everything
+    assert {"source", "storage", "consumer", "unserved demand", "overloaded (> 100%)"} <= everything
     assert "no capacity given" not in everything
     for kind in ("source", "storage", "consumer"):
         words.clear()
         GridStateRenderer(without(episode, kind), SMALL)
         assert kind not in words
         assert ("Storage (% charge)" in words) == (kind != "storage")
-        assert ("unmet demand" in words) == (kind != "consumer")
+        assert ("unserved demand" in words) == (kind != "consumer")
     words.clear()
     GridStateRenderer(CASES["no capacities"](episode), SMALL)
     assert "no capacity given" in words
@@ -431,4 +431,4 @@ def test_results_count_starts_beside_what_was_curtailed(episode, words, cut_mw):
     cut = replace(with_a_plant_off(episode), curtailed_mw=np.full_like(episode.load_mw, cut_mw))
     SimResultsRenderer(cut).frame(23)
     assert words[words.index("starts") - 1] == "1"
-    assert ("curtailed MWh" in words) == (cut_mw > 0)
+    assert ("cut MWh" in words) == (cut_mw > 0)

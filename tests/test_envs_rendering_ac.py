@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,10 +14,12 @@ from matplotlib.figure import Figure
 
 from browser import MISSING, browser
 from envs.rendering import GridStateRenderer, grid_state, panels, sim_results
+from envs.rendering.canvas import text_width
+from envs.rendering.header import TITLE
 from envs.rendering.page import replay
 from envs.rendering.playback import Playback, in_band
-from envs.rendering.sim_results import SimResultsRenderer
-from envs.rendering.style import DARK, LOSS, VOLTAGE
+from envs.rendering.sim_results import SimResultsRenderer, _Header
+from envs.rendering.style import DARK, LOSS, SIZE, VOLTAGE
 from episodes import first_steps, in_ac, make_episode
 from grid.errors import GridError
 from test_envs_grid_state import words  # noqa: F401 - a fixture
@@ -106,7 +109,7 @@ def test_results_have_the_voltages_with_limits_and_losses_as_a_share(episode):
     made_mw = (episode.gen_mw + episode.discharge_mw).sum(1)
     top = axes.collections[0].get_paths()[0].vertices[:, 1].max()
     assert top == pytest.approx(100 * (episode.loss_mw / made_mw).max())
-    assert key(axes) == ["collapsed", "losses"]
+    assert key(axes) == ["collapsed"]
 
 
 def test_the_last_step_before_a_gap_is_drawn_and_different_limits_are_called_the_widest(episode):
@@ -129,8 +132,37 @@ def test_a_grid_that_is_dark_everywhere_has_no_voltages_to_draw(episode):
 def test_results_in_ac_have_six_plots_and_sums_that_fit(episode, words):  # noqa: F811
     last = SimResultsRenderer(episode).frame(23)
     assert count(last, LOSS) > 1000
-    assert {"losses MWh", "unmet MWh", "overload MVAh"} <= set(words)
+    assert {"losses MWh", "unserved MWh", "overload MVAh"} <= set(words)
     assert count(SimResultsRenderer(make_episode(14, 24)).frame(23), LOSS) == 0
+
+
+class Row:
+    """Stands for a canvas, and notes from where to where each text of the upper row goes."""
+
+    width, height = SIZE
+
+    def __init__(self):
+        self.spans = []
+
+    def text(self, x, y, value, size, colour, bold=False, align="left"):
+        if y == self.height - TITLE:
+            width = text_width(value, size, bold)
+            left = x - {"left": 0.0, "center": 0.5, "right": 1.0}[align] * width
+            self.spans.append((left, left + width))
+
+
+@pytest.mark.parametrize("step", [None, 23])
+def test_no_sum_touches_another_where_lines_have_losses_plants_start_and_demand_is_cut(episode, step):
+    on = np.arange(24 * 14).reshape(24, 14) % 2 > 0
+    cut_mw = np.full_like(episode.curtailed_mw, 12345.678)
+    longest = replace(episode, on=on, curtailed_mw=cut_mw, grid_name="a name that is so long that it leaves no room")
+    row = Row()
+    _Header(longest, None).draw(row, step)
+    spans = sorted(row.spans)
+    assert len(spans) == 9
+    assert spans[0][0] >= 0
+    assert spans[-1][1] <= SIZE[0]
+    assert all(one[1] + 5 < other[0] for one, other in pairwise(spans))
 
 
 @pytest.mark.parametrize("draw", [grid_state, sim_results, replay])

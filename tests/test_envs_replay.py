@@ -96,7 +96,7 @@ def test_numbers_are_right_to_a_thousandth_of_their_peak_and_flows_to_two(tmp_pa
     (run,) = data["runs"]
     true = {
         "output": episode.gen_mw - episode.spill_mw,
-        "unmet": episode.shed_mw,
+        "unserved": episode.shed_mw,
         "curtailed": episode.curtailed_mw,
         "discharge": episode.discharge_mw - episode.charge_mw,
         "stored": episode.store_mwh[1:],
@@ -107,7 +107,7 @@ def test_numbers_are_right_to_a_thousandth_of_their_peak_and_flows_to_two(tmp_pa
         assert (np.abs(shown - values) <= (2e-3 if name == "flow" else 1e-3) * np.abs(values).max(0)).all(), name
     assert (np.abs(unpacked(data["demand"], episode.load_mw.shape) - episode.load_mw) <= 0.1).all()
     assert sum(run["cost"]) == pytest.approx(episode.cost, rel=1e-5)
-    assert np.allclose(run["unmet_total"], episode.shed_mw.sum(1), rtol=1e-5)
+    assert np.allclose(run["unserved_total"], episode.shed_mw.sum(1), rtol=1e-5)
 
 
 @given(

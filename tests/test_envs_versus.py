@@ -50,7 +50,7 @@ def test_the_sides_differ_where_the_policies_do_and_nowhere_else(episode, better
     image = VersusRenderer(episode, better).frame(19)
     width = int(VersusRenderer(episode, better)._boxes[1].left - 36)
     network = np.s_[170:590, 30:600]
-    assert (image[network] != image[170:590, 30 + width : 600 + width]).any()  # unmet demand, on the left alone
+    assert (image[network] != image[170:590, 30 + width : 600 + width]).any()  # unserved demand, on the left alone
     twice = VersusRenderer(episode, replace(episode, policy="same")).frame(19)
     assert np.array_equal(twice[network], twice[170:590, 30 + width : 600 + width])
 

@@ -210,7 +210,7 @@ def test_a_screen_reader_is_told_the_name_of_every_control_what_is_wrong_and_wha
     window.until("return document.getElementById('counts').innerText.includes('48 steps')", 120)
     window.key("right")
     window.until("return document.getElementById('status').innerText.startsWith('Step 1, ')", 30)
-    assert "100% served, 0 MW unmet, cost so far" in window.text("#status")
+    assert "100% served, 0 MW unserved, cost so far" in window.text("#status")
     assert unnamed(window) == []
     assert [about.get("live") for role, _, about in parts(window) if role == "status"].count("polite") == 1
     window.click("#finish")

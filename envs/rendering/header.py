@@ -62,11 +62,12 @@ def right_edges(right: float, columns: Sequence[tuple[str, Sequence[str]]]) -> l
 def served_figures(series: Moment) -> Figures:
     """The served share of the demand or, where demand is curtailed, how much; and the power that is not met."""
     demand, served, cut = series.load_mw.tolist(), series.served_mw.tolist(), series.curtailed_mw.tolist()
-    unmet = np.maximum(series.load_mw - series.served_mw - series.curtailed_mw, 0.0).tolist()
+    unserved = np.maximum(series.load_mw - series.served_mw - series.curtailed_mw, 0.0).tolist()
     if max(cut) > LEAST_MW:
-        return [missing("curtailed MW", cut, CURTAILED, number), missing("unmet MW", unmet, VERMILION, number)]
+        return [missing("cut MW", cut, CURTAILED, number), missing("unserved MW", unserved, VERMILION, number)]
     shares = [percent(*pair) for pair in zip(served, demand, strict=True)]
-    return [("served", shares, [BLUE] * len(shares)), missing("unmet", unmet, VERMILION, lambda mw: f"{number(mw)} MW")]
+    words = missing("unserved", unserved, VERMILION, lambda mw: f"{number(mw)} MW")
+    return [("served", shares, [BLUE] * len(shares)), words]
 
 
 def draw_figures(

@@ -75,7 +75,7 @@ def draw_legend(canvas: Canvas, network: Network, x: float, y: float) -> float:
     if network.has_demand:
         pen.shape(style.CIRCLE, 8, style.LOOKS["consumer"].colour, style.PAPER, 1)
         pen.line(style.arc(0.4) * 11.5 + [pen.x + 13, pen.y], style.VERMILION, 3.4, "butt")
-        pen.words("unmet demand", "arc = share not served")
+        pen.words("unserved demand", "arc = share not served")
     if network.band_pu:
         _voltage(pen, *network.band_pu)
     if not len(network.segments):
@@ -100,7 +100,7 @@ def draw_event_legend(canvas: Canvas, network: Network, episodes: Sequence[Episo
     if any(episode.curtailed_mw.max(initial=0.0) > style.LEAST_MW for episode in episodes):
         pen.shape(style.CIRCLE, 8, style.LOOKS["consumer"].colour, style.PAPER, 1)
         pen.line(style.arc(0.4) * 11.5 + [pen.x + 13, pen.y], style.CURTAILED, 3.4, "butt")
-        pen.word("demand curtailed")
+        pen.word("demand cut")
     if any(episode.on is not None for episode in episodes):
         draw_off(canvas, [style.LOOKS["source"].shape * 11.5 + [pen.x + 13, pen.y]])
         pen.word("plant that is off")

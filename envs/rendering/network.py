@@ -1,4 +1,4 @@
-"""The network in a picture: lines, moving chevrons, nodes with their gauges, unmet demand, labels."""
+"""The network in a picture: lines, moving chevrons, nodes with their gauges, unserved demand, labels."""
 
 from __future__ import annotations
 
@@ -149,10 +149,10 @@ class Network:
         chevrons: Any = self.chevrons(moment, seconds_per_step)  # Any: matplotlib's types know no arrays
         rim = 0.9 if len(self.segments) <= 60 else 0.7
         canvas.stamp(PolyCollection(chevrons, facecolors=style.INK, edgecolors=style.PAPER, linewidths=rim))
-        short, unmet = self.arcs(moment.short_frac), self.arcs(moment.unmet_frac)
+        short, unserved = self.arcs(moment.short_frac), self.arcs(moment.unserved_frac)
         self._draw_paths(short, style.PAPER, self.arc_width + 1.6, "butt")
         self._draw_paths(short, style.CURTAILED, self.arc_width, "butt")
-        self._draw_paths(unmet, style.VERMILION, self.arc_width, "butt")
+        self._draw_paths(unserved, style.VERMILION, self.arc_width, "butt")
         self._draw_rings(moment)
         canvas.draw(under)
         gauges = self.gauges(moment.fill_frac)
@@ -242,10 +242,10 @@ class Network:
         shapes = [(n, self._looks[n].shape) for n in self.gauged]
         return [style.filled(shape, fill_frac[n]) * self.radius[n] + self.points[n] for n, shape in shapes]
 
-    def arcs(self, unmet_frac: Floats) -> list[Floats]:
+    def arcs(self, unserved_frac: Floats) -> list[Floats]:
         """An arc around each node whose demand is not met."""
-        short = np.flatnonzero(unmet_frac > LEAST_SHOWN_FRAC).tolist()
-        return [style.arc(unmet_frac[n]) * (self.radius[n] + self.arc_gap) + self.points[n] for n in short]
+        short = np.flatnonzero(unserved_frac > LEAST_SHOWN_FRAC).tolist()
+        return [style.arc(unserved_frac[n]) * (self.radius[n] + self.arc_gap) + self.points[n] for n in short]
 
     def _draw_badges(self, moment: Moment) -> None:
         loading, state = self.line_states(moment)

@@ -57,8 +57,8 @@ def demand(axes: Axes, episode: Episode) -> None:
     axes.set_title("Demand (MW)")
     parts = [Part("served", episode.served_mw.sum(1), SERVED)]
     for name, missing_mw, colour in (
-        ("curtailed", episode.curtailed_mw, CURTAILED),
-        ("unmet", episode.shed_mw, VERMILION),
+        ("demand cut", episode.curtailed_mw, CURTAILED),
+        ("unserved", episode.shed_mw, VERMILION),
     ):
         if missing_mw.max(initial=0.0) > 1e-9:
             parts.append(Part(name, missing_mw.sum(1), colour, "////"))
@@ -136,7 +136,7 @@ def cost(axes: Axes, episode: Episode) -> None:
     """Cost of each step by term (negative terms below 0), and the return so far on the right axis."""
     axes.set_title("Cost by term (currency per step)")
     parts = [
-        Part(name, episode.costs[name], term.colour)
+        Part(name.replace("_", " "), episode.costs[name], term.colour)
         for name, term in TERMS.items()
         if name in episode.costs and np.abs(episode.costs[name]).max() > 1e-9
     ]
@@ -149,7 +149,8 @@ def cost(axes: Axes, episode: Episode) -> None:
     (line,) = right.plot(np.arange(episode.steps + 1), so_far, color=INK, lw=1.6, label="return (right)")
     right.grid(visible=False)
     _limits(right, float(so_far.min()), float(so_far.max()))
-    _key(axes, parts, [line, *_lines_out(axes, episode)], place=1.115)
+    _lines_out(axes, episode)  # which the key of the demand names
+    _key(axes, parts, [line], place=1.115)
 
 
 def voltage(axes: Axes, episode: Episode) -> None:
@@ -183,7 +184,7 @@ def losses(axes: Axes, episode: Episode) -> None:
     parts = [Part("losses", 100 * frac(np.asarray(episode.loss_mw), made_mw), LOSS)]
     _stack(axes, parts)
     _limits(axes, 0.0, float(parts[0].values.max()))
-    _key(axes, parts, _spans(axes, np.asarray(episode.collapsed) > 0, "collapsed"))
+    _key(axes, [], _spans(axes, np.asarray(episode.collapsed) > 0, "collapsed"))
 
 
 def _lines_out(axes: Axes, episode: Episode) -> list[Any]:

@@ -19,7 +19,7 @@ class Moment:
     """One moment; in ``Playback.series`` each field has a first axis of T steps."""
 
     fill_frac: Floats  # (N,) source: output ÷ available; storage: charge after the step
-    unmet_frac: Floats  # (N,) share of the demand that is not served
+    unserved_frac: Floats  # (N,) share of the demand that is not served
     short_frac: Floats  # (N,) the same, what is curtailed counted as well
     flow_frac: Floats  # (E,) flow, in AC its MVA, ÷ capacity, signed; without one: ÷ the largest node of the grid
     line_status: NDArray[np.int64]  # (E,) as of the finished step: OUT, IN_SERVICE or TRIPPED
@@ -58,7 +58,7 @@ class Playback:
         self._pace = pace
         self.series = Moment(
             fill_frac=np.where(is_source, output, np.where(is_storage, charge, 0.0)),
-            unmet_frac=frac(rows(episode.shed_mw), rows(episode.load_mw)),
+            unserved_frac=frac(rows(episode.shed_mw), rows(episode.load_mw)),
             short_frac=frac(rows(episode.shed_mw + episode.curtailed_mw), rows(episode.load_mw)),
             flow_frac=flow_frac,
             line_status=status,

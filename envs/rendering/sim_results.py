@@ -37,6 +37,7 @@ from grid import Episode, GridError
 GIF_FPS = 10.0
 BOXES = (Box(86, 420, 410, 262), Box(706, 420, 386, 262), Box(86, 56, 410, 262), Box(706, 56, 386, 262))
 ROWS = ((508.0, 174.0), (282.0, 174.0), (56.0, 174.0))  # bottom and height, of two episodes
+TIME_WIDTH = 190.0  # of the widest time
 FADED = 0.82  # how far the colours of what is still to come go towards paper
 
 
@@ -115,9 +116,12 @@ class _Header:
     def __init__(self, episode: Episode, versus: Episode | None) -> None:
         self._episode = episode
         policies = f"policy: {episode.policy}" if versus is None else f"policies: {episode.policy}, {versus.policy}"
-        self._policies = fit(policies, 400, 9.5)
         self._figures = _sums(episode) if versus is None else _costs(episode, versus)
-        self._edges = right_edges(SIZE[0] - MARGIN, [(name, values) for name, values, _ in self._figures])
+        columns = [("", []), *((name, values) for name, values, _ in self._figures)]
+        free, *self._edges = right_edges(SIZE[0] - MARGIN, columns)
+        self._middle = min(0.42 * SIZE[0], free - TIME_WIDTH / 2)
+        self._room = self._middle - TIME_WIDTH / 2 - MARGIN
+        self._policies = fit(policies, self._room, 9.5)
 
     def draw(self, canvas: Canvas | FigureText, step: int | None) -> None:
         """As of the end of a step; None: of the whole episode."""
@@ -129,10 +133,10 @@ class _Header:
         else:
             when = time_of(episode, step, episode.steps)
             count = f"{year_of(episode)}step {step + 1} / {episode.steps}"
-        canvas.text(MARGIN, title, fit(episode.grid_name, 400, 17, bold=True), 17, INK, bold=True)
+        canvas.text(MARGIN, title, fit(episode.grid_name, self._room, 17, bold=True), 17, INK, bold=True)
         canvas.text(MARGIN, note, self._policies, 9.5, MUTED)
-        canvas.text(0.42 * canvas.width, title, when, 17, INK, bold=True, align="center")
-        canvas.text(0.42 * canvas.width, note, count, 9.5, MUTED, align="center")
+        canvas.text(self._middle, title, when, 17, INK, bold=True, align="center")
+        canvas.text(self._middle, note, count, 9.5, MUTED, align="center")
         draw_figures(canvas, self._figures, self._edges, -1 if step is None else step, title, NOTE - TITLE)
 
 
@@ -140,21 +144,23 @@ def _sums(episode: Episode) -> Figures:
     """Each sum as of the end of each step."""
     above = np.clip(np.abs(episode.carried) - episode.capacity_mw, 0, None)
     powers = (episode.load_mw, episode.served_mw, episode.curtailed_mw, episode.shed_mw, above)
-    load, served, cut, unmet, overload = np.cumsum([episode.dt_h * power.sum(1) for power in powers], axis=1).tolist()
+    load, served, cut, unserved, overload = np.cumsum(
+        [episode.dt_h * power.sum(1) for power in powers], axis=1
+    ).tolist()
     shares = [percent(*pair) for pair in zip(served, load, strict=True)]
     figures = [("served", shares, [BLUE] * len(shares))]
     is_cut = cut[-1] > LEAST_MW
     named = is_cut or episode.is_ac  # then units stand in the names, so that all has room
     unit, words = (" MWh", number) if named else ("", _energy)
     if is_cut:
-        figures = [missing("curtailed MWh", cut, CURTAILED, number)]
+        figures = [missing("cut MWh", cut, CURTAILED, number)]
     if episode.loss_mw is not None:
         figures.append(plain("losses MWh", np.cumsum(episode.loss_mw) * episode.dt_h))
     if episode.on is not None:
         started = np.diff(episode.on, axis=0, prepend=episode.on[:1]) > 0
         figures = [plain("starts", np.cumsum(started.sum(1)).astype(float)), *figures[not is_cut :]]
     over = "overload MVAh" if episode.is_ac else f"overload{unit}"
-    figures += [missing("unmet" + unit, unmet, VERMILION, words), missing(over, overload, VERMILION, words)]
+    figures += [missing("unserved" + unit, unserved, VERMILION, words), missing(over, overload, VERMILION, words)]
     for name, values in (("cost", cost_by_step(episode)), ("return", episode.reward)):
         figures.append(plain(name, np.cumsum(values)))
     return figures

@@ -140,10 +140,10 @@ def plots_of(playback: Playback) -> list[Plot]:
 def demand_plot(series: Moment) -> Plot:
     """Demand over time: served, curtailed where any is, and unserved."""
     zero, met = np.zeros_like(series.load_mw), series.served_mw + series.curtailed_mw
-    key = [("— demand", INK), ("■ served", "#5F9CC4"), ("▨ unmet", VERMILION)]
+    key = [("— demand", INK), ("■ served", "#5F9CC4"), ("▨ unserved", VERMILION)]
     bands = [Band(zero, series.served_mw, SERVED), Band(met, series.load_mw, VERMILION, hatch="////")]
     if series.curtailed_mw.max() > LEAST_MW:
-        key.insert(2, ("▨ curtailed", CURTAILED))
+        key.insert(2, ("▨ cut", CURTAILED))
         bands.append(Band(series.served_mw, met, CURTAILED, hatch="////"))
     return Plot(
         title="Demand (MW)",

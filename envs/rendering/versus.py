@@ -92,7 +92,7 @@ class VersusRenderer:
         return canvas.image()
 
     def _draw_header(self, side: int, now: int) -> None:
-        """Above a network: policy, served share, unmet power and cost, after the step."""
+        """Above a network: policy, served share, unserved power and cost, after the step."""
         canvas, box, figures = self._canvas, self._boxes[side], self._figures[side]
         y = canvas.height - 112
         edges = header.right_edges(box.left + box.width, [(name, values) for name, values, _ in figures])

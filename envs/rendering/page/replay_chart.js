@@ -161,8 +161,8 @@ function stripPlots(expected = () => ({})) {
     return plotOf("Demand (MW)", [{ values: total, colour: colours.ink, name: "demand" }, ...ahead], [
       ...(fan ? [supply.band, fan.band] : []),
       { low: zero, high: only.servedTotal, colour: colours.served, name: "served" },
-      { low: only.servedTotal, high: only.metTotal, colour: colours.curtailed, name: "curtailed" },
-      { low: only.metTotal, high: total, colour: colours.vermilion, name: "unmet" },
+      { low: only.servedTotal, high: only.metTotal, colour: colours.curtailed, name: "demand cut" },
+      { low: only.metTotal, high: total, colour: colours.vermilion, name: "unserved" },
     ]);
   };
   const storagePlot = (colours) => {

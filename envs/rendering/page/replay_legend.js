@@ -27,7 +27,7 @@ function legendRows() {
       stroke(pen, path, c[colour], 3);
     };
     rows.push([arc("vermilion"), "share of demand not met"]);
-    if (hasCurtailed()) rows.push([arc("curtailed"), "share of demand curtailed"]);
+    if (hasCurtailed()) rows.push([arc("curtailed"), "share of demand cut"]);
   }
   if (has("junction")) rows.push([node("junction", 0, 4.5), "junction"]);
   if (data.capacity.some((mw) => mw !== null)) {

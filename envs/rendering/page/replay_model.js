@@ -27,9 +27,9 @@ function takeGrid(given) {
   });
 }
 
-const OF_NODES = ["output", "spilled", "unmet", "curtailed", "discharge", "stored", "served", "fill", "unmetShare", "shortShare", "off"];
+const OF_NODES = ["output", "spilled", "unserved", "curtailed", "discharge", "stored", "served", "fill", "unservedShare", "shortShare", "off"];
 const OF_LINES = ["flow", "outage", "loading", "pace", "way"];
-const TOTALS = ["reward", "unmetTotal", "curtailedTotal", "metTotal", "servedTotal", "returnSum", "costSum", "loss"];
+const TOTALS = ["reward", "unservedTotal", "curtailedTotal", "metTotal", "servedTotal", "returnSum", "costSum", "loss"];
 
 /** Take up steps that happened; those that were known from the first of them on are forgotten. */
 function takeSteps({ at: first, count, runs: given, ...more }) {
@@ -47,7 +47,7 @@ function takeSteps({ at: first, count, runs: given, ...more }) {
     raw.charge_frac.forEach((values, part) => add(run.charge[part], values));
     add(run.reward, raw.reward);
     add(run.loss, raw.loss ?? []);
-    add(run.unmetTotal, raw.unmet_total);
+    add(run.unservedTotal, raw.unserved_total);
     add(run.curtailedTotal, raw.curtailed_total);
     for (let t = first; t < known; t++) workOut(run, t, raw.cost[t - first]);
   });
@@ -78,14 +78,14 @@ const ratio = (part, whole) => (whole > 1e-9 ? Math.min(Math.max(part / whole, 0
 
 /** What follows from the numbers of a step: shares of nodes and lines, and sums so far. */
 function workOut(run, t, cost) {
-  run.metTotal[t] = Math.max(data.demand_total[t] - run.unmetTotal[t], 0); // served or curtailed
+  run.metTotal[t] = Math.max(data.demand_total[t] - run.unservedTotal[t], 0); // served or curtailed
   run.servedTotal[t] = Math.max(run.metTotal[t] - run.curtailedTotal[t], 0);
   run.returnSum[t] = (t ? run.returnSum[t - 1] : 0) + run.reward[t];
   run.costSum[t] = (t ? run.costSum[t - 1] : 0) + cost;
   for (let n = 0; n < NODES; n++) {
-    const mw = demand[n][t], served = Math.max(mw - run.unmet[n][t] - run.curtailed[n][t], 0), kind = data.kinds[n];
+    const mw = demand[n][t], served = Math.max(mw - run.unserved[n][t] - run.curtailed[n][t], 0), kind = data.kinds[n];
     run.served[n][t] = served;
-    run.unmetShare[n][t] = ratio(run.unmet[n][t], mw);
+    run.unservedShare[n][t] = ratio(run.unserved[n][t], mw);
     run.shortShare[n][t] = ratio(mw - served, mw);
     if (kind === "source") run.fill[n][t] = ratio(run.output[n][t], available[n][t]);
     if (kind === "storage") run.fill[n][t] = ratio(run.stored[n][t], data.store_max[n]);
@@ -189,8 +189,8 @@ function facts(thing, run, t) {
   }
   if (data.load_max[i] > 0) {
     said.push(["demand", mw(demand[i][now])], ["served", percent(run.served[i][now], demand[i][now])]);
-    if (run.curtailed[i][now] > 0) said.push(["curtailed", mw(run.curtailed[i][now])]);
-    if (run.unmet[i][now] > 0) said.push(["unmet", mw(run.unmet[i][now])]);
+    if (run.curtailed[i][now] > 0) said.push(["demand cut", mw(run.curtailed[i][now])]);
+    if (run.unserved[i][now] > 0) said.push(["unserved", mw(run.unserved[i][now])]);
   }
   if (data.store_max[i] > 0) {
     const power = run.discharge[i][now], stored = run.stored[i][now], most = data.store_max[i];

@@ -1,4 +1,4 @@
-// The network: lines, moving chevrons, nodes with their gauges, unmet demand, labels. Lengths are CSS pixels.
+// The network: lines, moving chevrons, nodes with their gauges, unserved demand, labels. Lengths are CSS pixels.
 
 let LEVELS, look; // of width and colour of lines, the fewer the faster; what nodes and lines look like
 const LEAST_SHOWN = 0.02; // smaller flows have no chevrons, smaller shares no arc
@@ -240,7 +240,7 @@ function drawChevrons(pen, place, colours, run, t) {
 }
 
 function drawArcs(pen, place, colours, run, t) {
-  const [short, unmet] = [run.shortShare, run.unmetShare].map((shares) => {
+  const [short, unserved] = [run.shortShare, run.unservedShare].map((shares) => {
     const path = new Path2D();
     for (let n = 0; n < NODES; n++) {
       const share = at(shares[n], t);
@@ -251,7 +251,7 @@ function drawArcs(pen, place, colours, run, t) {
   pen.lineCap = "butt";
   stroke(pen, short, colours.paper, place.arc + 2);
   stroke(pen, short, colours.curtailed, place.arc);
-  stroke(pen, unmet, colours.vermilion, place.arc);
+  stroke(pen, unserved, colours.vermilion, place.arc);
 }
 
 function drawGauges(pen, place, colours, run, t) {

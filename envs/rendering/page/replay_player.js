@@ -33,8 +33,8 @@ function makePanel(run) {
   const panel = { run, section };
   figure("policy", "policy").textContent = run.policy;
   panel.served = figure("served", "served");
-  if (hasCurtailed()) panel.curtailed = figure("curtailed");
-  panel.unmet = figure("unmet");
+  if (hasCurtailed()) panel.curtailed = figure("demand cut");
+  panel.unserved = figure("unserved");
   if (hasOutage(1) || hasOutage(2)) panel.out = figure("lines out");
   if (inAc) panel.loss = figure("losses");
   panel.cost = figure("cost so far");
@@ -140,15 +140,15 @@ function show() {
   for (const panel of panels) {
     const { pen, place, run } = panel;
     drawNetwork(pen, place, page.colours, run, t, marked);
-    const unmet = run.unmetTotal[now] ?? 0;
+    const unserved = run.unservedTotal[now] ?? 0;
     write(panel.served, percent(run.servedTotal[now] ?? 0, total));
     if (panel.curtailed) {
       const cut = run.curtailedTotal[now] ?? 0;
       write(panel.curtailed, `${number(cut)} MW`);
       panel.curtailed.className = cut > 0.005 ? "cut" : "none";
     }
-    write(panel.unmet, `${number(unmet)} MW`);
-    panel.unmet.className = unmet > 0.005 ? "bad" : "none";
+    write(panel.unserved, `${number(unserved)} MW`);
+    panel.unserved.className = unserved > 0.005 ? "bad" : "none";
     if (panel.out) {
       const out = linesOut(run, now);
       write(panel.out, String(out));

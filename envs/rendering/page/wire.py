@@ -97,7 +97,7 @@ def _run(episode: Episode) -> dict[str, Any]:
     return {
         "output": _packed(rows(episode.gen_mw - episode.spill_mw)),
         "spilled": _packed(rows(episode.spill_mw)),
-        "unmet": _packed(rows(episode.shed_mw)),
+        "unserved": _packed(rows(episode.shed_mw)),
         "curtailed": _packed(rows(episode.curtailed_mw)),
         "discharge": _packed(rows(episode.discharge_mw - episode.charge_mw)),
         "stored": _packed(episode.store_mwh[-max(episode.steps, 1) :]),
@@ -105,7 +105,7 @@ def _run(episode: Episode) -> dict[str, Any]:
         **_in_ac(episode),
         **({} if episode.on is None else {"off": _packed(rows(1.0 - episode.on))}),
         "outage": _packed(rows(np.select([episode.line_status == status for status in OUTAGES], (1.0, 2.0)))),
-        "unmet_total": _numbers(rows(episode.shed_mw).sum(1)),
+        "unserved_total": _numbers(rows(episode.shed_mw).sum(1)),
         "curtailed_total": _numbers(rows(episode.curtailed_mw).sum(1)),
         "charge_frac": [_numbers(part, 3) for part in (charge.mean(1), charge.min(1), charge.max(1))]
         if charge.size

@@ -71,7 +71,7 @@ told.step = (message) => {
   seek(message.steps && known >= before ? LAST : page.t);
   if (known > before && !message.coming.over) {
     const [run] = runs, served = percent(run.servedTotal[LAST], data.demand_total[LAST]);
-    say(`Step ${known}, ${moment(LAST)}: ${served} served, ${number(run.unmetTotal[LAST])} MW unmet, cost so far ${number(run.costSum[LAST])}.`);
+    say(`Step ${known}, ${moment(LAST)}: ${served} served, ${number(run.unservedTotal[LAST])} MW unserved, cost so far ${number(run.costSum[LAST])}.`);
   }
 };
 
