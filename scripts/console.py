@@ -17,6 +17,7 @@ RED = "31"
 BAR_WIDTH = 30
 LINE_WIDTH = 100
 REDRAW_S = 0.1
+LINE_S = 60.0  # between two lines of progress where there is no terminal
 EXIT_INTERRUPTED = 130
 Report = Callable[[float, str], None]
 """Told how much is done by now, in the unit of the total, and what is being done."""
@@ -124,11 +125,11 @@ class Console:
 
     @contextmanager
     def progress(self, label: str, total: float) -> Iterator[Report]:
-        """A bar with the remaining time on stderr, if that is a terminal and nobody asked for silence."""
-        if self.quiet or self.json or not sys.stderr.isatty() or total <= 0:
+        """A bar with the remaining time on stderr, unless somebody asked for silence; no terminal: a line a minute."""
+        if self.quiet or self.json or total <= 0:
             yield lambda done, what: None
             return
-        bar = _Bar(label, total)
+        bar = _Bar(label, total, sys.stderr.isatty())
         bar(0.0, "")
         try:
             yield bar
@@ -137,25 +138,29 @@ class Console:
 
 
 class _Bar:
-    def __init__(self, label: str, total: float) -> None:
-        self.label, self.total = label, total
+    def __init__(self, label: str, total: float, redraws: bool) -> None:
+        self.label, self.total, self.redraws = label, total, redraws
         self.start_s = time.monotonic()
-        self.drawn_s = -math.inf
+        self.drawn_s = -math.inf if redraws else self.start_s
 
     def __call__(self, done: float, what: str) -> None:
         now_s = time.monotonic()
-        if now_s - self.drawn_s < REDRAW_S:
+        if now_s - self.drawn_s < (REDRAW_S if self.redraws else LINE_S):
             return
         self.drawn_s = now_s
         share = min(max(done / self.total, 0.0), 1.0)
         left = f"{duration((now_s - self.start_s) * (1 / share - 1))} left" if share else "starting"
+        if not self.redraws:
+            print(f"{self.label}: {share:.0%}, {left}  {what}".rstrip(), file=sys.stderr, flush=True)
+            return
         full = round(share * BAR_WIDTH)
         bar = "#" * full + "." * (BAR_WIDTH - full)
         line = f"{self.label} [{bar}] {share:4.0%}  {left}  {what}"[: shutil.get_terminal_size().columns - 1]
         print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
+        if self.redraws:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 def plain(value: Any) -> Any:

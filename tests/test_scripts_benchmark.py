@@ -32,9 +32,10 @@ def test_benchmark_has_its_shape(run: CommandLine, monkeypatch: pytest.MonkeyPat
         "start_per_imports",
         "optimum",
     }
-    assert all(1 < ratio < 1000 for ratio in value["ac_per_dc"]["triangle"].values())
-    assert 0 < value["plan_ms"]["triangle"] < 1000
-    assert value["start_per_imports"] > 0  # one start of each, which the disk may hold up
+    # one short measurement of each, which a busy machine may hold up: figures, not their sizes
+    assert all(ratio > 0 for ratio in value["ac_per_dc"]["triangle"].values())
+    assert value["plan_ms"]["triangle"] > 0
+    assert value["start_per_imports"] > 0
     assert list(value["env_steps_per_s"]["triangle"]) == ["1", "64", "1024"]
     assert list(value["ppo_steps_per_s"]) == ["mlp", "free_env"]
     rates = [*value["env_steps_per_s"]["triangle"].values(), *value["ppo_steps_per_s"].values()]

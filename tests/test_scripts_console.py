@@ -99,6 +99,19 @@ def test_no_bar_and_no_colour_away_from_a_terminal(capsys: pytest.CaptureFixture
     assert capsys.readouterr().err == "error: wrong\n"
 
 
+def test_a_line_a_minute_away_from_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log of a long training shows that it goes on."""
+    now_s = iter([100.0, 100.0, 159.0, 190.0, 220.0, 251.0])
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(now_s))
+    with Console().progress("training", 4.0) as report:
+        for done in (0.5, 1.0, 1.5, 2.0):
+            report(done, "gradient")
+    lines = ["training: 25%, 4:30 left  gradient", "training: 50%, 2:31 left  gradient"]
+    assert capsys.readouterr().err.splitlines() == lines
+
+
 def test_colour_on_a_terminal_unless_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_a_terminal(monkeypatch)
     console.error("wrong")
