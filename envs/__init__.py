@@ -6,6 +6,7 @@
 
 import gymnasium
 
+from envs.actions import BY_VALUE
 from envs.batch import GridBatch, Transition
 from envs.config import EnvConfig
 from envs.contingency import contingencies
@@ -22,6 +23,7 @@ from envs.tasks import TASKS, TEST_SEED, TRAIN_SECONDS, WORLDS, Task, find_task
 from envs.vector import LoadBalancerVector
 
 __all__ = [
+    "BY_VALUE",
     "TASKS",
     "TEST_SEED",
     "TRAIN_SECONDS",

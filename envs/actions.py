@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from grid import Array, GridArrays, Inputs, Prices, Setpoint, converted, loops, namespace
 from grid.dispatch import MeritOrder, Redispatch, UnitCommitment
-from grid.physics import Limits, Protection, committed, is_asked
+from grid.physics import Limits, committed, is_asked
 
 if TYPE_CHECKING:
     from grid.planning.day import Day, Security
@@ -20,8 +20,8 @@ MOST_SHIFT_FRAC = 0.25  # of the typical price: what a bid of 1 adds to the pric
 FINE_FRAC = 0.1  # of that, in proportion to the bid; the rest goes with its cube, so that small bids change little
 STORE_SHIFT_FRAC = 0.5  # of the typical price, most by which an action of "store-values" shifts a value
 MOST_SECURITY = 20.0  # times the price of an overload that an action of "secure-values" makes one after an outage count
-SECURE_FRAC = 0.9  # of the loading at which a line trips, from which on it does: forecasts err, and lines are hot
-BY_VALUE = ("store-values", "secure-values")
+SECURE_FRAC = 0.9  # of the loading at which a cold line trips, from which on it does: lines are hot
+BY_VALUE = ("store-values", "secure-values")  # kinds that are learned by the stage search
 CUT_FROM = 0.5  # a deviation of less than this leaves a cut of demand, which is dear, as the plan has it
 
 
@@ -34,25 +34,19 @@ class ActionMap:
     redispatch: Redispatch
     unit: Array  # (N,) action of each node, A where it has none
     kind: str  # a choice of EnvConfig.action
-    redispatch_moves: int
+    redispatch_moves: int = 0
     commitment: UnitCommitment | None = None  # of plants that start and stop; None: the grid has none
-    relays: Protection | None = None  # None: no line trips
+    trip_frac: float = np.inf  # loading above which a line trips within a step, in parts of capacity
+    unknown_h: float = 0.0  # for which nothing is known of outages before the end of a step, when it is decided
 
     @classmethod
-    def of(
-        cls,
-        arrays: GridArrays,
-        prices: Prices,
-        kind: str,
-        redispatch_moves: int = 0,
-        relays: Protection | None = None,
-    ) -> ActionMap:
-        """Prepare the map of a grid."""
+    def of(cls, arrays: GridArrays, prices: Prices, kind: str, **fields: Any) -> ActionMap:
+        """Prepare the map of a grid, with further fields."""
         unit = np.full(len(arrays.node_names), len(arrays.controllable))
         unit[arrays.controllable] = np.arange(len(arrays.controllable))
         merit, redispatch = MeritOrder.of(arrays, prices), Redispatch(arrays, prices)
         commitment = UnitCommitment(arrays, prices) if arrays.stoppable.shape[0] else None
-        return cls(arrays, merit, redispatch, unit, kind, redispatch_moves, commitment, relays)
+        return cls(arrays, merit, redispatch, unit, kind, **{"redispatch_moves": 0, "commitment": commitment, **fields})
 
     def convert(self, asarray: Callable[[np.ndarray], Array]) -> ActionMap:
         """The same map with every array passed through ``asarray`` (say, to torch tensors)."""
@@ -75,8 +69,8 @@ class ActionMap:
         action of a store adds STORE_SHIFT_FRAC · a of the typical price to the value of its energy, that of a source
         does nothing, and the step is cleared. "secure-values" does the same, and an action a > 0 of a source asks that
         no line trips in the step when another one fails: what would be above SECURE_FRAC of the loading at which a line
-        trips counts MOST_SECURITY · a times the price of an overload, by the odds that the other line fails, with a of
-        all sources weighted by how far each changes the flow.
+        trips counts MOST_SECURITY · a times the price of an overload, by the odds that the other line fails unforeseen,
+        with a of all sources weighted by how far each changes the flow. Capacities are those that plans go by.
 
         Where plants start and stop, less than half the least output asks for off, and limits are those of both choices;
         bids have one more entry for each of these plants, in the order of ``arrays.stoppable``, which shifts what it is
@@ -94,7 +88,7 @@ class ActionMap:
             return self._cleared(day, _shift(actions), limits, inputs)
         if self.kind in BY_VALUE:
             shift = STORE_SHIFT_FRAC * actions * arrays.is_store[arrays.controllable]
-            secure = self._security(actions, inputs.dt_h) if self.kind == "secure-values" else None
+            secure = self._security(actions) if self.kind == "secure-values" else None
             return self._cleared(day, shift, limits, inputs, secure)
         lo, hi = limits.gen_lo_mw, limits.gen_hi_mw
         compiled = loops(actions, "grid.dispatch")
@@ -177,15 +171,15 @@ class ActionMap:
         shift = namespace(shift).concat([shift[:, :units], shift[:, units:] / MOST_SHIFT_FRAC], axis=1)
         return clear(cast("Day", day), shift, limits, inputs, security)
 
-    def _security(self, actions: Array, dt_h: float) -> Security | None:
-        """What sources ask for; None: no line trips."""
+    def _security(self, actions: Array) -> Security | None:
+        """What sources ask for; None: no line trips, or none fails unforeseen."""
         from grid.planning.day import Security
 
-        if self.relays is None:
+        if not np.isfinite(self.trip_frac) or self.unknown_h == 0:
             return None
         asked = MOST_SECURITY * actions[:, self.unit[self.arrays.dispatched]]
-        odds = 1.0 - np.exp(-self.arrays.outage_rate_per_h * dt_h)
-        return Security(asked, odds, SECURE_FRAC * self.relays.tripping_frac(dt_h))
+        odds = 1.0 - np.exp(-self.arrays.outage_rate_per_h * self.unknown_h)
+        return Security(asked, odds, SECURE_FRAC * self.trip_frac)
 
     def _at_nodes(self, actions: Array) -> Array:
         """(B, N) the action of each node, 0 where it has none."""

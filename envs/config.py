@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
@@ -115,6 +116,16 @@ class EnvConfig:
     def relays(self) -> Protection | None:
         """The lines' protection, where overloaded lines trip."""
         return self.protection if self.overload == "trip" else None
+
+    @property
+    def action_fields(self) -> dict[str, Any]:
+        """Fields of an ActionMap beside its kind."""
+        relays = self.relays
+        return {
+            "redispatch_moves": self.redispatch_moves,
+            "trip_frac": math.inf if relays is None else relays.tripping_frac(self.dt_h),
+            "unknown_h": self.gate_steps * self.dt_h,
+        }
 
     @property
     def plans(self) -> bool:

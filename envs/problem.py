@@ -73,7 +73,7 @@ class Problem:
             grid=grid,
             arrays=arrays,
             source=source,
-            action_map=ActionMap.of(arrays, prices, config.action, config.redispatch_moves, config.relays),
+            action_map=ActionMap.of(arrays, prices, config.action, **config.action_fields),
             copper_plate=CopperPlate.of(arrays, prices),
             store_value_per_mwh=store_value_per_mwh(arrays, prices),
             reward_scale=1.0,
@@ -91,9 +91,7 @@ class Problem:
             made = Problem.of(dataclasses.replace(config, topology=fields.get("topology", self.grid)))
             config = dataclasses.replace(config, prices=made.prices)
             return dataclasses.replace(made, config=config, layout=config)
-        action_map = dataclasses.replace(
-            self.action_map, kind=config.action, redispatch_moves=config.redispatch_moves, relays=config.relays
-        )
+        action_map = dataclasses.replace(self.action_map, kind=config.action, **config.action_fields)
         source = _source(self.arrays, self.grid.series, config)
         changed = dataclasses.replace(self, config=config, layout=config, source=source, action_map=action_map)
         if "planner" in vars(self) and changed._plans_as(self):

@@ -151,7 +151,8 @@ class _Bar:
         share = min(max(done / self.total, 0.0), 1.0)
         left = f"{duration((now_s - self.start_s) * (1 / share - 1))} left" if share else "starting"
         if not self.redraws:
-            print(f"{self.label}: {share:.0%}, {left}  {what}".rstrip(), file=sys.stderr, flush=True)
+            with suppress(OSError):  # nobody reads on, or the disk is full: no reason to end the work
+                print(f"{self.label}: {share:.0%}, {left}  {what}".rstrip(), file=sys.stderr, flush=True)
             return
         full = round(share * BAR_WIDTH)
         bar = "#" * full + "." * (BAR_WIDTH - full)

@@ -137,7 +137,8 @@ class Evaluate(CommonJson):
         runs = [source for source in self.sources if source not in BASELINES]
         own = run_config(runs[0], self.grid, BASELINES)[0] if runs else EnvConfig()
         if self.grid is None and not runs:
-            raise GridError("evaluate", "no grid", "a run, or --grid", "name the run or add --grid")
+            allowed, mend = "a run, --grid or --task", "name the run, or write --grid case14, say"
+            raise GridError("evaluate", "no grid", allowed, mend)
         grid = own.topology if self.grid is None else load(self.grid)
         grid = grid if isinstance(grid, Grid) else load(grid)
         config = self.world.of(replace(own, topology=grid, split=self.split))

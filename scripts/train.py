@@ -176,7 +176,7 @@ class Train(CommonJson):
         return {"run": str(run), "stopped": stopped, "stages": reached}
 
     def _start(self, console: Console, started_s: float) -> tuple[Path, bool]:
-        from envs import EnvConfig, Problem, find_task
+        from envs import BY_VALUE, EnvConfig, Problem, find_task
         from grid import GridError
         from policies import TrainConfig, check_grids, check_room
         from scripts.running import find_agent
@@ -207,6 +207,8 @@ class Train(CommonJson):
             action, stage = ("store-values", "search") if in_storm else ("plan", "gradient")
             problems = [each.replace(action=action) for each in problems]
             given = {"stages": (stage,), **given}
+        elif env_config.action in BY_VALUE:
+            given = {"stages": ("search",), **given}
         config = TrainConfig.from_fields(given)
         if config.policy == "graph" and says_action and not env_config.plans:
             allowed, mend = (

@@ -42,16 +42,28 @@ def test_what_lines_carry_after_an_outage_is_what_the_step_makes_of_it(topology,
         np.testing.assert_allclose(found, wanted[c.limited], atol=1e-8)
 
 
-def two_lines():
-    """A cheap and a dear source; two equal lines of 60 MW lead from the cheap one to 100 MW of demand."""
+def two_lines(copies=1):
+    """A cheap and a dear source; two equal lines of 60 MW lead from the cheap one to 100 MW. Copies stand apart."""
     grid = Grid("two lines")
-    grid.add_source("cheap", gen_max_mw=200, gen_cost_per_mwh=10)
-    grid.add_source("dear", gen_max_mw=200, gen_cost_per_mwh=100)
-    grid.add_consumer("town", load_max_mw=100)
-    for _ in range(2):
-        grid.add_line("cheap", "town", capacity_mw=60)
-    grid.add_line("dear", "town", capacity_mw=200)
+    for i in range(copies):
+        grid.add_source(f"cheap{i}", gen_max_mw=200, gen_cost_per_mwh=10)
+        grid.add_source(f"dear{i}", gen_max_mw=200, gen_cost_per_mwh=100)
+        grid.add_consumer(f"town{i}", load_max_mw=100)
+        for _ in range(2):
+            grid.add_line(f"cheap{i}", f"town{i}", capacity_mw=60)
+        grid.add_line(f"dear{i}", f"town{i}", capacity_mw=200)
     return grid
+
+
+def secured(grid, asked, limit_frac=1.25, odds=0.01):
+    """Output (G,) where every town needs 100 MW and sources ask for (G,)."""
+    batch = batch_of(grid, size=2)
+    load_mw = np.where(batch.arrays.load_max_mw > 0, 100.0, np.zeros_like(batch.inputs.load_mw))
+    inputs, shift = dataclasses.replace(batch.inputs, load_mw=load_mw), np.zeros((2, len(batch.arrays.controllable)))
+    security = Security(np.tile(asked, (2, 1)).astype(float), np.full(len(batch.arrays.line_names), odds), limit_frac)
+    cleared = clear(plan_of(batch), shift, batch.limits, inputs, security)
+    np.testing.assert_array_equal(cleared.gen_mw[0], cleared.gen_mw[1])
+    return cleared.gen_mw[0, batch.arrays.is_source]
 
 
 @pytest.mark.parametrize(
@@ -59,14 +71,26 @@ def two_lines():
 )
 def test_security_is_bought_where_the_odds_make_it_cheaper(asked, limit_frac, wanted_mw):
     """By hand: the dear source costs 90 more, an overload after either outage 300 a MWh at odds of 1 %."""
-    batch = batch_of(two_lines(), size=2, emergency_shedding=False)
-    load_mw = np.zeros_like(batch.inputs.load_mw)
-    load_mw[:, batch.arrays.node_names.index("town")] = 100.0
-    inputs, odds = dataclasses.replace(batch.inputs, load_mw=load_mw), np.full(3, 0.01)
-    security = Security(np.full((2, 2), float(asked)), odds, limit_frac)
-    cleared = clear(plan_of(batch), np.zeros((2, 2)), batch.limits, inputs, security)
-    np.testing.assert_allclose(cleared.gen_mw[:, 0], wanted_mw, atol=0.1)
-    np.testing.assert_allclose(cleared.gen_mw.sum(1), 100.0, atol=1e-4)
+    np.testing.assert_allclose(secured(two_lines(), [asked, asked], limit_frac), [wanted_mw, 100 - wanted_mw], atol=0.1)
+
+
+def test_sources_elsewhere_have_no_say():
+    """Of 14 grids apart from each other every second asks for security and gets it; 28 limits break."""
+    found = secured(two_lines(14), np.repeat([16.0, -16.0] * 7, 2)).reshape(7, 2, 2)
+    for i in range(7):
+        assert found[i] == pytest.approx(np.array([[75.0, 25.0], [100.0, 0.0]]), abs=0.1)
+
+
+def test_one_source_is_heard_where_a_store_can_stand_in():
+    grid = Grid()
+    grid.add_source("only", gen_max_mw=200, gen_cost_per_mwh=10)
+    grid.add_storage("cells", store_max_mwh=1000, charge_max_mw=50, discharge_max_mw=50, store_init_mwh=900)
+    grid.add_consumer("town", load_max_mw=100)
+    for _ in range(2):
+        grid.add_line("only", "town", capacity_mw=60)
+    grid.add_line("cells", "town", capacity_mw=100)
+    assert secured(grid, [50.0], odds=0.05) == pytest.approx([75.0], abs=0.5)
+    assert secured(grid, [0.0], odds=0.05) > 90
 
 
 @pytest.mark.parametrize("topology", ["case14", "gen:24:9"])
@@ -115,23 +139,46 @@ def test_rows_that_are_added_cost_what_all_of_them_cost(topology):
     assert dearer
 
 
-STORM = EnvConfig(horizon=6, overload="trip", outage_rate_per_h=0.01, emergency_shedding=True, action="secure-values")
+STORM = EnvConfig(
+    horizon=6,
+    gate_h=1.0,
+    overload="trip",
+    outage_rate_per_h=0.01,
+    emergency_shedding=True,
+    action="secure-values",
+)
 
 
-@pytest.mark.parametrize("world", [STORM, dataclasses.replace(STORM, overload="penalty")])
-def test_what_no_source_asks_for_or_nothing_can_trip_is_not_secured(world):
-    """Then the actions are those of ``store-values``; asked for where lines trip, sources do something."""
+@pytest.mark.parametrize("changed", [{}, {"overload": "penalty"}, {"gate_h": 0.0}])
+def test_what_no_source_asks_for_or_cannot_happen_is_not_secured(changed):
+    """Where no line trips or none fails unforeseen, and unasked for, the actions are those of ``store-values``."""
+    world = dataclasses.replace(STORM, **changed)
     config = dataclasses.replace(world, topology="case14")
     batch = GridBatch(config, 4)
     other = GridBatch(dataclasses.replace(config, action="store-values"), 4)
     batch.reset(3), other.reset(3)
     of_store = batch.arrays.is_store[batch.arrays.controllable]
     actions = np.random.default_rng(0).uniform(-1, 1, (4, len(of_store)))
-    for sources, is_same in ((-1.0, True), (0.0, True), (1.0, config.relays is None)):
+    for sources, is_same in ((-1.0, True), (0.0, True), (1.0, bool(changed))):
         asked = np.where(of_store, actions, sources)
         found, plain = batch.setpoint(asked), other.setpoint(asked)
         assert np.array_equal(found.gen_mw, plain.gen_mw) == is_same
         assert not is_same or np.array_equal(found.store_mw, plain.store_mw)
+
+
+@pytest.mark.parametrize(("gate_h", "dt_h"), [(1.0, 1.0), (2.0, 1.0), (1.0, 0.25)])
+def test_odds_are_the_share_of_lines_that_fail_unforeseen(gate_h, dt_h):
+    config = dataclasses.replace(STORM, topology="case14", horizon=12, gate_h=gate_h, dt_h=dt_h, outage_rate_per_h=0.02)
+    batch = GridBatch(config, 400)
+    batch.reset(0)
+    unforeseen, known = 0, 0
+    for t in range(config.gate_steps, 12):  # no line fails before the first step
+        foreseen = batch.outlook.known(t).in_service
+        unforeseen += (foreseen & ~batch.outlook.inputs(t).in_service)[:, batch.arrays.outage_rate_per_h > 0].sum()
+        known += foreseen[:, batch.arrays.outage_rate_per_h > 0].sum()
+    actions = np.ones((400, len(batch.arrays.controllable)))
+    odds = batch.action_map._security(actions).odds[batch.arrays.outage_rate_per_h > 0]
+    np.testing.assert_allclose(odds, unforeseen / known, rtol=0.1)
 
 
 @pytest.mark.parametrize(

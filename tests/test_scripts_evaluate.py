@@ -61,8 +61,14 @@ def test_evaluate_leaves_mpc_out_on_large_grids_and_says_how_to_have_it(
     ("line", "said"),
     [
         ("evaluate --grid triangle --plot gaps.gif", "gaps.gif: found the suffix '.gif'; allowed: .png, .svg, .pdf"),
-        ("evaluate", "evaluate: found no grid; allowed: a run, or --grid"),
-        ("evaluate merit", "evaluate: found no grid; allowed: a run, or --grid"),
+        (
+            "evaluate",
+            "evaluate: found no grid; allowed: a run, --grid or --task; name the run, or write --grid case14, say",
+        ),
+        (
+            "evaluate merit",
+            "evaluate: found no grid; allowed: a run, --grid or --task; name the run, or write --grid case14, say",
+        ),
         ("evaluate triangle", "triangle: found no such run; allowed: the folder of a run"),
         (
             "evaluate merrit --grid triangle",

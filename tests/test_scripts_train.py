@@ -256,11 +256,14 @@ def test_with_a_gate_or_starts_agents_start_at_the_plan_unless_told_otherwise(ru
     run.ok("train", "triangle", "--world", "weather", *short, "--out", "by-plan")
     run.ok("train", "thermal:triangle", *short, "--out", "thermal")
     run.ok("train", "classic-weather-v1", *short, "action=residual", "--stages", "optimum", "--out", "told")
-    run.ok("train", "triangle", "--world", "storm", "--steps", 96, "--set", "n_envs=2", "--out", "storm")
-    runs = "by-plan", "thermal", "told", "storm"
+    storm = "train", "triangle", "--world", "storm", "--steps", 96, "--set", "n_envs=2"
+    run.ok(*storm, "--out", "storm")
+    run.ok(*storm, "action=secure-values", "--out", "secure")
+    runs = "by-plan", "thermal", "told", "storm", "secure"
     found = [json.loads((tmp_path / name / "config.json").read_text("utf-8")) for name in runs]
     assert [(each["env"]["action"], each["train"]["stages"]) for each in found] == [
         *[("plan", ["gradient"])] * 2,
         ("residual", ["optimum"]),
         ("store-values", ["search"]),
+        ("secure-values", ["search"]),
     ]

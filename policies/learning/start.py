@@ -68,7 +68,7 @@ def build(config: TrainConfig, grids: TrainingGrids, rank: int = 0) -> tuple[Act
         raise GridError("train.n_envs", f"{config.n_envs}", "at least two for each grid of an update", mend)
     if "gradient" in config.plan and grids.problems[0].config.action == "secure-values":
         found, mend = "gradient with the actions 'secure-values'", "write --stages search"
-        raise GridError("train.stages", found, "stages that need no slope of security: search, ppo", mend)
+        raise GridError("train.stages", found, "stages that need no slope of security: search, ppo, optimum", mend)
     set_random_seed(seed)
     arrays = [problem.arrays for problem in grids.problems]
     policy = make_policy(config, envs.observation_space, envs.action_space, arrays)

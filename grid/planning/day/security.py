@@ -19,6 +19,7 @@ ROUNDS = 2  # of clearing anew with the rows that were broken
 MOST_ROWS = 16  # that a round adds
 SPLIT = 1e-6  # share of a line's flow that has another way: with less, its outage splits the grid
 BROKEN_PU = 1e-4
+TINY = 1e-9  # changes of flow less than this are rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +27,9 @@ class Security:
     """What it counts that a line would trip after the outage of another.
 
     Attributes:
-        asked: (B, G) times the price of an overload, by each source; what counts for a row is their mean, weighted by
-            how far each changes the flow beside the others. Not above 0: it does not count.
-        odds: (E,) that each line fails in the step.
+        asked: (B, G) times the price of an overload, by each source; what counts for a row is their mean in the
+            connected part, weighted by how far each changes the flow beside the others. Not above 0: nothing counts.
+        odds: (E,) that each line fails unforeseen; of lines without a limit none counts.
         limit_frac: loading in parts of capacity, above which a line trips within a step.
     """
 
@@ -40,11 +41,11 @@ class Security:
 def outage_factors(c: Constants) -> tuple[np.ndarray, np.ndarray]:
     """(L, L) what an outage of each line adds to every line, in parts of what it carried.
 
-    And (L,) which lines it is not for: those that are out, and those without which the grid is split.
+    And (L,) which lines it is not for: those that are out, those without which the grid is split, and ideal connectors.
     """
     moved = c.flow[c.ends[0]] - c.flow[c.ends[1]]
     left = 1.0 - moved.diagonal()
-    stay = (left < SPLIT) | ~c.flow.any(0)
+    stay = (np.abs(left) < SPLIT) | ~c.flow.any(0)
     factors = moved / np.where(stay, 1.0, left)[:, None]
     np.fill_diagonal(factors, -1.0)
     return factors, stay
@@ -95,22 +96,21 @@ def _secured(
     """(U,) output of one row."""
     *bids, need, load_flow, line_price, output = market
     reach, limit = c.market.reach, limit_frac * c.market.capacity
-    fails = odds > 0
+    fails, source_part, line_part = odds > 0, c.market.part[: len(asked)], c.node_part[c.ends[0]]
     more_reach, more_load, more_limit = np.zeros((len(reach), 0)), np.zeros(0), np.zeros(0)
     known = np.zeros(factors.shape, bool)
     for _ in range(ROUNDS):
         flow = load_flow + output @ reach
         above = np.abs(flow + factors * flow[:, None]) - limit
         out, line = np.nonzero((above > BROKEN_PU) & fails[:, None] & ~known)
-        worst = np.argsort(-above[out, line])[:MOST_ROWS]
-        out, line = out[worst], line[worst]
-        known[out, line] = True
         rows = reach[:, line] + factors[out, line] * reach[:, out]
-        weight = np.abs(rows[: len(asked)] - rows[: len(asked)].mean(0))
-        price = odds[out] * (asked @ weight) / np.maximum(weight.sum(0), 1e-12)
-        out, line, rows, price = out[price > 0], line[price > 0], rows[:, price > 0], price[price > 0]
+        price = odds[out] * _mean(asked, rows[: len(asked)], source_part[:, None] == line_part[line])
+        worst = np.argsort(-price * above[out, line])[:MOST_ROWS]
+        worst = worst[price[worst] > 0]
+        out, line, rows, price = out[worst], line[worst], rows[:, worst], price[worst]
         if not line.size:
             break
+        known[out, line] = True
         # scaled, as overloads of all rows have one price
         more_reach = np.concatenate([more_reach, price * rows], axis=1)
         more_load = np.concatenate([more_load, price * (load_flow[line] + factors[out, line] * load_flow[out])])
@@ -133,3 +133,15 @@ def _secured(
         )
         output = found[0]
     return output
+
+
+def _mean(asked: np.ndarray, rows: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """(R,) mean of what sources (G,) ask for, weighted by how far each changes a flow (G, R) beside the others inside.
+
+    Where all change it alike, as one source alone, each counts the same.
+    """
+    count = np.maximum(inside.sum(0), 1)
+    weight = np.abs(rows - (rows * inside).sum(0) / count) * inside
+    weight = np.where(weight.sum(0) > TINY, weight, inside)
+    mean: np.ndarray = asked @ weight / np.maximum(weight.sum(0), TINY)
+    return mean
