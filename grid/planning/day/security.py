@@ -26,16 +26,13 @@ TINY = 1e-9  # changes of flow less than this are rounding
 class Security:
     """What it counts that a line would trip after the outage of another.
 
-    Attributes:
-        asked: (B, G) times the price of an overload, by each source; what counts for a row is their mean in the
-            connected part, weighted by how far each changes the flow beside the others. Not above 0: nothing counts.
-        odds: (E,) that each line fails unforeseen; of lines without a limit none counts.
-        limit_frac: loading in parts of capacity, above which a line trips within a step.
+    Of what sources ask for, the mean in the connected part counts, weighted by how far each changes the flow beside the
+    others; where it is not above 0, nothing counts.
     """
 
-    asked: np.ndarray
-    odds: np.ndarray
-    limit_frac: float
+    asked: np.ndarray  # (B, G) by each source, times the price of an overload
+    odds: np.ndarray  # (E,) that each line fails unforeseen; of lines without a limit none counts
+    limit_frac: float  # loading in parts of capacity, above which a line trips within a step
 
 
 def outage_factors(c: Constants) -> tuple[np.ndarray, np.ndarray]:
