@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,14 +33,16 @@ WRITING = {
 
 @contextmanager
 def small_files() -> Iterator[None]:
-    """Larger ones fail as they do on a full disk."""
+    """Larger ones fail as they do on a full disk. Modules are not compiled to files, as Python keeps what is cut short."""
     import resource
 
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1400, usual[1]))
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
     finally:
+        sys.dont_write_bytecode = writes
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
 
 
