@@ -33,7 +33,7 @@ WRITING = {
 
 @contextmanager
 def small_files() -> Iterator[None]:
-    """Larger ones fail as they do on a full disk. Modules are not compiled to files, as Python keeps what is cut short."""
+    """Larger ones fail as they do on a full disk. No module is compiled to a file: Python keeps what is cut short."""
     import resource
 
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
