@@ -46,7 +46,7 @@ class ActionMap:
         unit[arrays.controllable] = np.arange(len(arrays.controllable))
         merit, redispatch = MeritOrder.of(arrays, prices), Redispatch(arrays, prices)
         commitment = UnitCommitment(arrays, prices) if arrays.stoppable.shape[0] else None
-        return cls(arrays, merit, redispatch, unit, kind, **{"redispatch_moves": 0, "commitment": commitment, **fields})
+        return cls(arrays, merit, redispatch, unit, kind, commitment=commitment, **fields)
 
     def convert(self, asarray: Callable[[np.ndarray], Array]) -> ActionMap:
         """The same map with every array passed through ``asarray`` (say, to torch tensors)."""

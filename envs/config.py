@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
+from envs.actions import BY_VALUE
 from envs.outages import Outage
 from grid import Grid, GridError, Prices, is_finite, is_whole, nearest
 from grid.physics import Protection
@@ -130,7 +131,7 @@ class EnvConfig:
     @property
     def plans(self) -> bool:
         """Whether the day is planned before each step, for actions and observations."""
-        return self.action in ("bids", "plan", "store-values", "secure-values")
+        return self.action in ("bids", "plan", *BY_VALUE)
 
     @property
     def gate_steps(self) -> int:
